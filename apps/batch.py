@@ -1,0 +1,99 @@
+"""A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
+
+from pathlib import Path
+from typing import Any
+
+from apps.plan import make_plan
+from apps.problems import UsageProblem
+from apps.report import Reporter, write_report
+from apps.settings import IfExists, Settings
+from apps.stopping import Stopped, Stopper
+from apps.tasks import Outcome, Task
+
+
+def denoise_all(
+    inputs: list[str],
+    output: str | None,
+    settings: Settings,
+    *,
+    name: str | None = None,
+    if_exists: IfExists = IfExists.SKIP,
+    jobs: int = 1,
+    report: Path | None = None,
+    quiet: bool = False,
+) -> int:
+    """Denoise all inputs.
+
+    Args:
+        inputs: files, folders, patterns, or `-`.
+        output: file, folder or `-`; None for beside each input.
+        settings: how to denoise and to write.
+        name: template of output names.
+        if_exists: what to do with outputs that are there.
+        jobs: processes that work at the same time.
+        report: path of a JSON report.
+        quiet: say nothing but problems.
+
+    Returns:
+        The exit status: 0 when every file is done or was there, 1 when one failed.
+
+    Raises:
+        UsageProblem: when the run cannot be started, before anything is written.
+        ModelError: when the model cannot be used.
+        Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
+    """
+    if report is not None and not report.absolute().parent.is_dir():
+        raise UsageProblem(f"--report {report} cannot be written: there is no such folder")
+    with Stopper() as stopper:
+        plan = make_plan(inputs, output, name, if_exists, settings)
+        outcomes = list(plan.settled)
+        model: dict[str, Any] = {}
+        stopped: Stopped | None = None
+        with Reporter(plan.tasks, quiet) as reporter:
+            for outcome in plan.settled:
+                reporter.done(outcome)
+            try:
+                if plan.tasks:
+                    model = _run(plan.tasks, jobs, settings, stopper, reporter, outcomes)
+            except Stopped as signal:
+                stopped = signal
+        order = {task.source: index for index, task in enumerate(plan.tasks)}
+        outcomes.sort(key=lambda outcome: order.get(outcome.input, -1))
+        reporter.summary(outcomes)
+        if report is not None:
+            options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
+            write_report(report, outcomes, model, options)
+        if stopped is not None:
+            raise stopped
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _run(
+    tasks: list[Task], jobs: int, settings: Settings, stopper: Stopper, reporter: Reporter, outcomes: list[Outcome]
+) -> dict[str, Any]:
+    """Do the tasks, adding to `outcomes` as they end. Returns what the report says about the model."""
+    from enhance import Denoiser
+
+    denoiser = Denoiser(settings.model)  # also when others do the work: a bad model must be told once, at the start
+    stopper.check()
+    model = {"name": denoiser.info.name, "file": str(denoiser.path)}
+
+    def done(task: Task, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reporter.done(outcome, task)
+
+    if jobs > 1 and len(tasks) > 1:
+        from apps.workers import run_in_processes
+
+        del denoiser
+        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.tell, done)
+        return model
+    from apps.job import run_task
+
+    for task in tasks:
+
+        def tell(seconds: float, total: float | None, task: Task = task) -> None:
+            reporter.tell(task, seconds, total)
+
+        done(task, run_task(denoiser, task, settings, stopper, tell))
+    return model

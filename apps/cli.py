@@ -1,0 +1,218 @@
+"""The `mpeace` command: `denoise` files, list the `models`, and show what an ONNX file says about itself (`info`).
+
+The commands import what they need when they run, so that help and usage errors cost a few hundredths of a second. The
+help is plain text: the help that is drawn with boxes takes three times as long to start.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apps.problems import Problem, UsageProblem
+from apps.settings import Clip, IfExists, Settings
+from apps.stopping import Stopped
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Removes noise from speech, at 48 kHz, in files of any length.",
+)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments without the program's name; those of the process when None.
+
+    Returns:
+        The exit status: 0 done, 1 a file failed, 2 what was asked for cannot be started, 128 + n stopped by signal n.
+    """
+    from enhance.models import ModelError
+
+    try:
+        app(args=argv, prog_name="mpeace")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except UsageProblem as problem:
+        return _fail(problem, 2)
+    except (Problem, ModelError) as problem:
+        return _fail(problem, 1)
+    except Stopped as stopped:
+        return _fail("stopped; finished files are kept, and the same command goes on from here", stopped.exit_status)
+    except KeyboardInterrupt:
+        return _fail("stopped", 130)
+    return 0
+
+
+def _fail(what: object, status: int) -> int:
+    print(f"mpeace: {what}", file=sys.stderr)
+    return status
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from apps.report import own_version
+
+        typer.echo(f"mpeace {own_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def denoise(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders (searched to the bottom), quoted patterns, or - for WAV on standard input.",
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="File, folder, or - for WAV on standard output. [beside the input]"
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Name of each output, of {stem}, {suffix} and {extension} (of the input). "
+            '["{stem}_denoised{suffix}" beside the input, "{stem}{suffix}" in OUT]',
+        ),
+    ] = None,
+    if_exists: Annotated[
+        IfExists, typer.Option(help="What to do with outputs that are there; skip resumes a batch.", show_default=True)
+    ] = IfExists.SKIP,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
+    ] = None,
+    attenuation_limit: Annotated[
+        float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
+    ] = None,
+    mix: Annotated[float, typer.Option(metavar="0..1", help="From 0, the input, to 1, denoised.")] = 1.0,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="wav, flac, ogg, opus, mp3, aiff, caf, w64, rf64, au. [kept]"),
+    ] = None,
+    subtype: Annotated[
+        str | None, typer.Option(metavar="SUBTYPE", help="PCM_16, PCM_24, FLOAT, ... as libsndfile has them. [kept]")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the output. [kept]")] = None,
+    clip: Annotated[
+        Clip,
+        typer.Option(help="Over full scale in a file that cannot hold it: clamp, make the whole file softer, or fail."),
+    ] = Clip.CLAMP,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Denoise what is left of files that are cut off.")] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Files at a time; 0 for one per core.")
+    ] = 1,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write what became of each file, for programs.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")] = False,
+) -> None:
+    """Remove the noise from speech in files; the inputs stay as they are.
+
+    Sound files (WAV, FLAC, Ogg, Opus, MP3, AIFF, CAF, W64, RF64) and the sound of M4A, MP4, MOV, MKV and WebM. Rate,
+    channels, subtype, container, length and tags are kept. One bad file does not stop the others; the exit status
+    is then 1.
+    """
+    import os
+
+    settings = Settings(
+        model=model,
+        attenuation_limit_db=attenuation_limit,
+        mix=mix,
+        container=_container(output_format),
+        subtype=subtype,
+        sample_rate=_rate(sample_rate),
+        clip=clip,
+        salvage=salvage,
+    )
+    from apps.batch import denoise_all
+
+    status = denoise_all(
+        inputs,
+        output,
+        settings,
+        name=name,
+        if_exists=if_exists,
+        jobs=jobs or os.cpu_count() or 1,
+        report=report,
+        quiet=quiet,
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def models() -> None:
+    """List the models that come with mpeace; the default is marked."""
+    from enhance.models import list_models
+
+    entries = list_models()
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        typer.echo(f"{'*' if entry.default else ' '} {entry.name:<{width}}  {entry.description}")
+
+
+@app.command()
+def info(
+    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="Exported model, or a name from `mpeace models`.")],
+) -> None:
+    """Show what a model says about itself: rate, delay, size, training, licence."""
+    import json
+    from dataclasses import asdict
+
+    from enhance import Denoiser
+
+    denoiser = Denoiser(file)
+    values = asdict(denoiser.info)
+    window = 1000 * denoiser.info.window / denoiser.info.sample_rate
+    values["training"] = json.dumps(denoiser.info.training)
+    width = max(map(len, values))
+    typer.echo(f"{'file':<{width}}  {denoiser.path}")
+    for key, value in values.items():
+        typer.echo(f"{key:<{width}}  {value}")
+    typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
+
+
+def _container(name: str | None) -> str | None:
+    from apps.formats import CONTAINERS
+
+    if name is None or name.lower() in CONTAINERS:
+        return name and name.lower()
+    raise UsageProblem(f"--format {name} is none of {', '.join(CONTAINERS)}")
+
+
+def _rate(sample_rate: int | None) -> int | None:
+    if sample_rate is None:
+        return None
+    from enhance.resampling import check_sample_rate
+
+    try:
+        return check_sample_rate(sample_rate)
+    except ValueError as error:
+        raise UsageProblem(f"--{error}") from None
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,47 @@
+"""Problems told to a person: one clear line that says what came, what was expected and what to do.
+
+`Problem` is raised wherever a file or an option cannot be worked with; `one_line` turns any exception, also those of
+the operating system, into such a line. A `UsageProblem` stops the command before any file is touched (exit status 2);
+every other problem belongs to one file, and the rest of the batch goes on (exit status 1).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Problem(Exception):
+    """One file cannot be denoised. The message is one line, without the file's name in front."""
+
+
+class UsageProblem(Problem):
+    """What was asked for cannot be started at all: nothing has been read or written."""
+
+
+def one_line(error: BaseException) -> str:
+    """The error in one line, as a person would say it.
+
+    Example:
+        >>> one_line(FileNotFoundError(2, "No such file or directory", "a.wav"))
+        'no such file or directory'
+        >>> one_line(ValueError("first\\nsecond"))
+        'unexpected ValueError: first'
+    """
+    if isinstance(error, Problem):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, BrokenPipeError):
+        return "the program that reads the output has closed it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    first = next(iter(str(error).splitlines()), "")
+    return f"unexpected {type(error).__name__}: {first}" if first else f"unexpected {type(error).__name__}"
+
+
+@contextmanager
+def told_as(what: str) -> Iterator[None]:
+    """Errors of the operating system inside become a `Problem` that begins with `what`, such as "cannot be read"."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem(f"{what}: {one_line(error)}") from error

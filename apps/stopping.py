@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM without a torn file: the signal sets a flag, the work looks at it between two blocks of sound.
+
+An exception thrown from a signal handler could surface inside a callback of libsndfile, where it is lost. So the
+handler only notes the signal, `check` raises `Stopped` at a safe place, and the cleaning up is ordinary `finally`
+code. While the work waits for standard input there is nothing to tear, and `waiting` lets the signal break the wait.
+A second signal does not wait for the safe place.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Self
+
+
+class Stopped(BaseException):
+    """The person or the system asked the work to end. `exit_status` is 128 + the signal's number, as in shells."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_status = 128 + number
+
+
+class Stopper:
+    """Context that listens to SIGINT and SIGTERM, and restores the former handlers when it is left.
+
+    Args:
+        ignore_interrupt: for worker processes: a terminal sends Ctrl-C to them too, but their parent ends them.
+    """
+
+    def __init__(self, ignore_interrupt: bool = False) -> None:
+        self._ignore_interrupt = ignore_interrupt
+        self._number: int | None = None
+        self._waiting = False
+        self._former: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            interrupt = signal.SIG_IGN if self._ignore_interrupt else self._note
+            self._former[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+            self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        again = self._number is not None
+        self._number = number
+        if again or self._waiting:
+            raise Stopped(number)
+
+    def check(self) -> None:
+        """Raise `Stopped` when a signal came since the context was entered."""
+        if self._number is not None:
+            raise Stopped(self._number)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside, a signal raises `Stopped` at once: for a read that may block for ever."""
+        self._waiting = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._waiting = False

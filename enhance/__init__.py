@@ -1,0 +1,45 @@
+"""Speech denoising: the network, its training, and the runtime that needs neither.
+
+`Denoiser` runs an exported ONNX file with numpy, onnxruntime and soxr only. Names are loaded on first use, so that
+`import enhance` costs nothing and `enhance.train` never pulls in the runtime (nor the runtime PyTorch).
+
+Example:
+    >>> import numpy as np
+    >>> from enhance import Denoiser
+    >>> denoiser = Denoiser()  # doctest: +SKIP
+    >>> clean = denoiser.denoise(np.zeros((2, 44100), np.float32), 44100)  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from enhance.models import ModelEntry, ModelError, find_model, list_models
+    from enhance.runtime import Denoiser, ModelInfo, denoise
+    from enhance.stream import Stream
+
+__all__ = ["Denoiser", "ModelEntry", "ModelError", "ModelInfo", "Stream", "denoise", "find_model", "list_models"]
+
+_HOME = {
+    "Denoiser": "enhance.runtime",
+    "ModelEntry": "enhance.models",
+    "ModelError": "enhance.models",
+    "ModelInfo": "enhance.runtime",
+    "Stream": "enhance.stream",
+    "denoise": "enhance.runtime",
+    "find_model": "enhance.models",
+    "list_models": "enhance.models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'enhance' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

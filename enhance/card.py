@@ -1,0 +1,182 @@
+"""Model card of a checkpoint: `python -m enhance.card MODEL --evaluation FOLDER --data FILE.md --out NAME.md`.
+
+Everything in it is read, nothing is typed in twice: dimensions and training settings from the metadata of the ONNX
+file, how the run went from `--training FILE.json` (any object; the list `commands` is shown as a script), sources with
+licences from the tables of `--data FILE.md` that have a licence column, figures from the evaluations of that model in
+a folder (`python -m enhance.evaluate --out`; those of the noisy input there are shown beside), speed from
+`--benchmark FILE.md` (`python -m enhance.benchmark --out`).
+
+The form follows Mitchell et al., "Model Cards for Model Reporting" (doi:10.1145/3287560.3287596).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from enhance import Denoiser, ModelError, ModelInfo
+from enhance.results import NOISY, Evaluation, load, model_name, report
+
+LIMITS = (
+    "The figures are means over one small set. The intervals say how far they would move with other files of the same "
+    "kind; other rooms, languages and noises can move them further.",
+    "It is made to keep speech and to remove all else, music included; it does not tell one talker from another.",
+    "It only removes. Words that the noise covers completely do not come back.",
+    "Channels are denoised one by one; what is left of the noise may wander between the sides of a stereo recording.",
+)
+
+
+def card(
+    info: ModelInfo,
+    evaluations: Sequence[Evaluation],
+    training: Mapping[str, Any],
+    data: str,
+    unprocessed: Mapping[str, Evaluation],
+    benchmark: str = "",
+    limits: Sequence[str] = (),
+) -> str:
+    """The model card as Markdown.
+
+    Args:
+        info: what the ONNX file says of itself.
+        evaluations: of this model, one per set.
+        training: how the run went; `commands`, if there, is a list of command lines.
+        data: Markdown tables of the sources with their licences.
+        unprocessed: evaluations of the noisy input, by name of the set; their means are shown beside.
+        benchmark: Markdown of a benchmark.
+        limits: sentences to add to those that hold for every model.
+    """
+    rate = info.sample_rate
+    latency = f"{(info.latency + info.hop) / rate * 1000:g} ms ({info.latency} samples in the file and a hop to fill)"
+    network = {
+        "sample rate": f"{rate} Hz",
+        "window, hop": f"{info.window}, {info.hop} samples",
+        "look-ahead": f"{info.lookahead} hops",
+        "algorithmic latency": latency,
+        "parameters": f"{info.parameters:,}",
+        "multiply-accumulates": f"{info.macs_per_second / 1e6:.1f} M per second of audio",
+        "state": f"{info.state_size} values per channel",
+        "licence": info.licence,
+        "written by": f"mpeace {info.mpeace_version}, format {info.format_version}",
+    }
+    commands = training.get("commands", [])
+    settings = flatten(info.training)
+    run = flatten({key: value for key, value in training.items() if key != "commands"})
+    parts = [
+        f"# {info.name}",
+        f"A network of mpeace that removes noise from speech. Use: `mpeace denoise --model {info.name} INPUT`.",
+        "## Network",
+        _table(network),
+        "## Training",
+        "\n".join(["```sh", *commands, "```"]) if commands else "",
+        _table(run) if run else "",
+        f"Settings, as the file carries them:\n\n{_table(settings)}" if settings else "",
+        "## Data",
+        data,
+        "## Results",
+        *(f"#{report(evaluation, unprocessed.get(evaluation.set)).strip()}" for evaluation in evaluations),
+        f"## Speed\n\n{benchmark.strip()}" if benchmark else "",
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in (*LIMITS, *limits)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested values under dotted names.
+
+    Example:
+        >>> flatten({"seed": 1, "network": {"window": 960, "kernels": [3, 3]}})
+        {'seed': '1', 'network.window': '960', 'network.kernels': '3, 3'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            flat[prefix + key] = ", ".join(map(str, value))
+        else:
+            flat[prefix + key] = str(value)
+    return flat
+
+
+def licence_tables(document: str) -> str:
+    """The Markdown tables of a document that have a column on licences.
+
+    Example:
+        >>> print(licence_tables("text\\n| files | licence |\\n| --- | --- |\\n| a | CC0 |\\n\\n| b |\\n| --- |\\n"))
+        | files | licence |
+        | --- | --- |
+        | a | CC0 |
+
+    Raises:
+        ValueError: if there is none.
+    """
+    tables: list[list[str]] = [[]]
+    for line in document.splitlines():
+        if line.startswith("|"):
+            tables[-1].append(line)
+        elif tables[-1]:
+            tables.append([])
+    kept = ["\n".join(table) for table in tables if table and "licen" in table[0].lower()]
+    if not kept:
+        raise ValueError("expected a Markdown table with a column 'licence', found none")
+    return "\n\n".join(kept)
+
+
+def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
+    """All evaluations of a model in a folder, sorted by the name of their set.
+
+    Raises:
+        ValueError: if a file of that name is no evaluation.
+    """
+    found = (load(path) for path in sorted(folder.glob(f"{name}_*.json")))
+    return [evaluation for evaluation in found if evaluation.model == name]
+
+
+def _table(values: Mapping[str, str]) -> str:
+    rows = (f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in values.items())
+    return "\n".join(["| | |", "| --- | --- |", *rows])
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.card", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("model", help="a registered name or an ONNX file")
+    parser.add_argument("--evaluation", required=True, type=Path, metavar="FOLDER", help="what enhance.evaluate wrote")
+    parser.add_argument("--training", type=Path, metavar="FILE.json", help="commands, machine, time of the run")
+    parser.add_argument("--data", required=True, type=Path, metavar="FILE.md", help="tables of sources and licences")
+    parser.add_argument("--benchmark", type=Path, metavar="FILE.md", help="what enhance.benchmark wrote")
+    parser.add_argument("--limit", action="append", default=[], metavar="TEXT", help="a limit to add; may be repeated")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE.md")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    arguments = get_parser().parse_args(argv)
+    try:
+        info = Denoiser(arguments.model).info
+        evaluations = evaluations_of(model_name(arguments.model), arguments.evaluation)
+        if not evaluations:
+            raise ValueError(f"{arguments.evaluation}: expected an evaluation of {arguments.model}, found none")
+        text = card(
+            info,
+            evaluations,
+            json.loads(arguments.training.read_text(encoding="utf-8")) if arguments.training else {},
+            licence_tables(arguments.data.read_text(encoding="utf-8")),
+            {evaluation.set: evaluation for evaluation in evaluations_of(NOISY, arguments.evaluation)},
+            arguments.benchmark.read_text(encoding="utf-8") if arguments.benchmark else "",
+            arguments.limit,
+        )
+        arguments.out.write_text(text, encoding="utf-8")
+    except (ValueError, OSError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Random numbers that are addressed by seed, step and example, so that they do not depend on who draws them.
+
+A counter-based generator (Philox, Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
+doi:10.1145/2063384.2063405) is keyed by seed and step and set forward to the example.
+"""
+
+import numpy as np
+
+SLOTS = 96  # random numbers set aside for each example; a multiple of the 4 that Philox makes at a time
+
+
+class Draws:
+    """Random numbers of examples `first` to `first + count - 1` of a step, taken column by column.
+
+    Args:
+        seed: key of the generator, with `stream` and `step`.
+        stream: 0 or 1, two independent sets of numbers.
+        step: number of the step, 0 or more.
+        first: index of the first example in the whole batch.
+        count: number of examples.
+
+    Example:
+        >>> whole, part = Draws(7, 0, 3, first=0, count=8), Draws(7, 0, 3, first=6, count=2)
+        >>> bool((whole.take()[6:] == part.take()).all())
+        True
+    """
+
+    def __init__(self, seed: int, stream: int, step: int, first: int, count: int) -> None:
+        bits = np.random.Philox(key=np.array([2 * seed + stream, step], dtype=np.uint64))
+        bits.advance(first * SLOTS // 4)
+        self._table = np.random.Generator(bits).random((count, SLOTS))
+        self._taken = 0
+
+    def take(self) -> np.ndarray:
+        """`[count]` numbers in [0, 1)."""
+        self._taken += 1
+        return self._table[:, self._taken - 1]
+
+    def chance(self, probability: float) -> np.ndarray:
+        """`[count]` truth values."""
+        return self.take() < probability
+
+    def between(self, bounds: tuple[float, float]) -> np.ndarray:
+        """`[count]` numbers in the interval."""
+        return bounds[0] + (bounds[1] - bounds[0]) * self.take()
+
+    def index(self, size: int) -> np.ndarray:
+        """`[count]` integers from 0 to `size - 1`."""
+        return (self.take() * size).astype(np.int64)
+
+    def curve(self, limit: float, knots: int) -> np.ndarray:
+        """`[count, knots]` numbers in +-limit."""
+        return np.stack([self.between((-limit, limit)) for _ in range(knots)], axis=1)

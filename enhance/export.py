@@ -1,0 +1,230 @@
+"""`python -m enhance.export`: a checkpoint to one self-contained ONNX file, verified against PyTorch, and safetensors.
+
+The file takes a block of waveform and the state, and gives the estimate and the next state; batch and number of hops
+are free. All that a program must know is in its metadata. A file is written only if the runtime agrees with PyTorch.
+"""
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from enhance.config import SAMPLE_RATE, NetworkConfig
+from enhance.dft import FactoredDFT
+from enhance.network import Enhancer
+from enhance.training import load_checkpoint
+
+OPSET = 20
+FORMAT_VERSION = "1"
+LICENCE = "Apache-2.0"
+TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs
+PARITY_SECONDS = 65.0
+PARITY_HOPS = (1, 7, 200)
+
+
+class OnnxGRU(torch.nn.Module):
+    """A GRU as the ONNX operator of that name, gates in its order and the reset after the product.
+
+    PyTorch's own conversion leaves out `linear_before_reset` (pytorch issue 189225). This module can only be exported.
+    """
+
+    def __init__(self, gru: torch.nn.GRU) -> None:
+        super().__init__()
+        self.hidden_size, self.directions = gru.hidden_size, 1 + gru.bidirectional
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            weights = [getattr(gru, f"{name}_l0{end}").detach() for end in ("", "_reverse")[: self.directions]]
+            ordered = [torch.cat([w.chunk(3)[gate] for gate in (1, 0, 2)]) for w in weights]  # update, reset, new
+            self.register_buffer(name, torch.stack(ordered))
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `torch.nn.GRU`."""
+        steps, rows = input.shape[0], input.shape[1]
+        if hx is None:
+            hx = input.new_zeros(self.directions, rows, self.hidden_size)
+        bias = torch.cat([self.get_buffer("bias_ih"), self.get_buffer("bias_hh")], dim=1)
+        attributes: dict[str, Any] = {"hidden_size": self.hidden_size, "linear_before_reset": 1}
+        if self.directions == 2:
+            attributes["direction"] = "bidirectional"
+        outputs, last = torch.onnx.ops.symbolic_multi_out(
+            "GRU",
+            (input, self.get_buffer("weight_ih"), self.get_buffer("weight_hh"), bias, None, hx),
+            attributes,
+            dtypes=(input.dtype, input.dtype),
+            shapes=((steps, self.directions, rows, self.hidden_size), hx.shape),
+            version=OPSET,
+        )
+        return outputs.transpose(1, 2).flatten(2), last
+
+
+class ExportedEnhancer(Enhancer):
+    """The network with its transforms as matrix products, which every inference engine computes fast."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.dft = FactoredDFT(config.window)
+
+    def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        return self.dft(frames)
+
+    def synthesise(self, real: Tensor, imag: Tensor) -> Tensor:
+        return self.dft.inverse(real, imag)
+
+    def with_onnx_grus(self) -> "ExportedEnhancer":
+        """A copy that can be exported, but not run."""
+        network = copy.deepcopy(self)
+        for path in network.paths:
+            for name in ("frequency", "time"):
+                setattr(path, name, OnnxGRU(getattr(path, name)))
+        return network
+
+
+def load_network(checkpoint: dict[str, Any]) -> ExportedEnhancer:
+    """The network with the averaged weights of a training checkpoint."""
+    network = ExportedEnhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
+    network.load_state_dict(checkpoint["average"])
+    return network.eval()
+
+
+def macs_per_second(network: Enhancer) -> int:
+    """Multiplications of one second of audio: of all matrix products and GRUs, counted by running one hop."""
+    counted = 0
+
+    def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
+        nonlocal counted
+        rows = inputs[0].numel() // inputs[0].shape[-1]
+        counted += rows * sum(p.numel() for p in module.parameters() if p.ndim == 2)
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, torch.nn.Linear | torch.nn.GRU)
+    ]
+    with torch.no_grad():
+        network(torch.zeros(1, network.config.hop), network.initial_state(1))
+    for hook in hooks:
+        hook.remove()
+    return counted * SAMPLE_RATE // network.config.hop
+
+
+def metadata(network: Enhancer, name: str, training: dict[str, Any]) -> dict[str, str]:
+    """What the file says of itself."""
+    c = network.config
+    values = {
+        "mpeace_version": version("mpeace"),
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "sample_rate": SAMPLE_RATE,
+        "window": c.window,
+        "hop": c.hop,
+        "lookahead": c.lookahead,
+        "latency": c.latency,
+        "state_size": network.state_size,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "macs_per_second": macs_per_second(network),
+        "training": json.dumps(training),
+        "licence": LICENCE,
+    }
+    return {key: str(value) for key, value in values.items()}
+
+
+def to_onnx(network: ExportedEnhancer, properties: dict[str, str]) -> onnx.ModelProto:
+    """The network as an ONNX model with metadata."""
+    hop = network.config.hop
+    batch, hops = torch.export.Dim("batch", min=1), torch.export.Dim("hops", min=1)
+    program = torch.onnx.export(
+        network.with_onnx_grus(),
+        (torch.zeros(2, 3 * hop), network.initial_state(2)),
+        input_names=["audio", "state"],
+        output_names=["estimate", "next_state"],
+        dynamic_shapes=({0: batch, 1: hop * hops}, {0: batch}),
+        opset_version=OPSET,
+        dynamo=True,
+        optimize=False,  # it takes constants as small as 1e-12 for zero; ONNX Runtime optimises when it loads the file
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    model.producer_name = "mpeace"
+    for node in model.graph.node:  # stack traces of the exporting machine
+        del node.metadata_props[:]
+    onnx.helper.set_model_props(model, properties)
+    onnx.checker.check_model(model)
+    return model
+
+
+def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> float:
+    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    hop = network.config.hop
+    generator = torch.Generator().manual_seed(0)
+    hops = round(seconds * SAMPLE_RATE / hop)
+    loudness = torch.rand(2, hops // 20 + 1, generator=generator).square().repeat_interleave(20 * hop, dim=1)
+    audio = 0.3 * torch.randn(2, hops * hop, generator=generator) * loudness[:, : hops * hop]
+    with torch.no_grad():
+        expected = network(audio, network.initial_state(2))[0].numpy()
+    worst = 0.0
+    for size in PARITY_HOPS:
+        state = np.zeros((2, network.state_size), np.float32)
+        for block in range(0, hops * hop, size * hop):
+            piece = audio[:, block : block + size * hop].numpy()
+            estimate, state = session.run(None, {"audio": piece, "state": state})
+            worst = max(worst, float(np.abs(estimate - expected[:, block : block + size * hop]).max()))
+    return worst
+
+
+def export(checkpoint_file: Path, onnx_file: Path, name: str) -> float:
+    """Writes ``onnx_file`` and the weights beside it as safetensors; returns the largest difference from PyTorch.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or the runtime disagrees with PyTorch.
+    """
+    checkpoint = load_checkpoint(checkpoint_file)
+    network = load_network(checkpoint)
+    training = {key: checkpoint[key] for key in ("task", "config", "step", "torch")}
+    model = to_onnx(network, metadata(network, name, training)).SerializeToString()
+    difference = parity(network, model)
+    if difference > TOLERANCE:
+        raise ValueError(
+            f"ONNX Runtime differs from PyTorch by {difference:.2g}, over {TOLERANCE:.0e}; nothing written"
+        )
+    onnx_file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = onnx_file.with_name(f".{onnx_file.name}")
+    temporary.write_bytes(model)
+    temporary.replace(onnx_file)
+    weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+    dimensions = {"dimensions": json.dumps(network.config.to_dict())}
+    save_file(weights, onnx_file.with_suffix(".safetensors"), metadata=dimensions)
+    return difference
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
+    parser.add_argument("onnx", type=Path, help="file to write; a .safetensors is written beside it")
+    parser.add_argument("--name", help="name of the model (default: the file's)")
+    arguments = parser.parse_args(argv)
+    try:
+        difference = export(arguments.checkpoint, arguments.onnx, arguments.name or arguments.onnx.stem)
+    except (ValueError, OSError) as error:
+        print(f"enhance.export: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.onnx}: differs from PyTorch by at most {difference:.1e} over {PARITY_SECONDS:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

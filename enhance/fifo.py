@@ -1,0 +1,53 @@
+"""First-in first-out queue of samples, [channels, time], in one buffer that grows to what is needed and is reused."""
+
+import numpy as np
+
+
+class Fifo:
+    """Queue of float32 samples.
+
+    Example:
+        >>> fifo = Fifo(channels=1)
+        >>> fifo.push(np.array([[1, 2, 3]], np.float32))
+        >>> fifo.pop(2), len(fifo)
+        (array([[1., 2.]], dtype=float32), 1)
+    """
+
+    def __init__(self, channels: int, capacity: int = 4096) -> None:
+        self._buffer = np.zeros((channels, capacity), np.float32)
+        self._start = 0
+        self._end = 0
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def push(self, block: np.ndarray) -> None:
+        """Append a block [channels, samples]."""
+        end = self._end + block.shape[1]
+        if end > self._buffer.shape[1]:
+            self._make_room(block.shape[1])
+            end = self._end + block.shape[1]
+        self._buffer[:, self._end : end] = block
+        self._end = end
+
+    def pop(self, samples: int) -> np.ndarray:
+        """Take the oldest samples out: a copy, [channels, samples], contiguous. There must be that many."""
+        if samples > len(self):
+            raise ValueError(f"{samples} samples asked of a queue that holds {len(self)}")
+        block = self._buffer[:, self._start : self._start + samples].copy()
+        self._start += samples
+        return block
+
+    def clear(self) -> None:
+        """Drop all samples."""
+        self._start = self._end = 0
+
+    def _make_room(self, samples: int) -> None:
+        """Move what is held to the front, into a larger buffer if the present one would be more than half full."""
+        held = self._buffer[:, self._start : self._end]
+        channels, capacity = self._buffer.shape
+        needed = held.shape[1] + samples
+        if 2 * needed > capacity:
+            self._buffer = np.zeros((channels, 2 * needed), np.float32)
+        self._buffer[:, : held.shape[1]] = held.copy()
+        self._start, self._end = 0, held.shape[1]

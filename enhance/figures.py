@@ -1,0 +1,125 @@
+"""Pictures for the README and the model cards.
+
+- `python -m enhance.figures spectrogram NOISY ESTIMATE OUT.png`: before and after, one colour scale.
+- `python -m enhance.figures quality OUT.png --system EVALUATION.json BENCHMARK.json`: quality against cost, for any
+  number of evaluated systems beside the published ones (`enhance.comparison`).
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from enhance.comparison import ANCHOR_SET, ANCHORS, COLUMNS
+from enhance.results import METRICS, Evaluation, load
+from enhance.speeds import HOP_BY_HOP, Speed, load_speeds
+
+WINDOW, HOP = 2048, 512  # samples
+RANGE_DB = 80.0  # shown below the loudest point of both pictures
+SHOWN = ("pesq", "ovrl")  # metrics of the quality plot
+MARKERS = "sDv^P*X"  # one for each published system
+
+
+def level_db(audio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spectrogram in dB, shape [frequency, frames]; a full-scale sine reaches about 0 dB."""
+    window = np.hanning(WINDOW + 1)[:-1]
+    padded = np.pad(audio, (0, max(WINDOW - audio.size, 0)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    magnitude = np.abs(np.fft.rfft(frames * window, axis=-1)) / (window.sum() / 2)
+    return 20 * np.log10(np.maximum(magnitude, 1e-10)).T
+
+
+def spectrogram(noisy: Path, estimate: Path, out: Path) -> None:
+    """Draw two recordings one above the other with a shared colour scale (the first channel of each).
+
+    Raises:
+        ValueError: if their rates or lengths differ.
+    """
+    (before, rate), (after, other) = (soundfile.read(path, always_2d=True) for path in (noisy, estimate))
+    if rate != other or len(before) != len(after):
+        raise ValueError(
+            f"expected two recordings of one rate and length, got {len(before)} samples at {rate} Hz "
+            f"and {len(after)} at {other} Hz"
+        )
+    pictures = [level_db(audio[:, 0].astype(np.float64)) for audio in (before, after)]
+    top = max(picture.max() for picture in pictures)
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axis, picture, title in zip(axes, pictures, ("before", "after"), strict=True):
+        extent = (0, len(before) / rate, 0, rate / 2000)
+        image = axis.imshow(
+            picture, origin="lower", aspect="auto", extent=extent, vmin=top - RANGE_DB, vmax=top, cmap="magma"
+        )
+        axis.set(title=title, ylabel="frequency (kHz)")
+        figure.colorbar(image, ax=axis, label="level (dB)")
+    axes[-1].set_xlabel("time (s)")
+    _save(figure, out)
+
+
+def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> None:
+    """Draw quality against the cost of streaming for evaluated systems and the published ones.
+
+    Raises:
+        ValueError: if an evaluation is of another set than the published figures, or a benchmark has no live speed.
+    """
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    axes = figure.subplots(1, len(SHOWN))
+    for axis, metric in zip(axes, SHOWN, strict=True):
+        for anchor, marker in zip(ANCHORS, MARKERS, strict=True):
+            score = anchor.scores[COLUMNS.index(metric)]
+            axis.scatter(anchor.rtf, score, color="dimgray", marker=marker, label=anchor.name)
+        for evaluation, speeds in systems:
+            if evaluation.set != ANCHOR_SET:
+                raise ValueError(f"expected an evaluation of the set {ANCHOR_SET}, got one of {evaluation.set}")
+            live = [speed.rtf for speed in speeds if speed.mode == HOP_BY_HOP]
+            if not live:
+                raise ValueError(f"expected the speed {HOP_BY_HOP} in the benchmark of {evaluation.model}, found none")
+            summary = evaluation.metrics[metric]
+            error = [[summary.mean - summary.low], [summary.high - summary.mean]]
+            axis.errorbar(live[0], summary.mean, error, fmt="o", capsize=3, label=f"{evaluation.model} (streaming)")
+        axis.set(xscale="log", xlabel="RTF, one thread (CPU s per s of audio)", ylabel=METRICS[metric].label)
+        axis.grid(alpha=0.3, which="both")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    _save(figure, out)
+
+
+def _save(figure: Figure, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.figures", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    pictures = commands.add_parser("spectrogram", help="before and after")
+    pictures.add_argument("noisy", type=Path)
+    pictures.add_argument("estimate", type=Path)
+    pictures.add_argument("out", type=Path)
+    plot = commands.add_parser("quality", help="quality against cost")
+    plot.add_argument("out", type=Path)
+    plot.add_argument("--system", nargs=2, type=Path, action="append", metavar=("EVALUATION", "BENCHMARK"), default=[])
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    arguments = get_parser().parse_args(argv)
+    try:
+        if arguments.command == "spectrogram":
+            spectrogram(arguments.noisy, arguments.estimate, arguments.out)
+        else:
+            quality([(load(first), load_speeds(second)) for first, second in arguments.system], arguments.out)
+    except (ValueError, OSError, soundfile.LibsndfileError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Results of an evaluation: means with bootstrap intervals, Markdown tables, and files that keep them.
+
+The interval of a mean over files is the 95 % percentile interval of the bootstrap (Efron 1979), seeded. Files of one
+set differ far more than models do, so two models are compared by the interval of their paired differences.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+Scores = dict[str, float]
+
+NOISY = "noisy"  # the name that stands for the unprocessed input
+RESAMPLES = 10_000  # of the bootstrap
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a score is shown."""
+
+    label: str
+    unit: str
+    digits: int
+
+
+METRICS = {
+    "pesq": Metric("PESQ-WB", "MOS-LQO", 3),
+    "stoi": Metric("STOI", "", 3),
+    "estoi": Metric("ESTOI", "", 3),
+    "si_sdr": Metric("SI-SDR", "dB", 2),
+    "snr": Metric("SNR", "dB", 2),
+    "sig": Metric("DNSMOS SIG", "MOS", 3),
+    "bak": Metric("DNSMOS BAK", "MOS", 3),
+    "ovrl": Metric("DNSMOS OVRL", "MOS", 3),
+    "csig": Metric("CSIG", "MOS", 3),
+    "cbak": Metric("CBAK", "MOS", 3),
+    "covl": Metric("COVL", "MOS", 3),
+    "lsd": Metric("LSD at 48 kHz", "decades", 3),
+    "speech_gain": Metric("Speech gain", "dB", 2),
+    "pause_residual": Metric("Residual in pauses", "dB", 2),
+    "clean_si_sdr": Metric("Clean speech in: SI-SDR", "dB", 2),
+    "clean_level": Metric("Clean speech in: level change", "dB", 2),
+    "noise_level": Metric("Noise only in: level change", "dB", 2),
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean of a metric over files, its 95 % interval, and on how many files it exists and fails (nan)."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured of one model on one set."""
+
+    model: str
+    set: str
+    files: int
+    seconds: float
+    sample_rate: int | None  # Hz, of the model; None, as the next three, for the unprocessed input
+    latency_ms: float | None  # algorithmic: what the model delays, and the hop that has to be filled first
+    parameters: int | None
+    macs_per_second: int | None
+    metrics: dict[str, Summary]
+    versions: dict[str, str]
+    machine: str
+
+
+def model_name(model: str) -> str:
+    """The name that stands for a model in results: the registered one, or that of its file.
+
+    Example:
+        >>> model_name("runs/wide.onnx")
+        'wide'
+    """
+    return Path(model).stem if model.endswith(".onnx") else model
+
+
+def bootstrap(values: Iterable[float], seed: int = SEED) -> Summary:
+    """Mean with its 95 % percentile interval over resampled files; nan values are counted and left out.
+
+    Example:
+        >>> bootstrap([1.0, 2.0, 3.0, float("nan")])
+        Summary(mean=2.0, low=1.0, high=3.0, count=3, failed=1)
+    """
+    every = np.array(list(values), np.float64)
+    known = every[~np.isnan(every)]
+    failed = every.size - known.size
+    if known.size == 0:
+        return Summary(math.nan, math.nan, math.nan, 0, failed)
+    draws = np.random.default_rng(seed).integers(0, known.size, (RESAMPLES, known.size))
+    low, high = np.percentile(known[draws].mean(axis=1), [2.5, 97.5])
+    return Summary(float(known.mean()), float(low), float(high), known.size, failed)
+
+
+def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str:
+    """The evaluation as Markdown: means and intervals, the means of the unprocessed input if given, and versions."""
+    lines = [
+        f"## {evaluation.model} on {evaluation.set}",
+        "",
+        f"{evaluation.files} files, {evaluation.seconds:.0f} s. 95 % intervals: bootstrap over files.",
+        "",
+        f"| metric | mean | 95 % interval | files |{' noisy input |' if unprocessed else ''}",
+        f"| --- | ---: | ---: | ---: |{' ---: |' if unprocessed else ''}",
+    ]
+    for name, summary in evaluation.metrics.items():
+        metric = METRICS[name]
+        label = f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+        mean, low, high = (_text(value, metric) for value in (summary.mean, summary.low, summary.high))
+        interval = f"{low} to {high}" if summary.count else "-"
+        before = unprocessed.metrics.get(name) if unprocessed else None
+        column = f" {_text(before.mean, metric) if before else '-'} |" if unprocessed else ""
+        lines.append(f"| {label} | {mean} | {interval} | {summary.count} |{column}")
+    failed = evaluation.metrics["pesq"].failed
+    if failed:
+        lines += ["", f"PESQ found no speech in {failed} files; they count in no mean of PESQ, CSIG, CBAK and COVL."]
+    packages = ", ".join(f"{name} {number}" for name, number in evaluation.versions.items())
+    return "\n".join([*lines, "", f"{packages}; {evaluation.machine}.", ""])
+
+
+def differences(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> str:
+    """Paired differences (these minus the others) as a Markdown table.
+
+    Raises:
+        ValueError: if the files differ.
+    """
+    if scores.keys() != others.keys():
+        raise ValueError("expected scores of the same files, got those of another set")
+    lines = ["| metric | mean difference | 95 % interval |", "| --- | ---: | ---: |"]
+    for name, metric in METRICS.items():
+        if all(name in row for row in (*scores.values(), *others.values())):
+            summary = bootstrap(scores[file][name] - others[file][name] for file in scores)
+            mean, low, high = (f"{value:+.{metric.digits}f}" for value in (summary.mean, summary.low, summary.high))
+            lines.append(f"| {metric.label} | {mean} | {low} to {high} |")
+    return "\n".join([*lines, ""])
+
+
+def save(evaluation: Evaluation, scores: Mapping[str, Scores], folder: Path) -> Path:
+    """Write the table, the scores of each file and all figures; returns the path of the JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"{evaluation.model}_{evaluation.set}"
+    stem.with_name(f"{stem.name}.md").write_text(report(evaluation), encoding="utf-8")
+    with stem.with_name(f"{stem.name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", *evaluation.metrics])
+        for name, row in scores.items():
+            writer.writerow([name, *(f"{row[metric]:.6g}" for metric in evaluation.metrics)])
+    path = stem.with_name(f"{stem.name}.json")
+    content = asdict(evaluation)
+    for summary in content["metrics"].values():
+        summary.update({key: None for key, value in summary.items() if isinstance(value, float) and math.isnan(value)})
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def load(path: Path) -> Evaluation:
+    """Read an evaluation back from its JSON.
+
+    Raises:
+        ValueError: if the file is no evaluation.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for name, summary in content["metrics"].items():
+            bounds = {key: math.nan if summary[key] is None else summary[key] for key in ("mean", "low", "high")}
+            content["metrics"][name] = Summary(**summary | bounds)
+        return Evaluation(**content)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: expected the JSON of an evaluation ({error})") from error
+
+
+def load_scores(path: Path) -> dict[str, Scores]:
+    """Read the scores of each file back from their CSV."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row.pop("file"): {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)}
+
+
+def _text(value: float, metric: Metric) -> str:
+    return "-" if math.isnan(value) else f"{value:.{metric.digits}f}"

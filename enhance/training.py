@@ -1,0 +1,279 @@
+"""The training loop of every network here: Lightning Fabric, one checkpoint file, exact resumption.
+
+A `Task` brings the network and its loss; the loop brings the schedule, the optimisers, averaging of weights,
+validation, checkpoints and logs. The learning rate rises, stays, and falls to zero as one minus a square root over the
+last part (Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations", NeurIPS 2024), so
+that a run may be made longer until that last part begins. Matrices are trained by Muon (Jordan et al., 2024), the rest
+by AdamW.
+
+Everything random depends on seed and step alone: stopping and resuming changes nothing.
+"""
+
+import copy
+import math
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+FORMAT = 1
+LAST = "last.pt"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained; the whole of it is saved in the checkpoint."""
+
+    steps: int = 10_000  # updates of the weights
+    batch: int = 16  # examples per update, over all processes
+    seed: int = 0  # of the initial weights and of every example
+    rate: float = 2e-3  # highest learning rate
+    muon: bool = True  # matrices are trained by Muon, with updates of the size of AdamW's; else all by AdamW
+    weight_decay: float = 0.01  # of both
+    warmup: int = 100  # steps in which the rates rise from zero
+    decay: float = 0.4  # last part of the steps, in which the rates fall to zero
+    clip: float = 1.0  # largest norm of the gradient
+    average: float = 0.998  # decay of the running average of the weights, per step
+    validate_every: int = 500  # steps
+    save_minutes: float = 5.0  # time between checkpoints
+    log_every: int = 20  # steps
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or not 0 < self.decay <= 1:
+            raise ValueError(f"steps and batch must be positive and decay in (0, 1]; got {self}")
+
+    @property
+    def decay_from(self) -> int:
+        """The step at which the rates start to fall."""
+        return round(self.steps * (1 - self.decay))
+
+    def rate_factor(self, step: int) -> float:
+        """What the learning rates are multiplied with.
+
+        Example:
+            >>> config = TrainConfig(steps=100, warmup=10, decay=0.5)
+            >>> [config.rate_factor(step) for step in (0, 10, 49, 50, 100)]
+            [0.1, 1.0, 1.0, 1.0, 0.0]
+        """
+        rising = min(1.0, (step + 1) / (self.warmup + 1e-9))
+        past = max(0, step - self.decay_from) / max(1, self.steps - self.decay_from)
+        return rising * (1 - math.sqrt(min(1.0, past)))
+
+    def progress(self, step: int) -> float:
+        """0 until the rates fall, then up to 1 as they reach zero; losses shift their weights by it."""
+        return 0.0 if step < self.decay_from else 1 - self.rate_factor(step)
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, moved and changed in place."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that a checkpoint needs for the network to be built again."""
+        ...
+
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> NamedTuple:
+        """Loss of examples ``first`` to ``first + count`` of a step; the field ``total`` is differentiated."""
+        ...
+
+    def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
+        """Figures on held-out data; sounds and pictures go to the writer."""
+        ...
+
+
+def save_atomically(value: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint under a temporary name, then renames it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(value, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint of this loop, tensors and plain values only.
+
+    Raises:
+        ValueError: the file is damaged or of another format.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        message = f"'{path}' is no readable checkpoint ({type(error).__name__}); delete it or resume another"
+        raise ValueError(message) from None
+    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
+        raise ValueError(f"'{path}' is no checkpoint of format {FORMAT}")
+    return checkpoint
+
+
+def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for vectors and position tables, Muon for matrices (or AdamW for all)."""
+    matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and "position" not in n and config.muon]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if id(p) not in chosen]
+    settings: dict[str, Any] = {"lr": config.rate, "weight_decay": config.weight_decay}
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, **settings)]
+    if matrices:
+        optimizers.append(torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **settings))
+    return optimizers
+
+
+class Average:
+    """Running average of a network's weights, unbiased at the start."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for ours, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
+            ours.lerp_(theirs, 1 - decay)
+
+
+class Interrupt:
+    """Notes SIGINT and SIGTERM so that the loop stops between two steps; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __enter__(self) -> "Interrupt":
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: object) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = True
+
+
+def resume(
+    task: Task, config: TrainConfig, path: Path, optimizers: list[torch.optim.Optimizer], average: Average
+) -> int:
+    """Takes up a checkpoint if there is one; returns the step to go on with.
+
+    Raises:
+        ValueError: the checkpoint is of another network or schedule. Only `steps` may change, before the rates fall.
+    """
+    if not path.is_file():
+        return 0
+    checkpoint = load_checkpoint(path)
+    if checkpoint["task"] != task.describe():
+        raise ValueError(f"'{path}' was made by {checkpoint['task']}, not {task.describe()}; choose another folder")
+    before, free = TrainConfig(**checkpoint["config"]), {"save_minutes", "validate_every", "log_every"}
+    differ = [k for k, v in asdict(before).items() if k not in free and v != asdict(config)[k]]
+    step: int = checkpoint["step"]
+    if differ and (differ != ["steps"] or step > min(before.decay_from, config.decay_from)):
+        raise ValueError(
+            f"'{path}' was trained with other values of {', '.join(differ)}; only the number of steps may change, and "
+            f"only until the learning rate falls (step {before.decay_from}; this is step {step})"
+        )
+    task.network.load_state_dict(checkpoint["network"])
+    average.network.load_state_dict(checkpoint["average"])
+    for optimizer, state in zip(optimizers, checkpoint["optimizers"], strict=True):
+        optimizer.load_state_dict(state)
+    return step
+
+
+def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.Module:
+    """Trains, or goes on with the checkpoint in ``directory``.
+
+    Args:
+        fabric: launched; its processes share each batch evenly.
+        task: the network, on the CPU, and its loss.
+        config: the schedule.
+        directory: gets ``last.pt`` and TensorBoard logs.
+
+    Returns:
+        The network with averaged weights.
+
+    Raises:
+        ValueError: the batch does not divide by the processes, or the checkpoint does not fit.
+        KeyboardInterrupt: after a signal, when the checkpoint is written.
+    """
+    if config.batch % fabric.world_size:
+        raise ValueError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes evenly")
+    directory.mkdir(parents=True, exist_ok=True)
+    count = config.batch // fabric.world_size
+    first = fabric.global_rank * count
+    average = Average(task.network, config.average)
+    optimizers = make_optimizers(task.network, config)
+    begin = resume(task, config, directory / LAST, optimizers, average)
+    network, *wrapped = fabric.setup(task.network, *optimizers)
+    average.network.to(fabric.device)
+    writer = SummaryWriter(str(directory), purge_step=begin) if fabric.is_global_zero else None
+
+    def save(step: int) -> None:
+        if fabric.is_global_zero:
+            save_atomically(
+                {
+                    "format": FORMAT,
+                    "task": task.describe(),
+                    "config": asdict(config),
+                    "step": step,
+                    "network": task.network.state_dict(),
+                    "average": average.network.state_dict(),
+                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                    "torch": str(torch.__version__),
+                },
+                directory / LAST,
+            )
+
+    saved = logged = time.monotonic()
+    with Interrupt() as interrupt:
+        for step in range(begin, config.steps):
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+                group["lr"] = config.rate * config.rate_factor(step)
+            terms = task.terms(network, step, first, count, config.progress(step))
+            total: Tensor = terms[0]
+            fabric.backward(total)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"the gradient is {norm.item()} at step {step}; the last checkpoint is kept")
+            for optimizer in wrapped:
+                optimizer.step()
+                optimizer.zero_grad()
+            average.update(task.network, step)
+            done = step + 1
+            if writer and (done % config.log_every == 0 or done == config.steps):
+                now = time.monotonic()
+                per_step = (now - logged) / config.log_every
+                logged = now
+                for name, value in terms._asdict().items():
+                    writer.add_scalar(f"train/{name}", value.item(), done)
+                writer.add_scalar("train/gradient_norm", float(norm), done)
+                writer.add_scalar("train/rate_factor", config.rate_factor(step), done)
+                figures = " ".join(f"{name} {value.item():.4f}" for name, value in terms._asdict().items())
+                left = (config.steps - done) * per_step / 60
+                print(f"step {done}/{config.steps} {per_step:.2f} s/step, {left:.0f} min left: {figures}", flush=True)
+            if done % config.validate_every == 0 or done == config.steps:
+                if fabric.is_global_zero:
+                    for name, value in task.validate(average.network, writer, done).items():
+                        print(f"step {done} valid {name} {value:.4f}", flush=True)
+                        if writer:
+                            writer.add_scalar(f"valid/{name}", value, done)
+                fabric.barrier()
+            stopping = fabric.all_reduce(torch.tensor(float(interrupt.received)), reduce_op="sum")
+            due = time.monotonic() - saved > 60 * config.save_minutes
+            if float(torch.as_tensor(stopping)) > 0 or due or done == config.steps:
+                save(done)
+                saved = time.monotonic()
+            if float(torch.as_tensor(stopping)) > 0:
+                raise KeyboardInterrupt
+    if writer:
+        writer.close()
+    return average.network

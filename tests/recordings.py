@@ -1,0 +1,62 @@
+"""Synthesised recordings, the caches made of them, and settings small enough for tests of data and training."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from enhance.cache import AudioCache, build_cache
+from enhance.config import NetworkConfig
+from enhance.mixing import MixConfig
+from helpers import speech_like
+
+RATE = 48_000
+SMALLEST = NetworkConfig(stem_channels=8, channels=8, head_channels=4)
+SHORT = MixConfig(segment_seconds=0.5, synthetic_count=2, synthetic_seconds=1.0)
+
+
+def sine(hertz: float, seconds: float, sample_rate: int = RATE, peak: float = 0.5) -> np.ndarray:
+    """A sine [time], float64."""
+    return peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * sample_rate)) / sample_rate)
+
+
+def white(seconds: float, sample_rate: int = RATE, seed: int = 0) -> np.ndarray:
+    """White noise [time] with an RMS of 0.1, float64."""
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * sample_rate))
+
+
+def room_response(seconds: float, direct: int, seed: int = 0) -> np.ndarray:
+    """A direct sound of 1 at sample `direct`, then a decaying tail that starts 20 dB below it, [time]."""
+    tail = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    tail *= 0.1 * np.exp(-np.arange(tail.size) / (0.1 * RATE))
+    tail[: direct + 1] = 0
+    tail[direct] = 1
+    return tail
+
+
+def write(path: Path, audio: np.ndarray, sample_rate: int = RATE, **named: str) -> Path:
+    """Write [time] or [time, channels], 32-bit float WAV unless named otherwise; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, audio, sample_rate, **(named or {"subtype": "FLOAT"}))
+    return path
+
+
+def write_folders(folder: Path) -> tuple[Path, Path, Path]:
+    """Folders of speech (four files of 3 s), noise (three of 2 s) and room responses (two)."""
+    for number in range(4):
+        write(folder / "speech" / f"{number}.wav", speech_like(3.0, RATE, seed=number)[0])
+    for number in range(3):
+        write(folder / "noise" / f"{number}.wav", white(2.0, seed=10 + number))
+    for number in range(2):
+        write(folder / "rooms" / f"{number}.wav", room_response(0.4, 200, seed=number))
+    return folder / "speech", folder / "noise", folder / "rooms"
+
+
+def build(folder: Path) -> tuple[AudioCache, AudioCache, AudioCache]:
+    """The caches of `write_folders`."""
+    speech, noise, rooms = write_folders(folder)
+    return (
+        build_cache([speech], folder / "cache" / "speech", kind="speech"),
+        build_cache([noise], folder / "cache" / "noise", kind="noise"),
+        build_cache([rooms], folder / "cache" / "rooms", kind="rooms"),
+    )
