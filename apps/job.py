@@ -62,6 +62,8 @@ def _attempt(
 ) -> float | None:
     """Denoise once with `outcome.gain`. Returns the gain with which to do it again if the peak must fit, else None."""
     media = task.source != PIPE and Path(task.source).suffix.lower() in MUXERS
+    if media:
+        _need_pyav()
     if media and task.container is None:
         from apps.video import clean_tracks
 
@@ -121,6 +123,13 @@ def replacing(task: Task) -> Iterator[Path]:
             partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _need_pyav() -> None:
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        raise Problem('M4A and video need PyAV: pip install "mpeace[video]"') from None
 
 
 def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell) -> float | None:

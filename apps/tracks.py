@@ -10,7 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
+import av.logging
 import numpy as np
+from av.error import FFmpegError
 
 from apps.formats import MUXERS
 from apps.problems import Problem
@@ -24,13 +27,7 @@ if TYPE_CHECKING:
 OUT_OF_STEP = 0.04  # seconds; time stamps of Matroska jitter by 1 ms, the eye forgives about 45 ms
 _CUT_OFF = 0.5  # seconds by which a track may be shorter than its file says
 
-try:
-    import av
-    import av.logging
-    from av.error import FFmpegError
-except ImportError as error:
-    raise Problem('M4A and video need PyAV: pip install "mpeace[video]"') from error
-av.logging.set_level(None)
+av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are told in one line
 
 
 def open_media(path: Path) -> "InputContainer":

@@ -8,7 +8,7 @@ sample. Raw AAC (ADTS) has no place for it: there the packet that holds nothing 
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -25,6 +25,7 @@ from apps.tasks import Outcome, Task
 from apps.tracks import TrackDecoder, muxer_of, open_media
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
@@ -69,7 +70,7 @@ class _Track:
         _copy_description(stream, self.stream)
         self._written = 0
 
-    def push(self, packet: Any) -> None:
+    def push(self, packet: "Packet") -> None:
         """Decode, clean, encode and write one packet; an empty one ends the track."""
         for block in self.decoder.push(packet):
             self._encode(self.chain.process(block))
@@ -90,9 +91,40 @@ class _Track:
         for coded in self.stream.encode(frame):
             self._mux(coded)
 
-    def _mux(self, packet: Any) -> None:
+    def _mux(self, packet: "Packet") -> None:
         if not (self._drop_delay and packet.pts is not None and packet.pts < 0):
             self._out.mux(packet)
+
+
+class _Copy:
+    """One track that is copied as it is.
+
+    Matroska stores no decoding times, and FFmpeg cannot tell those of the first packets when frames are reordered: they
+    wait here for the first time that is known, and get times that count up to it.
+    """
+
+    def __init__(self, stream: "Stream", out: "OutputContainer") -> None:
+        self._out = out
+        self._stream = out.add_stream_from_template(stream)
+        _copy_description(stream, self._stream)
+        self._waiting: list[Packet] = []
+
+    def push(self, packet: "Packet") -> None:
+        """Write one packet; an empty one ends the track."""
+        if packet.dts is None and packet.size:
+            self._waiting.append(packet)
+            return
+        time = packet.dts if packet.dts is not None else max((held.pts or 0 for held in self._waiting), default=0)
+        for before, held in zip(range(len(self._waiting), 0, -1), self._waiting, strict=True):
+            held.dts = time - before * max(held.duration or 1, 1)
+            self._mux(held)
+        self._waiting = []
+        if packet.size:
+            self._mux(packet)
+
+    def _mux(self, packet: "Packet") -> None:
+        packet.stream = self._stream
+        self._out.mux(packet)
 
 
 def clean_tracks(
@@ -153,15 +185,14 @@ def _pass_through(
     if not source.streams.audio:
         raise Problem("it has no sound track")
     tracks: dict[int, _Track] = {}
-    copies: dict[int, Stream] = {}
+    copies: dict[int, _Copy] = {}
     for stream in source.streams:
         if stream.type == "audio":
             tracks[stream.index] = _Track(stream, out, muxer, denoiser, settings, outcome.gain)  # type: ignore[arg-type]
         elif stream.type == "attachment":
             out.add_attachment(stream.metadata.get("filename", "attachment"), stream.mimetype or "", stream.data)  # type: ignore[attr-defined]
         elif stream.type in ("video", "subtitle") and not (muxer in _ATOMS and _is_cover(stream)):
-            copies[stream.index] = out.add_stream_from_template(stream)
-            _copy_description(stream, copies[stream.index])
+            copies[stream.index] = _Copy(stream, out)
     out.metadata.update(source.metadata)
     out.set_chapters(source.chapters())
     total = float(source.duration / av.time_base) if source.duration else None
@@ -171,9 +202,8 @@ def _pass_through(
             track = tracks[packet.stream.index]
             track.push(packet)
             tell(track.chain.samples_in / track.chain.sample_rate, total)
-        elif packet.stream.index in copies and packet.dts is not None:
-            packet.stream = copies[packet.stream.index]
-            out.mux(packet)
+        elif packet.stream.index in copies:
+            copies[packet.stream.index].push(packet)
     return list(tracks.values())
 
 

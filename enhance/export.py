@@ -22,6 +22,7 @@ from torch import Tensor
 
 from enhance.config import SAMPLE_RATE, NetworkConfig
 from enhance.dft import FactoredDFT
+from enhance.models import register_model
 from enhance.network import Enhancer
 from enhance.training import load_checkpoint
 
@@ -216,9 +217,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("onnx", type=Path, help="file to write; a .safetensors is written beside it")
     parser.add_argument("--name", help="name of the model (default: the file's)")
+    parser.add_argument("--describe", metavar="TEXT", help="list it in registry.json beside it, with this description")
+    parser.add_argument("--default", action="store_true", help="make it the default model there")
     arguments = parser.parse_args(argv)
+    name = arguments.name or arguments.onnx.stem
     try:
-        difference = export(arguments.checkpoint, arguments.onnx, arguments.name or arguments.onnx.stem)
+        difference = export(arguments.checkpoint, arguments.onnx, name)
+        if arguments.describe:
+            register_model(arguments.onnx, name, arguments.describe, default=arguments.default)
     except (ValueError, OSError) as error:
         print(f"enhance.export: {error}", file=sys.stderr)
         return 1

@@ -174,7 +174,7 @@ class Denoiser:
         return Denoiser, (self.path,)
 
     def _check_graph(self) -> None:
-        """One hop through the file: it must have the inputs and outputs of the contract. Also warms the session up."""
+        """A hop of silence through the file, which must obey the contract. Also warms the session up."""
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != ["audio", "state", "estimate", "next_state"]:
             raise ModelError(
@@ -190,6 +190,8 @@ class Denoiser:
                 f"the file {self.path} returns shapes {estimate.shape} and {next_state.shape} for one hop, "
                 f"expected {block.shape} and {state.shape}"
             )
+        if not (np.isfinite(estimate).all() and np.isfinite(next_state).all()):
+            raise ModelError(f"the file {self.path} returns NaN or infinite samples for silence")
 
 
 def denoise(

@@ -23,6 +23,8 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from enhance.display import Display
+
 FORMAT = 1
 LAST = "last.pt"
 
@@ -234,7 +236,8 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
             )
 
     saved = logged = time.monotonic()
-    with Interrupt() as interrupt:
+    logged_step = begin
+    with Interrupt() as interrupt, Display(config.steps, begin, fabric.is_global_zero) as display:
         for step in range(begin, config.steps):
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = config.rate * config.rate_factor(step)
@@ -249,30 +252,28 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
                 optimizer.zero_grad()
             average.update(task.network, step)
             done = step + 1
+            display.advance(done)
             if writer and (done % config.log_every == 0 or done == config.steps):
+                values = {name: value.item() for name, value in terms._asdict().items()}
                 now = time.monotonic()
-                per_step = (now - logged) / config.log_every
-                logged = now
-                for name, value in terms._asdict().items():
-                    writer.add_scalar(f"train/{name}", value.item(), done)
-                writer.add_scalar("train/gradient_norm", float(norm), done)
-                writer.add_scalar("train/rate_factor", config.rate_factor(step), done)
-                figures = " ".join(f"{name} {value.item():.4f}" for name, value in terms._asdict().items())
-                left = (config.steps - done) * per_step / 60
-                print(f"step {done}/{config.steps} {per_step:.2f} s/step, {left:.0f} min left: {figures}", flush=True)
+                display.terms(done, (now - logged) / (done - logged_step), values)
+                logged, logged_step = now, done
+                values |= {"gradient_norm": float(norm), "rate_factor": config.rate_factor(step)}
+                for name, value in values.items():
+                    writer.add_scalar(f"train/{name}", value, done)
             if done % config.validate_every == 0 or done == config.steps:
-                if fabric.is_global_zero:
-                    for name, value in task.validate(average.network, writer, done).items():
-                        print(f"step {done} valid {name} {value:.4f}", flush=True)
-                        if writer:
-                            writer.add_scalar(f"valid/{name}", value, done)
+                if writer:
+                    held_out = task.validate(average.network, writer, done)
+                    display.line(" ".join([f"step {done} valid", *(f"{k} {v:.4f}" for k, v in held_out.items())]))
+                    for name, value in held_out.items():
+                        writer.add_scalar(f"valid/{name}", value, done)
                 fabric.barrier()
             stopping = fabric.all_reduce(torch.tensor(float(interrupt.received)), reduce_op="sum")
-            due = time.monotonic() - saved > 60 * config.save_minutes
-            if float(torch.as_tensor(stopping)) > 0 or due or done == config.steps:
+            stop = float(torch.as_tensor(stopping)) > 0
+            if stop or done == config.steps or time.monotonic() - saved > 60 * config.save_minutes:
                 save(done)
                 saved = time.monotonic()
-            if float(torch.as_tensor(stopping)) > 0:
+            if stop:
                 raise KeyboardInterrupt
     if writer:
         writer.close()

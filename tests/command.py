@@ -67,7 +67,9 @@ def partial_files(folder: Path) -> list[Path]:
 def write_silence(path: Path, seconds: int) -> Path:
     """A WAV of silence, 16 bits mono at 48 kHz, that takes no room on the disk."""
     size = 2 * 48_000 * seconds
-    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, 48_000, 96_000, 2, 16, b"data", size)
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, 48_000, 96_000, 2, 16, b"data", size
+    )
     with path.open("wb") as file:
         file.write(header)
         file.truncate(len(header) + size)

@@ -30,12 +30,12 @@ TINY_METADATA = {
 }
 
 
-def write_tiny_model(path: Path, metadata: dict[str, str] | None = None) -> Path:
-    """Write a model that obeys the contract and only delays by one hop and scales by `TINY_GAIN`.
+def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: float = TINY_GAIN) -> Path:
+    """Write a model that obeys the contract and only delays by one hop and scales by `gain`.
 
     The state holds the last hop: estimate = gain * (state, audio)[:-hop], next_state = (state, audio)[-hop:].
     """
-    constants = {"gain": np.float32(TINY_GAIN), "zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
+    constants = {"gain": np.float32(gain), "zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
     nodes = [
         helper.make_node("Concat", ["state", "audio"], ["line"], axis=1),
         helper.make_node("Slice", ["line", "zero", "last", "time"], ["delayed"]),

@@ -26,9 +26,9 @@ def white(seconds: float, sample_rate: int = RATE, seed: int = 0) -> np.ndarray:
 
 
 def room_response(seconds: float, direct: int, seed: int = 0) -> np.ndarray:
-    """A direct sound of 1 at sample `direct`, then a decaying tail that starts 20 dB below it, [time]."""
+    """A direct sound of 1 at sample `direct`, then a decaying tail 6 dB below it in energy, [time]."""
     tail = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
-    tail *= 0.1 * np.exp(-np.arange(tail.size) / (0.1 * RATE))
+    tail *= 0.01 * np.exp(-np.arange(tail.size) / (0.1 * RATE))
     tail[: direct + 1] = 0
     tail[direct] = 1
     return tail

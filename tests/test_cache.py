@@ -36,12 +36,13 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> AudioCache:
     return build_cache([folder / "audio"], folder / "cache", kind="noise")
 
 
-@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000, 96_000])
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "deeply/nested/A.WAV"])
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [(name, rate) for name in ("a.wav", "a.flac", "a.ogg", "deeply/nested/A.WAV") for rate in (8000, 44_100, 96_000)]
+    + [("a.mp3", rate) for rate in (8000, 22_050, 44_100, 48_000)],  # MP3 has no 96 kHz
+)
 def test_any_format_and_rate_becomes_48_khz_mono(tmp_path: Path, name: str, rate: int) -> None:
     """A 1 kHz sine in the left channel only comes back as that sine at half its level."""
-    if name.endswith("mp3") and rate > 48_000:
-        pytest.skip("MP3 has no such rate")
     left = sine(1000, 0.5, rate)
     named = {} if name.endswith(("ogg", "mp3")) else {"subtype": "PCM_16"}
     write(tmp_path / "audio" / name, np.stack([left, 0 * left], axis=1), rate, **named or {"format": name[-3:].upper()})

@@ -150,7 +150,7 @@ def test_a_room_adds_its_tail_to_the_input_and_keeps_the_level_of_the_target(cac
     config = replace(PLAIN, snr_db=(80.0, 80.0), tail_db=(0.0, 0.0))
     dry, wet = mixer(caches, config).batch(0, 0, 8), mixer(caches, replace(config, room=1.0)).batch(0, 0, 8)
     assert level_db((dry.noisy - dry.target).numpy()) < -100
-    assert -55 < level_db((wet.noisy - wet.target).numpy()) < -31
+    assert -45 < level_db((wet.noisy - wet.target).numpy()) < -36
     assert level_db(wet.target.numpy()) == pytest.approx(level_db(dry.target.numpy()), abs=1.5)
     assert not torch.allclose(wet.target, dry.target, atol=1e-3)  # it has early reflections
 

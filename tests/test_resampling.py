@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import blocks, speech_like
 
 from enhance.resampling import Resampler, check_sample_rate, held_back_seconds, resample, resampled_length
-from helpers import blocks, speech_like
 
 RATES = (8000, 11025, 16000, 22050, 44100, 96000)
 PAIRS = [pair for rate in RATES for pair in ((rate, 48000), (48000, rate))] + [(44101, 48000), (1000, 48000)]

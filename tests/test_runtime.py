@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from conftest import TINY_GAIN, TINY_HOP, TINY_METADATA, write_tiny_model
+from helpers import lag, level_db, si_sdr_db, speech_like
 
 import enhance
-from conftest import TINY_GAIN, TINY_HOP, TINY_METADATA, write_tiny_model
 from enhance import Denoiser, ModelError, denoise, find_model, list_models
 from enhance.models import checkpoints_folder, file_sha256, register_model
 from enhance.resampling import resample
-from helpers import lag, level_db, si_sdr_db, speech_like
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 
@@ -151,9 +151,23 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
         Denoiser(path)
 
 
-def test_metadata_that_do_not_fit_the_graph_are_refused(tmp_path: Path) -> None:
+def test_metadata_that_do_not_fit_the_graph_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_tiny_model(tmp_path / "unfit.onnx", TINY_METADATA | {"state_size": "481"})
     with pytest.raises(ModelError, match="does not run"):
+        Denoiser(path)
+    assert capfd.readouterr().err == "", "ONNX Runtime printed the error a second time"
+
+
+def test_a_model_that_returns_nan_for_silence_is_refused(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "nan.onnx", gain=float("nan"))
+    with pytest.raises(ModelError, match="returns NaN or infinite samples for silence"):
+        Denoiser(path)
+
+
+def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    path = tmp_path / "renamed.onnx"
+    path.write_bytes(tiny_model.read_bytes().replace(b"audio", b"sound"))
+    with pytest.raises(ModelError, match=r"has \['sound', 'state', 'estimate', 'next_state'\], expected"):
         Denoiser(path)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import TINY_GAIN
-from enhance import Denoiser, Stream
 from helpers import blocks, lag, speech_like
+
+from enhance import Denoiser, Stream
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 SAME_SAMPLES_TOLERANCE = 1e-6  # the order of sums in the network may depend on the number of hops in a call
