@@ -207,7 +207,9 @@ def export(checkpoint_file: Path, onnx_file: Path, name: str) -> float:
     temporary.replace(onnx_file)
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     dimensions = {"dimensions": json.dumps(network.config.to_dict())}
-    save_file(weights, onnx_file.with_suffix(".safetensors"), metadata=dimensions)
+    weights_file = onnx_file.with_suffix(".safetensors")
+    save_file(weights, weights_file, metadata=dimensions)
+    weights_file.chmod(0o644)  # save_file leaves it readable by its owner only
     return difference
 
 

@@ -30,16 +30,24 @@ TINY_POWER = 1e-12  # far below the power of a dithered 24-bit silence in one ST
 SPECTRUM_FLOOR_DB = -60.0  # powers below this, relative to the running level, look alike in the logarithmic feature
 
 
-def neighbourhoods(x: Tensor, size: int, stride: int) -> Tensor:
-    """Windows of three positions, or of twice the stride: ``[..., F, C]`` to ``[..., F / stride, size * C]``."""
+def joined(x: Tensor, size: int) -> Tensor:
+    """Runs of ``size`` positions as one: ``[frames, F, C]`` to ``[frames, F / size, size * C]``."""
+    return x.reshape(-1, x.shape[1] // size, size * x.shape[2])
+
+
+def parted(x: Tensor, size: int) -> Tensor:
+    """Inverse of :func:`joined`."""
+    return x.reshape(-1, x.shape[1] * size, x.shape[2] // size)
+
+
+def neighbourhoods(x: Tensor, stride: int) -> Tensor:
+    """Windows of three positions, or of twice the stride: ``[frames, F, C]`` to ``[frames, F / stride, size * C]``."""
     if stride == 1:
         padded = F.pad(x, (0, 0, 1, 1))
-        return torch.cat([padded[..., :-2, :], x, padded[..., 2:, :]], dim=-1)
-    half = stride // 2
-    groups = x.unflatten(-2, (-1, half)).flatten(-2)
-    padded = F.pad(groups, (0, 0, 1, 1))
-    inner = groups.unflatten(-2, (-1, 2)).flatten(-2)
-    return torch.cat([padded[..., 0:-2:2, :], inner, padded[..., 3::2, :]], dim=-1)
+        return torch.cat([padded[:, :-2], x, padded[:, 2:]], dim=-1)
+    halves = joined(x, stride // 2)
+    padded = F.pad(halves, (0, 0, 1, 1))
+    return torch.cat([padded[:, 0:-2:2], joined(halves, 2), padded[:, 3::2]], dim=-1)
 
 
 class Neighbours(nn.Module):
@@ -52,7 +60,7 @@ class Neighbours(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.out(F.silu(self.mix(neighbourhoods(self.norm(x), 3, 1))))
+        return x + self.out(F.silu(self.mix(neighbourhoods(self.norm(x), 1))))
 
 
 class DualPath(nn.Module):
@@ -68,15 +76,14 @@ class DualPath(nn.Module):
         self.time_out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """``[batch, time, F, C]`` and state ``[batch, F, C]`` to the same two shapes."""
-        batch, frames, positions, channels = x.shape
-        across = self.frequency_norm(x).permute(2, 0, 1, 3).reshape(positions, batch * frames, channels)
-        across = self.frequency_out(self.frequency(across)[0]).reshape(positions, batch, frames, channels)
-        x = x + across.permute(1, 2, 0, 3)
-        along = self.time_norm(x).permute(1, 0, 2, 3).reshape(frames, batch * positions, channels)
-        along, last = self.time(along, state.reshape(1, batch * positions, channels))
-        along = self.time_out(along).reshape(frames, batch, positions, channels)
-        return x + along.transpose(0, 1), last.reshape(batch, positions, channels)
+        """``[batch * time, F, C]`` and state ``[batch, F, C]`` to the same two shapes."""
+        batch, positions, channels = state.shape
+        across = self.frequency(self.frequency_norm(x).transpose(0, 1))[0]
+        x = x + self.frequency_out(across).transpose(0, 1)
+        along = self.time_norm(x).unflatten(0, (batch, -1)).transpose(0, 1)
+        along, last = self.time(along.flatten(1, 2), state.reshape(1, batch * positions, channels))
+        along = self.time_out(along).unflatten(1, (batch, positions)).transpose(0, 1)
+        return x + along.flatten(0, 1), last.reshape(batch, positions, channels)
 
 
 class Enhancer(nn.Module):
@@ -95,6 +102,7 @@ class Enhancer(nn.Module):
     window: Tensor
     wide: Tensor
     rotation: Tensor
+    turns: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -102,8 +110,11 @@ class Enhancer(nn.Module):
         self.register_buffer("window", torch.hann_window(c.window).sqrt(), persistent=False)
         wide = wide_band_matrix(c.bins, c.narrow_bands, c.wide_bands, SAMPLE_RATE)
         self.register_buffer("wide", torch.from_numpy(wide).float(), persistent=False)
-        turns = torch.arange(c.bins, dtype=torch.float64) * c.hop / c.window * 2
-        self.register_buffer("rotation", torch.cos(math.pi * turns).float(), persistent=False)  # +1, -1, +1 ...
+        hops = torch.arange(c.bins, dtype=torch.float64) * c.hop / c.window * 2
+        rotation = torch.cos(math.pi * hops).float()  # +1, -1, +1 ...: the phase that a hop adds to each bin
+        self.register_buffer("rotation", rotation, persistent=False)
+        powers = [rotation[: c.narrow_bands] ** tap for tap in range(c.taps)]
+        self.register_buffer("turns", torch.stack(powers, dim=-1), persistent=False)
         self.stem = nn.Linear(8 * FEATURES, c.stem_channels)
         self.stem_position = nn.Parameter(torch.zeros(c.bands // 4, c.stem_channels))
         self.encode = Neighbours(c.stem_channels)
@@ -173,24 +184,28 @@ class Enhancer(nn.Module):
 
     def features(self, real: Tensor, imag: Tensor, before: tuple[Tensor, Tensor], level: Tensor) -> Tensor:
         """Level-free features ``[batch, time, bands, FEATURES]`` of spectra and the spectra one frame before."""
-        power = self.to_bands(real.square() + imag.square())
-        power_before = self.to_bands(before[0].square() + before[1].square())
+        lower_real, lower_imag = F.pad(real, (1, -1)), F.pad(imag, (1, -1))  # one bin down
+        quantities = [
+            real.square() + imag.square(),
+            before[0].square() + before[1].square(),
+            (real * before[0] + imag * before[1]) * self.rotation,
+            (imag * before[0] - real * before[1]) * self.rotation,
+            real * lower_real + imag * lower_imag,
+            imag * lower_real - real * lower_imag,
+        ]
+        bands = self.to_bands(torch.stack(quantities, dim=-2))
+        power, power_before, along_real, along_imag, across_real, across_imag = bands.unbind(dim=-2)
         relative = power / (level[..., None] + TINY_POWER)
-        floor = 10 ** (SPECTRUM_FLOOR_DB / 10)
         along_norm = (power * power_before).sqrt() + TINY_POWER
-        along_real = self.to_bands((real * before[0] + imag * before[1]) * self.rotation) / along_norm
-        along_imag = self.to_bands((imag * before[0] - real * before[1]) * self.rotation) / along_norm
-        lower_real, lower_imag = F.pad(real, (1, -1)), F.pad(imag, (1, -1))  # one bin down; centred window: sign only
-        across_real = -self.to_bands(real * lower_real + imag * lower_imag) / (power + TINY_POWER)
-        across_imag = -self.to_bands(imag * lower_real - real * lower_imag) / (power + TINY_POWER)
+        across_norm = -(power + TINY_POWER)  # the window's centre at half its length turns each second bin
         return torch.stack(
             [
                 (relative + 1e-9) ** 0.15,
-                torch.log10(relative + floor) / 3,
-                along_real,
-                along_imag,
-                across_real.clamp(-2, 2),
-                across_imag.clamp(-2, 2),
+                torch.log10(relative + 10 ** (SPECTRUM_FLOOR_DB / 10)) / 3,
+                along_real / along_norm,
+                along_imag / along_norm,
+                (across_real / across_norm).clamp(-2, 2),
+                (across_imag / across_norm).clamp(-2, 2),
             ],
             dim=-1,
         )
@@ -198,23 +213,24 @@ class Enhancer(nn.Module):
     def masks(self, features: Tensor, states: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Gains ``[batch, time, bands]`` and filters ``[batch, time, narrow bands, taps, 2]`` from features."""
         c = self.config
+        shape = features.shape[:2]
+        features = features.flatten(0, 1)
         if torch.is_autocast_enabled(features.device.type):  # keep the residual stream in the fast type as well
             features = features.to(torch.get_autocast_dtype(features.device.type))
-        x = self.stem(neighbourhoods(features, 8, 4))
+        x = self.stem(neighbourhoods(features, 4))
         x = x + self.stem_position.to(x.dtype)
         skip = self.encode(x)
-        x = self.down(skip.unflatten(-2, (-1, 2)).flatten(-2))
+        x = self.down(joined(skip, 2))
         x = x + self.position.to(x.dtype)
         after = []
         for path, state in zip(self.paths, states, strict=True):
             x, state = path(x, state.unflatten(1, (c.bands // 8, c.channels)))
             after.append(state.flatten(1))
-        x = self.up(x).unflatten(-1, (2, -1)).flatten(-3, -2)
-        x = self.decode(x + self.skip(skip))
-        x = self.expand(x).unflatten(-1, (4, -1)).flatten(-3, -2)
-        x = self.head(neighbourhoods(F.silu(x + self.features_skip(features)), 3, 1))
-        filters = torch.tanh(x[..., : c.narrow_bands, 1:]).unflatten(-1, (c.taps, 2))
-        return torch.sigmoid(x[..., 0]), filters, after
+        x = self.decode(parted(self.up(x), 2) + self.skip(skip))
+        x = parted(self.expand(x), 4)
+        x = self.head(neighbourhoods(F.silu(x + self.features_skip(features)), 1))
+        gains, filters = torch.sigmoid(x[..., 0]), torch.tanh(x[:, : c.narrow_bands, 1:])
+        return gains.unflatten(0, shape), filters.unflatten(-1, (c.taps, 2)).unflatten(0, shape), after
 
     def forward(self, audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Enhance a block.
@@ -245,14 +261,12 @@ class Enhancer(nn.Module):
         first = c.history - c.lookahead
         out_real = gains * real[:, first : first + frames]
         out_imag = gains * imag[:, first : first + frames]
-        low_real, low_imag = out_real[..., :narrow], out_imag[..., :narrow]
-        for tap in range(c.taps):
-            sign = self.rotation[:narrow] if tap % 2 else 1.0
-            x = real[:, first - tap : first - tap + frames, :narrow] * sign
-            y = imag[:, first - tap : first - tap + frames, :narrow] * sign
-            u, v = filters[..., tap, 0], filters[..., tap, 1]
-            low_real = low_real + u * x - v * y
-            low_imag = low_imag + u * y + v * x
+        taps = [slice(first - tap, first - tap + frames) for tap in range(c.taps)]
+        x = torch.stack([real[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        y = torch.stack([imag[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        u, v = filters[..., 0], filters[..., 1]
+        low_real = out_real[..., :narrow] + (u * x - v * y).sum(dim=-1)
+        low_imag = out_imag[..., :narrow] + (u * y + v * x).sum(dim=-1)
         out_real = torch.cat([low_real, out_real[..., narrow:]], dim=-1)
         out_imag = torch.cat([low_imag, out_imag[..., narrow:]], dim=-1)
         pieces = self.synthesise(out_real, out_imag) * self.window

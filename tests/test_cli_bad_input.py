@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from command import Ended, mpeace, partial_files, read, start, write
 from conftest import TINY_GAIN
 from helpers import speech_like
@@ -74,7 +73,7 @@ TRUNCATED = ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff", "a.caf", "
 @pytest.mark.parametrize("name", TRUNCATED)
 def test_truncated(folder: Path, tiny_model: Path, name: str) -> None:
     options = {"format": "OGG", "subtype": "OPUS"} if name.endswith("opus") else {}
-    bad = write(folder / name, speech_like(2, 48_000, 2), **options)
+    bad = write(folder / name, speech_like(2, 48_000, 2), 48_000, **options)
     bad.write_bytes(bad.read_bytes()[: bad.stat().st_size * 6 // 10])
     assert "cut off" in refused(folder, bad, tiny_model)
 

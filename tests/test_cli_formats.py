@@ -1,12 +1,15 @@
-"""What lies beside the sound is kept: tags, cover, chapters, cue points, bitrate; and integers come back as they were."""
+"""What lies beside the sound is kept: tags, cover, chapters, cue points, bitrate; integers come back as they were."""
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import mutagen
 import numpy as np
 import pytest
 import soundfile
+from command import mpeace, read, write
+from helpers import speech_like
 from mutagen.flac import FLAC, CueSheet, CueSheetTrack, Picture
 from mutagen.id3 import APIC, CHAP, CTOC, ID3, TIT2, TPE1, CTOCFlags
 from mutagen.mp3 import MP3, BitrateMode
@@ -17,8 +20,6 @@ from apps.chunks import copy_chunks, loss
 from apps.compression import match_compression
 from apps.formats import Encoding, choose_encoding, fit_size
 from apps.problems import Problem
-from command import mpeace, read, write
-from helpers import speech_like
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -50,17 +51,17 @@ def denoised(source: Path, tiny_model: Path, *options: object) -> Path:
 
 def test_promise_03_flac_keeps_tags_cover_chapters_and_cue_sheet(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.flac", speech_like(0.5, 48_000))
-    tagged = FLAC(source)
+    tagged: Any = FLAC(source)
     tagged["title"], tagged["CHAPTER001"], tagged["x-own"] = "Tïtle", "00:00:00.000", ["one", "two"]
     tagged.add_picture(picture())
     sheet = CueSheet(None)
     sheet.tracks.append(CueSheetTrack(1, 12_000))
     tagged.metadata_blocks.append(sheet)
     tagged.save()
-    kept = FLAC(denoised(source, tiny_model))
+    kept: Any = FLAC(denoised(source, tiny_model))
     assert kept.cuesheet is not None
     assert kept.cuesheet.tracks[0].start_offset == 12_000
-    assert dict(kept.tags) == dict(tagged.tags)  # type: ignore[arg-type]
+    assert dict(kept.tags) == dict(tagged.tags)
     assert [cover.data for cover in kept.pictures] == [COVER]
 
 
@@ -160,7 +161,8 @@ def test_mp3_comes_back_at_its_bitrate(tmp_path: Path, tiny_model: Path, kilobit
         tmp_path / "a.mp3", "w", 44_100, 2, format="MP3", compression_level=level, bitrate_mode="CONSTANT"
     ) as file:
         file.write(speech_like(3, 44_100, 2).T)
-    before, after = MP3(tmp_path / "a.mp3").info, MP3(denoised(tmp_path / "a.mp3", tiny_model)).info
+    before: Any = MP3(tmp_path / "a.mp3").info
+    after: Any = MP3(denoised(tmp_path / "a.mp3", tiny_model)).info
     assert (before.bitrate, after.bitrate) == pytest.approx((1000 * kilobits,) * 2, rel=1e-3)
     assert after.bitrate_mode is BitrateMode.CBR
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from apps.cli import main
 from command import ROOT, mpeace, partial_files, read, start, write, write_silence
 from conftest import TINY_GAIN
-from enhance import Denoiser
 from helpers import lag, speech_like
+
+from apps.cli import main
+from enhance import Denoiser
 
 ONE_STEP_OF_16_BITS = 2.0**-15
 CORRELATION = 0.9  # with the input: lossy codecs take away some, and so does the band limit of 24 kHz

@@ -6,15 +6,15 @@ import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
-from mutagen.mp4 import MP4, MP4Cover
-
 from command import ROOT, mpeace, partial_files, read
 from conftest import TINY_GAIN
 from helpers import lag, speech_like
+from mutagen.mp4 import MP4, MP4Cover
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(200)
 FRAMES_PER_SECOND = 25
@@ -64,7 +64,8 @@ def make(
     hole: bool = False,
 ) -> Path:
     """Write sound tracks with a picture; the sound starts at `offset` seconds, and may have a hole of half a second."""
-    with av.open(str(path), "w", format=muxer) as out:
+    with av.open(str(path), "w", format=muxer) as opened:
+        out: Any = opened  # its streams are of one of several types each
         out.metadata["title"] = "Tïtle"
         layouts = {1: "mono", 2: "stereo"}
         video = (
@@ -76,7 +77,7 @@ def make(
             track.metadata["language"] = ("eng", "deu")[number]
         if muxer in ("mp4", "matroska"):
             chapter = {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}
-            out.set_chapters([chapter])  # type: ignore[list-item]
+            out.set_chapters([chapter])
         if video is not None:
             for number in range(int(sound[0].shape[1] / rate * FRAMES_PER_SECOND) + 1):
                 image = np.full((48, 64, 3), number * 5 % 255, np.uint8)
@@ -104,7 +105,8 @@ def make(
 def look(path: Path) -> Media:
     """Read everything that is in a media file."""
     media = Media()
-    with av.open(str(path)) as container:
+    with av.open(str(path)) as opened:
+        container: Any = opened  # its streams are of one of several types each
         media.metadata = dict(container.metadata)
         media.seconds = float(container.duration or 0) / av.time_base
         for chapter in container.chapters():
@@ -213,12 +215,12 @@ def test_promise_11_all_tracks_subtitles_languages_and_tags(tmp_path: Path, tiny
 
 def test_promise_03_m4a_keeps_tags_and_cover(tmp_path: Path, tiny_model: Path) -> None:
     source = make(tmp_path / "a.m4a", "ipod", "aac", None, 44_100, [speech_like(1, 44_100, 2)])
-    tagged = MP4(source)
+    tagged: Any = MP4(source)
     tagged["\xa9nam"], tagged["----:com.apple.iTunes:OWN"] = ["Tïtle"], [b"freeform"]
     tagged["covr"] = [MP4Cover(COVER, MP4Cover.FORMAT_PNG)]
     tagged.save()
     assert mpeace("denoise", source, "--model", tiny_model).status == 0
-    kept = MP4(tmp_path / "a_denoised.m4a")
+    kept: Any = MP4(tmp_path / "a_denoised.m4a")
     assert kept["\xa9nam"] == ["Tïtle"]
     assert [bytes(value) for value in kept["----:com.apple.iTunes:OWN"]] == [b"freeform"]
     assert [bytes(cover) for cover in kept["covr"]] == [COVER]
@@ -248,7 +250,7 @@ def test_truncated_video(tmp_path: Path, tiny_model: Path, name: str) -> None:
     assert ended.status == 1
     assert len(ended.problems) == 1
     assert "cut off" in ended.problems[0]
-    assert [path for path in tmp_path.iterdir()] == [source]
+    assert list(tmp_path.iterdir()) == [source]
     assert not partial_files(tmp_path)
 
 

@@ -1,0 +1,364 @@
+"""Training: schedule, exact resumption, refusals, clean stops, several processes, averaging, logs, and its command line."""
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+
+from enhance.config import NetworkConfig
+from enhance.loss import LossConfig, PlainLoss, PlainTerms
+from enhance.mixing import Mixer
+from enhance.network import Enhancer
+from enhance.train import Enhancement, main, settings
+from enhance.training import LAST, Average, TrainConfig, fit, load_checkpoint, make_optimizers, save_atomically
+from recordings import SHORT, SMALLEST, build, write_folders
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIG = TrainConfig(steps=4, batch=8, warmup=1, decay=0.5, log_every=1, validate_every=100, average=0.5)
+TINY_RUN = (
+    "stem_channels=8", "channels=8", "head_channels=4", "segment_seconds=0.5", "synthetic_count=2",
+    "synthetic_seconds=1.0", "log_every=1", "warmup=1",
+)  # fmt: skip
+
+Data = tuple[Mixer, Mixer]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Mixers for training and for validation."""
+    caches = build(tmp_path_factory.mktemp("caches"))
+    return Mixer(*caches, replace(SHORT, reuse=2), 0), Mixer(*caches, SHORT, 1)
+
+
+class Stopping(Enhancement):
+    """The real task; sends SIGINT to this process while it computes step `stop`."""
+
+    stop = -1
+
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> PlainTerms:
+        if step == self.stop:
+            signal.raise_signal(signal.SIGINT)
+        return super().terms(network, step, first, count, progress)
+
+
+def make_task(data: Data, dimensions: NetworkConfig = SMALLEST, stop: int = -1, valid: bool = False) -> Stopping:
+    torch.manual_seed(0)
+    task = Stopping(Enhancer(dimensions), PlainLoss(LossConfig()), data[0], data[1] if valid else None, True)
+    task.stop = stop
+    return task
+
+
+def train(task: Enhancement, config: TrainConfig, directory: Path) -> nn.Module:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    return fit(fabric, task, config, directory)
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested dictionaries and lists as one dictionary."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, part in items for k, v in flat(part, f"{name}/{key}").items()}
+    return {name: value}
+
+
+def assert_identical(ours: Path, theirs: Path, but: Sequence[str] = ()) -> None:
+    """Two checkpoints agree bit for bit: weights, their average, the optimisers' memory, the settings."""
+    one, other = flat(load_checkpoint(ours)), flat(load_checkpoint(theirs))
+    assert one.keys() == other.keys()
+    assert sum(isinstance(value, Tensor) for value in one.values()) > 100
+    for name in one.keys() - set(but):
+        if isinstance(one[name], Tensor):
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=0, msg=name)
+        else:
+            assert one[name] == other[name], name
+
+
+def test_the_rate_rises_stays_and_falls_to_zero_as_a_square_root() -> None:
+    config = TrainConfig(steps=1000, warmup=100, decay=0.4)
+    assert config.decay_from == 600
+    assert config.rate_factor(0) == pytest.approx(0.01)
+    assert config.rate_factor(49) == pytest.approx(0.5)
+    assert [config.rate_factor(step) for step in (99, 300, 600)] == pytest.approx([1.0, 1.0, 1.0])
+    assert config.rate_factor(700) == pytest.approx(1 - math.sqrt(100 / 400))
+    assert config.rate_factor(1000) == 0
+    assert all(config.rate_factor(step) >= config.rate_factor(step + 1) for step in range(99, 1000))
+    assert [config.progress(step) for step in (0, 599, 600, 700, 1000)] == pytest.approx([0, 0, 0, 0.5, 1])
+    assert TrainConfig(warmup=0).rate_factor(0) == 1
+    for wrong in ({"steps": 0}, {"batch": 0}, {"decay": 0.0}, {"decay": 1.5}):
+        with pytest.raises(ValueError, match="must be positive and decay in"):
+            TrainConfig(**wrong)
+
+
+@pytest.mark.parametrize("muon", [True, False])
+def test_a_stopped_run_goes_on_exactly_where_it_was(data: Data, tmp_path: Path, muon: bool) -> None:
+    """Stopped in the middle of a step's reused material and of the schedule, the weights are the same bit for bit."""
+    config = replace(CONFIG, muon=muon)
+    train(make_task(data), config, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=2), config, tmp_path / "stopped")
+    assert load_checkpoint(tmp_path / "stopped" / LAST)["step"] == 3
+    fresh = (Mixer(data[0].speech, data[0].noise, data[0].rooms, data[0].config, 0), data[1])
+    final = train(make_task(fresh), config, tmp_path / "stopped")
+    assert_identical(tmp_path / "stopped" / LAST, tmp_path / "straight" / LAST)
+    for name, value in load_checkpoint(tmp_path / "straight" / LAST)["average"].items():
+        torch.testing.assert_close(final.state_dict()[name], value, rtol=0, atol=0)
+    assert sorted(path.name for path in (tmp_path / "stopped").glob("*last*")) == [LAST]
+
+
+def test_a_run_may_be_made_longer_until_its_rates_fall(data: Data, tmp_path: Path) -> None:
+    longer = replace(CONFIG, steps=6)  # rates fall from step 3, before from step 2
+    train(make_task(data), longer, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=1), CONFIG, tmp_path / "early")
+    train(make_task(data), longer, tmp_path / "early")
+    assert_identical(tmp_path / "early" / LAST, tmp_path / "straight" / LAST)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=2), CONFIG, tmp_path / "late")
+    with pytest.raises(ValueError, match=r"only the number of steps may change.*falls \(step 2; this is step 3\)"):
+        train(make_task(data), longer, tmp_path / "late")
+
+
+@pytest.fixture(scope="module")
+def finished(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one step."""
+    folder = tmp_path_factory.mktemp("finished")
+    train(make_task(data), replace(CONFIG, steps=1), folder)
+    return folder
+
+
+@pytest.mark.parametrize("setting", [{"rate": 1e-3}, {"batch": 16}, {"seed": 1}, {"muon": False}, {"average": 0.9}])
+def test_a_checkpoint_of_other_settings_is_refused(data: Data, finished: Path, setting: dict[str, Any]) -> None:
+    before = (finished / LAST).read_bytes()
+    with pytest.raises(ValueError, match=f"trained with other values of {next(iter(setting))};"):
+        train(make_task(data), replace(CONFIG, steps=1, **setting), finished)
+    assert (finished / LAST).read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network_or_data_is_refused(data: Data, finished: Path) -> None:
+    with pytest.raises(ValueError, match="choose another folder"):
+        train(make_task(data, replace(SMALLEST, channels=16)), replace(CONFIG, steps=1), finished)
+    other = Mixer(data[0].speech, data[0].noise, data[0].rooms, replace(data[0].config, room=0.1), 0)
+    with pytest.raises(ValueError, match="choose another folder"):
+        train(make_task((other, data[1])), replace(CONFIG, steps=1), finished)
+    train(make_task(data), replace(CONFIG, steps=1, log_every=7, validate_every=9, save_minutes=1.0), finished)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_an_error_with_its_name(data: Data, finished: Path, tmp_path: Path) -> None:
+    whole = (finished / LAST).read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no checkpoint at all"):
+        (tmp_path / LAST).write_bytes(content)
+        with pytest.raises(ValueError, match=f"'{re.escape(str(tmp_path / LAST))}' is no readable checkpoint"):
+            train(make_task(data), replace(CONFIG, steps=1), tmp_path)
+    for foreign in ({"format": 0}, {"weights": torch.zeros(1)}, [1, 2]):
+        torch.save(foreign, tmp_path / LAST)
+        with pytest.raises(ValueError, match="no checkpoint of format 1"):
+            load_checkpoint(tmp_path / LAST)
+
+
+def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    save_atomically({"format": 1, "value": 1}, tmp_path / LAST)
+    with pytest.raises(Exception, match="lambda|local"):
+        save_atomically({"format": 1, "value": lambda: 2}, tmp_path / LAST)  # cannot be pickled
+    assert load_checkpoint(tmp_path / LAST)["value"] == 1
+
+
+def test_a_checkpoint_is_enough_to_build_the_network_again(finished: Path) -> None:
+    checkpoint = load_checkpoint(finished / LAST)
+    network = Enhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
+    network.load_state_dict(checkpoint["average"])
+    assert network.config == SMALLEST
+    assert TrainConfig(**checkpoint["config"]).steps == checkpoint["step"] == 1
+
+
+def test_averaged_weights_are_the_running_mean_of_the_weights() -> None:
+    """In the first steps over few of them: decays of 1/10, 2/11, 3/12 ... up to the one that was asked for."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 5.0)
+    average, expected = Average(network, 0.2), 5.0
+    for step, weight in enumerate((1.0, 2.0, 3.0, 4.0)):
+        nn.init.constant_(network.weight, weight)
+        average.update(network, step)
+        decay = min(0.2, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight
+        assert average.network.weight.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_muon_gets_the_matrices_and_adamw_the_rest() -> None:
+    network = Enhancer(SMALLEST)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    adamw, muon = make_optimizers(network, TrainConfig())
+    owned = [[names[id(p)] for group in optimizer.param_groups for p in group["params"]] for optimizer in (adamw, muon)]
+    assert sorted(owned[0] + owned[1]) == sorted(names.values())
+    assert {"stem.weight", "paths.0.time.weight_hh_l0", "head.weight"} <= set(owned[1])
+    assert {"stem.bias", "position", "stem_position", "paths.0.time_norm.weight"} <= set(owned[0])
+    assert [type(optimizer).__name__ for optimizer in make_optimizers(network, TrainConfig(muon=False))] == ["AdamW"]
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(data: Data, tmp_path: Path) -> None:
+    task = make_task(data, stop=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(task, CONFIG, tmp_path)
+    before = (tmp_path / LAST).read_bytes()
+
+    class Broken(Stopping):
+        def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> PlainTerms:
+            terms = super().terms(network, step, first, count, progress)
+            return terms._replace(total=terms.total * (math.nan if step == 1 else 1.0))
+
+    broken = make_task(data)
+    broken.__class__ = Broken
+    with pytest.raises(FloatingPointError, match="the gradient is nan at step 1; the last checkpoint is kept"):
+        train(broken, CONFIG, tmp_path)
+    assert (tmp_path / LAST).read_bytes() == before
+
+
+def test_large_gradients_are_clipped(data: Data, tmp_path: Path) -> None:
+    """With a clip of zero no gradient is left, and only the decay of the weights is: rate x 0.01 of each."""
+    config = replace(CONFIG, steps=1, clip=0.0, muon=False)
+    task = make_task(data)
+    before = {name: value.clone() for name, value in task.network.state_dict().items()}
+    train(task, config, tmp_path)
+    factor = 1 - config.rate * config.rate_factor(0) * config.weight_decay
+    for name, value in task.network.state_dict().items():
+        torch.testing.assert_close(value, before[name] * factor, rtol=1e-6, atol=1e-9)
+
+
+def test_logs_hold_figures_sounds_and_pictures(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(make_task(data, valid=True), replace(CONFIG, steps=2, validate_every=1), tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = events.Tags()
+    expected = {f"{part}/{name}" for part in ("train", "valid") for name in PlainTerms._fields}
+    assert expected | {"train/gradient_norm", "train/rate_factor"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("valid/total")] == [1, 2]
+    assert all(math.isfinite(event.value) for tag in expected for event in events.Scalars(tag))
+    assert {"noisy", "target", "estimate"} <= set(tags["audio"]) & set(tags["images"])
+    printed = capsys.readouterr().out
+    assert re.search(r"step 2/2 \d+\.\d\d s/step, 0 min left: total -?\d+\.\d+", printed)
+    assert "step 2 valid snr_db" in printed
+
+
+@pytest.mark.parametrize("length", [9600, 9601, 10_079])
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_estimates_are_aligned_with_their_input_for_any_length(data: Data, length: int, lookahead: int) -> None:
+    task = make_task(data, replace(SMALLEST, lookahead=lookahead))
+    task.fast = False
+    with torch.no_grad():
+        task.network.head.weight.zero_()
+        task.network.head.bias.zero_()
+        task.network.head.bias[0] = 30.0  # gains open: nothing but the delay is left
+        noisy = 0.1 * torch.randn(2, length)
+        torch.testing.assert_close(task.estimate(task.network, noisy), noisy, rtol=0, atol=1e-6)
+
+
+def command(folder: Path, *options: str, values: Sequence[str] = ()) -> list[str]:
+    """Arguments of `enhance.train` for the recordings of `write_folders`, on one CPU process, unless named otherwise."""
+    paths = ["--speech", folder / "speech", "--noise", folder / "noise", "--cache", folder / "cache"]
+    usual = ["--simulated-rooms", "0", "--rooms", folder / "rooms", "--accelerator", "cpu", "--size", "tiny"]
+    return [str(part) for part in [*paths, *usual, *options, "--set", *TINY_RUN, *values]]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def test_ctrl_c_stops_between_steps_with_a_checkpoint_and_status_130(tmp_path: Path) -> None:
+    write_folders(tmp_path)
+    arguments = command(tmp_path, "--out", str(tmp_path / "out"), values=("batch=8", "steps=100000"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "enhance.train", *arguments],
+        env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("step 2/"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "enhance.train: stopped; the same command goes on from the last checkpoint"
+    assert "Traceback" not in errors
+    assert load_checkpoint(tmp_path / "out" / LAST)["step"] >= 2
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings, and in `out` the checkpoint of three steps in one process; in `first` that of one step."""
+    folder = tmp_path_factory.mktemp("single")
+    write_folders(folder)
+    for name, steps in (("first", 1), ("out", 3)):
+        options = ("--out", str(folder / name), "--precision", "32")
+        assert main(command(folder, *options, values=("batch=16", f"steps={steps}", "muon=false", "decay=0.4"))) == 0
+    return folder
+
+
+@pytest.mark.parametrize("launcher", ["fabric", "torchrun"])
+def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str) -> None:
+    """Each computes half of a batch, and gradients are averaged by gloo.
+
+    The sums of a gradient are then taken in another order, 1e-7 of it or so. AdamW divides by the gradient's own size,
+    which makes that more for the few weights whose gradient nearly cancels: over three steps the whole change of the
+    weights agrees to a thousandth (examples shared or averaged wrongly change it by more than a tenth).
+    """
+    options = ("--out", str(tmp_path / "out"), "--precision", "32", "--devices", "2")
+    arguments = command(single, *options, values=("batch=16", "steps=3", "muon=false", "decay=0.4"))
+    start = [] if launcher == "fabric" else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *start, "-m", "enhance.train", *arguments],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 3/3") == 1  # one of them prints
+    first = load_checkpoint(single / "first" / LAST)["network"]
+    ours, theirs = (load_checkpoint(folder / "out" / LAST)["network"] for folder in (tmp_path, single))
+    change = torch.cat([(theirs[name] - first[name]).flatten() for name in theirs])
+    differ = torch.cat([(ours[name] - theirs[name]).flatten() for name in theirs])
+    assert change.norm() > 0.01
+    assert differ.norm() < 1e-3 * change.norm()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["stepps=3"], "unknown setting 'stepps'; --list shows all"),
+        (["steps=many"], "setting steps needs a value like 10000; got 'many'"),
+        (["snr_db=5"], r"setting snr_db needs a value like \(-5.0, 25.0\); got '5'"),
+        (["reuse=9"], "reuse must be 1 to 8; got 9"),
+    ],
+)
+def test_wrong_settings_are_one_clear_line_and_status_1(
+    tmp_path: Path, values: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings("small", values)
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"), values=values)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert re.search("^enhance.train: .*" + message, lines[0])
+
+
+def test_settings_reach_the_configuration_that_has_them() -> None:
+    network, loss, mix, config = settings("tiny", ["channels=8", "phase=0.25", "snr_db=[0,10]", "steps=7", "muon=false"])
+    assert (network.channels, network.stem_channels) == (8, 24)
+    assert (loss.phase, mix.snr_db, config.steps, config.muon) == (0.25, (0, 10), 7, False)
+
+
+def test_missing_folders_are_one_clear_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 1
+    assert f"no such folder of recordings: '{tmp_path / 'rooms'}'" not in capsys.readouterr().out
