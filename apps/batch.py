@@ -1,10 +1,11 @@
 """A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
 
+import stat
 from pathlib import Path
-from typing import Any
 
+from apps.find import mode_of
 from apps.plan import make_plan
-from apps.problems import UsageProblem
+from apps.problems import UsageProblem, told_as
 from apps.report import Reporter, write_report
 from apps.settings import IfExists, Settings
 from apps.stopping import Stopped, Stopper
@@ -42,19 +43,21 @@ def denoise_all(
         ModelError: when the model cannot be used.
         Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
     """
-    if report is not None and not report.absolute().parent.is_dir():
-        raise UsageProblem(f"--report {report} cannot be written: there is no such folder")
+    if report is not None:
+        with told_as(f"--report {report} cannot be written", UsageProblem):
+            if not stat.S_ISDIR(mode_of(report.absolute().parent)):
+                raise UsageProblem(f"--report {report} cannot be written: there is no such folder")
     with Stopper() as stopper:
         plan = make_plan(inputs, output, name, if_exists, settings)
         outcomes = list(plan.settled)
-        model: dict[str, Any] = {}
+        model: dict[str, str] = {}
         stopped: Stopped | None = None
         with Reporter(plan.tasks, quiet) as reporter:
             for outcome in plan.settled:
                 reporter.done(outcome)
             try:
                 if plan.tasks:
-                    model = _run(plan.tasks, jobs, settings, stopper, reporter, outcomes)
+                    _run(plan.tasks, jobs, settings, stopper, reporter, outcomes, model)
             except Stopped as signal:
                 stopped = signal
         order = {task.source: index for index, task in enumerate(plan.tasks)}
@@ -69,14 +72,15 @@ def denoise_all(
 
 
 def _run(
-    tasks: list[Task], jobs: int, settings: Settings, stopper: Stopper, reporter: Reporter, outcomes: list[Outcome]
-) -> dict[str, Any]:
-    """Do the tasks, adding to `outcomes` as they end. Returns what the report says about the model."""
-    from enhance import Denoiser
-
-    denoiser = Denoiser(settings.model)  # also when others do the work: a bad model must be told once, at the start
-    stopper.check()
-    model = {"name": denoiser.info.name, "file": str(denoiser.path)}
+    tasks: list[Task],
+    jobs: int,
+    settings: Settings,
+    stopper: Stopper,
+    reporter: Reporter,
+    outcomes: list[Outcome],
+    model: dict[str, str],
+) -> None:
+    """Do the tasks, adding to `outcomes` as they end. Name and file of the model are put into `model`."""
 
     def done(task: Task, outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -85,15 +89,16 @@ def _run(
     if jobs > 1 and len(tasks) > 1:
         from apps.workers import run_in_processes
 
-        del denoiser
-        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.tell, done)
-        return model
-    from apps.job import run_task
+        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.tell, done, model)
+        return
+    from apps.job import describe, run_task
+    from enhance import Denoiser
 
+    denoiser = Denoiser(settings.model)
+    model.update(describe(denoiser))
     for task in tasks:
 
         def tell(seconds: float, total: float | None, task: Task = task) -> None:
             reporter.tell(task, seconds, total)
 
         done(task, run_task(denoiser, task, settings, stopper, tell))
-    return model

@@ -99,8 +99,8 @@ class Chain:
         return resampled_length(samples, self.sample_rate, self.output_rate)
 
     def gain_to_fit(self) -> float | None:
-        """Gain with which to start again so that the peak fits, or None when it does."""
-        if self._policy is not Clip.RESCALE or self.peak * float(self._gain) <= 1:
+        """Gain with which to start again so that the peak fits, or None when it does or the output holds it anyway."""
+        if self._holds_over or self._policy is not Clip.RESCALE or self.peak * float(self._gain) <= 1:
             return None
         return (1 - 2.0**-20) / self.peak  # a hair below full scale: rounding must not reach over it
 

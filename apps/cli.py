@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from apps.problems import Problem, UsageProblem
+from apps.problems import Problem, UsageProblem, one_line
 from apps.settings import Clip, IfExists, Settings
 from apps.stopping import Stopped
 
@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(problem, 1)
     except Stopped as stopped:
         return _fail("stopped; finished files are kept, and the same command goes on from here", stopped.exit_status)
+    except OSError as error:
+        return _fail(f"{error.filename}: {one_line(error)}" if error.filename else one_line(error), 1)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     return 0

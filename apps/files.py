@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from apps.compression import Compression
-from apps.formats import PCM_BITS, Encoding
+from apps.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
 from apps.intact import declares_length, what_is_missing
 from apps.problems import Problem, one_line
 from apps.samples import block_length, to_integers
@@ -196,6 +196,7 @@ class SoundWriter:
         strings: dict[str, str],
     ) -> None:
         self._bits = PCM_BITS.get(encoding.subtype)
+        self._limited = encoding.major if encoding.major in LIMITED else None
         self._checked = _CheckedFile(path.open("w+b", buffering=2**18))
         try:
             self._file = _Stream(
@@ -223,6 +224,7 @@ class SoundWriter:
         """Write float32 [channels, samples]. Integer subtypes are rounded and clamped; the others get floats.
 
         Raises:
+            Problem: when the file becomes larger than its container can tell.
             OSError: when the file system refuses, for example because the disk is full.
         """
         frames = block.T
@@ -238,6 +240,11 @@ class SoundWriter:
                 raise self._checked.error or Problem(f"the encoder gave up ({one_line(error)})") from None
             if self._checked.error is not None:
                 raise self._checked.error
+            if self._limited is not None and self._checked.tell() > SIZE_LIMIT:
+                raise Problem(
+                    f"{self._limited} cannot hold more than 4 GB, which the input did not tell beforehand; "
+                    "name --format rf64 or w64"
+                )
 
     def close(self) -> None:
         """Finish the file.

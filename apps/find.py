@@ -4,6 +4,7 @@ Hidden names and links to folders are passed over. The tree below a folder, or b
 kept for the outputs. What is not there is told as a failed outcome, and the rest goes on.
 """
 
+import errno
 import glob
 import os
 import stat
@@ -44,17 +45,19 @@ def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome
         reason, items = "", []
         try:
             if glob.has_magic(text) and not os.path.lexists(path):
-                items = _match(text)
+                items = _match(text, settled)
                 reason = "no file matches this pattern"
-            elif stat.S_ISDIR(path.stat().st_mode):
+            elif stat.S_ISDIR(mode := path.stat().st_mode):
                 items = _search(path, leave_out, settled)
                 reason = "no sound files in this folder"
-            elif path.is_file():
+            elif stat.S_ISREG(mode):
                 items = [Found(path, Path(), False)]
             else:
                 reason = "not a file"
         except OSError as error:
             reason = one_line(error)
+        except ValueError as error:  # ** that is only part of a name, before Python 3.13
+            reason = f"no such pattern: {error}"
         if not items:
             settled.append(Outcome(text, None, "failed", reason))
         for item in items:
@@ -64,17 +67,34 @@ def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome
 
 def identity(path: Path) -> str:
     """One text for each file, whatever way leads to it."""
-    return os.path.normcase(path.resolve())
+    return os.path.normcase(os.path.realpath(path))
 
 
-def _match(pattern: str) -> list[Found]:
+def mode_of(path: Path) -> int:
+    """Kind and permissions of what is there, 0 for nothing.
+
+    `Path.is_file` and `Path.is_dir` would do, if they did not treat a folder that is shut differently in each version
+    of Python.
+
+    Raises:
+        OSError: when it cannot be told, for example because a folder on the way is shut.
+    """
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return 0
+        raise
+
+
+def _match(pattern: str, settled: list[Outcome]) -> list[Found]:
     parts = Path(pattern).parts
     fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     base = Path(*parts[:fixed])
     return [
         Found(path, path.parent.relative_to(base), True)
         for path in sorted(base.glob(str(Path(*parts[fixed:]))))
-        if path.is_file() and not path.name.startswith(".")
+        if not path.name.startswith(".") and _is_file(path, settled)
     ]
 
 
@@ -89,6 +109,15 @@ def _search(folder: Path, leave_out: Path | None, settled: list[Outcome]) -> lis
         here = Path(place)
         folders[:] = sorted(name for name in folders if name[0] != "." and identity(here / name) != outputs)
         for path in (here / name for name in sorted(names)):
-            if is_media_name(path) and not path.name.startswith(".") and path.is_file():
+            if is_media_name(path) and not path.name.startswith(".") and _is_file(path, settled):
                 items.append(Found(path, here.relative_to(folder), True))
     return items
+
+
+def _is_file(path: Path, settled: list[Outcome]) -> bool:
+    """Whether a name that a search came upon is a file. What cannot be told is settled as failed."""
+    try:
+        return stat.S_ISREG(mode_of(path))
+    except OSError as error:
+        settled.append(Outcome(str(path), None, "failed", one_line(error)))
+        return False

@@ -16,7 +16,7 @@ PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of the others at most 1
 
 SIZE_LIMIT = 2**32 - 2**26  # bytes of sound that a 32-bit chunk size surely holds beside the header and the tags
-_LIMITED = {"WAV", "WAVEX", "AIFF", "AU"}  # containers with 32-bit sizes
+LIMITED = frozenset({"WAV", "WAVEX", "AIFF", "AU"})  # containers with 32-bit sizes
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
 
     Args:
         encoding: chosen for the output.
-        frames: samples per channel that will be written; None when nobody knows.
+        frames: samples per channel that will be written; None when nobody knows (`SoundWriter` then keeps watch).
         channels: number of channels.
 
     Raises:
@@ -146,7 +146,7 @@ def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
         'RF64'
     """
     size = (frames or 0) * channels * _BYTES.get(encoding.subtype, 1)
-    if size <= SIZE_LIMIT or encoding.major not in _LIMITED:
+    if size <= SIZE_LIMIT or encoding.major not in LIMITED:
         return encoding
     if encoding.major in ("WAV", "WAVEX"):
         return Encoding("RF64", encoding.subtype)

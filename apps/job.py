@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -33,6 +33,14 @@ Tell = Callable[[float, float | None], object]  # seconds of sound that are done
 _PIPED = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 
 
+class _Again(Exception):
+    """The peak must fit and does not: what was written is thrown away, and done again with this gain."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__(gain)
+        self.gain = gain
+
+
 def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell) -> Outcome:
     """Denoise one file. What goes wrong is told in the outcome; only `Stopped` comes through.
 
@@ -46,21 +54,28 @@ def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stop
     outcome = Outcome(task.source, task.target, "failed")
     started = perf_counter()
     try:
-        gain: float | None = 1.0
-        while gain is not None:
-            outcome.gain, outcome.notes = gain, []
-            gain = _attempt(denoiser, task, settings, stopper, tell, outcome)
-        outcome.status = "done"
+        while outcome.status != "done":
+            outcome.notes = []
+            try:
+                _attempt(denoiser, task, settings, stopper, tell, outcome)
+                outcome.status = "done"
+            except _Again as again:
+                outcome.gain = again.gain
     except Exception as error:  # one bad file must not stop the others, whatever is wrong with it
         outcome.message = one_line(error)
     outcome.elapsed = perf_counter() - started
     return outcome
 
 
+def describe(denoiser: "Denoiser") -> dict[str, str]:
+    """What a report says about the model."""
+    return {"name": denoiser.info.name, "file": str(denoiser.path)}
+
+
 def _attempt(
     denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell, outcome: Outcome
-) -> float | None:
-    """Denoise once with `outcome.gain`. Returns the gain with which to do it again if the peak must fit, else None."""
+) -> None:
+    """Denoise once with `outcome.gain`; `_Again` comes out of it before anything takes the name of the target."""
     media = task.source != PIPE and Path(task.source).suffix.lower() in MUXERS
     if media:
         _need_pyav()
@@ -68,7 +83,8 @@ def _attempt(
         from apps.video import clean_tracks
 
         with replacing(task) as partial:
-            return clean_tracks(denoiser, task, partial, settings, stopper, tell, outcome)
+            _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, tell, outcome))
+        return
     with closing(open_source(task, settings, stopper)) as source:
         encoding = _encoding(source, task, settings)
         holds_over = encoding.subtype in FLOATING
@@ -76,19 +92,23 @@ def _attempt(
         frames = None if source.frames is None else chain.output_length(source.frames)
         if task.target == PIPE:
             sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
-            again = _pour(source, chain, sink, stopper, tell)
+            _pour(source, chain, sink, stopper, tell)
         else:
             encoding = fit_size(encoding, frames, source.channels)
             with replacing(task) as partial:
                 sink = _writer(partial, task, encoding, source, chain.output_rate)
-                again = _pour(source, chain, sink, stopper, tell)
-                if again is None:
-                    _finish(task, partial, source, encoding, chain, outcome)
+                _pour(source, chain, sink, stopper, tell)
+                _check_fit(chain.gain_to_fit())
+                _finish(task, partial, source, encoding, chain, outcome)
         outcome.notes += getattr(source, "notes", [])
     outcome.seconds = chain.samples_in / chain.sample_rate
     outcome.sample_rate, outcome.channels = chain.output_rate, source.channels
     outcome.format, outcome.subtype, outcome.clamped = encoding.major, encoding.subtype, chain.clamped
-    return again
+
+
+def _check_fit(gain: float | None) -> None:
+    if gain is not None:
+        raise _Again(gain)
 
 
 def open_source(task: Task, settings: Settings, stopper: Stopper) -> Source:
@@ -118,11 +138,12 @@ def replacing(task: Task) -> Iterator[Path]:
         with told_as(f"cannot write {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield partial
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows flushes only what is open for writing
                 os.fsync(file.fileno())  # after a power cut the name must not stand for an empty file
             partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be written, nothing can be removed
+            partial.unlink()
 
 
 def _need_pyav() -> None:
@@ -132,8 +153,8 @@ def _need_pyav() -> None:
         raise Problem('M4A and video need PyAV: pip install "mpeace[video]"') from None
 
 
-def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell) -> float | None:
-    """Move all sound from source to sink. Returns a gain to start again with, if the peak must fit and does not."""
+def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell) -> None:
+    """Move all sound from source to sink."""
     total = None if source.frames is None else source.frames / source.sample_rate
     try:
         for block in source.blocks():
@@ -146,7 +167,6 @@ def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell
         sink.abort()
         raise
     sink.close()
-    return chain.gain_to_fit()
 
 
 def _encoding(source: Source, task: Task, settings: Settings) -> Encoding:

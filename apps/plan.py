@@ -1,19 +1,20 @@
-"""From what the person named to one task per file, and nothing starts before the whole plan is sound.
+"""From what the person named to one task per file, before anything is read or written.
 
 Outputs keep the tree below a folder. Two inputs with one output, an output that is an input, and an output that is no
-file are refused here, before anything is written.
+file are settled here as failed; the other files go on. What makes no sense as a whole is a `UsageProblem`.
 """
 
 import os
 import secrets
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apps.find import Found, find_inputs, identity
+from apps.find import Found, find_inputs, identity, mode_of
 from apps.formats import CONTAINERS, MUXERS, container_of
-from apps.problems import UsageProblem
+from apps.problems import UsageProblem, one_line, told_as
 from apps.settings import Clip, IfExists, Settings
 from apps.tasks import PIPE, Outcome, Status, Task
 
@@ -67,9 +68,10 @@ def make_plan(inputs: list[str], output: str | None, name: str | None, if_exists
         if name is not None:
             raise UsageProblem("--name is for outputs in folders; -o already names the file")
         targets = [Path(output)]
+        _check_target(targets[0])
     else:
         folder = None if output is None else Path(output)
-        if found and folder is not None and folder.exists() and not folder.is_dir():
+        if found and folder is not None and _kind(folder) not in (0, stat.S_IFDIR):
             raise UsageProblem(f"{folder} is a file, expected a folder for the outputs")
         template = name or (_BESIDE if folder is None else _ELSEWHERE)
         targets = [_target(item, folder, template, settings.container) for item in found]
@@ -85,7 +87,7 @@ def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfEx
         plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
         return
     path = Path(target)
-    if path.is_dir() or path.suffix.lower() in MUXERS:
+    if _kind(path) == stat.S_IFDIR or path.suffix.lower() in MUXERS:
         raise UsageProblem(f"standard input is written to a sound file such as out.wav, not to {target}")
     _check_target(path)
     refusal = _existing(path, None, if_exists)
@@ -99,7 +101,8 @@ def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfEx
 
 def _names_a_file(output: str) -> bool:
     path = Path(output)
-    return not path.is_dir() and not output.endswith(("/", os.sep)) and (path.suffix != "" or path.exists())
+    kind = _kind(path)
+    return kind != stat.S_IFDIR and not output.endswith(("/", os.sep)) and (path.suffix != "" or kind != 0)
 
 
 def _target(item: Found, folder: Path | None, template: str, container: str | None) -> Path:
@@ -116,40 +119,54 @@ def _target(item: Found, folder: Path | None, template: str, container: str | No
 
 
 def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfExists, settings: Settings) -> None:
-    """Refuse what collides, leave out what is there, and make tasks of the rest."""
-    sources = {identity(item.path): item for item in found}
-    owners: dict[str, Found] = {}
-    earlier: set[str] = set()  # outputs of a former run that a search has found among the inputs
-    for item, target in zip(found, targets, strict=True):
-        key = identity(target)
-        if key in owners:
-            raise UsageProblem(
-                f"{owners[key].path} and {item.path} would both become {target}; "
-                'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
-            )
-        owners[key] = item
-        if key == identity(item.path):
-            raise UsageProblem(f"{item.path} would be written over itself; name another output with -o or --name")
-        if key in sources:
-            if not sources[key].searched:
-                raise UsageProblem(
-                    f"{target} is an input, and would also be the output of {item.path}; "
-                    "name their folder, which leaves out earlier outputs, or another output with -o or --name"
-                )
-            earlier.add(key)
+    """Leave out what is there, settle what collides, and make tasks of the rest."""
+    earlier, faults = _collisions(found, targets)
     swept: set[Path] = set()
     for item, target in zip(found, targets, strict=True):
-        if identity(item.path) in earlier:
+        source = identity(item.path)
+        if source in earlier:
             continue
-        _check_target(target)
         if target.parent not in swept:
             swept.add(target.parent)
             _sweep(target.parent)
-        refusal = _existing(target, item.path, if_exists)
+        refusal = ("failed", faults[source]) if source in faults else _existing(target, item.path, if_exists)
         if refusal is not None:
             plan.settled.append(Outcome(str(item.path), str(target), *refusal))
             continue
         plan.tasks.append(Task(str(item.path), str(target), _partial(target), _named(item.path, target, settings)))
+
+
+def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict[str, str]]:
+    """Identities of the inputs that are outputs of a former run, and of those that cannot be written, with the reason.
+
+    An output of a former run is one that a search came upon. One that the person named is wanted as an input: then
+    neither it nor the file that would become it is touched.
+    """
+    inputs = {identity(item.path): item for item in found}
+    outputs = [identity(target) for target in targets]
+    earlier = {
+        output
+        for source, output in zip(inputs, outputs, strict=True)
+        if output in inputs and output != source and inputs[output].searched
+    }
+    faults: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for source, output, target in zip(inputs, outputs, targets, strict=True):
+        if source in earlier:
+            continue
+        path = inputs[source].path
+        other = inputs.get(owners.setdefault(output, source))
+        if output == source:
+            faults[source] = "would be written over itself; name another output with -o or --name"
+        elif output in inputs and output not in earlier:
+            advice = "name their folder, which leaves out earlier outputs, or another output with -o or --name"
+            faults[source] = f"its output {target} is an input; {advice}"
+            faults[output] = f"is an input, and would be the output of {path}; {advice}"
+        elif other is not None and owners[output] != source:
+            advice = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
+            faults[source] = f"it and {other.path} would both become {target}; {advice}"
+            faults.setdefault(owners[output], f"it and {path} would both become {target}; {advice}")
+    return earlier, faults
 
 
 def _named(source: Path, target: Path, settings: Settings) -> str | None:
@@ -166,18 +183,31 @@ def _named(source: Path, target: Path, settings: Settings) -> str | None:
 
 def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[Status, str] | None:
     """Status and message when the output is there and stays; None when it is to be written."""
-    if if_exists is IfExists.OVERWRITE or not os.path.lexists(target):
-        return None
-    if if_exists is IfExists.FAIL:
-        return "failed", f"the output {target} exists (--if-exists skip or overwrite)"
-    if source is not None and source.stat().st_mtime > target.stat().st_mtime:
-        return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
+    try:
+        if not os.path.lexists(target):
+            return None
+        if not stat.S_ISREG(mode_of(target)):
+            return "failed", f"the output {target} is there and is no file"
+        if if_exists is IfExists.OVERWRITE:
+            return None
+        if if_exists is IfExists.FAIL:
+            return "failed", f"the output {target} exists (--if-exists skip or overwrite)"
+        if source is not None and source.stat().st_mtime > target.stat().st_mtime:
+            return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
+    except OSError as error:
+        return "failed", f"the output {target} cannot be reached: {one_line(error)}"
     return "skipped", f"the output {target} exists"
 
 
 def _check_target(target: Path) -> None:
-    if os.path.lexists(target) and not target.is_file():
+    if os.path.lexists(target) and _kind(target) != stat.S_IFREG:
         raise UsageProblem(f"the output {target} is there and is no file")
+
+
+def _kind(output: Path) -> int:
+    """What is there under the name that the person gave the outputs: S_IFDIR, S_IFREG, ..., 0 for nothing."""
+    with told_as(f"the output {output} cannot be reached", UsageProblem):
+        return stat.S_IFMT(mode_of(output))
 
 
 def _partial(target: Path) -> str:
@@ -186,9 +216,8 @@ def _partial(target: Path) -> str:
 
 def _sweep(folder: Path) -> None:
     """Remove partial files that a killed program left behind."""
-    if not folder.is_dir():
-        return
-    for path in folder.glob(f".*{PARTIAL}"):
-        with suppress(OSError):  # another program has just finished or removed it
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                path.unlink()
+    with suppress(OSError):  # there is no such folder, or it is shut: whoever writes there will say so
+        for path in folder.glob(f".*{PARTIAL}"):
+            with suppress(OSError):  # another program has just finished or removed it
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()

@@ -39,9 +39,9 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def told_as(what: str) -> Iterator[None]:
+def told_as(what: str, kind: type[Problem] = Problem) -> Iterator[None]:
     """Errors of the operating system inside become a `Problem` that begins with `what`, such as "cannot be read"."""
     try:
         yield
     except OSError as error:
-        raise Problem(f"{what}: {one_line(error)}") from error
+        raise kind(f"{what}: {one_line(error)}") from error

@@ -120,7 +120,7 @@ class Reporter:
             print(text, file=sys.stderr, flush=True)
 
 
-def write_report(path: Path, outcomes: list[Outcome], model: dict[str, Any], options: dict[str, Any]) -> None:
+def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], options: dict[str, Any]) -> None:
     """Write what became of each file as JSON, in one step.
 
     Raises:

@@ -1,9 +1,12 @@
 """The sound of a video or M4A file cleaned and put back; picture, subtitles, chapters and tags copied untouched.
 
 All packets pass through once: those of sound tracks are decoded, cleaned and encoded with the codec and about the
-bitrate that they had, all others are written as they came. The encoder's own delay (AAC: 1024 samples) goes into the
-edit list or the codec delay of the container, as FFmpeg's muxers write it, so sound and picture stay together to the
-sample. Raw AAC (ADTS) has no place for it: there the packet that holds nothing but the delay is left out.
+bitrate that they had; those of pictures and subtitles are written as they came. Chapters, attachments and the time
+code are written anew. Other data (the places that a camera noted) is left out, and a note tells of it.
+
+The encoder's own delay (AAC: 1024 samples) goes into the edit list or the codec delay of the container, as FFmpeg's
+muxers write it, so sound and picture stay together to the sample. Raw AAC (ADTS) has no place for it: there the packet
+that holds nothing but the delay is left out.
 """
 
 from fractions import Fraction
@@ -186,6 +189,7 @@ def _pass_through(
         raise Problem("it has no sound track")
     tracks: dict[int, _Track] = {}
     copies: dict[int, _Copy] = {}
+    left_out: dict[int, str] = {}
     for stream in source.streams:
         if stream.type == "audio":
             tracks[stream.index] = _Track(stream, out, muxer, denoiser, settings, outcome.gain)  # type: ignore[arg-type]
@@ -204,6 +208,9 @@ def _pass_through(
             tell(track.chain.samples_in / track.chain.sample_rate, total)
         elif packet.stream.index in copies:
             copies[packet.stream.index].push(packet)
+        elif packet.stream.type == "data" and packet.size and "timecode" not in packet.stream.metadata:
+            left_out[packet.stream.index] = packet.stream.metadata.get("handler_name", "no name")
+    outcome.notes += [f"its data track {index} ({name}) is left out" for index, name in left_out.items()]
     return list(tracks.values())
 
 

@@ -17,6 +17,7 @@ from time import monotonic
 from apps.settings import Settings
 from apps.stopping import Stopped, Stopper
 from apps.tasks import Outcome, Task
+from enhance.models import ModelError
 
 _LOOK = 0.1  # seconds between two looks at the stopper
 _TELL = 0.1  # seconds between two words of progress from one process
@@ -37,6 +38,7 @@ def run_in_processes(
     stopper: Stopper,
     tell: Callable[[Task, float, float | None], object],
     done: Callable[[Task, Outcome], object],
+    model: dict[str, str],
 ) -> None:
     """Denoise all tasks, `jobs` at a time, the largest files first so that the last ones end together.
 
@@ -47,8 +49,10 @@ def run_in_processes(
         stopper: when it is told to stop, all processes clean up and end.
         tell: called with progress: task, seconds done, seconds in all if known.
         done: called with each outcome.
+        model: name and file of the model are put in when a process has loaded it.
 
     Raises:
+        ModelError: when the model cannot be used.
         Stopped: when the person stopped the work.
     """
     queue = sorted(tasks, key=lambda task: task.size)
@@ -63,7 +67,7 @@ def run_in_processes(
             ready = wait([worker.pipe for worker in workers], timeout=_LOOK)
             stopper.check()
             for worker in [worker for worker in workers if worker.pipe in ready]:
-                if not _listen(worker, tell, done):
+                if not _listen(worker, model, tell, done):
                     workers.remove(worker)
     finally:
         _end(workers)
@@ -86,6 +90,7 @@ def _hand(worker: _Worker, task: Task) -> None:
 
 def _listen(
     worker: _Worker,
+    model: dict[str, str],
     tell: Callable[[Task, float, float | None], object],
     done: Callable[[Task, Outcome], object],
 ) -> bool:
@@ -101,7 +106,11 @@ def _listen(
             reason = f"the process that worked on it died (exit code {worker.process.exitcode}); not enough memory?"
             done(task, Outcome(task.source, task.target, "failed", reason))
         return False
-    if task is not None and isinstance(message, Outcome):
+    if isinstance(message, ModelError):
+        raise message
+    if isinstance(message, dict):
+        model.update(message)
+    elif task is not None and isinstance(message, Outcome):
         worker.task = None
         done(task, message)
     elif task is not None:
@@ -126,7 +135,7 @@ def _end(workers: list[_Worker]) -> None:
 def _serve(pipe: Connection, settings: Settings) -> None:
     """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop."""
     with Stopper(ignore_interrupt=True) as stopper:
-        from apps.job import run_task
+        from apps.job import describe, run_task
         from enhance import Denoiser
 
         last = 0.0
@@ -139,9 +148,12 @@ def _serve(pipe: Connection, settings: Settings) -> None:
 
         try:
             denoiser = Denoiser(settings.model)
+            pipe.send(describe(denoiser))
             while True:
                 with stopper.waiting():
                     task = pipe.recv()
                 pipe.send(run_task(denoiser, task, settings, stopper, tell))
+        except ModelError as error:
+            pipe.send(error)
         except (Stopped, EOFError, BrokenPipeError):
             return

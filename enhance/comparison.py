@@ -32,7 +32,7 @@ class Anchor:
 
 # Measured once with the published weights on the 32 mixtures of the evaluation set, with the metrics of this package;
 # systems at 16 kHz got resampled input.
-ANCHOR_SET = "eval"
+ANCHOR_SET, ANCHOR_FILES = "eval", 32
 ANCHORS = (
     Anchor(
         "DeepFilterNet2 (whole file)",
@@ -81,7 +81,7 @@ def comparison(evaluations: Sequence[Evaluation]) -> str:
             for low, high in zip(_texts([s.low for s in known]), _texts([s.high for s in known]), strict=True)
         ]
         lines.append(f"| 95 % interval | | | | {' | '.join(bounds)} |")
-    if sets == {ANCHOR_SET}:
+    if sets == {ANCHOR_SET} and all(evaluation.files == ANCHOR_FILES for evaluation in evaluations):
         for anchor in ANCHORS:
             about = _about(anchor.sample_rate, anchor.parameters, anchor.latency_ms)
             lines.append(f"| {anchor.name} | {about} | {_cells(anchor.scores)} |")

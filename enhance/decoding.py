@@ -30,7 +30,7 @@ PAUSE_DB = -60.0  # level of silence, relative to the loudest frame
 ROOM_SECONDS = 1.0  # longest impulse response that is kept
 ROOM_FADE_SECONDS = 0.05  # its end is faded over this when it was cut
 DIRECT_SECONDS = 0.001  # where the direct sound of a stored response stands
-SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {
+SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
     ".aif", ".aifc", ".oga", ".opus", ".mp2", ".mp3", ".wave", ".sph",
 }  # fmt: skip
 
@@ -56,20 +56,20 @@ def decode(path: Path, kind: Kind) -> Pieces | Exception:
     """One file as 16-bit recordings of at most ten minutes, or what is wrong with it."""
     try:
         with soundfile.SoundFile(path) as file:
-            rate, pieces = file.samplerate, []
+            rate, frames, pieces = file.samplerate, file.frames, []
             while (audio := file.read(PIECE_SECONDS * rate, dtype="float32", always_2d=True)).size:
                 mono = audio[:, 0] if kind == "rooms" else audio.mean(axis=1)
                 if not np.isfinite(mono).all():
                     raise ValueError("holds NaN or infinite samples")
                 mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ") if rate != SAMPLE_RATE else mono
                 if not mono.any():
-                    raise ValueError("holds nothing but zeros")
+                    continue
                 mono = trim_room(mono) if kind == "rooms" else shorten_pauses(mono) if kind == "speech" else mono
                 pieces.append((_to_int16(mono), min(rate / 2, measure_bandwidth(mono))))
                 if kind == "rooms":
                     break
-        return pieces if pieces else ValueError("holds no samples")
-    except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
+        return pieces or ValueError("holds no samples" if frames == 0 else "holds nothing but zeros")
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError, RuntimeError) as error:
         return error
 
 

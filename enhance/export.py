@@ -9,7 +9,6 @@ import copy
 import json
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,14 @@ from torch import Tensor
 
 from enhance.config import SAMPLE_RATE, NetworkConfig
 from enhance.dft import FactoredDFT
-from enhance.models import register_model
+from enhance.machine import versions
+from enhance.models import ModelError, register_model
 from enhance.network import Enhancer
+from enhance.runtime import FORMAT_VERSION
 from enhance.training import load_checkpoint
 
 OPSET = 20
-FORMAT_VERSION = "1"
-LICENCE = "Apache-2.0"
+UNSTATED = "not stated"
 TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs
 PARITY_SECONDS = 65.0
 PARITY_HOPS = (1, 7, 200)
@@ -91,15 +91,23 @@ class ExportedEnhancer(Enhancer):
 
 
 def load_network(checkpoint: dict[str, Any]) -> ExportedEnhancer:
-    """The network with the averaged weights of a training checkpoint."""
+    """The network with the averaged weights of a training checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is of another kind of network.
+    """
+    if "dimensions" not in checkpoint["task"]:
+        raise ValueError(f"expected a checkpoint of enhance.train; this one holds {', '.join(checkpoint['task'])}")
     network = ExportedEnhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
     network.load_state_dict(checkpoint["average"])
     return network.eval()
 
 
-def macs_per_second(network: Enhancer) -> int:
-    """Multiplications of one second of audio: of all matrix products and GRUs, counted by running one hop."""
-    counted = 0
+def macs_per_second(network: ExportedEnhancer) -> int:
+    """Multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
+    dft = network.dft
+    counted = 4 * dft.columns * dft.rows**2 + 8 * dft.rows * dft.columns * dft.groups  # both directions
+    counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
 
     def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
         nonlocal counted
@@ -118,11 +126,11 @@ def macs_per_second(network: Enhancer) -> int:
     return counted * SAMPLE_RATE // network.config.hop
 
 
-def metadata(network: Enhancer, name: str, training: dict[str, Any]) -> dict[str, str]:
+def metadata(network: ExportedEnhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
     """What the file says of itself."""
     c = network.config
     values = {
-        "mpeace_version": version("mpeace"),
+        "mpeace_version": versions(("mpeace",)).get("mpeace", "not installed"),
         "format_version": FORMAT_VERSION,
         "name": name,
         "sample_rate": SAMPLE_RATE,
@@ -134,7 +142,7 @@ def metadata(network: Enhancer, name: str, training: dict[str, Any]) -> dict[str
         "parameters": sum(p.numel() for p in network.parameters()),
         "macs_per_second": macs_per_second(network),
         "training": json.dumps(training),
-        "licence": LICENCE,
+        "licence": licence,
     }
     return {key: str(value) for key, value in values.items()}
 
@@ -165,7 +173,12 @@ def to_onnx(network: ExportedEnhancer, properties: dict[str, str]) -> onnx.Model
 
 
 def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> float:
-    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes."""
+    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes.
+
+    PyTorch runs the network as it was trained, with its own transforms.
+    """
+    trained = Enhancer(network.config).eval()
+    trained.load_state_dict(network.state_dict())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -175,7 +188,7 @@ def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> 
     loudness = torch.rand(2, hops // 20 + 1, generator=generator).square().repeat_interleave(20 * hop, dim=1)
     audio = 0.3 * torch.randn(2, hops * hop, generator=generator) * loudness[:, : hops * hop]
     with torch.no_grad():
-        expected = network(audio, network.initial_state(2))[0].numpy()
+        expected = trained(audio, trained.initial_state(2))[0].numpy()
     worst = 0.0
     for size in PARITY_HOPS:
         state = np.zeros((2, network.state_size), np.float32)
@@ -186,7 +199,7 @@ def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> 
     return worst
 
 
-def export(checkpoint_file: Path, onnx_file: Path, name: str) -> float:
+def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNSTATED) -> float:
     """Writes ``onnx_file`` and the weights beside it as safetensors; returns the largest difference from PyTorch.
 
     Raises:
@@ -195,7 +208,7 @@ def export(checkpoint_file: Path, onnx_file: Path, name: str) -> float:
     checkpoint = load_checkpoint(checkpoint_file)
     network = load_network(checkpoint)
     training = {key: checkpoint[key] for key in ("task", "config", "step", "torch")}
-    model = to_onnx(network, metadata(network, name, training)).SerializeToString()
+    model = to_onnx(network, metadata(network, name, training, licence)).SerializeToString()
     difference = parity(network, model)
     if difference > TOLERANCE:
         raise ValueError(
@@ -219,15 +232,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("onnx", type=Path, help="file to write; a .safetensors is written beside it")
     parser.add_argument("--name", help="name of the model (default: the file's)")
+    parser.add_argument("--licence", default=UNSTATED, help=f"of the weights (default: {UNSTATED})")
     parser.add_argument("--describe", metavar="TEXT", help="list it in registry.json beside it, with this description")
     parser.add_argument("--default", action="store_true", help="make it the default model there")
     arguments = parser.parse_args(argv)
     name = arguments.name or arguments.onnx.stem
     try:
-        difference = export(arguments.checkpoint, arguments.onnx, name)
+        difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence)
         if arguments.describe:
             register_model(arguments.onnx, name, arguments.describe, default=arguments.default)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModelError) as error:
         print(f"enhance.export: {error}", file=sys.stderr)
         return 1
     print(f"{arguments.onnx}: differs from PyTorch by at most {difference:.1e} over {PARITY_SECONDS:.0f} s")

@@ -26,7 +26,7 @@ SILENCE = 1e-10  # mean power under which an input counts as silent (-100 dBFS)
 class LossConfig:
     """Weights and resolutions of :class:`PlainLoss`."""
 
-    window: int = 960  # samples per frame (hop half of it) of the resolution that enters with its phase too
+    complex_window: int = 960  # samples per frame (hop half of it) of the resolution that enters with its phase too
     more_windows: tuple[int, ...] = (512, 2048)  # other resolutions, magnitudes only; they take turns from step to step
     magnitude: float = 1.0  # weight of compressed magnitudes
     asymmetry: float = 1.0  # extra weight of magnitudes that are too small
@@ -67,7 +67,7 @@ class PlainLoss(nn.Module):
     def __init__(self, config: LossConfig) -> None:
         super().__init__()
         self.config = config
-        for window in {config.window, *config.more_windows}:
+        for window in {config.complex_window, *config.more_windows}:
             self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
             self.register_buffer(f"weights_{window}", frequency_weights(window), persistent=False)
 
@@ -86,7 +86,7 @@ class PlainLoss(nn.Module):
             estimate: ``[batch, samples]`` at 48 kHz, aligned with the target.
             target: ``[batch, samples]``.
             noisy: ``[batch, samples]``, the input; it sets the level.
-            band_limit: ``[batch]`` in Hz; nothing above counts, since the target has no content there.
+            band_limit: ``[batch]`` in Hz; spectra above do not count, since the target has no content there.
             progress: 0 at the start of the training, 1 at its end.
             turn: number of the step, which picks among the further resolutions.
 
@@ -103,7 +103,9 @@ class PlainLoss(nn.Module):
         estimate, target, noisy = estimate * scale, target * scale, noisy * scale
         zero = estimate.new_zeros(())
         magnitude, asymmetry, phase = zero, zero, zero
-        sizes = (c.window, *c.more_windows[turn % len(c.more_windows) :][:1]) if c.more_windows else (c.window,)
+        sizes = [c.complex_window]
+        if c.more_windows:
+            sizes.append(c.more_windows[turn % len(c.more_windows)])
         for size in sizes:
             ours, theirs = self.spectrum(estimate, size), self.spectrum(target, size)
             bins = torch.linspace(0, SAMPLE_RATE / 2, size // 2 + 1, device=estimate.device)
@@ -115,11 +117,11 @@ class PlainLoss(nn.Module):
             missing = their_compressed - our_compressed
             magnitude = magnitude + (weights * missing.square()).mean() / len(sizes)
             asymmetry = asymmetry + (weights * missing.clamp(min=0).square()).mean() / len(sizes)
-            if size == c.window:
+            if size == c.complex_window:
                 ours = torch.view_as_real(ours) * (our_compressed / our_power.sqrt())[..., None]
                 theirs = torch.view_as_real(theirs) * (their_compressed / their_power.sqrt())[..., None]
                 phase = (weights * (ours - theirs).square().sum(dim=-1)).mean()
-        signal = target.square().sum(dim=1) + 0.01 * noisy.square().sum(dim=1)
+        signal = (target.square() + 0.01 * noisy.square() + POWER_FLOOR).sum(dim=1)  # not zero, even in silence
         error = (estimate - target).square().sum(dim=1) + 10 ** (-c.snr_limit_db / 10) * signal
         snr_db = (10 * torch.log10(signal / error)).mean()
         weight = c.snr_first + (c.snr_last - c.snr_first) * progress

@@ -77,8 +77,9 @@ class GRU(nn.GRU):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``[time, batch, input]`` and ``[directions, batch, hidden]`` to the outputs and the last state."""
-        if input.is_cuda or not torch.is_grad_enabled() or torch.compiler.is_exporting():
-            return super().forward(input, hx)
+        if input.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_exporting():
+            with torch.autocast(input.device.type, enabled=False):  # cuDNN's GRU would take float16, not bfloat16
+                return super().forward(input.float(), None if hx is None else hx.float())
         outputs, last = [], []
         for direction, suffix in enumerate(["", "_reverse"][: 1 + self.bidirectional]):
             weights = [getattr(self, f"{name}_l0{suffix}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")]

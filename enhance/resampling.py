@@ -19,9 +19,7 @@ LOWEST_RATE = 1_000  # Hz
 HIGHEST_RATE = 768_000  # Hz
 _PROBE_SECONDS = 6  # soxr emits at least twice a second, even from 1 kHz to 48 kHz
 _PROBE_BLOCKS_PER_SECOND = 1_000
-_PROBE_MARGIN = (
-    1.02  # its emissions beat with the output clock: over 240 s, 44 pairs of rates went 1.0 % higher at most
-)
+_PROBE_MARGIN = 1.02  # its emissions beat with the output clock: in 240 s, 44 pairs of rates rose by 1.0 % at most
 
 
 def check_sample_rate(sample_rate: float) -> int:

@@ -86,8 +86,8 @@ class Denoiser:
         ModelError: when the model is missing, damaged, or not an mpeace model; the message is one line.
 
     Example:
-        >>> denoiser = Denoiser()  # doctest: +SKIP
-        >>> denoiser.denoise(np.zeros((2, 44100), np.float32), sample_rate=44100).shape  # doctest: +SKIP
+        >>> denoiser = Denoiser()
+        >>> denoiser.denoise(np.zeros((2, 44100), np.float32), sample_rate=44100).shape
         (2, 44100)
     """
 

@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -27,6 +28,7 @@ from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
 
 VALID_EXAMPLES = 48
+GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 
 
 class Enhancement:
@@ -105,8 +107,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings, see --list")
     parser.add_argument("--list", action="store_true", help="list the settings with their values and stop")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu (default auto)")
-    parser.add_argument("--devices", default="1", help="processes or GPUs per node (default 1; not under torchrun)")
-    parser.add_argument("--nodes", type=int, default=1, help="machines (default 1)")
+    parser.add_argument("--devices", default="1", help="processes or GPUs per machine (default 1)")
+    parser.add_argument("--nodes", type=int, default=1, help="machines (default 1); torchrun sets both")
     parser.add_argument("--precision", choices=("bf16", "32"), default="bf16", help="of the network (default bf16)")
     return parser
 
@@ -120,14 +122,20 @@ def settings(size: str, pairs: Sequence[str]) -> tuple[NetworkConfig, LossConfig
     configs: list[Any] = [SIZES[size], LossConfig(), MixConfig(), TrainConfig()]
     for pair in pairs:
         key, _, text = pair.partition("=")
-        owners = [i for i, config in enumerate(configs) if hasattr(config, key) and key in asdict(config)]
+        owners = [i for i, config in enumerate(configs) if key in asdict(config)]
         if not owners:
             raise ValueError(f"unknown setting {key!r}; --list shows all")
         before = getattr(configs[owners[0]], key)
         try:
-            value = tuple(json.loads(text)) if isinstance(before, tuple) else type(before)(json.loads(text))
-        except (TypeError, ValueError):
-            raise ValueError(f"setting {key} needs a value like {before!r}; got {text!r}") from None
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if isinstance(before, float) and type(value) is int:
+            value = float(value)
+        if isinstance(before, tuple) and isinstance(value, list):
+            value = tuple(value)
+        if type(value) is not type(before):
+            raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
         configs[owners[0]] = replace(configs[owners[0]], **{key: value})
     return configs[0], configs[1], configs[2], configs[3]
 
@@ -152,6 +160,19 @@ def open_caches(arguments: argparse.Namespace, seed: int) -> dict[str, AudioCach
     return caches
 
 
+def make_fabric(arguments: argparse.Namespace) -> Fabric:
+    """Fabric with the processes that the arguments ask for, or those that torchrun has started."""
+    per_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
+    devices: int | str = arguments.devices if arguments.devices == "auto" else int(arguments.devices)
+    nodes: int = arguments.nodes
+    if per_machine:
+        devices, nodes = per_machine, int(os.environ["WORLD_SIZE"]) // per_machine
+    alone = devices == 1 and nodes == 1
+    return Fabric(
+        accelerator=arguments.accelerator, devices=devices, num_nodes=nodes, strategy="auto" if alone else "ddp"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = get_parser().parse_args(argv)
@@ -161,17 +182,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             for part in (dimensions, loss, mix, config):
                 print(*(f"{key}={json.dumps(value)}" for key, value in asdict(part).items()), sep="\n")
             return 0
-        fabric = Fabric(
-            accelerator=arguments.accelerator,
-            devices=arguments.devices if arguments.devices == "auto" else int(arguments.devices),
-            num_nodes=arguments.nodes,
-            strategy="auto" if arguments.devices == "1" and arguments.nodes == 1 else "ddp",
-        )
+        if bool(arguments.valid_speech) != bool(arguments.valid_noise):
+            raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
+        fabric = make_fabric(arguments)
         fabric.launch()
         with fabric.rank_zero_first():
             caches = open_caches(arguments, config.seed)
         if fabric.device.type == "cuda":
-            caches = {name: cache.to(fabric.device) for name, cache in caches.items()}
+            size, free = sum(2 * cache.total for cache in caches.values()), torch.cuda.mem_get_info(fabric.device)[0]
+            if size < GPU_SHARE * free:
+                caches = {name: cache.to(fabric.device) for name, cache in caches.items()}
+            else:
+                print(f"the audio ({size >> 20} MiB) stays in main memory: the GPU has {free >> 20} MiB free")
         rooms = caches.get("rooms")
         mixer = Mixer(caches["speech"], caches["noise"], rooms, mix, config.seed, fabric.device)
         valid = None
@@ -181,13 +203,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.manual_seed(config.seed)
         task = Enhancement(Enhancer(dimensions), PlainLoss(loss), mixer, valid, arguments.precision == "bf16")
         task.loss.to(fabric.device)
-        fit(fabric, task, config, arguments.out)
+        try:
+            fit(fabric, task, config, arguments.out)
+        except KeyboardInterrupt:
+            if fabric.is_global_zero:
+                print("enhance.train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+            return 130 if fabric.is_global_zero else 0  # a failing helper process would make Lightning kill the first
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         print(f"enhance.train: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("enhance.train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
     return 0
 
 

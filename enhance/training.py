@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -41,7 +42,7 @@ class TrainConfig:
     weight_decay: float = 0.01  # of both
     warmup: int = 100  # steps in which the rates rise from zero
     decay: float = 0.4  # last part of the steps, in which the rates fall to zero
-    clip: float = 1.0  # largest norm of the gradient
+    gradient_limit: float = 1.0  # largest norm of the gradient
     average: float = 0.998  # decay of the running average of the weights, per step
     validate_every: int = 500  # steps
     save_minutes: float = 5.0  # time between checkpoints
@@ -61,10 +62,10 @@ class TrainConfig:
 
         Example:
             >>> config = TrainConfig(steps=100, warmup=10, decay=0.5)
-            >>> [config.rate_factor(step) for step in (0, 10, 49, 50, 100)]
+            >>> [round(config.rate_factor(step), 6) for step in (0, 10, 49, 50, 100)]
             [0.1, 1.0, 1.0, 1.0, 0.0]
         """
-        rising = min(1.0, (step + 1) / (self.warmup + 1e-9))
+        rising = min(1.0, (step + 1) / max(1, self.warmup))
         past = max(0, step - self.decay_from) / max(1, self.steps - self.decay_from)
         return rising * (1 - math.sqrt(min(1.0, past)))
 
@@ -214,9 +215,9 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
     first = fabric.global_rank * count
     average = Average(task.network, config.average)
     optimizers = make_optimizers(task.network, config)
-    begin = resume(task, config, directory / LAST, optimizers, average)
     network, *wrapped = fabric.setup(task.network, *optimizers)
     average.network.to(fabric.device)
+    begin = resume(task, config, directory / LAST, optimizers, average)  # now, so that all lies on the device
     writer = SummaryWriter(str(directory), purge_step=begin) if fabric.is_global_zero else None
 
     def save(step: int) -> None:
@@ -237,14 +238,15 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
 
     saved = logged = time.monotonic()
     logged_step = begin
-    with Interrupt() as interrupt, Display(config.steps, begin, fabric.is_global_zero) as display:
+    shown = Display(config.steps, begin, fabric.is_global_zero)
+    with Interrupt() as interrupt, shown as display, writer or nullcontext():
         for step in range(begin, config.steps):
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = config.rate * config.rate_factor(step)
             terms = task.terms(network, step, first, count, config.progress(step))
             total: Tensor = terms[0]
             fabric.backward(total)
-            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.gradient_limit)
             if not torch.isfinite(norm):
                 raise FloatingPointError(f"the gradient is {norm.item()} at step {step}; the last checkpoint is kept")
             for optimizer in wrapped:
@@ -274,7 +276,6 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
                 save(done)
                 saved = time.monotonic()
             if stop:
+                fabric.barrier()  # no process ends before the checkpoint is written
                 raise KeyboardInterrupt
-    if writer:
-        writer.close()
     return average.network

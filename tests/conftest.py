@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 from enhance import Denoiser, ModelError, list_models
@@ -30,12 +31,12 @@ TINY_METADATA = {
 }
 
 
-def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: float = TINY_GAIN) -> Path:
+def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: ArrayLike = TINY_GAIN) -> Path:
     """Write a model that obeys the contract and only delays by one hop and scales by `gain`.
 
     The state holds the last hop: estimate = gain * (state, audio)[:-hop], next_state = (state, audio)[-hop:].
     """
-    constants = {"gain": np.float32(gain), "zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
+    constants = {"gain": np.asarray(gain, np.float32), "zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
     nodes = [
         helper.make_node("Concat", ["state", "audio"], ["line"], axis=1),
         helper.make_node("Slice", ["line", "zero", "last", "time"], ["delayed"]),

@@ -110,12 +110,25 @@ def test_a_process_that_dies_costs_one_file(tmp_path: Path, tiny_model: Path) ->
             stopper,
             tell,
             lambda task, outcome: outcomes.update({task.source: outcome}),
+            {},
         )
     assert killed
     assert outcomes[str(long)].status == "failed"
     assert "died (exit code -9)" in outcomes[str(long)].message
     assert outcomes[str(good)].status == "done"
     assert not partial_files(tmp_path)
+
+
+def test_a_model_that_several_processes_cannot_load_is_told_once(tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path / "in" / f"{number}.wav", speech_like(0.1, 48_000))
+    (tmp_path / "model.onnx").write_text("not a network")
+    process = start("denoise", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "model.onnx", "-j", 2)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert len(stderr.decode().splitlines()) == 1
+    assert "model.onnx" in stderr.decode()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_second_signal_does_not_wait() -> None:

@@ -121,9 +121,7 @@ def test_the_spectral_terms_are_those_of_a_plain_numpy_implementation() -> None:
     compressed = [spectrum(audio) / power**0.5 * power**0.15 for audio, power in zip((e, s), powers, strict=True)]
     assert float(ours.magnitude) == pytest.approx(np.mean(weights * low**2), rel=1e-4)
     assert float(ours.asymmetry) == pytest.approx(np.mean(weights * np.maximum(low, 0) ** 2), rel=1e-4)
-    assert float(ours.phase) == pytest.approx(
-        np.mean(weights * np.abs(compressed[0] - compressed[1]) ** 2), rel=1e-4
-    )
+    assert float(ours.phase) == pytest.approx(np.mean(weights * np.abs(compressed[0] - compressed[1]) ** 2), rel=1e-4)
     error = np.sum((e - s) ** 2)
     floored = np.sum(s**2) + 0.01 * np.sum(x**2)
     assert float(ours.snr_db) == pytest.approx(10 * np.log10(floored / (error + 1e-3 * floored)), abs=1e-3)

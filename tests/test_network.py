@@ -32,7 +32,9 @@ def lively(config: NetworkConfig = SMALLEST) -> Enhancer:
 def noisy_speech(batch: int, samples: int, seed: int = 0) -> Tensor:
     """`[batch, samples]`, peak 1, with noise 30 dB below."""
     speech = torch.from_numpy(speech_like(samples / 48_000, 48_000, channels=batch, seed=seed))
-    audio = speech / speech.abs().amax() + 0.01 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(2))
+    audio = speech / speech.abs().amax() + 0.01 * torch.randn(
+        batch, samples, generator=torch.Generator().manual_seed(2)
+    )
     return audio / audio.abs().max()
 
 

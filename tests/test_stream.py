@@ -11,6 +11,7 @@ from conftest import TINY_GAIN
 from helpers import blocks, lag, speech_like
 
 from enhance import Denoiser, Stream
+from enhance.fifo import Fifo
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 SAME_SAMPLES_TOLERANCE = 1e-6  # the order of sums in the network may depend on the number of hops in a call
@@ -118,8 +119,9 @@ def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
         delayed = np.append(delayed, out, axis=1)
         if start >= rate:
             break
-    delayed = np.append(delayed, stream.process(audio[:, start:]), axis=1)
-    delayed = np.append(delayed, stream.flush(), axis=1)
+    rest = stream.process(audio[:, start:])  # two seconds at once: several calls of the model
+    assert rest.shape == audio[:, start:].shape
+    delayed = np.concatenate([delayed, rest, stream.flush()], axis=1)
     assert delayed.shape[1] == audio.shape[1] + stream.latency_samples
     assert not delayed[:, : stream.latency_samples].any()
     np.testing.assert_allclose(
@@ -293,3 +295,18 @@ def test_threads_share_one_denoiser(tiny_denoiser: Denoiser) -> None:
         thread.join()
     for index, audio in enumerate(signals):
         np.testing.assert_array_equal(results[index], tiny_denoiser.denoise(audio, 16000))
+
+
+def test_a_queue_gives_what_it_took_in_order_and_no_more() -> None:
+    fifo, rng = Fifo(channels=2, capacity=4), np.random.default_rng(0)
+    line = speech_like(0.5, 8000, channels=2)
+    taken, given = 0, []
+    while taken < line.shape[1]:
+        size = int(rng.integers(0, 50))
+        fifo.push(line[:, taken : taken + size])
+        taken = min(taken + size, line.shape[1])
+        given.append(fifo.pop(int(rng.integers(0, len(fifo) + 1))))
+    given.append(fifo.pop(len(fifo)))
+    np.testing.assert_array_equal(np.concatenate(given, axis=1), line)
+    with pytest.raises(ValueError, match="1 samples asked of a queue that holds 0"):
+        fifo.pop(1)

@@ -1,0 +1,105 @@
+"""What cannot be started at all, or not with this model: one line, before anything is written."""
+
+import os
+from pathlib import Path
+
+import pytest
+from command import Ended, mpeace, write
+from helpers import speech_like
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a good file, which every batch must finish."""
+    write(tmp_path / "in" / "good.wav", speech_like(0.1, 48_000))
+    return tmp_path / "in"
+
+
+def usage(ended: Ended, *words: object) -> None:
+    """Check that nothing was started: one line with these words, exit status 2."""
+    assert ended.status == 2
+    assert len(ended.stderr.splitlines()) == 1
+    for word in words:
+        assert str(word) in ended.stderr
+
+
+def test_output_equals_input(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    before = source.read_bytes()
+    (tmp_path / "link.wav").symlink_to(source)
+    for output in (source, tmp_path / "." / "a.wav", tmp_path / "link.wav", tmp_path):
+        usage(
+            mpeace("denoise", source, "-o", output, "--model", tiny_model, "--if-exists", "overwrite"), source, "itself"
+        )
+    usage(mpeace("denoise", source, "--name", "{stem}{suffix}", "--model", tiny_model), source, "itself")
+    assert source.read_bytes() == before
+
+
+def test_two_inputs_with_one_output(tmp_path: Path, tiny_model: Path) -> None:
+    first = write(tmp_path / "x" / "a.wav", speech_like(0.1, 48_000))
+    second = write(tmp_path / "y" / "a.wav", speech_like(0.1, 48_000))
+    usage(mpeace("denoise", first, second, "-o", tmp_path / "out", "--model", tiny_model), first, second)
+    assert not (tmp_path / "out").exists()
+    third = write(tmp_path / "x" / "a.flac", speech_like(0.1, 48_000))
+    usage(mpeace("denoise", tmp_path / "x", "--format", "ogg", "--model", tiny_model), first, third)
+
+
+def test_an_input_that_is_the_output_of_another(tmp_path: Path, tiny_model: Path) -> None:
+    first = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    second = write(tmp_path / "a_denoised.wav", speech_like(0.1, 48_000))
+    usage(mpeace("denoise", first, second, "--model", tiny_model), first, second)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "missing"])
+def test_a_damaged_model(tmp_path: Path, tiny_model: Path, damage: str) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    model = tmp_path / "model.onnx"
+    if damage == "cut":
+        model.write_bytes(tiny_model.read_bytes()[:200])
+    if damage == "text":
+        model.write_text("not a network")
+    ended = mpeace("denoise", source, "--model", model)
+    assert ended.status == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert str(model) in ended.stderr
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".wav"] == [source]
+    info = mpeace("info", model)
+    assert info.status == 1
+    assert len(info.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--mix", "1.5"), "--mix"),
+        (("--mix", "nan"), "--mix"),
+        (("--attenuation-limit", "-3"), "--attenuation-limit"),
+        (("--sample-rate", "12"), "sample rate 12 Hz"),
+        (("--format", "mp5"), "mp5"),
+        (("--name", "{nonsense}"), "{stem}"),
+        (("--name", "../{stem}"), "without folders"),
+        (("--report", "no/such/folder/report.json"), "--report"),
+        (("-o", "-", "--clip", "rescale"), "--clip rescale"),
+        (("-o", "-", "--format", "flac"), "standard output is WAV"),
+        (("-o", "out.m4a"), ".m4a"),
+        (("-o", os.devnull), "no file"),
+    ],
+)
+def test_options_that_make_no_sense(tmp_path: Path, tiny_model: Path, options: tuple[str, ...], words: str) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    usage(mpeace("denoise", source, "--model", tiny_model, *options), words)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_subtype_that_the_container_lacks(folder: Path, tiny_model: Path) -> None:
+    ended = mpeace("denoise", folder, "--format", "flac", "--subtype", "FLOAT", "--model", tiny_model)
+    assert ended.status == 1
+    assert "flac has no subtype FLOAT; it has PCM" in ended.problems[0]
+
+
+def test_a_rate_that_the_container_lacks(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 44_100), 44_100)
+    ended = mpeace("denoise", source, "--format", "opus", "--model", tiny_model)
+    assert ended.status == 1
+    assert "--sample-rate" in ended.problems[0]
+    assert list(tmp_path.iterdir()) == [source]

@@ -1,0 +1,99 @@
+"""The exported file: same results as the trained network, free sizes, complete metadata, nothing written when wrong."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from enhance import Denoiser, export
+from enhance.config import NetworkConfig
+from enhance.network import Enhancer
+from enhance.training import FORMAT, TrainConfig, save_atomically
+
+CONFIG = NetworkConfig(stem_channels=8, channels=8, head_channels=4, lookahead=1)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    network = Enhancer(CONFIG)
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "task": {"dimensions": CONFIG.to_dict()},
+        "config": asdict(TrainConfig()),
+        "step": 7,
+        "average": network.state_dict(),
+        "torch": str(torch.__version__),
+    }
+    path = tmp_path_factory.mktemp("checkpoint") / "last.pt"
+    save_atomically(values, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "mine.onnx"
+    status = export.main([str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"])
+    assert status == 0
+    return path
+
+
+def trained(checkpoint: Path) -> Enhancer:
+    network = Enhancer(CONFIG).eval()
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    return network
+
+
+@pytest.mark.parametrize(("batch", "hops"), [(1, 1), (1, 50), (3, 7), (16, 2)])
+def test_promise_30_every_axis_is_free(exported: Path, checkpoint: Path, batch: int, hops: int) -> None:
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    network = trained(checkpoint)
+    audio = 0.1 * torch.randn(batch, hops * CONFIG.hop, generator=torch.Generator().manual_seed(batch))
+    state = network.initial_state(batch)
+    estimate, after = session.run(None, {"audio": audio.numpy(), "state": state.numpy()})
+    with torch.no_grad():
+        expected, expected_state = network(audio, state)
+    np.testing.assert_allclose(estimate, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(after, expected_state.numpy(), atol=1e-3)
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        assert isinstance(value.shape[0], str)
+
+
+def test_promise_31_streaming_equals_pytorch_over_a_minute(exported: Path, checkpoint: Path) -> None:
+    network = export.load_network(torch.load(checkpoint, weights_only=True))
+    assert export.PARITY_SECONDS > 60
+    assert export.parity(network, exported.read_bytes()) < export.TOLERANCE
+
+
+def test_the_file_says_all_about_itself(exported: Path) -> None:
+    info = Denoiser(exported).info
+    assert (info.name, info.licence) == ("mine", "CC0-1.0")
+    assert (info.window, info.hop, info.lookahead, info.latency) == (960, 480, 1, 960)
+    assert info.parameters == sum(p.numel() for p in Enhancer(CONFIG).parameters())
+    assert info.training["step"] == 7
+    registry = json.loads((exported.parent / "registry.json").read_text())
+    assert registry["models"][0]["name"] == "mine"
+
+
+def test_a_network_that_disagrees_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def inverse(self: export.FactoredDFT, real: torch.Tensor, imag: torch.Tensor) -> torch.Tensor:
+        return 1.01 * original(self, real, imag)
+
+    original = export.FactoredDFT.inverse
+    monkeypatch.setattr(export.FactoredDFT, "inverse", inverse)
+    assert export.main([str(checkpoint), str(tmp_path / "wrong.onnx")]) == 1
+    assert "differs from PyTorch" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "last.pt").write_bytes(b"no checkpoint")
+    assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "x.onnx")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
