@@ -1,4 +1,4 @@
-"""What cannot be started at all, or not with this model: one line, before anything is written."""
+"""What cannot be started at all, or not for this file or with this model: one line, before anything is written."""
 
 import os
 from pathlib import Path
@@ -23,31 +23,46 @@ def usage(ended: Ended, *words: object) -> None:
         assert str(word) in ended.stderr
 
 
+def failed(ended: Ended, *lines: tuple[object, ...]) -> None:
+    """Check that files failed, each with one line: the file itself, then the words in the rest of its line."""
+    assert ended.status == 1
+    assert len(ended.problems) == len(lines), ended.stderr
+    for line, (file, *words) in zip(ended.problems, lines, strict=True):
+        assert line.startswith(f"mpeace: {file}: ")
+        for word in words:
+            assert str(word) in line.removeprefix(f"mpeace: {file}: ")
+
+
 def test_output_equals_input(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
     before = source.read_bytes()
     (tmp_path / "link.wav").symlink_to(source)
     for output in (source, tmp_path / "." / "a.wav", tmp_path / "link.wav", tmp_path):
-        usage(
-            mpeace("denoise", source, "-o", output, "--model", tiny_model, "--if-exists", "overwrite"), source, "itself"
-        )
-    usage(mpeace("denoise", source, "--name", "{stem}{suffix}", "--model", tiny_model), source, "itself")
+        ended = mpeace("denoise", source, "-o", output, "--model", tiny_model, "--if-exists", "overwrite")
+        failed(ended, (source, "itself"))
+    failed(mpeace("denoise", source, "--name", "{stem}{suffix}", "--model", tiny_model), (source, "itself"))
     assert source.read_bytes() == before
 
 
 def test_two_inputs_with_one_output(tmp_path: Path, tiny_model: Path) -> None:
     first = write(tmp_path / "x" / "a.wav", speech_like(0.1, 48_000))
     second = write(tmp_path / "y" / "a.wav", speech_like(0.1, 48_000))
-    usage(mpeace("denoise", first, second, "-o", tmp_path / "out", "--model", tiny_model), first, second)
+    ended = mpeace("denoise", first, second, "-o", tmp_path / "out", "--model", tiny_model)
+    failed(ended, (first, second), (second, first))
     assert not (tmp_path / "out").exists()
     third = write(tmp_path / "x" / "a.flac", speech_like(0.1, 48_000))
-    usage(mpeace("denoise", tmp_path / "x", "--format", "ogg", "--model", tiny_model), first, third)
+    failed(mpeace("denoise", tmp_path / "x", "--format", "ogg", "--model", tiny_model), (third, first), (first, third))
+    assert not list(tmp_path.rglob("*.ogg"))
 
 
 def test_an_input_that_is_the_output_of_another(tmp_path: Path, tiny_model: Path) -> None:
     first = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
     second = write(tmp_path / "a_denoised.wav", speech_like(0.1, 48_000))
-    usage(mpeace("denoise", first, second, "--model", tiny_model), first, second)
+    third = write(tmp_path / "b.wav", speech_like(0.1, 48_000))
+    before = second.read_bytes()
+    failed(mpeace("denoise", first, second, third, "--model", tiny_model), (first, second), (second, first))
+    assert second.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "a_denoised.wav", "b.wav", "b_denoised.wav"}
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "missing"])
