@@ -10,7 +10,6 @@ and then open what it built. The finished folder is put in place by a rename.
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -156,7 +155,7 @@ def build_cache(folders: Sequence[Path], directory: Path, *, kind: Kind) -> Audi
     files = _audio_files([Path(folder) for folder in folders])
     fingerprint = _fingerprint(files, kind)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(directory.with_name(directory.name + ".lock"), "w") as lock:
+    with directory.with_name(directory.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_current(directory, fingerprint):
             _build(files, directory, kind, fingerprint, ", ".join(str(folder) for folder in folders))
@@ -200,7 +199,7 @@ def _build(files: Sequence[tuple[str, Path]], directory: Path, kind: Kind, finge
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     recordings: list[Recording] = []
     position = 0
-    with open(partial / "audio.i16", "wb") as out, Progress(*columns, console=console) as progress:
+    with (partial / "audio.i16").open("wb") as out, Progress(*columns, console=console) as progress:
         for name, decoded in progress.track(decode_all(files, kind), len(files), description=f"decoding {kind}"):
             if isinstance(decoded, Exception):
                 print(f"skipped '{name}': {decoded}", file=sys.stderr)
@@ -223,4 +222,4 @@ def _build(files: Sequence[tuple[str, Path]], directory: Path, kind: Kind, finge
     (partial / "index.json").write_text(json.dumps(index, indent=0))
     if directory.exists():
         shutil.rmtree(directory)
-    os.replace(partial, directory)
+    partial.replace(directory)

@@ -207,12 +207,11 @@ def denoise(
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    """One thread, and no memory arena: it would keep the largest block of every size that ever came by."""
+    """One thread, with a memory arena: without it, each call maps its buffers anew, which takes as long as the model."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # its errors are raised and need no second line on stderr
     try:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from helpers import speech_like
 
 from enhance.cache import AudioCache, build_cache
 from enhance.config import NetworkConfig
 from enhance.mixing import MixConfig
-from helpers import speech_like
 
 RATE = 48_000
 SMALLEST = NetworkConfig(stem_channels=8, channels=8, head_channels=4)

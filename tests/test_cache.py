@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from helpers import level_db
+from recordings import RATE, room_response, sine, white, write
 
 from enhance import cache as cache_module
 from enhance import decoding
 from enhance.cache import AudioCache, build_cache
-from helpers import level_db
-from recordings import RATE, room_response, sine, white, write
 
 HALF_STEP = 0.6 / 32767  # rounding to 16 bits, and the gain of 32767 / 32768 that comes of it
 BAND_HZ = 250.0  # bandwidths are read off in bands of 246 Hz
@@ -102,7 +102,7 @@ def test_nothing_readable_and_missing_folders_are_errors(tmp_path: Path) -> None
     (tmp_path / "bad" / "a.wav").write_bytes(b"RIFF")
     with pytest.raises(ValueError, match=f"none of the 1 audio files in {tmp_path / 'bad'}"):
         build_cache([tmp_path / "bad"], tmp_path / "cache", kind="noise")
-    with pytest.raises(FileNotFoundError, match="no such folder of recordings: '.*nowhere'"):
+    with pytest.raises(FileNotFoundError, match=r"no such folder of recordings: '.*nowhere'"):
         build_cache([tmp_path / "nowhere"], tmp_path / "cache", kind="noise")
     with pytest.raises(FileNotFoundError, match="no audio cache in"):
         AudioCache(tmp_path / "cache")

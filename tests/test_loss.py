@@ -1,14 +1,14 @@
-"""The plain loss: zero for equal signals, safe in silence, deaf above the band, blind to level, additive over a batch."""
+"""The plain loss: zero for equal signals, safe in silence, deaf above the band, blind to level."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from helpers import speech_like
 from torch import Tensor
 
 from enhance.loss import LossConfig, PlainLoss, PlainTerms
-from helpers import speech_like
 
 FULL = 24_000.0
 SAMPLES = 9600

@@ -1,4 +1,4 @@
-"""Mixtures: repeatable from seed and step, however a batch is split; levels, SNR, alignment, and every kind of example."""
+"""Mixtures: repeatable from seed and step, however a batch is split; levels, SNR, alignment, kinds of example."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import lag, level_db
+from recordings import RATE, SHORT, build, sine, white, write
 from torch import Tensor
 
 from enhance.cache import AudioCache, build_cache
 from enhance.mixing import MixConfig, Mixer, Mixture
 from enhance.synthetic import GENERATORS
-from helpers import lag, level_db
-from recordings import RATE, SHORT, build, sine, white, write
 
 ROUNDING_DB = 0.02  # float32 sums over a segment, and the 5 ms fades at the ends of a crop
 FFT_TOLERANCE = 1e-6  # float32 FFTs of other batch sizes may round differently
@@ -112,7 +112,7 @@ def test_the_level_that_was_asked_for_is_met(caches: Caches, level: float) -> No
 def test_no_sample_exceeds_full_scale_and_all_are_finite(caches: Caches) -> None:
     """Asked for an RMS of 0 dBFS, which noisy speech cannot have: the peak then is just below full scale."""
     noisy, target, limit = mixer(caches, replace(EVERYTHING, level_db=(0.0, 0.0))).batch(0, 0, 32)
-    assert torch.isfinite(noisy).all() and torch.isfinite(target).all() and torch.isfinite(limit).all()
+    assert all(torch.isfinite(values).all() for values in (noisy, target, limit))
     assert max(noisy.abs().max(), target.abs().max()) <= 1.0
     assert (torch.maximum(noisy.abs().amax(dim=1), target.abs().amax(dim=1)) > 0.2).all()
 
@@ -225,7 +225,7 @@ def test_late_speech_begins_in_silence(caches: Caches) -> None:
 
 
 def test_reused_material_is_combined_anew(caches: Caches) -> None:
-    """Steps 0 to 2 share their speech, each time under another noise of the batch and at another SNR; step 3 does not."""
+    """Steps 0 to 2 share their speech, each under another noise of the batch and at another SNR; step 3 does not."""
     shared = mixer(caches, replace(PLAIN, reuse=3, snr_db=(-5.0, 25.0)))
     steps = [shared.batch(step, 0, 8) for step in range(4)]
     speech = torch.stack([nn_unit(step.target) for step in steps])
@@ -269,9 +269,10 @@ def test_mixtures_made_on_a_gpu_are_those_of_the_cpu(caches: Caches) -> None:
 
 
 @pytest.mark.parametrize("generate", dict.fromkeys(GENERATORS), ids=lambda generate: generate.__name__)
-def test_synthetic_noise_is_finite_and_repeatable(generate) -> None:  # noqa: ANN001
+def test_synthetic_noise_is_finite_and_repeatable(generate) -> None:
     audio = generate(4, 24_000, torch.Generator().manual_seed(3))
-    assert torch.isfinite(audio).all() and audio.abs().max() <= 1
+    assert torch.isfinite(audio).all()
+    assert audio.abs().max() <= 1
     assert (audio.square().mean(dim=1).sqrt() < 0.101).all()
     assert (audio.square().mean(dim=1).sqrt() > 0.03).all()  # an RMS of 0.1, less what sparse clicks lose at full scale
     torch.testing.assert_close(generate(4, 24_000, torch.Generator().manual_seed(3)), audio, rtol=0, atol=0)

@@ -1,18 +1,18 @@
-"""The network: causal, any block size, independent channels and levels, silence, sizes; and its GRU against PyTorch's."""
+"""The network: causal, any block size, independent channels and levels, silence, sizes; its GRU."""
 
 import copy
 
 import numpy as np
 import pytest
 import torch
+from helpers import speech_like
+from recordings import SMALLEST
 from torch import Tensor, nn
 
 from enhance.config import SIZES, NetworkConfig
 from enhance.loss import LossConfig, PlainLoss
 from enhance.network import Enhancer
 from enhance.recurrence import GRU
-from helpers import speech_like
-from recordings import SMALLEST
 
 SUMS = 2e-5  # float32 sums of other lengths and in another order, on samples with a peak near 1
 AHEAD = NetworkConfig(**{**SMALLEST.to_dict(), "lookahead": 1})
@@ -243,6 +243,7 @@ def test_the_gru_in_bfloat16_is_close_and_carries_its_state_precisely(bidirectio
     torch.testing.assert_close(fast.float(), slow, rtol=0, atol=0.03)
     torch.testing.assert_close(inferred.float(), slow, rtol=0, atol=0.06)  # PyTorch's rounds its state at each step
     for one, other in zip(ours.parameters(), exact.parameters(), strict=True):
-        assert one.grad is not None and other.grad is not None
+        assert one.grad is not None
+        assert other.grad is not None
         assert one.grad.dtype == torch.float32
         assert nn.functional.cosine_similarity(one.grad.flatten(), other.grad.flatten(), dim=0) > 0.995

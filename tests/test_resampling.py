@@ -33,7 +33,7 @@ def test_a_sine_keeps_its_time_and_level(in_rate: int, out_rate: int) -> None:
 
 @pytest.mark.parametrize(("in_rate", "out_rate"), [(8000, 48000), (44100, 48000), (48000, 44100), (48000, 96000)])
 @pytest.mark.parametrize("size", [1, 97, 4096])
-def test_blocks_of_any_size_give_the_same_samples(in_rate: int, out_rate: int, size: int) -> None:
+def test_promise_05_resampling_carries_its_state(in_rate: int, out_rate: int, size: int) -> None:
     audio = speech_like(1.5, in_rate, channels=2)
     resampler = Resampler(in_rate, out_rate, channels=2)
     parts = [resampler.process(block) for block in blocks(audio, size)]

@@ -1,5 +1,6 @@
 """What the shipped model promises on sound: clean speech, noise alone, levels, onsets, and no lag at any rate."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 from helpers import lag, level_db, si_sdr_db
 
-from enhance import Denoiser
+from enhance import Denoiser, find_model, list_models
 from enhance.resampling import resample
 
 
@@ -24,7 +25,7 @@ def clean_speech(shared: Path) -> list[np.ndarray]:
     return [read_mono(path) for path in sorted((shared / "eval" / "clean").iterdir())[::4]]
 
 
-def test_clean_speech_stays_as_it_is(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
+def test_promise_19_clean_speech_stays_as_it_is(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
     """On average over speakers: SI-SDR of at least 20 dB, and the level within 0.5 dB."""
     pairs = [(shipped_denoiser.denoise(clean, 48000), clean) for clean in clean_speech]
     assert np.mean([si_sdr_db(estimate, clean) for estimate, clean in pairs]) >= 20
@@ -41,7 +42,7 @@ def test_noise_alone_is_lowered_by_20_db(shipped_denoiser: Denoiser, shared: Pat
     assert np.mean(lowered) >= 20
 
 
-def test_the_input_level_does_not_matter(shipped_denoiser: Denoiser, shared: Path) -> None:
+def test_promise_13_the_input_level_does_not_matter(shipped_denoiser: Denoiser, shared: Path) -> None:
     """The same mixture with its peak from -50 to 0 dBFS gives the same result, scaled, within -30 dB."""
     noisy = read_mono(sorted((shared / "eval" / "noisy").iterdir())[0])
     noisy = noisy / np.abs(noisy).max()
@@ -53,7 +54,7 @@ def test_the_input_level_does_not_matter(shipped_denoiser: Denoiser, shared: Pat
         assert level_db(quiet) - level_db(loud) == pytest.approx(peak_dbfs, abs=0.1)
 
 
-def test_the_energy_of_onsets_is_kept(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
+def test_promise_14_the_energy_of_onsets_is_kept(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
     """Speech that sets in after a second of faint noise loses less than 3 dB in its first 50 ms, in the median."""
     rng = np.random.default_rng(0)
     lost = []
@@ -69,7 +70,50 @@ def test_the_energy_of_onsets_is_kept(shipped_denoiser: Denoiser, clean_speech: 
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000, 96000])
-def test_the_shipped_model_has_no_lag(shipped_denoiser: Denoiser, shared: Path, rate: int) -> None:
+def test_promise_06_the_shipped_model_has_no_lag(shipped_denoiser: Denoiser, shared: Path, rate: int) -> None:
     noisy = read_mono(sorted((shared / "eval" / "noisy").iterdir())[1])
     noisy = resample(noisy[np.newaxis], 48000, rate)[0]
     assert lag(shipped_denoiser.denoise(noisy, rate), noisy) == 0
+
+
+def test_promise_17_telephone_speech_is_kept(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
+    """Clean speech limited to 300 to 3400 Hz at 8 kHz comes back with an SI-SDR of at least 15 dB on average."""
+    kept = []
+    for clean in clean_speech:
+        narrow = resample(clean, 48_000, 8_000)
+        spectrum = np.fft.rfft(narrow)
+        frequency = np.fft.rfftfreq(narrow.size, 1 / 8_000)
+        spectrum[(frequency < 300) | (frequency > 3_400)] = 0
+        telephone = np.fft.irfft(spectrum, narrow.size).astype(np.float32)
+        kept.append(si_sdr_db(shipped_denoiser.denoise(telephone, 8_000), telephone))
+    assert np.mean(kept) >= 15
+
+
+def test_promise_18_nothing_is_invented(shipped_denoiser: Denoiser, shared: Path) -> None:
+    """No tenth of a second of the output is louder than its input by 1 dB, and silence stays silent."""
+    for path in sorted((shared / "eval" / "noisy").iterdir())[::4]:
+        noisy = read_mono(path)
+        estimate = shipped_denoiser.denoise(noisy, 48_000)
+        before, after = (
+            np.square(x[: x.size // 4800 * 4800].reshape(-1, 4800)).mean(axis=1) for x in (noisy, estimate)
+        )
+        assert np.all(after <= before * 10**0.1 + 1e-9)
+    assert not shipped_denoiser.denoise(np.zeros(48_000, np.float32), 48_000).any()
+
+
+def test_promise_34_no_shipped_model_is_quantised() -> None:
+    """A quantised model would need a table that shows it pays; none is shipped."""
+    for entry in list_models():
+        content = find_model(entry.name).read_bytes()
+        assert not any(operator in content for operator in (b"QuantizeLinear", b"MatMulInteger", b"QLinearMatMul"))
+
+
+def test_the_evaluation_on_record_reaches_the_floors() -> None:
+    """The committed scores of the default model, made by `python -m enhance.evaluate`."""
+    name = list_models()[0].name
+    folder = Path(__file__).parent.parent / "checkpoints"
+    metrics = json.loads((folder / "evaluation" / f"{name}_eval.json").read_text())["metrics"]
+    floors = {"pesq": 1.62, "estoi": 0.68, "si_sdr": 9.5, "ovrl": 2.35, "clean_si_sdr": 20.0}
+    assert {key: metrics[key]["mean"] for key, floor in floors.items() if metrics[key]["mean"] < floor} == {}
+    assert abs(metrics["clean_level"]["mean"]) <= 0.5
+    assert metrics["noise_level"]["mean"] <= -20

@@ -34,7 +34,7 @@ def parity_blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 96000])
 @pytest.mark.parametrize("size", [1, 97, 480, 4096])
-def test_parity_of_streaming_and_offline_for_over_60_s(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
+def test_promise_16_streaming_equals_offline_for_over_60_s(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
     audio = speech_like(61, rate)
     offline = tiny_denoiser.denoise(audio, rate)
     streamed = run(tiny_denoiser.stream(rate), parity_blocks(audio, size))
@@ -42,14 +42,14 @@ def test_parity_of_streaming_and_offline_for_over_60_s(tiny_denoiser: Denoiser, 
     np.testing.assert_allclose(streamed, offline, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
-def test_parity_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> None:
+def test_promise_16_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> None:
     audio = speech_like(61, 8000)
     streamed = run(tiny_denoiser.stream(8000), blocks(audio, 1))
     np.testing.assert_allclose(streamed, tiny_denoiser.denoise(audio, 8000), rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 96000])
-def test_parity_of_the_shipped_model_for_over_60_s(shipped_denoiser: Denoiser, rate: int) -> None:
+def test_promise_31_the_shipped_model_streams_like_offline_for_over_60_s(shipped_denoiser: Denoiser, rate: int) -> None:
     audio = speech_like(61, rate)
     offline = shipped_denoiser.denoise(audio, rate)
     for size in (97, 480, 4096):
@@ -58,7 +58,7 @@ def test_parity_of_the_shipped_model_for_over_60_s(shipped_denoiser: Denoiser, r
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_lag_is_zero_and_the_tail_is_kept(tiny_denoiser: Denoiser, rate: int) -> None:
+def test_promise_06_lag_is_zero_and_the_tail_is_kept(tiny_denoiser: Denoiser, rate: int) -> None:
     """The tiny model halves the level: so must the whole path, at the same samples, up to the last one."""
     audio = speech_like(1.7, rate)
     denoised = run(tiny_denoiser.stream(rate), blocks(audio, 1000))
@@ -79,7 +79,7 @@ def test_a_sine_comes_back_in_phase(tiny_denoiser: Denoiser, rate: int) -> None:
 
 @pytest.mark.parametrize("rate", [*RATES, 1000, 11025, 44101, 47999, 192000, 768000])
 @pytest.mark.parametrize("size", [1, 313, 20000])
-def test_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
+def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
     for samples in (0, 1, 2, 479, 480, 481, 1441, 9001):
         audio = np.full((2, samples), 0.1, np.float32)
         assert run(tiny_denoiser.stream(rate, 2), blocks(audio, size)).shape == (2, samples)

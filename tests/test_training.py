@@ -1,4 +1,4 @@
-"""Training: schedule, exact resumption, refusals, clean stops, several processes, averaging, logs, and its command line."""
+"""Training: schedule, exact resumption, refusals, clean stops, several processes, averaging, logs, command line."""
 
 import math
 import os
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric import Fabric
+from recordings import SHORT, SMALLEST, build, write_folders
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
@@ -23,7 +24,6 @@ from enhance.mixing import Mixer
 from enhance.network import Enhancer
 from enhance.train import Enhancement, main, settings
 from enhance.training import LAST, Average, TrainConfig, fit, load_checkpoint, make_optimizers, save_atomically
-from recordings import SHORT, SMALLEST, build, write_folders
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIG = TrainConfig(steps=4, batch=8, warmup=1, decay=0.5, log_every=1, validate_every=100, average=0.5)
@@ -171,7 +171,7 @@ def test_a_damaged_or_foreign_checkpoint_is_an_error_with_its_name(data: Data, f
 
 def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     save_atomically({"format": 1, "value": 1}, tmp_path / LAST)
-    with pytest.raises(Exception, match="lambda|local"):
+    with pytest.raises(Exception, match=r"lambda|local"):
         save_atomically({"format": 1, "value": lambda: 2}, tmp_path / LAST)  # cannot be pickled
     assert load_checkpoint(tmp_path / LAST)["value"] == 1
 
@@ -266,7 +266,7 @@ def test_estimates_are_aligned_with_their_input_for_any_length(data: Data, lengt
 
 
 def command(folder: Path, *options: str, values: Sequence[str] = ()) -> list[str]:
-    """Arguments of `enhance.train` for the recordings of `write_folders`, on one CPU process, unless named otherwise."""
+    """Arguments of `enhance.train` for the recordings of `write_folders`, on one CPU process unless named otherwise."""
     paths = ["--speech", folder / "speech", "--noise", folder / "noise", "--cache", folder / "cache"]
     usual = ["--simulated-rooms", "0", "--rooms", folder / "rooms", "--accelerator", "cpu", "--size", "tiny"]
     return [str(part) for part in [*paths, *usual, *options, "--set", *TINY_RUN, *values]]
@@ -300,7 +300,7 @@ def test_ctrl_c_stops_between_steps_with_a_checkpoint_and_status_130(tmp_path: P
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of recordings, and in `out` the checkpoint of three steps in one process; in `first` that of one step."""
+    """A folder of recordings; in `out` the checkpoint of three steps in one process, in `first` that of one step."""
     folder = tmp_path_factory.mktemp("single")
     write_folders(folder)
     for name, steps in (("first", 1), ("out", 3)):
