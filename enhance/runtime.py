@@ -207,7 +207,7 @@ def denoise(
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    """One thread, with a memory arena: without it, each call maps its buffers anew, which takes as long as the model."""
+    """One thread, with a memory arena: without it, each call maps its buffers anew, as slow as the model itself."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

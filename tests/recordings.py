@@ -1,6 +1,7 @@
 """Synthesised recordings, the caches made of them, and settings small enough for tests of data and training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -34,7 +35,7 @@ def room_response(seconds: float, direct: int, seed: int = 0) -> np.ndarray:
     return tail
 
 
-def write(path: Path, audio: np.ndarray, sample_rate: int = RATE, **named: str) -> Path:
+def write(path: Path, audio: np.ndarray, sample_rate: int = RATE, **named: Any) -> Path:
     """Write [time] or [time, channels], 32-bit float WAV unless named otherwise; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, audio, sample_rate, **(named or {"subtype": "FLOAT"}))

@@ -248,5 +248,5 @@ def test_a_cache_sent_to_another_process_is_opened_there_not_copied(three: Audio
 
 def test_every_format_that_soundfile_reads_is_looked_for() -> None:
     for name in soundfile.available_formats():
-        assert f".{name.lower()}" in decoding.SUFFIXES
+        assert (f".{name.lower()}" in decoding.SUFFIXES) == (name != "RAW")  # which says nothing of its rate
     assert {".aif", ".opus", ".mp3", ".oga"} <= decoding.SUFFIXES

@@ -58,8 +58,8 @@ def test_promise_30_every_axis_is_free(exported: Path, checkpoint: Path, batch: 
     estimate, after = session.run(None, {"audio": audio.numpy(), "state": state.numpy()})
     with torch.no_grad():
         expected, expected_state = network(audio, state)
-    np.testing.assert_allclose(estimate, expected.numpy(), atol=1e-5)
-    np.testing.assert_allclose(after, expected_state.numpy(), atol=1e-3)
+    np.testing.assert_allclose(np.asarray(estimate), expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(after), expected_state.numpy(), atol=1e-3)
     for value in (*session.get_inputs(), *session.get_outputs()):
         assert isinstance(value.shape[0], str)
 

@@ -83,7 +83,8 @@ def test_what_lies_above_the_band_limit_does_not_count() -> None:
 def test_the_loss_does_not_depend_on_the_level() -> None:
     loud = compare(*signals())
     for level_db in (-20.0, -50.0):
-        soft = compare(*(10 ** (level_db / 20) * signal for signal in signals()))
+        estimate, target, noisy = (10 ** (level_db / 20) * signal for signal in signals())
+        soft = compare(estimate, target, noisy)
         torch.testing.assert_close(torch.stack(soft), torch.stack(loud), rtol=1e-3, atol=1e-5)
 
 

@@ -254,8 +254,8 @@ def test_reuse_refuses_batches_that_split_its_groups(caches: Caches, first: int,
 
 
 def test_caches_held_in_memory_give_the_same_examples_as_mapped_ones(caches: Caches) -> None:
-    held = tuple(AudioCache(cache.directory).to("cpu") for cache in caches)
-    assert_same(Mixer(*held, EVERYTHING, 0).batch(1, 0, 16), mixer(caches, EVERYTHING).batch(1, 0, 16))
+    speech, noise, rooms = (AudioCache(cache.directory).to("cpu") for cache in caches)
+    assert_same(Mixer(speech, noise, rooms, EVERYTHING, 0).batch(1, 0, 16), mixer(caches, EVERYTHING).batch(1, 0, 16))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -263,7 +263,8 @@ def test_mixtures_made_on_a_gpu_are_those_of_the_cpu(caches: Caches) -> None:
     """Whether the recordings lie there too or are copied; clipping and silence are decided alike."""
     expected = mixer(caches, EVERYTHING).batch(1, 0, 16)
     for held in (caches, tuple(AudioCache(cache.directory).to("cuda") for cache in caches)):
-        made = Mixer(*held, EVERYTHING, 0, "cuda").batch(1, 0, 16)
+        speech, noise, rooms = held
+        made = Mixer(speech, noise, rooms, EVERYTHING, 0, "cuda").batch(1, 0, 16)
         assert {value.device.type for value in made} == {"cuda"}
         assert_same(Mixture(*(value.cpu() for value in made)), expected, GPU_TOLERANCE)
 

@@ -80,7 +80,7 @@ def test_promise_17_telephone_speech_is_kept(shipped_denoiser: Denoiser, clean_s
     """Clean speech limited to 300 to 3400 Hz at 8 kHz comes back with an SI-SDR of at least 15 dB on average."""
     kept = []
     for clean in clean_speech:
-        narrow = resample(clean, 48_000, 8_000)
+        narrow = resample(clean[None], 48_000, 8_000)[0]
         spectrum = np.fft.rfft(narrow)
         frequency = np.fft.rfftfreq(narrow.size, 1 / 8_000)
         spectrum[(frequency < 300) | (frequency > 3_400)] = 0
