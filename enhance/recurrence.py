@@ -1,9 +1,11 @@
-"""A GRU that trains about three times as fast on a CPU as `torch.nn.GRU`, with the same parameters and results.
+"""A GRU with the parameters and results of `torch.nn.GRU`, for training on a CPU: a little faster, safe in bfloat16.
 
 PyTorch's CPU kernel records each step for autograd and multiplies each step's weight gradient on its own. Here the scan
 is one autograd function: input gates and weight gradients are single matrix products over all steps, and only the
-product with the hidden state stays sequential. On other devices, in ONNX export and when no gradient is needed, this
-is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset gate after the product).
+product with the hidden state stays sequential. A training step of `small` took 11 % less time for it in bfloat16 and
+3 % less in float32 (one thread). The carry stays in float32, where PyTorch's would be rounded at each step. On other
+devices, in ONNX export and when no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP
+2014, in cuDNN's form (reset gate after the product).
 """
 
 from typing import Any
