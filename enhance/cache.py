@@ -1,8 +1,9 @@
 """Recordings decoded once into one memory-mapped file of 16-bit samples, from which training reads crops.
 
-A cache is a folder with `audio.i16` (every recording after the other: mono, 48 kHz, little-endian int16) and
-`index.json` (name, start, length and bandwidth of each recording, and a fingerprint of the files that they came from).
-An unchanged set of files is reused, a changed one is decoded again. Building holds an exclusive `flock` on
+A cache is a folder with `audio.i16` (every recording after the other: mono, little-endian int16) and `index.json` (the
+sample rate; name, start, length and bandwidth of each recording; and a fingerprint of what they were made from).
+`build_cache` fills it with decoded files at 48 kHz; `write_cache` with anything else, such as what a codec leaves of
+them. An unchanged set of files is reused, a changed one is decoded again. Building holds an exclusive `flock` on
 `DIRECTORY.lock`, so any number of processes of one machine may call `build_cache` at once: one builds, the others wait
 and then open what it built. The finished folder is put in place by a rename.
 """
@@ -12,7 +13,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,7 +58,8 @@ class AudioCache:
         index = json.loads(index_file.read_text())
         if index.get("version") != FORMAT_VERSION:
             raise ValueError(f"'{index_file}' has version {index.get('version')}, not {FORMAT_VERSION}; delete it")
-        self.kind: Kind = index["kind"]
+        self.kind: str = index["kind"]
+        self.sample_rate: int = index["sample_rate"]
         self.fingerprint: str = index["fingerprint"]
         self.recordings = [Recording(**entry) for entry in index["recordings"]]
         self.samples: np.ndarray = np.memmap(self.directory / "audio.i16", dtype="<i2", mode="r")
@@ -79,7 +81,7 @@ class AudioCache:
     @property
     def seconds(self) -> float:
         """Length of all recordings together."""
-        return self.total / SAMPLE_RATE
+        return self.total / self.sample_rate
 
     def to(self, device: torch.device | str) -> "AudioCache":
         """Holds every sample as one int16 tensor on `device`, where `gather` then works; returns itself."""
@@ -151,14 +153,48 @@ def build_cache(folders: Sequence[Path], directory: Path, *, kind: Kind) -> Audi
         FileNotFoundError: a folder does not exist.
         ValueError: no file could be read.
     """
-    directory = Path(directory)
     files = _audio_files([Path(folder) for folder in folders])
-    fingerprint = _fingerprint(files, kind)
+    where = ", ".join(str(folder) for folder in folders)
+    return write_cache(
+        Path(directory),
+        lambda: _decoded(files, kind),
+        kind=kind,
+        sample_rate=SAMPLE_RATE,
+        fingerprint=_fingerprint(files, kind),
+        empty=f"none of the {len(files)} audio files in {where} could be read",
+    )
+
+
+Entry = tuple[str, np.ndarray, float]  # name, int16 samples and bandwidth (Hz) of a recording
+
+
+def write_cache(
+    directory: Path,
+    entries: Callable[[], Iterator[Entry]],
+    *,
+    kind: str,
+    sample_rate: int,
+    fingerprint: str,
+    empty: str = "there is nothing to store",
+) -> AudioCache:
+    """Stores recordings as a cache in `directory`, or opens the one that is already there with the same fingerprint.
+
+    Args:
+        directory: the folder of the cache; made, or replaced when the fingerprint differs.
+        entries: called only when the cache has to be made; yields the recordings one by one.
+        kind: what the recordings are.
+        sample_rate: Hz.
+        fingerprint: a digest of all that the recordings depend on.
+        empty: the error's text when no recording comes.
+
+    Raises:
+        ValueError: no recording came.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     with directory.with_name(directory.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_current(directory, fingerprint):
-            _build(files, directory, kind, fingerprint, ", ".join(str(folder) for folder in folders))
+            _write(directory, entries(), kind, sample_rate, fingerprint, empty)
     return AudioCache(directory)
 
 
@@ -191,31 +227,38 @@ def _is_current(directory: Path, fingerprint: str) -> bool:
         return False
 
 
-def _build(files: Sequence[tuple[str, Path]], directory: Path, kind: Kind, fingerprint: str, where: str) -> None:
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    console = Console(stderr=True)
+def _decoded(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[Entry]:
+    """The recordings of all readable files, with a progress bar; the others are named on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    recordings: list[Recording] = []
-    position = 0
-    with (partial / "audio.i16").open("wb") as out, Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         for name, decoded in progress.track(decode_all(files, kind), len(files), description=f"decoding {kind}"):
             if isinstance(decoded, Exception):
                 print(f"skipped '{name}': {decoded}", file=sys.stderr)
                 continue
             for number, (samples, bandwidth) in enumerate(decoded):
-                label = name if len(decoded) == 1 else f"{name}@{number * PIECE_SECONDS}s"
-                recordings.append(Recording(label, position, samples.size, bandwidth))
-                samples.tofile(out)
-                position += samples.size
+                yield name if len(decoded) == 1 else f"{name}@{number * PIECE_SECONDS}s", samples, bandwidth
+
+
+def _write(
+    directory: Path, entries: Iterator[Entry], kind: str, sample_rate: int, fingerprint: str, empty: str
+) -> None:
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    recordings: list[Recording] = []
+    position = 0
+    with (partial / "audio.i16").open("wb") as out:
+        for name, samples, bandwidth in entries:
+            recordings.append(Recording(name, position, samples.size, bandwidth))
+            samples.astype("<i2", copy=False).tofile(out)
+            position += samples.size
     if not recordings:
         shutil.rmtree(partial)
-        raise ValueError(f"none of the {len(files)} audio files in {where} could be read")
+        raise ValueError(empty)
     index = {
         "version": FORMAT_VERSION,
         "kind": kind,
-        "sample_rate": SAMPLE_RATE,
+        "sample_rate": sample_rate,
         "fingerprint": fingerprint,
         "recordings": [asdict(recording) for recording in recordings],
     }

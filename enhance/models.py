@@ -4,6 +4,8 @@
 wheel:
 
     {"models": [{"name": "...", "file": "....onnx", "sha256": "...", "description": "...", "default": true}]}
+
+Other kinds of checkpoints keep registries of the same form in the same folder, named by `Collection`.
 """
 
 import hashlib
@@ -13,7 +15,17 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
 
-REGISTRY = "registry.json"
+
+@dataclass(frozen=True)
+class Collection:
+    """Checkpoints of one kind: the file that lists them and how their own files end."""
+
+    registry: str
+    suffix: str
+
+
+DENOISERS = Collection("registry.json", ".onnx")
+REGISTRY = DENOISERS.registry
 
 
 class ModelError(Exception):
@@ -47,16 +59,17 @@ def checkpoints_folder() -> Path:
     )
 
 
-def list_models(folder: Path | None = None) -> list[ModelEntry]:
+def list_models(folder: Path | None = None, collection: Collection = DENOISERS) -> list[ModelEntry]:
     """The registered models, the default first, then in the order of the registry. Files are not read.
 
     Args:
         folder: where `registry.json` lies; `checkpoints_folder()` when None.
+        collection: the kind of checkpoint.
 
     Raises:
         ModelError: when the registry is missing or is not what this module describes.
     """
-    path = (checkpoints_folder() if folder is None else folder) / REGISTRY
+    path = (checkpoints_folder() if folder is None else folder) / collection.registry
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -72,34 +85,42 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
     return sorted(entries, key=lambda entry: not entry.default)
 
 
-def find_model(name_or_path: str | PathLike[str] | None = None, folder: Path | None = None) -> Path:
-    """Path of a model's ONNX file: the default one, a registered one (its sha256 is checked), or any .onnx file.
+def find_model(
+    name_or_path: str | PathLike[str] | None = None, folder: Path | None = None, collection: Collection = DENOISERS
+) -> Path:
+    """Path of a model's file: the default one, a registered one (its sha256 is checked), or any file of its kind.
 
     Args:
-        name_or_path: None for the default model, a registered name, or the path of a file that ends in `.onnx`.
+        name_or_path: None for the default model, a registered name, or the path of a file that ends in `.onnx` (or in
+            the suffix of the collection).
         folder: where `registry.json` lies; `checkpoints_folder()` when None.
+        collection: the kind of checkpoint.
 
     Raises:
         ModelError: when there is no such model, or a registered file is missing or damaged.
     """
-    if name_or_path is not None and Path(name_or_path).suffix.lower() == ".onnx":
+    if name_or_path is not None and Path(name_or_path).suffix.lower() == collection.suffix:
         path = Path(name_or_path)
         if not path.is_file():
             raise ModelError(f"no model file {path}" + (": it is a folder" if path.is_dir() else ""))
         return path
     folder = checkpoints_folder() if folder is None else folder
-    entries = list_models(folder)
+    entries = list_models(folder, collection)
     if name_or_path is None:
         return _verified(entries[0], folder)
     for entry in entries:
         if entry.name == os.fspath(name_or_path):
             return _verified(entry, folder)
     known = ", ".join(entry.name for entry in entries)
-    raise ModelError(f"no model {os.fspath(name_or_path)!r}: the models are {known}; or name the path of an .onnx file")
+    raise ModelError(
+        f"no model {os.fspath(name_or_path)!r}: the models are {known}; or name the path of an {collection.suffix} file"
+    )
 
 
-def register_model(path: Path, name: str, description: str, *, default: bool = False) -> ModelEntry:
-    """Enter an ONNX file into the `registry.json` of its folder, or replace the entry of that name.
+def register_model(
+    path: Path, name: str, description: str, *, default: bool = False, collection: Collection = DENOISERS
+) -> ModelEntry:
+    """Enter a model's file into the registry of its folder, or replace the entry of that name.
 
     The first model of a registry is its default; a new default takes the place of the former one. The registry is
     written to a temporary name and renamed.
@@ -108,16 +129,16 @@ def register_model(path: Path, name: str, description: str, *, default: bool = F
         ModelError: when the file or the present registry cannot be read.
     """
     folder = path.parent
-    entries = list_models(folder) if (folder / REGISTRY).exists() else []
+    entries = list_models(folder, collection) if (folder / collection.registry).exists() else []
     others = [entry for entry in entries if entry.name != name]
     default = default or not any(entry.default for entry in others)
     entry = ModelEntry(name, path.name, file_sha256(path), description, default)
     if default:
         others = [ModelEntry(o.name, o.file, o.sha256, o.description, False) for o in others]
-    temporary = folder / f".{REGISTRY}.{os.getpid()}"
+    temporary = folder / f".{collection.registry}.{os.getpid()}"
     content = {"models": [asdict(item) for item in sorted([*others, entry], key=lambda item: item.name)]}
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / REGISTRY)
+    temporary.replace(folder / collection.registry)
     return entry
 
 

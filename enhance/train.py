@@ -6,11 +6,9 @@ if __name__ == "__main__":
     restart_with_kept_heap()
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from enhance.cache import AudioCache, Kind, build_cache
 from enhance.config import SAMPLE_RATE, SIZES, NetworkConfig
+from enhance.launch import add_launch_arguments, apply_settings, make_fabric, plain, print_settings, run
 from enhance.loss import LossConfig, PlainLoss, PlainTerms
 from enhance.mixing import MixConfig, Mixer
 from enhance.network import Enhancer
@@ -47,9 +46,11 @@ class Enhancement:
 
     def describe(self) -> dict[str, Any]:
         """Dimensions of the network and all settings of its loss and data."""
-        mix = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.mixer.config).items()}
-        loss = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.loss.config).items()}
-        return {"dimensions": self.network.config.to_dict(), "loss": loss, "mix": mix}
+        return {
+            "dimensions": self.network.config.to_dict(),
+            "loss": plain(self.loss.config),
+            "mix": plain(self.mixer.config),
+        }
 
     def estimate(self, network: nn.Module, noisy: Tensor) -> Tensor:
         """``[batch, samples]`` to the estimate, aligned with its input."""
@@ -101,15 +102,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
     parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate besides (default 240)")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
-    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and logs", metavar="DIR")
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings, see --list")
-    parser.add_argument("--list", action="store_true", help="list the settings with their values and stop")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu (default auto)")
-    parser.add_argument("--devices", default="1", help="processes or GPUs per machine (default 1)")
-    parser.add_argument("--nodes", type=int, default=1, help="machines (default 1); torchrun sets both")
-    parser.add_argument("--precision", choices=("bf16", "32"), default="bf16", help="of the network (default bf16)")
+    add_launch_arguments(parser)
     return parser
 
 
@@ -119,25 +113,8 @@ def settings(size: str, pairs: Sequence[str]) -> tuple[NetworkConfig, LossConfig
     Raises:
         ValueError: a key is unknown or a value has the wrong type.
     """
-    configs: list[Any] = [SIZES[size], LossConfig(), MixConfig(), TrainConfig()]
-    for pair in pairs:
-        key, _, text = pair.partition("=")
-        owners = [i for i, config in enumerate(configs) if key in asdict(config)]
-        if not owners:
-            raise ValueError(f"unknown setting {key!r}; --list shows all")
-        before = getattr(configs[owners[0]], key)
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if isinstance(before, float) and type(value) is int:
-            value = float(value)
-        if isinstance(before, tuple) and isinstance(value, list):
-            value = tuple(value)
-        if type(value) is not type(before):
-            raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
-        configs[owners[0]] = replace(configs[owners[0]], **{key: value})
-    return configs[0], configs[1], configs[2], configs[3]
+    dimensions, loss, mix, config = apply_settings([SIZES[size], LossConfig(), MixConfig(), TrainConfig()], pairs)
+    return dimensions, loss, mix, config
 
 
 def open_caches(arguments: argparse.Namespace, seed: int) -> dict[str, AudioCache]:
@@ -160,59 +137,50 @@ def open_caches(arguments: argparse.Namespace, seed: int) -> dict[str, AudioCach
     return caches
 
 
-def make_fabric(arguments: argparse.Namespace) -> Fabric:
-    """Fabric with the processes that the arguments ask for, or those that torchrun has started."""
-    per_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
-    devices: int | str = arguments.devices if arguments.devices == "auto" else int(arguments.devices)
-    nodes: int = arguments.nodes
-    if per_machine:
-        devices, nodes = per_machine, int(os.environ["WORLD_SIZE"]) // per_machine
-    alone = devices == 1 and nodes == 1
-    return Fabric(
-        accelerator=arguments.accelerator, devices=devices, num_nodes=nodes, strategy="auto" if alone else "ddp"
-    )
+def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any]) -> None:
+    """Trains with parsed arguments, or goes on.
+
+    Raises:
+        ValueError, FileNotFoundError, FloatingPointError: with a message for the user.
+        KeyboardInterrupt: stopped; the checkpoint is written.
+    """
+    dimensions, loss, mix, config = configs
+    fabric.launch()
+    with fabric.rank_zero_first():
+        caches = open_caches(arguments, config.seed)
+    if fabric.device.type == "cuda":
+        size, free = sum(2 * cache.total for cache in caches.values()), torch.cuda.mem_get_info(fabric.device)[0]
+        if size < GPU_SHARE * free:
+            caches = {name: cache.to(fabric.device) for name, cache in caches.items()}
+        else:
+            print(f"the audio ({size >> 20} MiB) stays in main memory: the GPU has {free >> 20} MiB free")
+    rooms = caches.get("rooms")
+    mixer = Mixer(caches["speech"], caches["noise"], rooms, mix, config.seed, fabric.device)
+    valid = None
+    if "valid_speech" in caches and "valid_noise" in caches:
+        held_out = replace(mix, reuse=1, room=0.0)
+        valid = Mixer(caches["valid_speech"], caches["valid_noise"], rooms, held_out, 1, fabric.device)
+    torch.manual_seed(config.seed)
+    task = Enhancement(Enhancer(dimensions), PlainLoss(loss), mixer, valid, arguments.precision == "bf16")
+    task.loss.to(fabric.device)
+    fit(fabric, task, config, arguments.out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = get_parser().parse_args(argv)
     try:
-        dimensions, loss, mix, config = settings(arguments.size, arguments.set)
+        configs = settings(arguments.size, arguments.set)
         if arguments.list:
-            for part in (dimensions, loss, mix, config):
-                print(*(f"{key}={json.dumps(value)}" for key, value in asdict(part).items()), sep="\n")
+            print_settings(configs)
             return 0
         if bool(arguments.valid_speech) != bool(arguments.valid_noise):
             raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
         fabric = make_fabric(arguments)
-        fabric.launch()
-        with fabric.rank_zero_first():
-            caches = open_caches(arguments, config.seed)
-        if fabric.device.type == "cuda":
-            size, free = sum(2 * cache.total for cache in caches.values()), torch.cuda.mem_get_info(fabric.device)[0]
-            if size < GPU_SHARE * free:
-                caches = {name: cache.to(fabric.device) for name, cache in caches.items()}
-            else:
-                print(f"the audio ({size >> 20} MiB) stays in main memory: the GPU has {free >> 20} MiB free")
-        rooms = caches.get("rooms")
-        mixer = Mixer(caches["speech"], caches["noise"], rooms, mix, config.seed, fabric.device)
-        valid = None
-        if "valid_speech" in caches and "valid_noise" in caches:
-            held_out = replace(mix, reuse=1, room=0.0)
-            valid = Mixer(caches["valid_speech"], caches["valid_noise"], rooms, held_out, 1, fabric.device)
-        torch.manual_seed(config.seed)
-        task = Enhancement(Enhancer(dimensions), PlainLoss(loss), mixer, valid, arguments.precision == "bf16")
-        task.loss.to(fabric.device)
-        try:
-            fit(fabric, task, config, arguments.out)
-        except KeyboardInterrupt:
-            if fabric.is_global_zero:
-                print("enhance.train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-            return 130 if fabric.is_global_zero else 0  # a failing helper process would make Lightning kill the first
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except ValueError as error:
         print(f"enhance.train: {error}", file=sys.stderr)
         return 1
-    return 0
+    return run("enhance.train", lambda: train(arguments, fabric, configs), lambda: fabric.is_global_zero)
 
 
 if __name__ == "__main__":
