@@ -1,16 +1,18 @@
 """What an emulator learns from: pieces of sound before and after the codec, stored once, cropped at random.
 
-A corpus is two caches of the same recordings (`enhance.cache`): the originals at the emulator's sample rate, and what
-LAME leaves of them. Long pieces are coded and crops are taken anywhere in them, so the codec's grid of 576 samples
-falls at random and the encoder has settled. The pieces are speech, noise, music, noisy speech, noisy speech cleaned by
-a trained enhancer (what the loss will see most), and synthetic maskers with probes (`emulator.probes`).
+A corpus is three caches of the same recordings (`enhance.cache`): the originals at the emulator's sample rate, what
+LAME leaves of them, and the noise that it allows itself (`emulator.reveal`). Long pieces are coded and crops are taken
+anywhere in them, so the codec's grid of 576 samples falls at random and the encoder has settled. The pieces are speech,
+noise, music, noisy speech, noisy speech cleaned by a trained enhancer (what the loss will see most), and synthetic
+maskers with probes (`emulator.probes`).
 """
 
 import hashlib
 import json
 import math
+import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ import soxr
 
 from emulator.lame import FULL_SCALE, Setting, round_trip
 from emulator.probes import masker_and_probe
+from emulator.reveal import revealing_noise
 from enhance import Denoiser
 from enhance.cache import AudioCache, Entry, write_cache
 from enhance.mixing import MixConfig, Mixer
@@ -161,24 +164,41 @@ def build_originals(sources: Sources, sample_rate: int, config: CorpusConfig, di
     return write_cache(directory, entries, kind="pieces", sample_rate=sample_rate, fingerprint=digest)
 
 
-def build_coded(originals: AudioCache, setting: Setting, directory: Path) -> AudioCache:
-    """What the codec leaves of each original, aligned with it, in `directory`; made or opened."""
+def coded(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
+    """What the codec leaves of `[time]`, aligned with it."""
+    return round_trip(audio, sample_rate, setting)
 
-    def coded(recording: int) -> np.ndarray:
+
+def allowed_noise(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
+    """The codec's error for `[time]`; where its threshold drives it, with a faint noise added that reveals it."""
+    if setting.mode == "vbr":
+        seed = zlib.crc32(audio.tobytes())
+        audio = audio + revealing_noise(audio, sample_rate, np.random.default_rng(seed))
+        audio = audio / max(1.0, float(np.abs(audio).max()))
+    return round_trip(audio, sample_rate, setting) - audio
+
+
+Change = Callable[[np.ndarray, int, Setting], np.ndarray]
+
+
+def build_changed(originals: AudioCache, change: Change, setting: Setting, directory: Path) -> AudioCache:
+    """What `coded` or `allowed_noise` makes of each original, in `directory`; made or opened."""
+
+    def changed(recording: int) -> np.ndarray:
         audio = originals.crop(recording, 0, int(originals.lengths[recording]), wrap=False)
-        decoded = round_trip(audio, originals.sample_rate, setting)
-        return np.clip(np.rint(decoded * FULL_SCALE), -FULL_SCALE, FULL_SCALE).astype("<i2")
+        result = change(audio, originals.sample_rate, setting)
+        return np.clip(np.rint(result * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
 
     def entries() -> Iterator[Entry]:
         pending: deque[tuple[int, Future[np.ndarray]]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             for number in range(len(originals) + 2 * WORKERS):
                 if number < len(originals):
-                    pending.append((number, pool.submit(coded, number)))
+                    pending.append((number, pool.submit(changed, number)))
                 if pending and number >= 2 * WORKERS:
                     done, future = pending.popleft()
                     recording = originals.recordings[done]
                     yield recording.name, future.result(), recording.bandwidth
 
-    digest = hashlib.sha256(f"{setting!r} {originals.fingerprint}".encode()).hexdigest()
-    return write_cache(directory, entries, kind="coded", sample_rate=originals.sample_rate, fingerprint=digest)
+    digest = hashlib.sha256(f"{change.__name__} {setting!r} {originals.fingerprint}".encode()).hexdigest()
+    return write_cache(directory, entries, kind=change.__name__, sample_rate=originals.sample_rate, fingerprint=digest)

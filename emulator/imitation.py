@@ -3,7 +3,7 @@
 Three terms. The log-spectral distance compares what the mask leaves with what the codec left, in the unit in which
 codecs are judged. The compressed complex distance keeps strong cells right. The likelihood of the codec's error under a
 complex Gaussian with the predicted variance trains the second head: its minimum is the expected power of the error
-given what the network sees.
+given what the network sees. That error is taken where a faint noise reveals it (`emulator.reveal`).
 """
 
 from typing import NamedTuple
@@ -46,12 +46,13 @@ def log_spectral_distance(estimate: Tensor, target: Tensor) -> Tensor:
     return (decibels.square().mean(dim=1) + 1e-6).sqrt().mean()
 
 
-def imitation_loss(emulation: Emulation, coded: Tensor) -> ImitationTerms:
+def imitation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
     """Compares.
 
     Args:
         emulation: of the original.
         coded: spectrum ``[batch, bins, frames]`` of what the codec left, aligned with the original.
+        allowed: spectrum of the noise that the codec allows itself, aligned too.
     """
     spectrum = emulation.spectrum
     original, target = power(spectrum), power(coded)
@@ -61,6 +62,6 @@ def imitation_loss(emulation: Emulation, coded: Tensor) -> ImitationTerms:
     theirs = coded * (target + LOG_FLOOR) ** ((COMPRESSION - 1) / 2)
     complex_spectral = power(ours - theirs).mean()
     variance = emulation.log_variance.exp() + POWER_FLOOR
-    likelihood = ((power(coded - spectrum) + POWER_FLOOR) / variance + variance.log()).mean()
+    likelihood = ((power(allowed) + POWER_FLOOR) / variance + variance.log()).mean()
     total = LOG_SPECTRAL * log_spectral + COMPLEX_SPECTRAL * complex_spectral + LIKELIHOOD * likelihood
     return ImitationTerms(total, log_spectral.detach(), complex_spectral.detach(), likelihood.detach())

@@ -10,9 +10,9 @@ Such settings are refused here, with the reason. What LAME does to every signal 
 
 - Constant and average rates scale the signal before they code it: by 0.95 (-0.45 dB) up to 160 kbit/s, 0.97 at 192,
   0.98 at 224 and 1 from 256 on. Variable rates keep the level.
-- A low-pass, whose frequency follows from the rate or quality; at constant and average rates it is 1.5 times higher in
-  mono than in stereo.
-- 8 kbit/s in stereo, at 22,050 and 24,000 Hz, leaves next to nothing: 3 to 5 of the 24 to 26 bytes of a frame are audio.
+- A low-pass, whose frequency follows from the rate or quality; at constant and average rates it is about 1.5 times
+  higher in mono than in stereo.
+- 8 kbit/s in stereo, at 22,050 and 24,000 Hz, leaves next to nothing: 3 to 6 bytes of a frame are audio.
 
 Calls from several threads at once are safe, and run in parallel: the encoder and both decoders let go of Python's lock.
 """
@@ -149,7 +149,7 @@ def encode(audio: np.ndarray, sample_rate: int, setting: Setting) -> bytes:
     _check_audio(audio)
     audio = np.atleast_2d(audio)
     encoder = lameenc.Encoder()
-    encoder.silence()  # LAME would print to stdout
+    encoder.silence()  # no reports of LAME on stdout
     encoder.set_channels(audio.shape[0])
     encoder.set_in_sample_rate(sample_rate)
     encoder.set_out_sample_rate(sample_rate)  # LAME would choose a lower one for a low bit rate

@@ -10,25 +10,34 @@ from safetensors.torch import save_file
 
 from emulator.config import PRESETS, EmulatorConfig
 from emulator.network import Emulator
+from emulator.paper import PaperUNet
 from enhance.models import Collection, ModelError, find_model
 
 EMULATORS = Collection("emulators.json", ".safetensors")
 FORMAT = "mpeace-emulator-1"
 DEFAULT = "mp3-v9-16k"
+PAPER = "paper-cbr16-16k"  # the paper's U-Net, the reference that fidelity is compared with
+ARCHITECTURES: dict[str, type[Emulator] | type[PaperUNet]] = {"Emulator": Emulator, "PaperUNet": PaperUNet}
 
 
-def save_emulator(emulator: Emulator, path: Path, about: dict[str, Any]) -> None:
+def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, Any]) -> None:
     """Writes weights, dimensions and what there is to say of them.
 
     Args:
         emulator: the network.
         path: a file that ends in `.safetensors`.
-        about: plain values: name, licence, how it was trained.
+        about: plain values: licence, how it was trained.
     """
-    metadata = {"format": FORMAT, "dimensions": json.dumps(emulator.config.to_dict()), "about": json.dumps(about)}
+    metadata = {
+        "format": FORMAT,
+        "architecture": type(emulator).__name__,
+        "dimensions": json.dumps(emulator.config.to_dict()),
+        "about": json.dumps(about),
+    }
     weights = {name: weight.contiguous() for name, weight in emulator.state_dict().items()}
     temporary = path.with_name(f".{path.name}")
     save_file(weights, temporary, metadata)
+    temporary.chmod(0o644)  # save_file leaves it readable by its owner only
     temporary.replace(path)
 
 
@@ -39,7 +48,7 @@ def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:
         name_or_path: a preset of `emulator.config.PRESETS`, or the path of a file of `save_emulator`.
 
     Raises:
-        ModelError: there is no such preset or file, or the file is damaged.
+        ModelError: there is no such preset or file, the file is damaged, or it holds another network.
 
     Example:
         >>> load_emulator("mp3-v9-16k").config.setting
@@ -47,16 +56,28 @@ def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:
         >>> load_emulator("aac")
         Traceback (most recent call last):
         ...
-        enhance.models.ModelError: no model 'aac': the models are mp3-v9-16k, mp3-cbr16-16k, ...
+        enhance.models.ModelError: no model 'aac': the models are mp3-v9-16k, ...
+    """
+    network = load_network(name_or_path)
+    if not isinstance(network, Emulator):
+        raise ModelError(f"{name_or_path} holds a {type(network).__name__}; expected an Emulator, one of the presets")
+    return network
+
+
+def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
+    """A trained network of either architecture with frozen weights.
+
+    Raises:
+        ModelError: as `load_emulator`.
     """
     path = find_model(name_or_path, collection=EMULATORS)
     metadata, weights = _read(path)
-    emulator = Emulator(EmulatorConfig.from_dict(json.loads(metadata["dimensions"])))
+    network = ARCHITECTURES[metadata["architecture"]](EmulatorConfig.from_dict(json.loads(metadata["dimensions"])))
     try:
-        emulator.load_state_dict(weights)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(f"the weights in {path} do not fit its dimensions: {str(error).splitlines()[-1]}") from error
-    return emulator.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def random_emulator(preset: str, seed: int) -> Emulator:
@@ -80,7 +101,11 @@ def describe(name_or_path: str | Path) -> dict[str, Any]:
     """
     metadata, weights = _read(find_model(name_or_path, collection=EMULATORS))
     parameters = sum(weight.numel() for weight in weights.values())
-    return {"dimensions": json.loads(metadata["dimensions"]), "parameters": parameters, **json.loads(metadata["about"])}
+    dimensions = json.loads(metadata["dimensions"])
+    architecture = metadata["architecture"]
+    return {"architecture": architecture, "parameters": parameters, "dimensions": dimensions} | json.loads(
+        metadata["about"]
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
@@ -92,7 +117,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         raise ModelError(f"the file {path} cannot be read as safetensors: {error}") from error
     if metadata.get("format") != FORMAT:
         raise ModelError(f"the file {path} has the format {metadata.get('format')!r}; expected {FORMAT!r}")
-    for key in ("dimensions", "about"):
+    for key in ("architecture", "dimensions", "about"):
         if key not in metadata:
             raise ModelError(f"the metadata of {path} lack {key!r}")
+    if metadata["architecture"] not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(f"the file {path} holds a {metadata['architecture']!r}; expected one of {known}")
     return metadata, weights

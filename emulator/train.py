@@ -10,20 +10,29 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from emulator.config import PRESETS
-from emulator.corpus import KINDS, CorpusConfig, Sources, build_coded, build_originals, split_music
+from emulator.corpus import (
+    KINDS,
+    CorpusConfig,
+    Sources,
+    allowed_noise,
+    build_changed,
+    build_originals,
+    coded,
+    split_music,
+)
 from emulator.imitation import ImitationTerms, imitation_loss
 from emulator.lame import Setting
 from emulator.network import Emulator
-from emulator.paper import PaperUNet, paper_loss
+from emulator.paper import PaperEmulation, PaperUNet, paper_loss
 from enhance.cache import AudioCache, build_cache
 from enhance.decoding import SUFFIXES
 from enhance.draws import Draws
@@ -42,13 +51,21 @@ class CropConfig:
     crop_frames: int = 128  # STFT frames of an example
 
 
+class Corpus(NamedTuple):
+    """The same recordings three times."""
+
+    originals: AudioCache
+    coded: AudioCache  # what the codec leaves of them
+    allowed: AudioCache  # noise that it allows itself
+
+
 class Imitation:
     """The task of `enhance.training.fit`: an emulator and pairs of sounds before and after the codec.
 
     Args:
         network: our emulator or the paper's.
-        originals, coded: the corpus, recording by recording.
-        valid: held-out originals and coded sounds, or None.
+        data: the corpus.
+        valid: a held-out corpus, or None.
         corpus: what the corpus holds, for the checkpoint.
         crop: what a step sees.
         seed: with step and index all that an example depends on.
@@ -58,15 +75,14 @@ class Imitation:
     def __init__(
         self,
         network: Emulator | PaperUNet,
-        originals: AudioCache,
-        coded: AudioCache,
-        valid: tuple[AudioCache, AudioCache] | None,
+        data: Corpus,
+        valid: Corpus | None,
         corpus: CorpusConfig,
         crop: CropConfig,
         seed: int,
         fast: bool,
     ) -> None:
-        self.network, self.originals, self.coded, self.valid = network, originals, coded, valid
+        self.network, self.data, self.valid = network, data, valid
         self.corpus, self.crop, self.seed, self.fast = corpus, crop, seed, fast
 
     @property
@@ -83,24 +99,21 @@ class Imitation:
             "crop": plain(self.crop),
         }
 
-    def compare(self, network: nn.Module, original: Tensor, coded: Tensor) -> ImitationTerms:
-        """Loss of waveforms ``[batch, time]``."""
+    def compare(self, network: nn.Module, data: Corpus, rows: np.ndarray, place: np.ndarray) -> ImitationTerms:
+        """Loss of crops of recordings ``rows``, each from ``place`` (0 to 1) of its length on."""
+        samples = (self.crop.crop_frames - 1) * self.network.config.hop
+        starts = (place * np.maximum(1, data.originals.lengths[rows] - samples)).astype(np.int64)
+        original, after, allowed = (cache.gather(rows, starts, samples).to(self.device) for cache in data)
         with torch.autocast(original.device.type, torch.bfloat16, enabled=self.fast):
             emulation = network(original)
-        criterion = paper_loss if isinstance(self.network, PaperUNet) else imitation_loss
-        return criterion(emulation, self.network.spectrum(coded))
-
-    def crops(self, caches: tuple[AudioCache, AudioCache], rows: np.ndarray, place: np.ndarray) -> tuple[Tensor, ...]:
-        """The same crops of the originals and of the coded sounds."""
-        samples = (self.crop.crop_frames - 1) * self.network.config.hop
-        starts = (place * np.maximum(1, caches[0].lengths[rows] - samples)).astype(np.int64)
-        return tuple(cache.gather(rows, starts, samples).to(self.device) for cache in caches)
+        if isinstance(emulation, PaperEmulation):
+            return paper_loss(emulation, self.network.spectrum(after))
+        return imitation_loss(emulation, self.network.spectrum(after), self.network.spectrum(allowed))
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> ImitationTerms:
         """Loss of some examples of a step."""
         draws = Draws(self.seed, 0, step, first, count)
-        chosen, place = self.originals.choose(draws.take()), draws.take()
-        return self.compare(network, *self.crops((self.originals, self.coded), chosen, place))
+        return self.compare(network, self.data, self.data.originals.choose(draws.take()), draws.take())
 
     @torch.no_grad()
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
@@ -108,24 +121,22 @@ class Imitation:
         if self.valid is None:
             return {}
         figures: dict[str, float] = {}
-        names = np.array([recording.name.partition("/")[0] for recording in self.valid[0].recordings])
+        names = np.array([recording.name.partition("/")[0] for recording in self.valid.originals.recordings])
         for kind in KINDS:
             rows = np.flatnonzero(names == kind)
             if not rows.size:
                 continue
             draws = Draws(1, 0, 0, 0, VALID_CROPS)
             chosen = rows[draws.index(rows.size)]
-            terms = self.compare(network, *self.crops(self.valid, chosen, draws.take()))
+            terms = self.compare(network, self.valid, chosen, draws.take())
             figures[f"{kind}_log_spectral"] = float(terms.log_spectral)
             figures[f"{kind}_likelihood"] = float(terms.likelihood)
         return figures
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m emulator.train", description=__doc__)
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the folders of recordings that :func:`open_sources` reads."""
     folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
-    parser.add_argument("--preset", choices=PRESETS, required=True, help="what to emulate")
     parser.add_argument("--speech", required=True, help="folders of clean speech", **folders)
     parser.add_argument("--noise", required=True, help="folders of noise", **folders)
     parser.add_argument("--music", required=True, help="folders of music; every fifth file is held out", **folders)
@@ -133,6 +144,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
     parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate besides (default 60)")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m emulator.train", description=__doc__)
+    parser.add_argument("--preset", choices=PRESETS, required=True, help="what to emulate")
+    add_source_arguments(parser)
     parser.add_argument("--paper", action="store_true", help="train the paper's magnitude U-Net in place of ours")
     add_launch_arguments(parser)
     return parser
@@ -175,15 +193,19 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
     return train, valid
 
 
-def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Path) -> tuple[AudioCache, AudioCache]:
-    """Originals and coded sounds of a preset, made or opened."""
+def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Path) -> Corpus:
+    """The corpus of a preset, made or opened."""
     emulator = PRESETS[preset]
+    setting, name = Setting.parse(emulator.setting), f"{emulator.sample_rate}-{emulator.setting}"
     originals = build_originals(sources, emulator.sample_rate, config, folder / f"originals-{emulator.sample_rate}")
-    name = f"coded-{emulator.sample_rate}-{emulator.setting}"
-    coded = build_coded(originals, Setting.parse(emulator.setting), folder / name)
-    originals.warm()
-    coded.warm()
-    return originals, coded
+    corpus = Corpus(
+        originals,
+        build_changed(originals, coded, setting, folder / f"coded-{name}"),
+        build_changed(originals, allowed_noise, setting, folder / f"allowed-{name}"),
+    )
+    for cache in corpus:
+        cache.warm()
+    return corpus
 
 
 def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any]) -> None:
@@ -197,7 +219,7 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
     fabric.launch()
     with fabric.rank_zero_first():
         sources, valid_sources = open_sources(arguments, config.seed)
-        pairs = open_corpus(sources, arguments.preset, corpus, arguments.cache / "train")
+        data = open_corpus(sources, arguments.preset, corpus, arguments.cache / "train")
         valid = None
         if valid_sources:
             held_out = replace(corpus.scaled(VALID_SHARE), corpus_seed=1)
@@ -205,7 +227,7 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
     torch.manual_seed(config.seed)
     network = PaperUNet(dimensions) if arguments.paper else Emulator(dimensions)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = Imitation(network, *pairs, valid, corpus, crop, config.seed, arguments.precision == "bf16")
+    task = Imitation(network, data, valid, corpus, crop, config.seed, arguments.precision == "bf16")
     fit(fabric, task, config, arguments.out)
 
 

@@ -131,7 +131,7 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
 
 
 class Average:
-    """Running average of a network's weights, unbiased at the start."""
+    """Running average of a network's weights, unbiased at the start; buffers are taken as they are."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -142,6 +142,8 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         for ours, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
             ours.lerp_(theirs, 1 - decay)
+        for ours, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
+            ours.copy_(theirs)  # statistics of batch normalisation are averages already
 
 
 class Interrupt:

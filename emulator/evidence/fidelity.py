@@ -1,0 +1,254 @@
+"""`python -m emulator.evidence.fidelity`: how well an emulator does what LAME does, on held-out sound.
+
+Beside it stand three controls: the input unchanged, the input through the codec's low-pass alone, and the codec itself
+with its grid of 576 samples at another place. The codec has no preference among grid places, so agreement with itself
+is what an emulator that does not know the grid can reach as a sample; as a mean it can be better. The paper's U-Net is
+trained by the same command, on the same data, for the same steps.
+
+Measures, on an STFT of 1024 samples with hop 256:
+
+- SNR of the emulated waveform against the coded one, dB.
+- LSD: root mean square over frequency of the difference of levels in dB, mean over frames, from -90 dB up.
+- F1 of removed cells: those that the codec lowers by more than 12 dB, among cells under its low-pass that are within
+  50 dB of the mean power. The low-pass itself, easily learnt, does not count.
+- Noise level error: mean absolute difference in dB between predicted and true power of the codec's error, both averaged
+  over critical bands and 50 ms as in :class:`emulator.loss.CodecLoss`, where the signal is within 50 dB of its mean.
+- Noise correlation: of predicted and true noise-to-signal ratio in dB, in the same bands.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy.signal import firwin
+from torch import Tensor
+
+from emulator.config import PRESETS, EmulatorConfig
+from emulator.corpus import CorpusConfig, PieceMaker, Sources
+from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
+from emulator.imitation import log_spectral_distance, power
+from emulator.lame import FULL_SCALE, Setting, round_trip
+from emulator.loss import SMOOTHING_SECONDS, critical_bands
+from emulator.network import POWER_FLOOR, Emulator
+from emulator.paper import PaperUNet
+from emulator.presets import PAPER, load_emulator, load_network
+from emulator.terms import smooth
+from emulator.train import add_source_arguments, open_sources
+
+KINDS = ("speech", "music", "noisy")
+REMOVED_DB = 12.0  # a cell that the codec lowers by more counts as removed
+RANGE_DB = 50.0  # cells softer than the mean power by more do not count
+LOW_PASS_HZ = {"cbr16": 5500.0, "v9": 7250.0, "v6": 16_400.0}  # of LAME at the presets' sample rates
+PASS_BAND = 0.9  # share of the low-pass's edge up to which F1 counts
+OTHER_PHASE = 200  # samples by which the codec's grid is moved
+SEED = 11
+"""Of the held-out pieces; no training uses it."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a system says of coded sound."""
+
+    spectrum: Tensor  # [1, bins, frames] complex
+    noise: Tensor | None  # [1, bins, frames]: power of coded minus input
+
+
+def scores(guess: Guess, original: Tensor, coded: Tensor, config: EmulatorConfig) -> dict[str, float]:
+    """The measures of the module, from spectra ``[1, bins, frames]``."""
+    original_power, coded_power, ours = power(original), power(coded), power(guess.spectrum)
+    bins = round(PASS_BAND * LOW_PASS_HZ[config.setting] / config.sample_rate * config.window)
+    floor = original_power.mean() * 10 ** (-RANGE_DB / 10)
+    counted = (original_power > floor)[:, :bins]
+    factor = 10 ** (-REMOVED_DB / 10)
+    truly = (coded_power < factor * original_power)[:, :bins] & counted
+    said = (ours < factor * original_power)[:, :bins] & counted
+    figures = {
+        "snr": float(10 * torch.log10(coded_power.sum() / power(coded - guess.spectrum).sum().clamp(min=1e-9))),
+        "lsd": float(log_spectral_distance(ours, coded_power)),
+        "f1": float(2 * (truly & said).sum() / (truly.sum() + said.sum()).clamp(min=1)),
+        "noise_error": float("nan"),
+        "noise_correlation": float("nan"),
+    }
+    if guess.noise is not None:
+        bands = critical_bands(config.bins, config.sample_rate).float()
+        frames = 2 * round((SMOOTHING_SECONDS * config.sample_rate / config.hop - 1) / 2) + 1
+        signal, true, predicted = (
+            smooth(x, bands, frames) for x in (original_power, power(coded - original), guess.noise)
+        )
+        heard = signal > floor
+        levels = [10 * torch.log10(x[heard] + POWER_FLOOR) for x in (true, predicted, signal)]
+        figures["noise_error"] = float((levels[0] - levels[1]).abs().mean())
+        ratios = torch.stack([levels[0] - levels[2], levels[1] - levels[2]])
+        figures["noise_correlation"] = float(torch.corrcoef(ratios)[0, 1])
+    return figures
+
+
+def piece_maker(sources: Sources, config: EmulatorConfig, seconds: float) -> PieceMaker:
+    """Makes held-out pieces of this length."""
+    corpus = CorpusConfig(enhanced_minutes=0.0, piece_seconds=seconds, corpus_seed=SEED)
+    return PieceMaker(sources, config.sample_rate, corpus)
+
+
+def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[str, Callable[[np.ndarray], Guess]]:
+    """What is compared: each makes a guess from the original ``[time]``."""
+    config = PRESETS[preset]
+    setting = Setting.parse(config.setting)
+    edge = LOW_PASS_HZ[config.setting]
+    low_pass = np.asarray(firwin(255, edge, fs=config.sample_rate), dtype=np.float64)
+
+    def spectrum(audio: np.ndarray) -> Tensor:
+        return emulator.spectrum(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None])
+
+    def other_phase(audio: np.ndarray) -> Guess:
+        moved = round_trip(np.pad(audio, (OTHER_PHASE, 0)), config.sample_rate, setting)[OTHER_PHASE:]
+        return Guess(spectrum(moved), power(spectrum(moved) - spectrum(audio)))
+
+    def ours(audio: np.ndarray) -> Guess:
+        emulation = emulator.analyse(spectrum(audio))
+        return Guess(emulation.mask * emulation.spectrum, emulation.log_variance.exp())
+
+    chosen: dict[str, Callable[[np.ndarray], Guess]] = {
+        "identity": lambda audio: Guess(spectrum(audio), None),
+        "low-pass only": lambda audio: Guess(spectrum(np.convolve(audio, low_pass, "same")), None),
+        "LAME, other grid phase": other_phase,
+    }
+    if paper is not None:
+        network = paper
+
+        def paper_guess(audio: np.ndarray) -> Guess:
+            emulation = network(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None])
+            original = emulation.spectrum
+            return Guess(original * emulation.magnitude / (power(original) + POWER_FLOOR).sqrt(), None)
+
+        chosen["the paper's U-Net"] = paper_guess
+    return {**chosen, f"{preset}": ours}
+
+
+@torch.no_grad()
+def measure(
+    preset: str, emulator: Emulator, paper: PaperUNet | None, sources: Sources, count: int, seconds: float
+) -> list[dict[str, Any]]:
+    """A row for each system, kind of sound and held-out piece."""
+    config = PRESETS[preset]
+    maker = piece_maker(sources, config, seconds)
+    rows = []
+    for kind in KINDS:
+        for number in range(count):
+            original = maker.piece(kind, number).astype(np.float32) / FULL_SCALE
+            coded = round_trip(original, config.sample_rate, Setting.parse(config.setting))
+            before, after = (emulator.spectrum(torch.from_numpy(x)[None]) for x in (original, coded))
+            for name, system in systems(preset, emulator, paper).items():
+                figures = scores(system(original), before, after, config)
+                rows.append({"preset": preset, "kind": kind, "piece": number, "system": name, **figures})
+    return rows
+
+
+FULL, QUICK = (12, 8.0), (2, 3.0)  # held-out pieces of each kind, and seconds of each
+MEASURES = {
+    "snr": ("SNR, dB", 1),
+    "lsd": ("LSD, dB", 2),
+    "f1": ("F1", 3),
+    "noise_error": ("noise level error, dB", 2),
+    "noise_correlation": ("noise correlation", 3),
+}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Means over the pieces, one table for each preset."""
+    parts = []
+    for preset in dict.fromkeys(row["preset"] for row in rows):
+        header = [preset, *(f"{label}: {' / '.join(KINDS)}" for label, _ in MEASURES.values())]
+        lines = []
+        for system in dict.fromkeys(row["system"] for row in rows if row["preset"] == preset):
+            cells = [system]
+            for measure_name, (_, digits) in MEASURES.items():
+                means = [mean(rows, preset, system, kind, measure_name) for kind in KINDS]
+                cells.append(" / ".join("-" if np.isnan(value) else f"{value:.{digits}f}" for value in means))
+            lines.append(cells)
+        parts.append(markdown_table(header, lines))
+    return "\n\n".join(parts)
+
+
+def mean(rows: Sequence[dict[str, Any]], preset: str, system: str, kind: str, name: str) -> float:
+    """Mean of a measure over the pieces of a kind."""
+    return float(np.mean([r[name] for r in rows if (r["preset"], r["system"], r["kind"]) == (preset, system, kind)]))
+
+
+def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -> Figure:
+    """Noisy speech before and after the codec, what the emulator makes of it, and both noises, as spectrograms."""
+    config = PRESETS[preset]
+    maker = PieceMaker(
+        sources, config.sample_rate, CorpusConfig(0, 0, 0, 1, 0, 0, piece_seconds=seconds, corpus_seed=SEED)
+    )
+    original = maker.piece("noisy", 0).astype(np.float32) / FULL_SCALE
+    coded = round_trip(original, config.sample_rate, Setting.parse(config.setting))
+    with torch.no_grad():
+        before, after = (emulator.spectrum(torch.from_numpy(x)[None]) for x in (original, coded))
+        emulation = emulator.analyse(before)
+    panels = {
+        "original": power(before),
+        "coded by LAME": power(after),
+        "emulated": power(emulation.mask * before),
+        "error of LAME": power(after - before),
+        "noise level predicted": emulation.log_variance.exp(),
+    }
+    figure = Figure(figsize=(9, 11), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True)
+    top = float(10 * torch.log10(power(before).max()))
+    extent = (0, seconds, 0, config.sample_rate / 2000)
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        level = 10 * torch.log10(values[0] + POWER_FLOOR)
+        axis.imshow(level, origin="lower", aspect="auto", extent=extent, vmin=top - 80, vmax=top, cmap="magma")
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set_ylabel("kHz")
+    axes[-1].set_xlabel("s")
+    figure.suptitle(f"{preset}: noisy speech, levels over 80 dB")
+    return figure
+
+
+def make(arguments: argparse.Namespace) -> Report:
+    """Measures all presets that were asked for.
+
+    Raises:
+        ValueError: there is no held-out sound.
+    """
+    count, seconds = QUICK if arguments.quick else FULL
+    _, sources = open_sources(arguments, 0)
+    if sources is None:
+        raise ValueError("fidelity is measured on held-out sound: name --valid-speech, --valid-noise and music")
+    rows = []
+    for preset in arguments.presets:
+        paper = load_network(PAPER) if preset == "mp3-cbr16-16k" else None
+        assert paper is None or isinstance(paper, PaperUNet)
+        rows += measure(preset, load_emulator(preset), paper, sources, count, seconds)
+    shown = "mp3-v9-16k" if "mp3-v9-16k" in arguments.presets else arguments.presets[0]
+    settings = {
+        "presets": arguments.presets,
+        "pieces": count,
+        "seconds": seconds,
+        "seed": SEED,
+        "quick": arguments.quick,
+    }
+    return Report("fidelity", rows, table(rows), settings, picture(shown, load_emulator(shown), sources, 4.0))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator.evidence.fidelity", description=(__doc__ or "").splitlines()[0]
+    )
+    add_source_arguments(parser)
+    parser.add_argument("--cache", type=Path, required=True, help="as for emulator.train", metavar="DIR")
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="default: all")
+    add_report_arguments(parser)
+    return run_report(make, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
