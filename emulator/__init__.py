@@ -1,1 +1,52 @@
-"""The MP3 codec as a differentiable function: its training and the loss made of it."""
+"""The MP3 codec as a differentiable function, and the loss made of it.
+
+`CodecLoss` compares waveforms by the ear of an MP3 encoder; `round_trip` is the codec itself. Names are loaded on first
+use, so that `import emulator` costs nothing.
+
+Example:
+    >>> import torch
+    >>> from emulator import CodecLoss
+    >>> loss = CodecLoss("mp3-v9-16k", sample_rate=48_000)
+    >>> estimate, target = torch.randn(2, 48_000, requires_grad=True), torch.randn(2, 48_000)
+    >>> loss(estimate, target).backward()
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.balancer import Balancer
+    from emulator.lame import Setting, round_trip
+    from emulator.loss import CodecLoss, CodecTerms, Reference
+    from emulator.network import Emulation, Emulator
+    from emulator.presets import load_emulator
+
+__all__ = [
+    "Balancer", "CodecLoss", "CodecTerms", "Emulation", "Emulator", "Reference", "Setting", "load_emulator",
+    "round_trip",
+]  # fmt: skip
+
+_HOME = {
+    "Balancer": "emulator.balancer",
+    "CodecLoss": "emulator.loss",
+    "CodecTerms": "emulator.loss",
+    "Emulation": "emulator.network",
+    "Emulator": "emulator.network",
+    "Reference": "emulator.loss",
+    "Setting": "emulator.lame",
+    "load_emulator": "emulator.presets",
+    "round_trip": "emulator.lame",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'emulator' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,6 +26,7 @@ class EmulatorConfig:
     sample_rate: int = 16_000  # Hz
     window: int = 1024  # samples per STFT frame; LAME's own long block is 1152 samples wide
     hop: int = 256  # samples between frames
+    quiet_db: float = -80.0  # dBFS (RMS) of the softest tone that the codec keeps when nothing masks it
     patch: int = 2  # neighbouring bins that the finest level holds as channels
     channels: tuple[int, ...] = (16, 32, 48, 64)  # of each level, finest first; each halves both axes
     middle: int = 2  # residual blocks of the bottleneck
@@ -69,6 +70,6 @@ class EmulatorConfig:
 PRESETS = {
     "mp3-cbr16-16k": EmulatorConfig("cbr16", 16_000),
     "mp3-v9-16k": EmulatorConfig("v9", 16_000),
-    "mp3-v6-48k": EmulatorConfig("v6", 48_000),
+    "mp3-v6-48k": EmulatorConfig("v6", 48_000, quiet_db=-91.0),
 }
 """The emulators that the project trains, by name."""

@@ -23,6 +23,7 @@ from emulator.config import EmulatorConfig
 POWER_FLOOR = 1e-10  # power of a cell that counts as none; the rounding of 16-bit samples makes 0.8e-10
 MASK_LIMIT = 2**0.5  # a coded cell may come out stronger than it was, by 3 dB
 LOG_POWER_CENTRE, LOG_POWER_SCALE = -13.0, 5.0  # mean and spread of natural log power in speech and music
+LEARNT = 0.94  # share of the band that resampled sound fills; above, the answer is that for the last bin below
 SMOOTHING = (5, 3)  # bins and frames of the local power that the noise level is relative to
 
 
@@ -111,7 +112,9 @@ class Emulator(nn.Module):
         folded = fold(feature, config.patch).contiguous(memory_format=torch.channels_last)
         values, layers = self._levels(folded)
         logits, noise = unfold(values.float() if values.dtype != torch.float64 else values, config.patch)
-        logits, noise = (nn.functional.pad(x[..., :frames], (0, 0, 0, 1), mode="replicate") for x in (logits, noise))
+        learnt = round(LEARNT * config.bins)
+        beyond = (0, 0, 0, config.bins - learnt)
+        logits, noise = (nn.functional.pad(x[:, :learnt, :frames], beyond, "replicate") for x in (logits, noise))
         local = nn.functional.avg_pool2d(
             power, SMOOTHING, 1, (SMOOTHING[0] // 2, SMOOTHING[1] // 2), count_include_pad=False
         )

@@ -17,6 +17,7 @@ from emulator.imitation import ImitationTerms, log_spectral_distance, power
 from emulator.network import POWER_FLOOR
 
 CHANNELS = (16, 32, 48, 64)
+QUIET = -4.0  # what the last layer starts from: magnitudes of 3e-4
 COMPRESSION = 0.5  # of the magnitudes that go in; without it loud partials are all that is seen
 
 
@@ -55,6 +56,7 @@ class PaperUNet(nn.Module):
             for a, b in zip(merged, outputs, strict=True)
         )
         self.out = nn.Conv2d(CHANNELS[0] + 1, 1, 5, padding=2)
+        nn.init.constant_(self.out.bias, QUIET)  # type: ignore[arg-type]
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """``[batch, time]`` to ``[batch, bins, frames]``, as :meth:`emulator.network.Emulator.spectrum`."""

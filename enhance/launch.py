@@ -35,13 +35,13 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
         >>> apply_settings([TrainConfig()], ["steps=5"])[0].steps
         5
     """
-    changed = list(configs)
+    changes: list[dict[str, Any]] = [{} for _ in configs]
     for pair in pairs:
         key, _, text = pair.partition("=")
-        owners = [i for i, config in enumerate(changed) if key in asdict(config)]
+        owners = [i for i, config in enumerate(configs) if key in asdict(config)]
         if not owners:
             raise ValueError(f"unknown setting {key!r}; --list shows all")
-        before = getattr(changed[owners[0]], key)
+        before = getattr(configs[owners[0]], key)
         try:
             value = json.loads(text)
         except ValueError:
@@ -52,8 +52,8 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
             value = tuple(value)
         if type(value) is not type(before):
             raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
-        changed[owners[0]] = replace(changed[owners[0]], **{key: value})
-    return changed
+        changes[owners[0]][key] = value
+    return [replace(config, **change) for config, change in zip(configs, changes, strict=True)]
 
 
 def print_settings(configs: Sequence[Any]) -> None:

@@ -204,7 +204,7 @@ def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -
     extent = (0, seconds, 0, config.sample_rate / 2000)
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
         level = 10 * torch.log10(values[0] + POWER_FLOOR)
-        axis.imshow(level, origin="lower", aspect="auto", extent=extent, vmin=top - 80, vmax=top, cmap="magma")
+        axis.imshow(level.numpy(), origin="lower", aspect="auto", extent=extent, vmin=top - 80, vmax=top, cmap="magma")
         axis.set_title(title, loc="left", fontsize=10)
         axis.set_ylabel("kHz")
     axes[-1].set_xlabel("s")
