@@ -33,7 +33,6 @@ from emulator.terms import (
     smooth,
 )
 
-NOISE_FLOOR_DB = -50.0  # of the noise in a band of a frame, relative to the target's level: below no error is heard
 SMOOTHING_SECONDS = 0.05  # of power along time: short beside masking (200 ms), yet it steadies the logarithm
 LAYER_FLOOR = 0.1  # of a layer's mean activation, relative to that for white noise of LEVEL_DB
 RESAMPLING_WIDTH = 32  # zero crossings of the kernel: flat up to 0.94 of half the lower rate, 50 dB down at 1.06
@@ -86,7 +85,7 @@ class CodecLoss(nn.Module):
     - ``noise_to_mask = mean log(1 + P / N)``, where ``P`` is ``|E - S|^2`` and ``N`` is ``V(S)``, both averaged over
       critical bands and 50 ms. An error well below the noise that the encoder allows itself costs next to nothing, one
       far above costs ``log(P / N)``: PEAQ's noise-to-mask ratio with a learned threshold. It sees phase, and ``N`` is
-      not below -60 dB of the target. It depends on the estimate by one STFT only.
+      not below the softest tone that the encoder keeps at all. It depends on the estimate by one STFT only.
     - ``output = mean (|c(M(E) E) - c(M(S) S)|^2 + (|c(M(E) E)| - |c(M(S) S)|)^2) / 2``, where ``c`` raises magnitudes,
       in units of the target's level, to the power 0.3. What the codec removes is compared no more.
     - ``layers``: the mean over layers of ``mean |L(E) - L(S)| / mean |L(S)|``.
@@ -125,6 +124,7 @@ class CodecLoss(nn.Module):
     """
 
     bands: Tensor
+    quiet: Tensor
     layer_floors: Tensor
 
     def __init__(
@@ -150,6 +150,7 @@ class CodecLoss(nn.Module):
         self.smoothing = 2 * round((SMOOTHING_SECONDS * config.sample_rate / config.hop - 1) / 2) + 1  # odd
         bands = critical_bands(config.bins, config.sample_rate).to(self.emulator.get_buffer("window"))
         self.register_buffer("bands", bands, persistent=False)
+        self.register_buffer("quiet", threshold_in_quiet(bands, config.quiet_db), persistent=False)
         self.register_buffer("layer_floors", LAYER_FLOOR * self._usual_activations(), persistent=False)
 
     def extra_repr(self) -> str:
@@ -218,7 +219,7 @@ class CodecLoss(nn.Module):
             layers, scales = {}, {}
             if self.weights["noise_to_mask"]:
                 noise = smooth(emulation.log_variance.exp(), self.bands, self.smoothing)
-                noise = noise.clamp(min=LEVEL**2 * 10 ** (NOISE_FLOOR_DB / 10))
+                noise = torch.maximum(noise, self.quiet)
             if self.weights["output"]:
                 output = compress(emulation.mask * spectrum, LEVEL)
             if self.weights["layers"]:
@@ -292,3 +293,17 @@ def chosen_layers(wanted: str | Iterable[str], known: list[str]) -> tuple[str, .
         what = unknown[0] if unknown else wanted
         raise ValueError(f"unknown layers {what!r}; known are 'encoder', 'masking', or a tuple from {', '.join(known)}")
     return names
+
+
+def threshold_in_quiet(bands: Tensor, quiet_db: float) -> Tensor:
+    """Power ``[bands, 1]`` that a tone of ``quiet_db`` (dBFS, RMS) in the middle of a band has there.
+
+    With a window of unit energy, a tone of power ``p`` has ``p * window / 2`` in all its bins together, nearly all of
+    it where the weight of its band is highest.
+
+    Example:
+        >>> threshold_in_quiet(torch.tensor([[0.25, 0.5, 0.25]]), -80.0)
+        tensor([[1.0000e-08]])
+    """
+    window = 2 * (bands.shape[1] - 1)
+    return 10 ** (quiet_db / 10) * window / 2 * bands.amax(dim=1, keepdim=True)

@@ -68,11 +68,11 @@ def card(
         f"# {info.name}",
         f"A network of mpeace that removes noise from speech. Use: `mpeace denoise --model {info.name} INPUT`.",
         "## Network",
-        _table(network),
+        two_columns(network),
         "## Training",
         "\n".join(["```sh", *commands, "```"]) if commands else "",
-        _table(run) if run else "",
-        f"Settings, as the file carries them:\n\n{_table(settings)}" if settings else "",
+        two_columns(run) if run else "",
+        f"Settings, as the file carries them:\n\n{two_columns(settings)}" if settings else "",
         "## Data",
         data,
         "## Results",
@@ -136,7 +136,8 @@ def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
     return [evaluation for evaluation in found if evaluation.model == name]
 
 
-def _table(values: Mapping[str, str]) -> str:
+def two_columns(values: Mapping[str, str]) -> str:
+    """A Markdown table of names and values."""
     rows = (f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in values.items())
     return "\n".join(["| | |", "| --- | --- |", *rows])
 

@@ -9,16 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", blocks("python"))
-def test_python_snippets_run(snippet: str) -> None:
-    subprocess.run([sys.executable, "-c", snippet], check=True, cwd=ROOT, timeout=120)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_snippets_run(page: Path) -> None:
+    """All of a page as one program: later ones may use what earlier ones have made."""
+    program = "\n".join(blocks("python", page.read_text()))
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
 
 
 def test_the_readme_opens_with_two_commands_of_one_line() -> None:
