@@ -250,13 +250,15 @@ class CodecLoss(nn.Module):
             if reference.noise is not None:
                 error = smooth(power(spectrum - reference.spectrum), self.bands, self.smoothing)
                 noise_to_mask = log_noise_to_mask(error, reference.noise)
-            if reference.output is not None or reference.layers:
+            found: dict[str, Tensor] = {}
+            if reference.output is not None:
                 emulation = self.emulator.analyse(spectrum)
-                if reference.output is not None:
-                    ours = compress(emulation.mask * spectrum, LEVEL)
-                    output = output_distance(ours, reference.output)
-                if reference.layers:
-                    layers = layer_distance(emulation.layers, reference.layers, reference.scales)
+                found = emulation.layers
+                output = output_distance(compress(emulation.mask * spectrum, LEVEL), reference.output)
+            elif reference.layers:
+                found = self.emulator.layers(spectrum, reference.layers)
+            if reference.layers:
+                layers = layer_distance(found, reference.layers, reference.scales)
             w = self.weights
             total = w["noise_to_mask"] * noise_to_mask + w["output"] * output + w["layers"] * layers
         return CodecTerms(total, noise_to_mask, output, layers)

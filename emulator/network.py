@@ -12,6 +12,7 @@ normalisation across time: what a cell yields depends on its surroundings only, 
 alike.
 """
 
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -107,10 +108,9 @@ class Emulator(nn.Module):
         config = self.config
         frames = spectrum.shape[-1]
         power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
-        feature = (power[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
-        feature = nn.functional.pad(feature, (0, -frames % config.stride))
-        folded = fold(feature, config.patch).contiguous(memory_format=torch.channels_last)
-        values, layers = self._levels(folded)
+        folded = self._features(power)
+        layers = dict(self._levels(folded))
+        values = self._heads(layers["decoder1"], folded)
         logits, noise = unfold(values.float() if values.dtype != torch.float64 else values, config.patch)
         learnt = round(LEARNT * config.bins)
         beyond = (0, 0, 0, config.bins - learnt)
@@ -121,25 +121,43 @@ class Emulator(nn.Module):
         mask = MASK_LIMIT * torch.sigmoid(logits)
         return Emulation(spectrum, mask, local.log() + LOG_POWER_SCALE * noise, layers)
 
-    def _levels(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        layers: dict[str, Tensor] = {}
-        folded, skips = x, []
-        x = self.stem(x)
+    def layers(self, spectrum: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        """Some of the layers of :meth:`analyse`; nothing after the last of them is computed."""
+        power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+        found: dict[str, Tensor] = {}
+        for name, layer in self._levels(self._features(power)):
+            if name in names:
+                found[name] = layer
+            if len(found) == len(set(names)):
+                break
+        return found
+
+    def _features(self, power: Tensor) -> Tensor:
+        """``[batch, bins, frames]`` to ``[batch, patch, bands, frames]``, padded to whole strides."""
+        feature = (power[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
+        feature = nn.functional.pad(feature, (0, -power.shape[-1] % self.config.stride))
+        return fold(feature, self.config.patch).contiguous(memory_format=torch.channels_last)
+
+    def _levels(self, folded: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Names and values of the layers, one by one."""
+        x, skips = self.stem(folded), []
         for level, (encoder, down) in enumerate(zip(self.encoders, self.downs, strict=True)):
             x = encoder(x + self.places[level])
-            layers[f"encoder{level + 1}"] = x
+            yield f"encoder{level + 1}", x
             skips.append(x)
             x = down(nn.functional.silu(x))
         x = x + self.places[-1]
         for block in self.middle:
             x = block(x)
-        layers["bottleneck"] = x
+        yield "bottleneck", x
         for level in reversed(range(len(skips))):
             x = nn.functional.pixel_shuffle(self.ups[level](nn.functional.silu(x)), 2)
             x = self.decoders[level](self.merges[level](torch.cat([x, skips[level]], dim=1)))
-            layers[f"decoder{level + 1}"] = x
+            yield f"decoder{level + 1}", x
+
+    def _heads(self, x: Tensor, folded: Tensor) -> Tensor:
         x = self.head(torch.cat([nn.functional.silu(x), folded.to(x.dtype)], dim=1))
-        return self.out(nn.functional.silu(x)), layers
+        return self.out(nn.functional.silu(x))
 
     def resynthesise(self, emulation: Emulation, length: int) -> Tensor:
         """The emulated output ``[batch, length]``: the masked spectrum as a waveform."""

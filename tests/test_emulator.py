@@ -94,6 +94,14 @@ def test_the_mask_is_bounded_and_the_layers_are_named_in_order(emulator: Emulato
     assert emulation.layers["bottleneck"].shape[1:3] == (8, 16)
 
 
+def test_layers_alone_are_those_of_the_whole_analysis(emulator: Emulator) -> None:
+    spectrum = emulator.spectrum(0.1 * torch.randn(1, 3000))
+    whole = emulator.analyse(spectrum).layers
+    some = emulator.layers(spectrum, ("encoder2", "bottleneck"))
+    assert list(some) == ["encoder2", "bottleneck"]
+    assert all(torch.equal(layer, whole[name]) for name, layer in some.items())
+
+
 def test_white_noise_has_its_power_in_each_cell(emulator: Emulator) -> None:
     torch.manual_seed(3)
     power = emulator.spectrum(0.1 * torch.randn(4, 64_000)).abs().square()[:, 1:-1, 4:-4].mean()
