@@ -35,12 +35,13 @@ class Balancer(nn.Module):
     With ``l_i`` the terms, ``w_i`` their weights and ``x`` the estimate::
 
         loss = total_norm * sum_i (w_i / sum_j w_j) * l_i / m_i
-        m_i = mean over the first `warmup` calls and over the items of the batch of |d l_i / d x|
+        m_i = mean over the first `warmup` calls of sum_b |d l_i / d x_b|
 
-    where ``|.|`` is the Euclidean norm over all axes but the first (over all, when there is one). So on average over
-    the calibration, the gradient of term ``i`` has the norm ``total_norm * w_i / sum_j w_j``. During it, ``m_i`` is the
-    mean so far, with the present call; afterwards it is frozen, and saved in the ``state_dict``. A call does not count
-    for a term whose gradient is zero or not finite; the calibration ends when `warmup` calls have counted for each.
+    where ``x_b`` are the items of the estimate's first axis (the whole, when it has only one) and ``|.|`` is the
+    Euclidean norm. Terms are means over items, so ``m_i`` is the norm of one item's own gradient on average, whatever
+    the size of the batch; times its factor it is ``total_norm * w_i / sum_j w_j``. During the calibration, ``m_i`` is
+    the mean so far, with the present call; afterwards it is frozen, and saved in the ``state_dict``. A call does not
+    count for a term whose gradient is zero or not finite; it goes on until `warmup` calls have counted for each.
 
     A call calibrates in training mode, while gradients are computed. Others, in validation, use the factors as they
     are; before the first calibration ``m_i`` is 1. In distributed training, norms are averaged over the processes, so
@@ -49,7 +50,7 @@ class Balancer(nn.Module):
     Args:
         weights: share of each term, above 0; they need not add up to 1.
         warmup: calls that calibrate.
-        total_norm: norm of the gradient of one item of a batch, were the gradients of all terms parallel.
+        total_norm: norm of the sum's gradient for one item, were the gradients of all terms parallel.
 
     Raises:
         ValueError: there are no weights, or one of the arguments is not above 0.
@@ -131,7 +132,7 @@ class Balancer(nn.Module):
                 f"the term {name!r} does not depend on the estimate; was it computed, and from this tensor?"
             )
         items = gradient.float().flatten(1) if gradient.dim() > 1 else gradient.float()[None]
-        return items.norm(dim=1).mean()
+        return items.norm(dim=1).sum()
 
     def get_extra_state(self) -> dict[str, list[Any]]:
         """The calibration, for the ``state_dict``."""

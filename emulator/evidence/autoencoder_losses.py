@@ -51,10 +51,7 @@ LOSSES = {
     "mr-stft": LossKind("multi-resolution STFT", {BASELINE: 1.0}, slowness=1),
     "paper": LossKind("CBR16 encoder layers (the paper's)", {f"{PAPER} encoder layers": 1.0}, PAPER, slowness=2),
     "ours": LossKind(
-        "V9 noise-to-mask, masking layers, MR-STFT (ours)",
-        {f"{OURS} noise-to-mask": 1.0, f"{OURS} masking layers": 1.0, BASELINE: 1.0},
-        OURS,
-        slowness=3,
+        "V9 noise-to-mask + MR-STFT (ours)", {f"{OURS} noise-to-mask": 1.0, BASELINE: 1.0}, OURS, slowness=1
     ),
     "random": LossKind(
         "random-weight encoder layers", {f"{PAPER} encoder layers, random weights": 1.0}, PAPER, False, slowness=2
@@ -80,8 +77,8 @@ def make_loss(name: str, batches: Tensor, sample_rate: int) -> Callable[[], Comp
         >>> loss = make_loss("l1", torch.zeros(2, 3, 8000), 16_000)()
         >>> estimate = torch.ones(3, 8000, requires_grad=True)
         >>> loss(estimate, 1).backward()
-        >>> estimate.grad.norm(dim=1).round(decimals=2)
-        tensor([1., 1., 1.])
+        >>> round(float(estimate.grad.norm(dim=1).sum()), 3)
+        1.0
     """
     if name not in LOSSES:
         raise ValueError(f"unknown loss {name!r}; known are {', '.join(LOSSES)}")

@@ -59,7 +59,7 @@ class Autoencoder(nn.Module):
     """The network.
 
     Args:
-        audio: ``[batch, time]``, the training data, for the usual size of the coefficients and the principal components.
+        audio: ``[batch, time]``, the training data: sizes and principal components of the coefficients come from it.
         width: numbers for each frame that pass the bottleneck, 1 to HOP.
         hidden: channels of the convolutions.
         blocks: of convolutions on each side.

@@ -15,21 +15,20 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor, nn
 
-from emulator.evidence.autoencoder_data import SAMPLE_RATE, Domain, Item, load_domain
+from emulator.evidence.autoencoder_data import SAMPLE_RATE, Domain, load_domain
 from emulator.evidence.autoencoder_losses import START, Compare, make_loss
 from emulator.evidence.autoencoder_network import Autoencoder
+from emulator.evidence.listening import write_outputs
 from emulator.evidence.scores import Judge
 
 BETAS = (0.9, 0.99)  # of AdamW, without weight decay
+HEARD_SEED = 0  # whose outputs are kept for listening
 WARMUP = 20  # steps in which the rate rises; afterwards it falls to 0 by a cosine
-REFERENCE = "reference"  # folder of the held-out originals beside those of the losses
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Settings:
     """All that a run depends on beside domain, width, loss and seed."""
 
     data: str  # folder of recordings, or one file
-    batches: int = 100  # different training batches
+    batches: int = 150  # different training batches
     crops: int = 4  # in each, of about a second
     epochs: int = 2  # in which each batch comes once
     rate: float = 1e-3  # highest learning rate
@@ -59,9 +58,10 @@ class Run:
         """Where its result is kept."""
         return out / "runs" / f"{self.domain}-{self.width}-{self.loss}-{self.seed}.json"
 
-    def audio(self, out: Path) -> Path:
-        """Where its outputs are kept for a listening test."""
-        return out / "audio" / f"{self.domain}-{self.width}" / self.loss
+    @property
+    def set_name(self) -> str:
+        """Runs that are heard beside each other."""
+        return f"{self.domain}-{self.width}"
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,12 @@ def work(domain_name: str, loss: str, runs: list[Run], settings: Settings, out: 
     runs = [run for run in runs if load_result(run, settings, out) is None]
     if not runs:
         return 0
-    torch.set_num_threads(1)
     domain = _domain(domain_name, settings)
     fresh = None if loss == START else make_loss(loss, domain.batches, SAMPLE_RATE)
     for run in runs:
         result, outputs = perform(run, domain, fresh, settings)
-        if run.seed == 0:
-            _write_audio(domain.items, outputs, run, out)
+        if run.seed == HEARD_SEED:
+            write_outputs(run.set_name, run.loss, domain.items, outputs, out)
         _write_result(result, out)
         mean = {name: np.mean([row[name] for row in result.scores.values()]) for name in ("visqol", "lsd")}
         told = f"{run.domain} {run.width} {run.loss} seed {run.seed}: {result.seconds:.0f} s"
@@ -192,52 +191,10 @@ def _write_result(result: Result, out: Path) -> None:
     temporary.replace(path)
 
 
-def _write_audio(items: tuple[Item, ...], outputs: list[np.ndarray], run: Run, out: Path) -> None:
-    folder = run.audio(out)
-    for item, output in zip(items, outputs, strict=True):
-        _write_flac(folder / f"{item.name}.flac", output)
-        original = folder.parent / REFERENCE / f"{item.name}.flac"
-        if not original.exists():
-            _write_flac(original, item.audio)
-
-
-def _write_flac(path: Path, audio: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.parent.name}-{id(audio)}-{path.name}")
-    soundfile.write(temporary, np.clip(audio, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_24", format="FLAC")
-    temporary.replace(path)
-
-
-def write_manifest(results: list[Result], labels: dict[str, str], out: Path) -> Path:
-    """Describes `OUT/audio` for a listening test: for each set its reference, its systems and its items."""
-    heard = [result for result in results if result.run.seed == 0 and result.run.audio(out).is_dir()]
-    sets: dict[str, dict[str, Any]] = {}
-    for result in heard:
-        run = result.run
-        known = sets.setdefault(
-            f"{run.domain}-{run.width}",
-            {"domain": run.domain, "width": run.width, "reference": REFERENCE, "systems": {}, "items": []},
-        )
-        known["systems"][run.loss] = labels[run.loss]
-        known["items"] = list(result.scores)
-    content = {
-        "layout": "SET/SYSTEM/ITEM.flac beside SET/reference/ITEM.flac",
-        "sample_rate": SAMPLE_RATE,
-        "seed": 0,
-        "sets": sets,
-    }
-    path = out / "audio" / "manifest.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
-
-
 @lru_cache(maxsize=1)
 def _domain(name: str, settings: Settings) -> Domain:
     s = settings
-    return load_domain(
-        name, Path(s.data), batches=s.batches, crops=s.crops, items=s.items, item_seconds=s.item_seconds
-    )
+    return load_domain(name, Path(s.data), batches=s.batches, crops=s.crops, items=s.items, item_seconds=s.item_seconds)
 
 
 @lru_cache(maxsize=1)

@@ -198,7 +198,7 @@ def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -
         "error of LAME": power(after - before),
         "noise level predicted": emulation.log_variance.exp(),
     }
-    figure = Figure(figsize=(9, 11), layout="constrained")
+    figure = Figure(figsize=(7, 8), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True)
     top = float(10 * torch.log10(power(before).max()))
     extent = (0, seconds, 0, config.sample_rate / 2000)

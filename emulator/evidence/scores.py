@@ -1,13 +1,13 @@
-"""What the outputs of the paper's experiment are judged by, each a stand-in for listeners that no loss was trained on.
+"""What the outputs of the paper's experiment are judged by: stand-ins for listeners that no loss was trained on.
 
-- ViSQOL in audio mode (Chinen et al., "ViSQOL v3", QoMEX 2020, arXiv:2004.09584; package `visqol-python`): MOS-LQO, 1 to
-  4.73. It compares gammatone spectrograms.
+- ViSQOL in audio mode (Chinen et al., "ViSQOL v3", QoMEX 2020, arXiv:2004.09584; package `visqol-python`): MOS-LQO,
+  1 to 4.73. It compares gammatone spectrograms.
 - Zimtohrli (Google; package `zimtohrli`): a distance of 0 up, made for coding artefacts near the threshold of hearing.
 - The total noise-to-mask ratio on the Bark scale, dB (`emulator.bark`).
 - The log-spectral distance, dB (`emulator.imitation`).
 
 The first two want 48 kHz, so both signals are resampled by soxr; above 8 kHz both are empty. None of the four sees
-phase.
+phase. The SI-SDR stands beside them to tell what became of the waveform; it is no judge of quality.
 """
 
 import os
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from emulator.bark import noise_to_mask_ratio
 from emulator.imitation import log_spectral_distance, power
+from enhance.metrics import si_sdr
 
 Audio = NDArray[np.float32]
 
@@ -39,6 +40,7 @@ class Score:
     unit: str
     digits: int
     higher_is_better: bool
+    judges: bool = True  # takes part in the verdict
 
 
 SCORES = {
@@ -46,6 +48,7 @@ SCORES = {
     "zimtohrli": Score("Zimtohrli distance", "x 1000", 2, False),
     "nmr": Score("Noise-to-mask ratio", "dB", 2, False),
     "lsd": Score("Log-spectral distance", "dB", 2, False),
+    "si_sdr": Score("SI-SDR", "dB", 2, True, judges=False),
 }
 
 
@@ -62,7 +65,7 @@ class Judge:
         >>> judge = Judge(16_000)
         >>> target = 0.1 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
         >>> scores = judge(target, target)
-        >>> {name: round(value, 1) for name, value in scores.items()}
+        >>> {name: round(scores[name], 1) for name in ("visqol", "zimtohrli", "nmr", "lsd")}
         {'visqol': 4.7, 'zimtohrli': 0.0, 'nmr': -100.0, 'lsd': 0.0}
     """
 
@@ -95,13 +98,17 @@ class Judge:
         ours, theirs = (_at_judge_rate(audio, self.sample_rate) for audio in (estimate, target))
         pair = torch.from_numpy(np.stack([estimate, target]).astype(np.float32))
         spectra = power(_spectrum(pair))
-        visqol = self._visqol.measure_from_arrays(theirs, ours, sample_rate=JUDGE_RATE).moslqo
         return {
-            "visqol": float(visqol) if np.isfinite(visqol) else WORST_VISQOL,  # nan for a silent estimate
+            "visqol": self._rate(ours, theirs) if estimate.any() else WORST_VISQOL,
             "zimtohrli": 1000 * float(self._zimtohrli.distance(theirs, ours)),
             "nmr": float(noise_to_mask_ratio(pair[0], pair[1], self.sample_rate)),
             "lsd": float(log_spectral_distance(spectra[:1], spectra[1:])),
+            "si_sdr": si_sdr(estimate, target, self.sample_rate),
         }
+
+    def _rate(self, estimate: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+        """ViSQOL's MOS; it has none for silence."""
+        return float(self._visqol.measure_from_arrays(target, estimate, sample_rate=JUDGE_RATE).moslqo)
 
 
 def _at_judge_rate(audio: Audio, sample_rate: int) -> NDArray[np.float64]:

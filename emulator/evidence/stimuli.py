@@ -35,9 +35,9 @@ DISTANCES_HZ = (700.0, 1000.0, 1150.0, 1250.0, 1400.0, 1600.0, 2000.0, 2500.0)
 
 
 class Trial(NamedTuple):
-    """Signals `[time]`, float32, on the grid of 16-bit samples as the codec takes them."""
+    """Signals `[time]`, float32."""
 
-    masker: np.ndarray
+    masker: np.ndarray  # of 16-bit samples, whose rounding is the floor of where it is empty
     masked: np.ndarray  # masker and masked probe
     audible: np.ndarray  # masker and audible probe
 
@@ -113,13 +113,10 @@ def trial(experiment: Experiment, level_db: float, sample_rate: int, seed: int) 
     probe = 10 ** (level_db / 20) * tone(samples, sample_rate, hertz, rng)
     control = 10 ** (level_db / 20) * tone(samples, sample_rate, AUDIBLE_HZ, rng)
     gain = 10 ** (MASKER_DB / 20) * _envelope(samples, round(RAMP_SECONDS * sample_rate))
-    return Trial(*(_quantised(gain * signal) for signal in (masker, masker + probe, masker + control)))
+    rounded = np.rint(gain * masker * FULL_SCALE) / FULL_SCALE
+    return Trial(*(x.astype(np.float32) for x in (rounded, rounded + gain * probe, rounded + gain * control)))
 
 
 def _envelope(samples: int, ramp: int) -> np.ndarray:
     rise = np.minimum(np.arange(samples) + 0.5, ramp) / ramp
     return np.sin(0.5 * np.pi * np.minimum(rise, rise[::-1])) ** 2
-
-
-def _quantised(audio: np.ndarray) -> np.ndarray:
-    return (np.rint(audio * FULL_SCALE) / FULL_SCALE).astype(np.float32)

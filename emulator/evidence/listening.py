@@ -1,0 +1,70 @@
+"""Outputs kept as files in the layout that a blind listening test loads.
+
+`OUT/audio/SET/SYSTEM/ITEM.flac` beside `OUT/audio/SET/reference/ITEM.flac`: the systems of a set are compared with
+each other, item by item. `OUT/audio/manifest.json` says what the sets, systems and items are.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from emulator.evidence.autoencoder_data import SAMPLE_RATE, Item
+
+AUDIO, MANIFEST, REFERENCE = "audio", "manifest.json", "reference"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A system in a set."""
+
+    set_name: str
+    about: dict[str, str | int]  # of the set
+    system: str
+    label: str
+
+
+def write_outputs(set_name: str, system: str, items: Sequence[Item], outputs: Sequence[np.ndarray], out: Path) -> None:
+    """Keep the output of a system for each item, and the items themselves as the reference.
+
+    FLAC of 24 bits at the rate of the data; samples beyond full scale are clipped.
+    """
+    folder = out / AUDIO / set_name
+    for item, output in zip(items, outputs, strict=True):
+        _write(folder / system / f"{item.name}.flac", output)
+        reference = folder / REFERENCE / f"{item.name}.flac"
+        if not reference.exists():
+            _write(reference, item.audio)
+
+
+def write_manifest(heard: Iterable[Heard], out: Path) -> Path:
+    """Describe `OUT/audio`: for each set its reference, its systems with their labels, and its items."""
+    sets: dict[str, dict[str, object]] = {}
+    systems: dict[str, dict[str, str]] = {}
+    for entry in heard:
+        if not (out / AUDIO / entry.set_name / entry.system).is_dir():
+            continue
+        systems.setdefault(entry.set_name, {})[entry.system] = entry.label
+        items = sorted(path.stem for path in (out / AUDIO / entry.set_name / REFERENCE).glob("*.flac"))
+        sets[entry.set_name] = {
+            **entry.about,
+            "reference": REFERENCE,
+            "systems": systems[entry.set_name],
+            "items": items,
+        }
+    content = {"layout": "SET/SYSTEM/ITEM.flac", "sample_rate": SAMPLE_RATE, "sets": sets}
+    path = out / AUDIO / MANIFEST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _write(path: Path, audio: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}.flac")  # several processes may write a reference at once
+    soundfile.write(temporary, np.clip(audio, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_24", format="FLAC")
+    temporary.replace(path)
