@@ -31,6 +31,7 @@ from emulator.terms import (
     output_distance,
     power,
     smooth,
+    threshold_in_quiet,
 )
 
 SMOOTHING_SECONDS = 0.05  # of power along time: short beside masking (200 ms), yet it steadies the logarithm
@@ -295,17 +296,3 @@ def chosen_layers(wanted: str | Iterable[str], known: list[str]) -> tuple[str, .
         what = unknown[0] if unknown else wanted
         raise ValueError(f"unknown layers {what!r}; known are 'encoder', 'masking', or a tuple from {', '.join(known)}")
     return names
-
-
-def threshold_in_quiet(bands: Tensor, quiet_db: float) -> Tensor:
-    """Power ``[bands, 1]`` that a tone of ``quiet_db`` (dBFS, RMS) in the middle of a band has there.
-
-    With a window of unit energy, a tone of power ``p`` has ``p * window / 2`` in all its bins together, nearly all of
-    it where the weight of its band is highest.
-
-    Example:
-        >>> threshold_in_quiet(torch.tensor([[0.25, 0.5, 0.25]]), -80.0)
-        tensor([[1.0000e-08]])
-    """
-    window = 2 * (bands.shape[1] - 1)
-    return 10 ** (quiet_db / 10) * window / 2 * bands.amax(dim=1, keepdim=True)

@@ -120,3 +120,17 @@ def layer_distance(estimate: dict[str, Tensor], target: dict[str, Tensor], scale
         ((estimate[name] - layer).abs().mean(dim=(1, 2, 3)) / scales[name]).mean() for name, layer in target.items()
     ]
     return torch.stack(distances).mean()
+
+
+def threshold_in_quiet(bands: Tensor, quiet_db: float) -> Tensor:
+    """Power ``[bands, 1]`` that a tone of ``quiet_db`` (dBFS, RMS) in the middle of a band has there.
+
+    With a window of unit energy, a tone of power ``p`` has ``p * window / 2`` in all its bins together, nearly all of
+    it where the weight of its band is highest.
+
+    Example:
+        >>> threshold_in_quiet(torch.tensor([[0.25, 0.5, 0.25]]), -80.0)
+        tensor([[1.0000e-08]])
+    """
+    window = 2 * (bands.shape[1] - 1)
+    return 10 ** (quiet_db / 10) * window / 2 * bands.amax(dim=1, keepdim=True)

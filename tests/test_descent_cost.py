@@ -69,10 +69,10 @@ def test_every_loss_has_a_row_alone_and_beside_the_baseline(mixtures, small_emul
         rows = list(csv.DictReader(file))
     seen = {(float(row["snr_db"]), row["loss"], row["baseline"] == "True") for row in rows}
     losses = {loss for _, loss, _ in seen}
-    assert {descent.START, "l1", BASELINE, "small noise-to-mask", "small encoder layers"} <= losses
+    assert {descent.START, "l1", descent.BASELINE, "small noise-to-mask", "small encoder layers"} <= losses
     for snr in descent.SNRS_DB:
         assert {loss for s, loss, beside in seen if s == snr and not beside} == losses
-        assert {loss for s, loss, beside in seen if s == snr and beside} == losses - {descent.START, BASELINE}
+        assert {loss for s, loss, beside in seen if s == snr and beside} == losses - {descent.START, descent.BASELINE}
     text = (tmp_path / "descent.md").read_text()
     assert all(f"| {loss} |" in text for loss in losses)
     assert (tmp_path / "descent.png").stat().st_size > 10_000
@@ -81,12 +81,10 @@ def test_every_loss_has_a_row_alone_and_beside_the_baseline(mixtures, small_emul
 def test_a_folder_without_mixtures_is_refused_in_one_line(tmp_path, capsys):
     assert descent.main(["--eval", str(tmp_path), "--emulators", "--out", str(tmp_path / "out")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: expected 6 clean files")
+    assert line.startswith(f"error: expected {descent.EXCERPTS} clean files")
 
 
-def test_costs_cover_every_configuration_and_a_cached_target_saves_its_analysis(
-    small_emulator, tmp_path, monkeypatch
-):
+def test_costs_cover_every_configuration_and_a_cached_target_saves_its_analysis(small_emulator, tmp_path, monkeypatch):
     monkeypatch.setattr(cost, "SECONDS", 1.0)
     monkeypatch.setattr(cost, "QUICK_REPEATS", 2)
     assert cost.main(["--quick", "--emulators", str(small_emulator), "--out", str(tmp_path)]) == 0

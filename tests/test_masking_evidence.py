@@ -45,7 +45,16 @@ def test_a_hand_made_ear_hears_masking_and_random_weights_hear_little():
     (bark,) = (distance for distance in plain_distances(RATE) if distance.name.startswith("Bark"))
     assert min(row.selectivity_db for row in of(bark)) > 10
     for distance in codec_distances(PRESET, RATE, trained=False):
-        assert np.mean([row.selectivity_db for row in of(distance)]) <= 6, distance.name
+        if "noise-to-mask" not in distance.name:  # there the target's own power stands in for the noise, untrained
+            assert np.mean([row.selectivity_db for row in of(distance)]) <= 6, distance.name
+
+
+def test_the_trained_noise_level_hears_masking_as_the_encoder_does():
+    """Real V9 tells the probes apart by 13 to 15 dB; untrained, the noise level does by 7 to 8."""
+    ours, untrained = (codec_distances(PRESET, RATE, trained)[0] for trained in (True, False))
+    heard = float(np.mean([row.selectivity_db for row in of(ours)]))
+    assert 13 - 3 <= heard <= 15 + 3
+    assert heard > 5 + np.mean([row.selectivity_db for row in of(untrained)])
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)

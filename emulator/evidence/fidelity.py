@@ -3,7 +3,7 @@
 Beside it stand three controls: the input unchanged, the input through the codec's low-pass alone, and the codec itself
 with its grid of 576 samples at another place. The codec has no preference among grid places, so agreement with itself
 is what an emulator that does not know the grid can reach as a sample; as a mean it can be better. The paper's U-Net is
-trained by the same command, on the same data, for the same steps.
+trained by the same command on the same data.
 
 Measures, on an STFT of 1024 samples with hop 256:
 

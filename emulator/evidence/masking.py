@@ -24,7 +24,14 @@ from emulator.config import PRESETS
 from emulator.evidence.distances import Distance, all_distances
 from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
 from emulator.evidence.stimuli import (
-    DISTANCES, DISTANCES_HZ, EXPERIMENTS, MASKER_DB, SPREAD, Experiment, Trial, trial,
+    DISTANCES,
+    DISTANCES_HZ,
+    EXPERIMENTS,
+    MASKER_DB,
+    SPREAD,
+    Experiment,
+    Trial,
+    trial,
 )  # fmt: skip
 from emulator.lame import Setting, round_trip
 from emulator.presets import load_emulator
@@ -127,9 +134,7 @@ def measure(
                 pairs.append(change([trial(experiment, level, sample_rate, seed) for seed in seeds]))
             masked, audible = np.mean(pairs, axis=0)
             value, error = selectivity(pairs, degree)
-            rows.append(
-                Row(sample_rate, system, experiment.name, level, masked, audible, value, error, blocks * BLOCK)
-            )
+            rows.append(Row(sample_rate, system, experiment.name, level, masked, audible, value, error, blocks * BLOCK))
     return rows
 
 
@@ -145,14 +150,16 @@ def table(rows: Sequence[Row]) -> str:
             lines.append([system, float(np.mean(values[: len(SPREAD.levels_db)])), *values])
         header = [f"{rate // 1000} kHz", "spread, mean", *(f"{name} {level:.0f} dB" for name, level in columns)]
         parts.append(markdown_table(header, lines))
-    draws = {kind: min(r.draws for r in rows if is_codec(r.system) == kind) for kind in {is_codec(r.system) for r in rows}}
+    draws = {
+        kind: min(r.draws for r in rows if is_codec(r.system) == kind) for kind in {is_codec(r.system) for r in rows}
+    }
     error = [row.error_db for row in rows if is_codec(row.system) and row.experiment == SPREAD.name]
     note = (
         "Selectivity in dB: how much less a masked probe changes something than an audible probe of the same energy. "
         f"Draws: {draws.get(True, 0)} for the codec, {draws.get(False, 0)} for the distances. Standard error of the "
         f"codec's figures for the spread probe: {np.nanmean(error):.1f} dB."
         if np.isfinite(error).any()
-        else "Selectivity in dB: how much less a masked probe changes something than an audible probe of the same energy."
+        else "Selectivity in dB: how much less a masked probe changes something than an audible one of the same energy."
     )
     return "\n\n".join([*parts, note, *verdicts(rows)]) + "\n"
 
@@ -166,7 +173,9 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     """For each preset with a codec beside it: its terms' mean selectivity on the spread probe, minus the codec's."""
 
     def mean(system: str, rate: int) -> float:
-        chosen = [r.selectivity_db for r in rows if (r.system, r.sample_rate, r.experiment) == (system, rate, SPREAD.name)]
+        chosen = [
+            r.selectivity_db for r in rows if (r.system, r.sample_rate, r.experiment) == (system, rate, SPREAD.name)
+        ]
         return float(np.mean(chosen))
 
     sentences = []
@@ -210,8 +219,12 @@ def draw(rows: Sequence[Row]) -> Figure:
 def _style(system: str, systems: Sequence[str]) -> dict[str, object]:
     if is_codec(system):
         shades = [name for name in systems if is_codec(name)]
-        return {"color": str(0.55 * (system != "LAME v9")), "linewidth": 3.5, "marker": "so^D"[shades.index(system) % 4]}
-    colours = [name for name in systems if not is_codec(name) and "random" not in name]
+        return {
+            "color": str(0.55 * (system != "LAME v9")),
+            "linewidth": 3.5,
+            "marker": "so^D"[shades.index(system) % 4],
+        }
+    colours = list(dict.fromkeys(name.partition(",")[0] for name in systems if not is_codec(name)))
     if "random" in system:
         return {"color": f"C{colours.index(system.partition(',')[0]) % 10}", "linestyle": ":", "linewidth": 1}
     index = colours.index(system)
