@@ -57,7 +57,7 @@ class Balancer(nn.Module):
 
     Example:
         >>> from emulator.loss import CodecLoss
-        >>> codec = CodecLoss("mp3-v9-16k", sample_rate=16_000, output=0.0)
+        >>> codec = CodecLoss("mp3-v9-16k", sample_rate=16_000, layers=1.0)
         >>> balancer = Balancer({"noise_to_mask": 2, "layers": 1, "waveform": 1}, warmup=2)
         >>> target = 0.1 * torch.randn(3, 4_000)
         >>> estimate = (target + 0.01 * torch.randn(3, 4_000)).requires_grad_()

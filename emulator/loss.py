@@ -102,7 +102,8 @@ class CodecLoss(nn.Module):
     Args:
         preset: a name of :data:`emulator.config.PRESETS`, the file of a checkpoint, or an emulator, which is copied.
         sample_rate: of estimate and target, Hz. They are resampled to the emulator's.
-        noise_to_mask: weight of this term; a term of weight 0 is not computed.
+        noise_to_mask: weight of this term; a term of weight 0 is not computed. Alone by default: it hears masking as
+            the encoder does, its gradient leads furthest, and the network is not run on the estimate.
         output: weight.
         layers: weight.
         layer_names: ``"masking"`` (bottleneck and decoder), ``"encoder"`` (the first three, as in the paper), or names.
@@ -134,8 +135,8 @@ class CodecLoss(nn.Module):
         *,
         sample_rate: int,
         noise_to_mask: float = 1.0,
-        output: float = 1.0,
-        layers: float = 1.0,
+        output: float = 0.0,
+        layers: float = 0.0,
         layer_names: Literal["masking", "encoder"] | tuple[str, ...] = "masking",
     ) -> None:
         super().__init__()

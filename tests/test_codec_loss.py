@@ -22,6 +22,7 @@ RATE = 16_000
 SAMPLES = 4_000
 TINY = EmulatorConfig("v9", RATE, window=64, hop=16, channels=(4, 4), middle=1)
 TERMS = ("noise_to_mask", "output", "layers")
+ALL: dict[str, Any] = {"output": 1.0, "layers": 1.0}  # beside the term that is on by default
 SUMS: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6}  # float32 sums in another order
 
 
@@ -33,7 +34,7 @@ def emulator() -> Emulator:
 
 @pytest.fixture(scope="module")
 def loss(emulator: Emulator) -> CodecLoss:
-    return CodecLoss(emulator, sample_rate=RATE)
+    return CodecLoss(emulator, sample_rate=RATE, **ALL)
 
 
 def tiny_emulator() -> Emulator:
@@ -165,7 +166,7 @@ def test_gradients_are_those_of_finite_differences_in_float64(name: str, rate: i
 
 
 def test_the_whole_loss_follows_to_another_precision(emulator: Emulator) -> None:
-    loss = CodecLoss(emulator, sample_rate=RATE)
+    loss = CodecLoss(emulator, sample_rate=RATE, **ALL)
     estimate, target = signals(1)
     single = stacked(loss.terms(estimate, target))
     double = stacked(loss.to(torch.float64).terms(estimate.double(), target.double()))
@@ -178,7 +179,7 @@ def test_the_whole_loss_follows_to_another_precision(emulator: Emulator) -> None
 
 def test_the_emulator_is_frozen_and_hidden_from_optimisers_and_checkpoints(emulator: Emulator) -> None:
     source = copy.deepcopy(emulator).train().requires_grad_(True)
-    model = nn.ModuleDict({"network": nn.Linear(1, 1), "loss": CodecLoss(source, sample_rate=RATE)})
+    model = nn.ModuleDict({"network": nn.Linear(1, 1), "loss": CodecLoss(source, sample_rate=RATE, **ALL)})
     assert [name for name, _ in model.named_parameters()] == ["network.weight", "network.bias"]
     assert list(model.state_dict()) == ["network.weight", "network.bias"]
     assert len(list(source.parameters())) == len(list(emulator.parameters()))
@@ -233,7 +234,7 @@ def test_an_error_under_the_predicted_noise_costs_next_to_nothing_and_one_far_ab
 def test_the_terms_are_those_of_a_plain_numpy_implementation() -> None:
     """Written from the definitions, in float64 from what the network gives; its window has the precision of float32."""
     emulator = tiny_emulator().double()
-    loss = CodecLoss(emulator, sample_rate=RATE, layer_names=("decoder1",)).to(torch.float64)
+    loss = CodecLoss(emulator, sample_rate=RATE, layer_names=("decoder1",), **ALL).to(torch.float64)
     ours = loss.terms(*(signal.double() for signal in signals(1, samples=400)))
     e, s = (signal[0].double().numpy() for signal in signals(1, samples=400))
     gain = 10 ** (-25 / 20) / np.sqrt(np.mean(s**2))
@@ -277,7 +278,7 @@ def test_the_terms_are_those_of_a_plain_numpy_implementation() -> None:
 
 def test_signals_at_48_khz_cost_what_they_cost_at_the_rate_of_the_emulator(emulator: Emulator) -> None:
     """Within 3 percent: what the resampler does close to 8 kHz. Sound above has no say and gets no gradient."""
-    loss, high = CodecLoss(emulator, sample_rate=RATE), CodecLoss(emulator, sample_rate=48_000)
+    loss, high = (CodecLoss(emulator, sample_rate=rate, **ALL) for rate in (RATE, 48_000))
     low_band = torch.fft.rfft(torch.stack(signals(1)))
     low_band[..., round(7000 / RATE * SAMPLES) :] = 0
     estimate, target = torch.fft.irfft(low_band)
@@ -293,7 +294,7 @@ def test_signals_at_48_khz_cost_what_they_cost_at_the_rate_of_the_emulator(emula
 
 def test_other_rates_are_resampled(emulator: Emulator) -> None:
     for rate in (8_000, 22_050, 44_100):
-        loss = CodecLoss(emulator, sample_rate=rate)
+        loss = CodecLoss(emulator, sample_rate=rate, **ALL)
         estimate, target = signals(2, samples=rate // 4, rate=rate)
         assert gradient(loss, estimate, target).abs().sum() > 0
 

@@ -32,11 +32,11 @@ REPEATS, QUICK_REPEATS = 15, 3
 WANTED = 4.0  # times multi-resolution STFT at most, on the CPU with the target cached
 YARDSTICKS = ("l1", BASELINE)
 CONFIGURATIONS: dict[str, dict[str, float | str]] = {
-    "noise-to-mask": {"output": 0.0, "layers": 0.0},
-    "noise-to-mask, output": {"layers": 0.0},
-    "noise-to-mask, output, masking layers": {},
-    "encoder layers": {"noise_to_mask": 0.0, "output": 0.0, "layer_names": "encoder"},
-    "masking layers": {"noise_to_mask": 0.0, "output": 0.0},
+    "noise-to-mask": {},
+    "noise-to-mask, output": {"output": 1.0},
+    "noise-to-mask, output, masking layers": {"output": 1.0, "layers": 1.0},
+    "encoder layers": {"noise_to_mask": 0.0, "layers": 1.0, "layer_names": "encoder"},
+    "masking layers": {"noise_to_mask": 0.0, "layers": 1.0},
 }
 """Of the codec loss, by what it computes."""
 
