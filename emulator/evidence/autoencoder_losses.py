@@ -51,7 +51,7 @@ LOSSES = {
     "mr-stft": LossKind("multi-resolution STFT", {BASELINE: 1.0}, slowness=1),
     "paper": LossKind("CBR16 encoder layers (the paper's)", {f"{PAPER} encoder layers": 1.0}, PAPER, slowness=2),
     "ours": LossKind(
-        "V9 noise-to-mask + MR-STFT (ours)", {f"{OURS} noise-to-mask": 1.0, BASELINE: 1.0}, OURS, slowness=1
+        "V9 encoder layers + MR-STFT (ours)", {f"{OURS} encoder layers": 1.0, BASELINE: 1.0}, OURS, slowness=3
     ),
     "random": LossKind(
         "random-weight encoder layers", {f"{PAPER} encoder layers, random weights": 1.0}, PAPER, False, slowness=2

@@ -23,7 +23,7 @@ from torch import Tensor
 from emulator.config import PRESETS
 from emulator.evidence.distances import BASELINE, plain_distances
 from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
-from emulator.loss import CodecLoss
+from emulator.loss import CodecLoss, Reference
 from emulator.presets import load_emulator
 from enhance.speeds import speech_like
 
@@ -97,7 +97,7 @@ def contenders(emulators: Sequence[str | Path], device: str) -> list[Contender]:
     return found
 
 
-def _compare(loss: CodecLoss, target: Tensor, estimate: Tensor) -> Tensor:
+def _compare(loss: CodecLoss, target: Tensor | Reference, estimate: Tensor) -> Tensor:
     return loss(estimate, target)
 
 
@@ -157,7 +157,9 @@ def measure(entrants: Sequence[Contender], device: str, repeats: int) -> list[Ro
     for index, c in enumerate(entrants):
         estimate = estimates[c.sample_rate]
         low, middle, high = np.percentile(times[:, index], [25, 50, 75])
-        ratios = [median(times[:, index] / times[:, column[c.sample_rate, name]]) for name in (BASELINE, "l1")]
+        of_mr_stft, of_l1 = (
+            float(median(times[:, index] / times[:, column[c.sample_rate, name]])) for name in (BASELINE, "l1")
+        )
         kept, peak = (size / 1e6 / SECONDS for size in (kept_bytes(c, estimate), peak_bytes(c, estimate)))
         rows.append(Row(device, c.sample_rate, c.name, c.cached, middle, low, high, *map(float, ratios), kept, peak))
     return rows

@@ -120,7 +120,14 @@ def codec_distances(
     label = Path(emulator).stem
     found = []
     for term, (degree, weights, layers) in TERMS.items():
-        loss = CodecLoss(network, sample_rate=sample_rate, layer_names=layers, **weights).to(device)
+        loss = CodecLoss(
+            network,
+            sample_rate=sample_rate,
+            noise_to_mask=weights["noise_to_mask"],
+            output=weights["output"],
+            layers=weights["layers"],
+            layer_names=layers,
+        ).to(device)
         name = f"{label} {term}" if trained else f"{label} {term}, random weights"
         found.append(Distance(name, degree, partial(_term, loss), network.config.setting, trained))
     return found

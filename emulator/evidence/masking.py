@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,22 @@ BLOCK = 4  # draws that are measured at once; the spread between blocks gives th
 BLOCKS, QUICK_BLOCKS = 4, 1  # of a distance
 CODEC_BLOCKS, QUICK_CODEC_BLOCKS = 16, 3  # of the codec, whose change is erratic where that of a network is smooth
 TOLERANCE_DB = 3.0  # within which a masking term should be of the real codec
+
+REAL = "LAME v9"
+LINES: dict[str, dict[str, Any]] = {
+    REAL: {"color": "black", "linewidth": 4.5, "marker": "o"},
+    "LAME cbr16": {"color": "gray", "linewidth": 4.5, "marker": "s"},
+    "mp3-v9-16k noise-to-mask": {"color": "C0", "linewidth": 2.5, "marker": "^"},
+    "mp3-v9-16k masking layers": {"color": "C9", "linewidth": 1.3},
+    "mp3-v9-16k noise-to-mask, random weights": {"color": "C0", "linewidth": 1.8, "linestyle": ":"},
+    "mp3-cbr16-16k encoder layers": {"color": "C1", "linewidth": 1.3},
+    "MR-STFT": {"color": "C2", "linewidth": 1.3, "linestyle": "--"},
+    "log mel": {"color": "C4", "linewidth": 1.3, "linestyle": "--"},
+    "compressed magnitude": {"color": "C5", "linewidth": 1.3, "linestyle": "--"},
+    "Bark noise-to-mask": {"color": "C3", "linewidth": 1.3, "linestyle": "--"},
+    "l1": {"color": "C7", "linewidth": 1.3, "linestyle": "--"},
+}
+"""What the figure shows, and how; all that is measured is in the table."""
 
 Change = Callable[[list[Trial]], tuple[float, float]]
 """From the draws of a block to the mean change for masked and for audible probes."""
@@ -190,45 +207,29 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Selectivity over level and over frequency of the probe, at the first sample rate."""
+    """Selectivity over level and over frequency of the probe at the first sample rate, for those of LINES."""
     rate = rows[0].sample_rate
-    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    figure = Figure(figsize=(12, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    systems = list(dict.fromkeys(row.system for row in rows if row.sample_rate == rate))
-    for system in systems:
+    for system, style in LINES.items():
         mine = [row for row in rows if row.system == system and row.sample_rate == rate]
+        if not mine:
+            continue
         levels = [row for row in mine if row.experiment == SPREAD.name]
         distances = [row for row in mine if row.experiment.startswith("at ")]
-        style = _style(system, systems)
         left.plot([r.level_db for r in levels], [r.selectivity_db for r in levels], label=system, **style)
-        right.plot(DISTANCES_HZ[: len(distances)], [r.selectivity_db for r in distances], **style)
-    real = [r for r in rows if (r.system, r.sample_rate, r.experiment) == ("LAME v9", rate, SPREAD.name)]
-    if real:
-        values = np.array([r.selectivity_db for r in real])
-        span = ([r.level_db for r in real], values - TOLERANCE_DB, values + TOLERANCE_DB)
-        left.fill_between(*span, color="black", alpha=0.08, label=f"LAME v9 ± {TOLERANCE_DB:.0f} dB")
+        right.plot(DISTANCES_HZ, [r.selectivity_db for r in distances], **style)
+        if system == REAL:
+            values = np.array([r.selectivity_db for r in levels])
+            span = ([r.level_db for r in levels], values - TOLERANCE_DB, values + TOLERANCE_DB)
+            left.fill_between(*span, color="black", alpha=0.1, label=f"{REAL} ± {TOLERANCE_DB:.0f} dB")
     left.set(xlabel="level of the probe (dB re masker)", ylabel="selectivity (dB)", title="Spread probe at 1.25 kHz")
     right.set(xlabel="frequency of the masked probe (Hz)", title="Probe at -45 dB; masker at 1 kHz, audible at 3 kHz")
     for axis in (left, right):
         axis.grid(alpha=0.3)
-        axis.set_ylim(-6, 32)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+        axis.set_ylim(-5, 45)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
-
-
-def _style(system: str, systems: Sequence[str]) -> dict[str, object]:
-    if is_codec(system):
-        shades = [name for name in systems if is_codec(name)]
-        return {
-            "color": str(0.55 * (system != "LAME v9")),
-            "linewidth": 3.5,
-            "marker": "so^D"[shades.index(system) % 4],
-        }
-    colours = list(dict.fromkeys(name.partition(",")[0] for name in systems if not is_codec(name)))
-    if "random" in system:
-        return {"color": f"C{colours.index(system.partition(',')[0]) % 10}", "linestyle": ":", "linewidth": 1}
-    index = colours.index(system)
-    return {"color": f"C{index % 10}", "linestyle": "-" if "mp3" in system else "--", "linewidth": 1.5}
 
 
 def make(arguments: argparse.Namespace) -> Report:
