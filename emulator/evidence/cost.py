@@ -161,7 +161,7 @@ def measure(entrants: Sequence[Contender], device: str, repeats: int) -> list[Ro
             float(median(times[:, index] / times[:, column[c.sample_rate, name]])) for name in (BASELINE, "l1")
         )
         kept, peak = (size / 1e6 / SECONDS for size in (kept_bytes(c, estimate), peak_bytes(c, estimate)))
-        rows.append(Row(device, c.sample_rate, c.name, c.cached, middle, low, high, *map(float, ratios), kept, peak))
+        rows.append(Row(device, c.sample_rate, c.name, c.cached, middle, low, high, of_mr_stft, of_l1, kept, peak))
     return rows
 
 
