@@ -6,7 +6,8 @@ Each loss is tried alone and beside a baseline that is aware of phase, the compr
 equal share of the gradient at the start (:class:`emulator.balancer.Balancer`). Whatever a loss cannot see, the noise in
 it stays. Losses of the waveform have the easiest task here, since their optimum is straight ahead of every sample.
 
-Of emulators of a variable rate all terms are tried; of others, and of untrained ones, the encoder layers of the paper.
+Of emulators of a variable rate all terms are tried; of others, and of untrained ones, the encoder layers of the paper
+and the noise-to-mask ratio: whether its gradient is worth more for having been trained is the question.
 
 The speech and the noise are the evaluation mixtures' (clean, and noisy minus clean), mixed anew at 16 kHz.
 """
@@ -118,7 +119,8 @@ def compressed_complex() -> Distance:
 def is_tried(distance: Distance) -> bool:
     """Whether a distance is among those that the module names."""
     driven_by_threshold = distance.setting is not None and Setting.parse(distance.setting).mode == "vbr"
-    return distance.setting is None or (driven_by_threshold and distance.trained) or "encoder" in distance.name
+    control = "encoder" in distance.name or "noise-to-mask" in distance.name
+    return distance.setting is None or (driven_by_threshold and distance.trained) or control
 
 
 def descend(noisy: Tensor, target: Tensor, loss: Distance, baseline: Distance | None, steps: int) -> Tensor:
