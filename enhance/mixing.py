@@ -37,6 +37,7 @@ class Mixture(NamedTuple):
     noisy: Tensor  # [batch, time], peak at most 1
     target: Tensor  # [batch, time], aligned with noisy
     band_limit: Tensor  # [batch], Hz; above it the target has no content that could be learnt from
+    source: Tensor  # [batch, time], the target at another level, also where it is silent; one tensor while it is reused
 
 
 class _Material(NamedTuple):
@@ -288,4 +289,4 @@ class Mixer:
         clipped, depth = draws.chance(config.clip), draws.between(config.clip_db)
         ceiling = gain * noisy_peak * self._tensor(np.where(clipped, 10 ** (-depth / 20), 1.0))[:, None]
         noisy = torch.clamp(noisy, -ceiling, ceiling)
-        return Mixture(noisy, target, torch.where(noise_only[:, 0], NYQUIST, band_limit))
+        return Mixture(noisy, target, torch.where(noise_only[:, 0], NYQUIST, band_limit), material.target)

@@ -60,7 +60,7 @@ def held_out(cache: Path) -> tuple[np.ndarray, np.ndarray]:
         room=0.0, snr_db=(0.0, 15.0), noise_only=0.0, clean_only=0.0, clip=0.0, band_limit=0.0, late_onset=0.0
     )
     mixer = Mixer(AudioCache(cache / "valid_speech"), AudioCache(cache / "valid_noise"), None, config, seed=2)
-    noisy, target, _ = mixer.batch(0, 0, MIXTURES)
+    noisy, target, *_ = mixer.batch(0, 0, MIXTURES)
     return noisy.numpy(), target.numpy()
 
 

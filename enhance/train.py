@@ -20,9 +20,10 @@ from torch.utils.tensorboard import SummaryWriter
 from enhance.cache import AudioCache, Kind, build_cache
 from enhance.config import SAMPLE_RATE, SIZES, NetworkConfig
 from enhance.launch import add_launch_arguments, apply_settings, make_fabric, plain, print_settings, run
-from enhance.loss import LossConfig, PlainLoss, PlainTerms
+from enhance.loss import LossConfig
 from enhance.mixing import MixConfig, Mixer
 from enhance.network import Enhancer
+from enhance.objective import Objective, ObjectiveConfig, Terms
 from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
 
@@ -35,20 +36,21 @@ class Enhancement:
 
     Args:
         network: the network.
-        loss: compares estimates with targets.
+        objective: compares estimates with targets.
         mixer: makes training examples.
         valid: makes held-out examples, or None.
         fast: compute the network in bfloat16.
     """
 
-    def __init__(self, network: Enhancer, loss: PlainLoss, mixer: Mixer, valid: Mixer | None, fast: bool) -> None:
-        self.network, self.loss, self.mixer, self.valid, self.fast = network, loss, mixer, valid, fast
+    def __init__(self, network: Enhancer, objective: Objective, mixer: Mixer, valid: Mixer | None, fast: bool) -> None:
+        self.network, self.objective, self.mixer, self.valid, self.fast = network, objective, mixer, valid, fast
 
     def describe(self) -> dict[str, Any]:
         """Dimensions of the network and all settings of its loss and data."""
         return {
             "dimensions": self.network.config.to_dict(),
-            "loss": plain(self.loss.config),
+            "loss": plain(self.objective.plain.config),
+            "objective": plain(self.objective.config),
             "mix": plain(self.mixer.config),
         }
 
@@ -61,10 +63,10 @@ class Enhancement:
             estimate, _ = network(padded, self.network.initial_state(len(noisy)))
         return estimate[:, config.latency : config.latency + length]
 
-    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> PlainTerms:
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
         """Loss of some examples of a step."""
-        noisy, target, limit = self.mixer.batch(step, first, count)
-        return self.loss(self.estimate(network, noisy), target, noisy, limit, progress, turn=step)
+        mixture = self.mixer.batch(step, first, count)
+        return self.objective(self.estimate(network, mixture.noisy), mixture, progress, turn=step)
 
     @torch.no_grad()
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
@@ -73,9 +75,10 @@ class Enhancement:
             return {}
         totals: dict[str, float] = {}
         for first in range(0, VALID_EXAMPLES, 8):
-            noisy, target, limit = self.valid.batch(0, first, 8)
+            mixture = self.valid.batch(0, first, 8)
+            noisy, target, *_ = mixture
             estimate = self.estimate(network, noisy)
-            for name, value in self.loss(estimate, target, noisy, limit, progress=1.0)._asdict().items():
+            for name, value in self.objective(estimate, mixture, progress=1.0)._asdict().items():
                 totals[name] = totals.get(name, 0.0) + float(value) * 8 / VALID_EXAMPLES
             if writer and first == 0:
                 for name, audio in (("noisy", noisy), ("target", target), ("estimate", estimate)):
@@ -107,14 +110,17 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def settings(size: str, pairs: Sequence[str]) -> tuple[NetworkConfig, LossConfig, MixConfig, TrainConfig]:
-    """The four configurations, with ``KEY=VALUE`` applied to the one that has the key.
+def settings(
+    size: str, pairs: Sequence[str]
+) -> tuple[NetworkConfig, LossConfig, ObjectiveConfig, MixConfig, TrainConfig]:
+    """The five configurations, with ``KEY=VALUE`` applied to the one that has the key.
 
     Raises:
         ValueError: a key is unknown or a value has the wrong type.
     """
-    dimensions, loss, mix, config = apply_settings([SIZES[size], LossConfig(), MixConfig(), TrainConfig()], pairs)
-    return dimensions, loss, mix, config
+    configs = [SIZES[size], LossConfig(), ObjectiveConfig(), MixConfig(), TrainConfig()]
+    dimensions, loss, objective, mix, config = apply_settings(configs, pairs)
+    return dimensions, loss, objective, mix, config
 
 
 def open_caches(arguments: argparse.Namespace, seed: int) -> dict[str, AudioCache]:
@@ -144,7 +150,7 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
         ValueError, FileNotFoundError, FloatingPointError: with a message for the user.
         KeyboardInterrupt: stopped; the checkpoint is written.
     """
-    dimensions, loss, mix, config = configs
+    dimensions, loss, objective, mix, config = configs
     fabric.launch()
     with fabric.rank_zero_first():
         caches = open_caches(arguments, config.seed)
@@ -161,8 +167,8 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
         held_out = replace(mix, reuse=1, room=0.0)
         valid = Mixer(caches["valid_speech"], caches["valid_noise"], rooms, held_out, 1, fabric.device)
     torch.manual_seed(config.seed)
-    task = Enhancement(Enhancer(dimensions), PlainLoss(loss), mixer, valid, arguments.precision == "bf16")
-    task.loss.to(fabric.device)
+    network = Enhancer(dimensions)
+    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, arguments.precision == "bf16")
     fit(fabric, task, config, arguments.out)
 
 

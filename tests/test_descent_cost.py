@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from emulator.config import EmulatorConfig
+from emulator.distances import BASELINE, plain_distances
 from emulator.evidence import cost, descent
-from emulator.evidence.distances import BASELINE, plain_distances
 from emulator.network import Emulator
 from emulator.presets import save_emulator
 from enhance.metrics import si_sdr

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from emulator.distances import TERMS, codec_distances, plain_distances
 from emulator.evidence import masking
-from emulator.evidence.distances import TERMS, codec_distances, plain_distances
 from emulator.evidence.report import Report, markdown_table, save_report
 from emulator.evidence.stimuli import EXPERIMENTS, MASKER_DB, SPREAD, Experiment, trial
 

@@ -97,35 +97,35 @@ def test_a_batch_does_not_depend_on_how_processes_share_it(caches: Caches, reuse
 
 @pytest.mark.parametrize("snr", [-5.0, 7.5, 25.0])
 def test_the_snr_that_was_asked_for_is_met(caches: Caches, snr: float) -> None:
-    noisy, target, _ = mixer(caches, replace(PLAIN, snr_db=(snr, snr))).batch(0, 0, 8)
+    noisy, target, _, _ = mixer(caches, replace(PLAIN, snr_db=(snr, snr))).batch(0, 0, 8)
     for x, s in zip(noisy.double().numpy(), target.double().numpy(), strict=True):
         assert 10 * np.log10(active_power(s) / np.mean((x - s) ** 2)) == pytest.approx(snr, abs=ROUNDING_DB)
 
 
 @pytest.mark.parametrize("level", [-45.0, -25.0])
 def test_the_level_that_was_asked_for_is_met(caches: Caches, level: float) -> None:
-    noisy, _, _ = mixer(caches, replace(EVERYTHING, level_db=(level, level), clip=0.0)).batch(0, 0, 16)
+    noisy, _, _, _ = mixer(caches, replace(EVERYTHING, level_db=(level, level), clip=0.0)).batch(0, 0, 16)
     for row in noisy.numpy():
         assert level_db(row) == pytest.approx(level, abs=ROUNDING_DB)
 
 
 def test_no_sample_exceeds_full_scale_and_all_are_finite(caches: Caches) -> None:
     """Asked for an RMS of 0 dBFS, which noisy speech cannot have: the peak then is just below full scale."""
-    noisy, target, limit = mixer(caches, replace(EVERYTHING, level_db=(0.0, 0.0))).batch(0, 0, 32)
+    noisy, target, limit, _ = mixer(caches, replace(EVERYTHING, level_db=(0.0, 0.0))).batch(0, 0, 32)
     assert all(torch.isfinite(values).all() for values in (noisy, target, limit))
     assert max(noisy.abs().max(), target.abs().max()) <= 1.0
     assert (torch.maximum(noisy.abs().amax(dim=1), target.abs().amax(dim=1)) > 0.2).all()
 
 
 def test_noise_only_examples_have_a_silent_target(caches: Caches) -> None:
-    noisy, target, limit = mixer(caches, replace(EVERYTHING, noise_only=1.0)).batch(0, 0, 8)
+    noisy, target, limit, _ = mixer(caches, replace(EVERYTHING, noise_only=1.0)).batch(0, 0, 8)
     assert (target == 0).all()
     assert (noisy.abs().amax(dim=1) > 1e-3).all()
     assert (limit == RATE / 2).all()
 
 
 def test_clean_only_examples_are_their_target(caches: Caches) -> None:
-    noisy, target, _ = mixer(caches, replace(EVERYTHING, noise_only=0.0, clean_only=1.0, clip=0.0)).batch(0, 0, 8)
+    noisy, target, _, _ = mixer(caches, replace(EVERYTHING, noise_only=0.0, clean_only=1.0, clip=0.0)).batch(0, 0, 8)
     torch.testing.assert_close(noisy, target, rtol=0, atol=0)
     assert (noisy.abs().amax(dim=1) > 1e-3).all()
 
@@ -134,14 +134,14 @@ def test_silent_speech_counts_as_noise_only(tmp_path: Path, caches: Caches) -> N
     """A recording far below -80 dBFS is not blown up to the level of speech."""
     write(tmp_path / "audio" / "a.wav", 1e-4 * white(1.0))
     silent = build_cache([tmp_path / "audio"], tmp_path / "cache", kind="speech")
-    noisy, target, _ = Mixer(silent, caches[1], None, PLAIN, 0).batch(0, 0, 8)
+    noisy, target, _, _ = Mixer(silent, caches[1], None, PLAIN, 0).batch(0, 0, 8)
     assert (target == 0).all()
     assert (noisy.abs().amax(dim=1) > 1e-3).all()
 
 
 def test_noisy_and_target_are_aligned_to_the_sample(caches: Caches) -> None:
     config = replace(EVERYTHING, noise_only=0.0, clean_only=0.0, snr_db=(15.0, 15.0), room=0.5)
-    noisy, target, _ = mixer(caches, config).batch(0, 0, 16)
+    noisy, target, _, _ = mixer(caches, config).batch(0, 0, 16)
     assert [lag(x, s) for x, s in zip(noisy.numpy(), target.numpy(), strict=True)] == [0] * 16
 
 
@@ -173,7 +173,7 @@ def test_clipping_lowers_the_peak_of_the_input_and_leaves_the_target(caches: Cac
 @pytest.mark.parametrize(("telephone", "low", "high"), [(1.0, 200.0, 3400.0), (0.0, 0.0, 4000.0)])
 def test_band_limits_hold_for_input_and_target(caches: Caches, telephone: float, low: float, high: float) -> None:
     config = replace(PLAIN, band_limit=1.0, telephone=telephone, low_pass_hz=(4000.0,))
-    noisy, target, limit = mixer(caches, config).batch(0, 0, 4)
+    noisy, target, limit, _ = mixer(caches, config).batch(0, 0, 4)
     assert (limit == high).all()
     hertz = np.fft.rfftfreq(noisy.shape[1], 1 / RATE)
     outside = (hertz > high + 100) | (hertz < low - 50)
@@ -186,14 +186,14 @@ def test_the_band_of_a_recording_and_its_speed_limit_the_loss(tmp_path: Path, ca
     write(tmp_path / "audio" / "a.wav", white(2.0, 16_000), 16_000)
     narrow = build_cache([tmp_path / "audio"], tmp_path / "cache", kind="speech")
     for speed in (0.85, 1.0, 1.18):
-        _, _, limit = Mixer(narrow, caches[1], None, replace(PLAIN, speeds=(speed,)), 0).batch(0, 0, 4)
+        _, _, limit, _ = Mixer(narrow, caches[1], None, replace(PLAIN, speeds=(speed,)), 0).batch(0, 0, 4)
         np.testing.assert_allclose(limit, 8000 * speed, rtol=FAST_LENGTH)
     assert (Mixer(caches[0], caches[1], None, PLAIN, 0).batch(0, 0, 4).band_limit > 23_000).all()
 
 
 @pytest.mark.parametrize("speed", [0.85, 1.0, 1.18])
 def test_a_change_of_speed_changes_the_pitch(tones: Caches, speed: float) -> None:
-    _, target, _ = mixer(tones, replace(PLAIN, speeds=(speed,))).batch(0, 0, 2)
+    _, target, _, _ = mixer(tones, replace(PLAIN, speeds=(speed,))).batch(0, 0, 2)
     for row in target:
         spectrum = np.abs(np.fft.rfft(row.numpy() * np.hanning(len(row))))
         assert np.argmax(spectrum) * RATE / len(row) == pytest.approx(1000 * speed, rel=FAST_LENGTH)
@@ -217,7 +217,7 @@ def test_babble_is_made_of_other_speech(tones: Caches) -> None:
 
 def test_late_speech_begins_in_silence(caches: Caches) -> None:
     config = replace(EVERYTHING, late_onset=1.0, onset=(0.5, 0.5), noise_only=0.0, clean_only=0.0, room=0.5)
-    noisy, target, _ = mixer(caches, config).batch(0, 0, 8)
+    noisy, target, _, _ = mixer(caches, config).batch(0, 0, 8)
     half = target.shape[1] // 2
     assert (target[:, : half - 1] == 0).all()
     assert (target[:, half:].abs().amax(dim=1) > 1e-4).all()

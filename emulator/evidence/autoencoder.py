@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from emulator.evidence.autoencoder_data import DOMAINS
+from emulator.evidence.autoencoder_data import DOMAINS, SAMPLE_RATE
 from emulator.evidence.autoencoder_losses import CALIBRATION, KINDS, LOSSES, START
 from emulator.evidence.autoencoder_report import BOOTSTRAP_SEED, RESAMPLES, figure, tables
 from emulator.evidence.autoencoder_runs import HEARD_SEED, Result, Run, Settings, load_result, work
@@ -111,7 +111,7 @@ def make(arguments: argparse.Namespace) -> Report:
     except ModelError as error:
         raise ValueError(str(error)) from error
     results = [result for run in sorted(runs) if (result := load_result(run, settings, out))]
-    write_manifest([heard(result) for result in results if result.run.seed == HEARD_SEED], out)
+    write_manifest([heard(result) for result in results if result.run.seed == HEARD_SEED], SAMPLE_RATE, out)
     told: dict[str, Any] = asdict(settings) | {
         "data": Path(settings.data).name,
         "widths": widths,

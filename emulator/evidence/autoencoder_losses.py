@@ -1,4 +1,4 @@
-"""The losses of the paper's experiment, as choices from `emulator.evidence.distances`.
+"""The losses of the paper's experiment, as choices from `emulator.distances`.
 
 Each goes through a :class:`emulator.balancer.Balancer`, which brings its gradient to one size, so that all train under
 the same conditions, and which mixes the parts of those that have several. The target side of a batch is computed once
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from emulator.balancer import Balancer
-from emulator.evidence.distances import BASELINE, Distance, codec_distances, plain_distances
+from emulator.distances import BASELINE, Distance, codec_distances, plain_distances
 
 PAPER, OURS = "mp3-cbr16-16k", "mp3-v9-16k"  # presets
 CALIBRATION = 8  # steps in which the balancer measures gradients

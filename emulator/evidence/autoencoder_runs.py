@@ -151,7 +151,9 @@ def work(domain_name: str, loss: str, runs: list[Run], settings: Settings, out: 
     for run in runs:
         result, outputs = perform(run, domain, fresh, settings)
         if run.seed == HEARD_SEED:
-            write_outputs(run.set_name, run.loss, domain.items, outputs, out)
+            references = {item.name: item.audio for item in domain.items}
+            named = dict(zip(references, outputs, strict=True))
+            write_outputs(run.set_name, run.loss, references, named, SAMPLE_RATE, out)
         _write_result(result, out)
         mean = {name: np.mean([row[name] for row in result.scores.values()]) for name in ("visqol", "lsd")}
         told = f"{run.domain} {run.width} {run.loss} seed {run.seed}: {result.seconds:.0f} s"

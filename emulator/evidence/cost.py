@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from emulator.config import PRESETS
-from emulator.evidence.distances import BASELINE, plain_distances
+from emulator.distances import BASELINE, plain_distances
 from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
 from emulator.loss import CodecLoss, Reference
 from emulator.presets import load_emulator

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from emulator.balancer import Balancer
 from emulator.config import PRESETS
-from emulator.evidence.distances import Distance, all_distances
+from emulator.distances import Distance, all_distances
 from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
 from emulator.lame import Setting
 from emulator.presets import load_emulator

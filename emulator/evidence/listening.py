@@ -6,14 +6,12 @@ each other, item by item. `OUT/audio/manifest.json` says what the sets, systems 
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-
-from emulator.evidence.autoencoder_data import SAMPLE_RATE, Item
 
 AUDIO, MANIFEST, REFERENCE = "audio", "manifest.json", "reference"
 
@@ -28,20 +26,27 @@ class Heard:
     label: str
 
 
-def write_outputs(set_name: str, system: str, items: Sequence[Item], outputs: Sequence[np.ndarray], out: Path) -> None:
-    """Keep the output of a system for each item, and the items themselves as the reference.
+def write_outputs(
+    set_name: str,
+    system: str,
+    references: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    sample_rate: int,
+    out: Path,
+) -> None:
+    """Keep the output ``[time]`` of a system for each item, and the items themselves as the reference.
 
-    FLAC of 24 bits at the rate of the data; samples beyond full scale are clipped.
+    FLAC of 24 bits; samples beyond full scale are clipped.
     """
     folder = out / AUDIO / set_name
-    for item, output in zip(items, outputs, strict=True):
-        _write(folder / system / f"{item.name}.flac", output)
-        reference = folder / REFERENCE / f"{item.name}.flac"
+    for name, output in outputs.items():
+        _write(folder / system / f"{name}.flac", output, sample_rate)
+        reference = folder / REFERENCE / f"{name}.flac"
         if not reference.exists():
-            _write(reference, item.audio)
+            _write(reference, references[name], sample_rate)
 
 
-def write_manifest(heard: Iterable[Heard], out: Path) -> Path:
+def write_manifest(heard: Iterable[Heard], sample_rate: int, out: Path) -> Path:
     """Describe `OUT/audio`: for each set its reference, its systems with their labels, and its items."""
     sets: dict[str, dict[str, object]] = {}
     systems: dict[str, dict[str, str]] = {}
@@ -56,15 +61,15 @@ def write_manifest(heard: Iterable[Heard], out: Path) -> Path:
             "systems": systems[entry.set_name],
             "items": items,
         }
-    content = {"layout": "SET/SYSTEM/ITEM.flac", "sample_rate": SAMPLE_RATE, "sets": sets}
+    content = {"layout": "SET/SYSTEM/ITEM.flac", "sample_rate": sample_rate, "sets": sets}
     path = out / AUDIO / MANIFEST
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def _write(path: Path, audio: np.ndarray) -> None:
+def _write(path: Path, audio: np.ndarray, sample_rate: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.flac")  # several processes may write a reference at once
-    soundfile.write(temporary, np.clip(audio, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_24", format="FLAC")
+    soundfile.write(temporary, np.clip(audio, -1.0, 1.0), sample_rate, subtype="PCM_24", format="FLAC")
     temporary.replace(path)

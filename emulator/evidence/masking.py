@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emulator.config import PRESETS
-from emulator.evidence.distances import Distance, all_distances
+from emulator.distances import Distance, all_distances
 from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
 from emulator.evidence.stimuli import (
     DISTANCES,

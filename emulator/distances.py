@@ -1,4 +1,4 @@
-"""The distances that the evidence compares, by name: the codec loss's terms and their controls.
+"""The distances that the evidence and the ablation compare, by name: the codec loss's terms and their controls.
 
 A distance takes its target first and gives a function of the estimate, so that what depends on the target alone is
 computed once. Its `degree` says how it grows with the amplitude of a small error, by which a ratio becomes dB.
@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import auraloss
 import torch
 from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
@@ -73,7 +72,6 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
         >>> all(distance(1.1 * target, target) > distance(target, target) for distance in plain_distances(16_000))
         True
     """
-    multi_resolution = auraloss.freq.MultiResolutionSTFTLoss()
     size = round(SPECTRUM_SECONDS * sample_rate)
     mel = MelSpectrogram(sample_rate, size, hop_length=size // 4, n_mels=MELS, power=1.0).to(device)
     window = torch.hann_window(size, device=device)
@@ -86,6 +84,9 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
         return lambda estimate: bark_loss(estimate, target, sample_rate)
 
     def mr_stft(target: Tensor) -> Callable[[Tensor], Tensor]:
+        import auraloss  # of the extra `eval`, while training needs the others
+
+        multi_resolution = auraloss.freq.MultiResolutionSTFTLoss()
         return lambda estimate: multi_resolution(estimate[:, None], target[:, None])
 
     return [

@@ -1,0 +1,171 @@
+"""What training minimises: the plain loss, and beside it distances by the ear of an MP3 encoder, or their controls.
+
+The further distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
+trained at. Their weights follow from a rule that knows no network: for the first mixtures of a training with their
+noise lowered by 10 dB, the gradient of each has, in the mean over examples, `extra_share` times the norm of that of the
+plain loss. So they are the same in every process and after every restart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchaudio.functional import resample
+
+from emulator.distances import Distance, codec_distances, plain_distances
+from emulator.terms import LEVEL
+from enhance.config import SAMPLE_RATE
+from enhance.loss import LossConfig, PlainLoss
+from enhance.mixing import Mixer, Mixture
+
+RATE = 16_000  # Hz, of the further distances
+SILENCE = 1e-4  # RMS (-80 dBFS): a softer target is compared by the plain loss alone
+BATCHES, EXAMPLES = 4, 8  # that the weights follow from
+NOISE_LEFT = 10 ** (-10 / 20)  # in the estimates that the weights follow from, -10 dB
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A further distance: its name in :mod:`emulator.distances`, and the emulator that it comes from."""
+
+    distance: str
+    preset: str | None = None
+    trained: bool = True
+
+    def make(self, device: torch.device) -> Distance:
+        """The distance at 16 kHz."""
+        if self.preset is None:
+            found = plain_distances(RATE, str(device))
+        else:
+            found = codec_distances(self.preset, RATE, self.trained, str(device))
+        return next(distance for distance in found if distance.name == self.distance)
+
+
+EXTRAS = {
+    "noise-to-mask": Extra("mp3-v9-16k noise-to-mask", "mp3-v9-16k"),
+    "layers": Extra("mp3-cbr16-16k encoder layers", "mp3-cbr16-16k"),
+    "random-layers": Extra("mp3-cbr16-16k encoder layers, random weights", "mp3-cbr16-16k", trained=False),
+    "mel": Extra("log mel"),
+    "bark": Extra("Bark noise-to-mask"),
+    "l1": Extra("l1"),
+    "l2": Extra("l2"),
+}
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is added to the plain loss.
+
+    Example:
+        >>> ObjectiveConfig(extra=("bork",))
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown further loss 'bork'; known are: noise-to-mask, layers, ...
+    """
+
+    extra: tuple[str, ...] = ()  # names in EXTRAS
+    extra_share: float = 1.0  # norm of the gradient of each of them, relative to that of the plain loss
+    plain: float = 1.0  # weight of the plain loss; 0 leaves the others alone
+
+    def __post_init__(self) -> None:
+        for name in self.extra:
+            if name not in EXTRAS:
+                raise ValueError(f"unknown further loss {name!r}; known are: {', '.join(EXTRAS)}")
+        if not self.extra_share > 0 or self.plain < 0 or (self.plain == 0 and not self.extra):
+            raise ValueError(f"shares must be positive, and some loss be left; got {self}")
+
+
+class Terms(NamedTuple):
+    """The loss and its parts, means over the batch; all but `total` and `extra` before weights."""
+
+    total: Tensor
+    magnitude: Tensor
+    asymmetry: Tensor
+    phase: Tensor
+    snr_db: Tensor
+    extra: Tensor  # weighted sum of the further distances
+
+
+class Objective(nn.Module):
+    """The whole loss of an estimate of a mixture's target.
+
+    Args:
+        config: what is added to the plain loss.
+        plain: the plain loss.
+        mixer: makes the mixtures that the weights follow from.
+
+    Raises:
+        enhance.models.ModelError: an emulator's weights are not there.
+    """
+
+    def __init__(self, config: ObjectiveConfig, plain: LossConfig, mixer: Mixer) -> None:
+        super().__init__()
+        self.config = config
+        self.plain = PlainLoss(plain).to(mixer.device)
+        self._distances = [EXTRAS[name].make(mixer.device) for name in config.extra]
+        self._source: Tensor | None = None
+        self._target = torch.empty(0)
+        self._compare: list[Callable[[Tensor], Tensor]] = []
+        self.weights = calibrate(self, mixer) if config.extra else []
+
+    def forward(self, estimate: Tensor, mixture: Mixture, progress: float, turn: int = 0) -> Terms:
+        """Compare.
+
+        Args:
+            estimate: ``[batch, samples]`` at 48 kHz, aligned with the target.
+            mixture: that it was made from.
+            progress: 0 at the start of the training, 1 at its end.
+            turn: number of the step, which picks among the plain loss's resolutions.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        noisy, target, band_limit, _ = mixture
+        plain = self.plain(estimate, target, noisy, band_limit, progress, turn)
+        extra = estimate.new_zeros(())
+        for weight, value in zip(self.weights, self.distances(estimate, mixture), strict=True):
+            extra = extra + weight * value
+        total = self.config.plain * plain.total + extra
+        return Terms(total, plain.magnitude, plain.asymmetry, plain.phase, plain.snr_db, extra.detach())
+
+    def distances(self, estimate: Tensor, mixture: Mixture) -> list[Tensor]:
+        """The further distances, without weights. What depends on the source alone is kept until another one comes."""
+        if not self._distances:
+            return []
+        source_level, level = rms(mixture.source), rms(mixture.target)
+        if mixture.source is not self._source:
+            target = resample(mixture.source * (LEVEL / source_level.clamp(min=SILENCE)), SAMPLE_RATE, RATE)
+            self._source, self._target = mixture.source, target
+            self._compare = [distance.to(target) for distance in self._distances]
+        ours = resample(estimate * (LEVEL / level.clamp(min=SILENCE)), SAMPLE_RATE, RATE)
+        ours = torch.where((level > SILENCE) & (source_level > SILENCE), ours, self._target)
+        return [compare(ours) for compare in self._compare]
+
+
+def rms(audio: Tensor) -> Tensor:
+    """``[batch, time]`` to ``[batch, 1]``."""
+    return audio.square().mean(dim=1, keepdim=True).sqrt()
+
+
+def calibrate(objective: Objective, mixer: Mixer) -> list[float]:
+    """Weights of the further distances of an objective, by the rule at the top of this module."""
+    plain: list[Tensor] = []
+    further: list[list[Tensor]] = []
+    for batch in range(BATCHES):
+        mixture = mixer.batch(0, EXAMPLES * batch, EXAMPLES)
+        estimate = torch.lerp(mixture.target, mixture.noisy, NOISE_LEFT).requires_grad_()
+        noisy, target, band_limit, _ = mixture
+        values = objective.distances(estimate, mixture)
+        plain.append(gradient_norm(objective.plain(estimate, target, noisy, band_limit, 1.0).total, estimate))
+        further.append([gradient_norm(value, estimate) for value in values])
+    reference = torch.stack(plain).mean()
+    means: Sequence[Tensor] = torch.stack([torch.stack(row) for row in further]).mean(dim=0).unbind()
+    return [float(objective.config.extra_share * reference / mean) for mean in means]
+
+
+def gradient_norm(loss: Tensor, estimate: Tensor) -> Tensor:
+    """Norm of the gradient with respect to ``[batch, time]``, mean over examples."""
+    (gradient,) = torch.autograd.grad(loss, estimate)
+    return gradient.norm(dim=1).mean()
