@@ -54,8 +54,8 @@ def difference(ours: dict[int, dict[str, float]], theirs: dict[int, dict[str, fl
     seeds = sorted(ours.keys() & theirs.keys())
     files = sorted(ours[seeds[0]])
     each = np.array([[ours[seed][file] - theirs[seed][file] for file in files] for seed in seeds])
-    signs = np.sign(np.nanmean(each, axis=1))
-    return bootstrap(each.mean(axis=0)), bool((signs == signs[0]).all())
+    signs = [np.sign(bootstrap(row).mean) for row in each]
+    return bootstrap(each.mean(axis=0)), all(sign == signs[0] for sign in signs)
 
 
 def grid(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -78,7 +78,7 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
         for loss in losses:
             where = {"size": size, "set": name, "loss": loss}
             values = [
-                fmean(np.nanmean(list(seed.values())) for seed in by_file(rows, score, **where).values())
+                fmean(bootstrap(seed.values()).mean for seed in by_file(rows, score, **where).values())
                 for score in SCORES
             ]
             means.append([labels[loss], *(f"{v:.{m.digits}f}" for v, m in zip(values, SCORES.values(), strict=True))])
@@ -99,7 +99,10 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
 
 
 def _difference(rows: Sequence[Row], score: str, where: Mapping[str, Any], baseline: str) -> str:
-    summary, agree = difference(by_file(rows, score, **where), by_file(rows, score, **{**where, "loss": baseline}))
+    ours, theirs = by_file(rows, score, **where), by_file(rows, score, **{**where, "loss": baseline})
+    if not ours.keys() & theirs.keys():
+        return "-"
+    summary, agree = difference(ours, theirs)
     digits = SCORES[score].digits
     mean = f"{summary.mean:+.{digits}f}"
     if agree and (summary.low > 0 or summary.high < 0):
@@ -111,9 +114,11 @@ def figure(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> Fig
     """Differences from the baseline on the first set: a panel for each of DRAWN, a colour for each size."""
     name = grid(rows)[0][1] if rows else ""
     drawn = Figure(figsize=(12, 6.5), layout="constrained")
-    axes = drawn.subplots(2, 3).flatten()
     sizes = list(dict.fromkeys(size for size, _ in grid(rows)))
     shown = [loss for loss in labels if loss != baseline and any(row["loss"] == loss for row in rows)]
+    if not shown:
+        return drawn
+    axes = drawn.subplots(2, 3).flatten()
     for axis, score in zip(axes, DRAWN, strict=True):
         metric = SCORES[score]
         for number, size in enumerate(sizes):

@@ -19,6 +19,8 @@ class MixConfig:
 
     segment_seconds: float = 3.0  # length of an example, s
     speeds: tuple[float, ...] = (0.85, 0.9, 0.95, 1.0, 1.0, 1.06, 1.12, 1.18)  # factors on speed and pitch
+    formants: float = 0.5  # probability that formants are moved apart from the pitch
+    formant_range: tuple[float, float] = (0.85, 1.18)  # factors on their frequencies
     join: float = 0.1  # probability that an example is made of two crops of speech
     late_onset: float = 0.1  # probability that the speech begins late
     onset: tuple[float, float] = (0.15, 0.65)  # when it then begins, as a share of the segment

@@ -18,6 +18,7 @@ from torch import Tensor
 from enhance.cache import AudioCache
 from enhance.config import SAMPLE_RATE
 from enhance.draws import Draws
+from enhance.formants import move_formants
 from enhance.levels import SILENCE, active_power, scale_to
 from enhance.mix_config import MOST_NOISES, SUBGROUP, MixConfig
 from enhance.spectral import EQ_KNOTS, Equaliser, band_shape, fast_length
@@ -159,6 +160,7 @@ class Mixer:
         places = [draws.take() for _ in range(2)]
         joined, split = draws.chance(self.config.join), draws.between((0.25, 0.75))
         speed = draws.index(len(self._crop_sizes))
+        moved, factor = draws.chance(self.config.formants), draws.between(self.config.formant_range)
         spectrum = torch.zeros(count, len(self._frequency), dtype=torch.complex64, device=self.device)
         for size in set(self._crop_sizes):
             rows, targets = self._rows(np.array(self._crop_sizes)[speed] == size)
@@ -171,10 +173,15 @@ class Mixer:
                 audio[places_of_both] = torch.lerp(
                     audio[places_of_both], second, self._ramp(split[rows[both]] * size, size)
                 )
+            shifted, places_of_shifted = self._rows(moved[rows])
+            if shifted.size:
+                voices = move_formants(audio[places_of_shifted], self._tensor(factor[rows[shifted]]))
+                audio[places_of_shifted] = voices
             bins = min(size, self._size) // 2
             spectrum[targets, :bins] = torch.fft.rfft(audio)[:, :bins] * (self._size / size)
         band = self.speech.bandwidths[chosen[0]]
         band = np.where(joined, np.minimum(band, self.speech.bandwidths[chosen[1]]), band)
+        band = np.where(moved, band * np.minimum(factor, 1.0), band)
         return spectrum, np.minimum(band * np.array(self._crop_sizes)[speed] / self._size, NYQUIST)
 
     def _limit_band(self, draws: Draws, gains: Sequence[Tensor]) -> np.ndarray:

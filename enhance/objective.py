@@ -167,5 +167,5 @@ def calibrate(objective: Objective, mixer: Mixer) -> list[float]:
 
 def gradient_norm(loss: Tensor, estimate: Tensor) -> Tensor:
     """Norm of the gradient with respect to ``[batch, time]``, mean over examples."""
-    (gradient,) = torch.autograd.grad(loss, estimate)
+    (gradient,) = torch.autograd.grad(loss, estimate, retain_graph=True)  # distances share the resampled estimate
     return gradient.norm(dim=1).mean()

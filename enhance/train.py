@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -40,10 +42,20 @@ class Enhancement:
         mixer: makes training examples.
         valid: makes held-out examples, or None.
         fast: compute the network in bfloat16.
+        start: name of the file that the first weights come from, if they are not random.
     """
 
-    def __init__(self, network: Enhancer, objective: Objective, mixer: Mixer, valid: Mixer | None, fast: bool) -> None:
+    def __init__(
+        self,
+        network: Enhancer,
+        objective: Objective,
+        mixer: Mixer,
+        valid: Mixer | None,
+        fast: bool,
+        start: str = "",
+    ) -> None:
         self.network, self.objective, self.mixer, self.valid, self.fast = network, objective, mixer, valid, fast
+        self.start = start
 
     def describe(self) -> dict[str, Any]:
         """Dimensions of the network and all settings of its loss and data."""
@@ -52,6 +64,7 @@ class Enhancement:
             "loss": plain(self.objective.plain.config),
             "objective": plain(self.objective.config),
             "mix": plain(self.mixer.config),
+            "start": self.start,
         }
 
     def estimate(self, network: nn.Module, noisy: Tensor) -> Tensor:
@@ -88,6 +101,22 @@ class Enhancement:
         return totals
 
 
+def load_weights(network: Enhancer, path: Path) -> None:
+    """Takes the weights of an exported network.
+
+    Raises:
+        ValueError: the file cannot be read, or holds a network of other dimensions.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"'{path}' cannot be read as safetensors ({error}); name one that enhance.export wrote"
+        ) from None
+    except RuntimeError:
+        raise ValueError(f"'{path}' holds a network of other dimensions; name its --size") from None
+
+
 def picture(audio: Tensor) -> Tensor:
     """Spectrogram ``[1, bins, frames]`` with values from 0 (-80 dB) to 1 (the loudest cell), 0 Hz at the bottom."""
     power = torch.stft(audio, 1024, 512, window=torch.hann_window(1024), return_complex=True).abs().square()
@@ -106,6 +135,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
     parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate besides (default 240)")
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
+    parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
     add_launch_arguments(parser)
     return parser
 
@@ -168,7 +198,10 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
         valid = Mixer(caches["valid_speech"], caches["valid_noise"], rooms, held_out, 1, fabric.device)
     torch.manual_seed(config.seed)
     network = Enhancer(dimensions)
-    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, arguments.precision == "bf16")
+    if arguments.start:
+        load_weights(network, arguments.start)
+    start = arguments.start.name if arguments.start else ""
+    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, arguments.precision == "bf16", start)
     fit(fabric, task, config, arguments.out)
 
 

@@ -15,14 +15,16 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from recordings import SHORT, SMALLEST, build, write_folders
+from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from enhance.config import NetworkConfig
-from enhance.loss import LossConfig, PlainLoss, PlainTerms
+from enhance.loss import LossConfig
 from enhance.mixing import Mixer
 from enhance.network import Enhancer
-from enhance.train import Enhancement, main, settings
+from enhance.objective import Objective, ObjectiveConfig, Terms
+from enhance.train import Enhancement, load_weights, main, settings
 from enhance.training import LAST, Average, TrainConfig, fit, load_checkpoint, make_optimizers, save_atomically
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -48,7 +50,7 @@ class Stopping(Enhancement):
 
     stop = -1
 
-    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> PlainTerms:
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
         if step == self.stop:
             signal.raise_signal(signal.SIGINT)
         return super().terms(network, step, first, count, progress)
@@ -56,7 +58,8 @@ class Stopping(Enhancement):
 
 def make_task(data: Data, dimensions: NetworkConfig = SMALLEST, stop: int = -1, valid: bool = False) -> Stopping:
     torch.manual_seed(0)
-    task = Stopping(Enhancer(dimensions), PlainLoss(LossConfig()), data[0], data[1] if valid else None, True)
+    objective = Objective(ObjectiveConfig(), LossConfig(), data[0])
+    task = Stopping(Enhancer(dimensions), objective, data[0], data[1] if valid else None, True)
     task.stop = stop
     return task
 
@@ -215,7 +218,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(da
     before = (tmp_path / LAST).read_bytes()
 
     class Broken(Stopping):
-        def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> PlainTerms:
+        def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
             terms = super().terms(network, step, first, count, progress)
             return terms._replace(total=terms.total * (math.nan if step == 1 else 1.0))
 
@@ -242,7 +245,7 @@ def test_logs_hold_figures_sounds_and_pictures(data: Data, tmp_path: Path, capsy
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     tags = events.Tags()
-    expected = {f"{part}/{name}" for part in ("train", "valid") for name in PlainTerms._fields}
+    expected = {f"{part}/{name}" for part in ("train", "valid") for name in Terms._fields}
     assert expected | {"train/gradient_norm", "train/rate_factor"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("valid/total")] == [1, 2]
     assert all(math.isfinite(event.value) for tag in expected for event in events.Scalars(tag))
@@ -341,6 +344,7 @@ def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str)
         (["steps=many"], "setting steps needs a value like 10000; got 'many'"),
         (["snr_db=5"], r"setting snr_db needs a value like \[-5.0, 25.0\]; got '5'"),
         (["reuse=9"], "reuse must be 1 to 8; got 9"),
+        (['extra=["mell"]'], "unknown further loss 'mell'; known are: noise-to-mask, layers"),
     ],
 )
 def test_wrong_settings_are_one_clear_line_and_status_1(
@@ -355,14 +359,33 @@ def test_wrong_settings_are_one_clear_line_and_status_1(
 
 
 def test_settings_reach_the_configuration_that_has_them() -> None:
-    network, loss, mix, config = settings(
-        "tiny", ["channels=8", "phase=0.25", "snr_db=[0,10]", "steps=7", "muon=false"]
+    network, loss, objective, mix, config = settings(
+        "tiny", ["channels=8", "phase=0.25", 'extra=["bark"]', "snr_db=[0,10]", "steps=7", "muon=false"]
     )
     assert (network.channels, network.stem_channels) == (8, 24)
-    assert (loss.phase, mix.snr_db, config.steps, config.muon) == (0.25, (0, 10), 7, False)
+    assert (loss.phase, objective.extra, mix.snr_db) == (0.25, ("bark",), (0, 10))
+    assert (config.steps, config.muon) == (7, False)
 
 
 def test_missing_folders_are_one_clear_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rooms").mkdir()
     assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 1
     assert capsys.readouterr().err == f"enhance.train: no such folder of recordings: '{tmp_path / 'speech'}'\n"
+
+
+def test_a_run_may_begin_with_the_weights_of_an_exported_network(data: Data, tmp_path: Path) -> None:
+    """What `enhance.export` writes is taken up exactly; a damaged file or other dimensions are one clear line."""
+    first = make_task(data).network
+    save_file(dict(first.state_dict()), tmp_path / "start.safetensors")
+    torch.manual_seed(1)
+    other = Enhancer(SMALLEST)
+    assert not torch.equal(other.stem.weight, first.stem.weight)
+    load_weights(other, tmp_path / "start.safetensors")
+    for name, value in first.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+    with pytest.raises(ValueError, match="holds a network of other dimensions; name its --size"):
+        load_weights(Enhancer(replace(SMALLEST, channels=16)), tmp_path / "start.safetensors")
+    (tmp_path / "damaged.safetensors").write_bytes(b"no weights")
+    for name in ("damaged", "missing"):
+        with pytest.raises(ValueError, match=f"{name}.safetensors' cannot be read as safetensors"):
+            load_weights(other, tmp_path / f"{name}.safetensors")

@@ -1,0 +1,133 @@
+"""`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: how a model fares where a test set does not look.
+
+Eleven cases (`enhance.hard_cases`), the same number of pairs each, made from recordings that no training has seen. For
+each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md, .csv and .json;
+`enhance.card` shows the table.
+"""
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.evidence.report import Report, markdown_table, save_report
+from enhance import Denoiser, ModelError, metrics
+from enhance.config import SAMPLE_RATE
+from enhance.hard_cases import CASES, Recordings, language, make_pair
+from enhance.results import model_name
+
+PAIRS = 8  # of each case
+SHOWN = {"pesq": ("PESQ-WB", 2), "estoi": ("ESTOI", 2), "si_sdr": ("SI-SDR", 1), "ovrl": ("OVRL", 2)}
+SUFFIXES = (".opus", ".ogg", ".flac", ".wav", ".mp3")
+
+Row = dict[str, Any]
+
+
+def files(folder: Path) -> list[Path]:
+    """Recordings in a folder and below it, by name.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ValueError(f"no recordings in '{folder}'; expected files that end in {', '.join(SUFFIXES)}")
+    return found
+
+
+def measure(model: str, recordings: Recordings, task: tuple[str, int]) -> Row:
+    """Scores of one pair before and after."""
+    case, number = task
+    pair = make_pair(case, recordings, number)
+    estimate = load(model).denoise(pair.noisy.astype(np.float32), SAMPLE_RATE)
+    row: Row = {"case": case, "pair": number, "name": pair.name}
+    for stage, audio in (("before", pair.noisy), ("after", estimate)):
+        row |= {f"{name}_{stage}": value for name, value in scores(audio, pair.target).items()}
+    return row | {"speech_gain": metrics.speech_gain_db(estimate, pair.target, SAMPLE_RATE)}
+
+
+def scores(audio: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """The metrics of SHOWN; of equal signals, SI-SDR is not defined."""
+    pair = audio, target, SAMPLE_RATE
+    same = bool(np.array_equal(audio, target))
+    return {
+        "pesq": metrics.pesq_wb(*pair),
+        "estoi": metrics.estoi(*pair),
+        "si_sdr": float("nan") if same else metrics.si_sdr(*pair),
+        "ovrl": metrics.dnsmos(audio, SAMPLE_RATE).ovrl,
+    }
+
+
+@cache
+def load(model: str) -> Denoiser:
+    """The model, once in each process."""
+    return Denoiser(model)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Means of each case before and after, and the pair that gained least PESQ."""
+    header = ["case", *(f"{label}, before to after" for label, _ in SHOWN.values()), "speech gain", "worst file"]
+    lines: list[list[str]] = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        chosen = [row for row in rows if row["case"] == case]
+        cells = []
+        for name, (_, digits) in SHOWN.items():
+            before, after = (np.array([row[f"{name}_{stage}"] for row in chosen]) for stage in ("before", "after"))
+            cells.append(f"{mean(before, digits)} to {mean(after, digits)}")
+        gains = np.array([row["pesq_after"] - row["pesq_before"] for row in chosen])
+        worst = chosen[int(np.nanargmin(gains))] if np.isfinite(gains).any() else chosen[0]
+        told = f"{worst['name']}: PESQ {worst['pesq_before']:.2f} to {worst['pesq_after']:.2f}"
+        lines.append([case, *cells, f"{mean(np.array([row['speech_gain'] for row in chosen]), 1)} dB", told])
+    return markdown_table(header, lines) + f"\n\n{PAIRS} pairs of 6 s each; SNR 5 dB unless stated.\n"
+
+
+def mean(values: np.ndarray, digits: int) -> str:
+    """Of what is known."""
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.{digits}f}" if known.size else "-"
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m enhance.conditions", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--model", required=True, help="a registered name or an ONNX file")
+    for name in ("speech", "noise", "music"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=f"folder of held-out {name}", metavar="DIR")
+    parser.add_argument(
+        "--trained", type=Path, help="folder of the speech trained on, for its languages", metavar="DIR"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for table, CSV and JSON", metavar="DIR")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    arguments = get_parser().parse_args(argv)
+    try:
+        known = frozenset(map(language, files(arguments.trained))) if arguments.trained else frozenset()
+        recordings = Recordings(files(arguments.speech), files(arguments.noise), files(arguments.music), known)
+        Denoiser(arguments.model)
+        tasks = [(case, number) for case in CASES for number in range(PAIRS)]
+        with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+            rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        name = f"{model_name(arguments.model)}_conditions"
+        save_report(Report(name, rows, table(rows), {"pairs": PAIRS, "cases": list(CASES)}), arguments.out, 0.0)
+    except (ValueError, OSError, ModelError) as error:
+        print(f"enhance.conditions: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
