@@ -67,10 +67,10 @@ def speech_like(seconds: float, seed: int = 0) -> Audio:
 def measure_speed(denoiser: Denoiser, audio: Audio, repeats: int) -> list[Speed]:
     """Median RTF and hop times of the model and its peers on the same audio, taken in turn."""
     name, hop = f"mpeace {denoiser.info.name}", denoiser.info.hop
-    live = Contender(name, HOP_BY_HOP, hop, _stepper(denoiser))
+    live = Contender(name, HOP_BY_HOP, hop, stepper(denoiser))
     contenders = [
         Contender(name, "whole file", audio.size, partial(denoiser.denoise, sample_rate=RATE)),
-        Contender(name, "blocks of 1 s", RATE // hop * hop, _stepper(denoiser)),
+        Contender(name, "blocks of 1 s", RATE // hop * hop, stepper(denoiser)),
         live,
     ]
     for peer in PEERS:
@@ -109,7 +109,8 @@ def load_speeds(path: Path) -> list[Speed]:
         raise ValueError(f"{path}: expected the JSON of a benchmark ({error})") from error
 
 
-def _stepper(denoiser: Denoiser) -> Callable[[Audio], None]:
+def stepper(denoiser: Denoiser) -> Callable[[Audio], None]:
+    """A stream that takes whole hops of ``[time]`` and keeps its state."""
     state = denoiser.initial_state(1)
 
     def step(audio: Audio) -> None:

@@ -1,0 +1,181 @@
+"""`python -m enhance.quantise --model NAME|FILE --set FOLDER --out FILE.md`: would int8 pay?
+
+The layers are quantised by ONNX Runtime (GRUs and Fourier transforms stay in float32), dynamically (weights ahead,
+activations on the fly) and statically (both ahead, calibrated on the noisy files of another folder), and measured
+beside the original in the same run: file size, time of a hop and of a whole file on one thread in turn, PESQ, ESTOI and
+SI-SDR on a set. The rule of the project: int8 is shipped only if it is faster and loses less than 0.02 PESQ.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean, median
+
+import numpy as np
+import onnx
+import soundfile
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from emulator.evidence.report import markdown_table
+from enhance import Denoiser, ModelError, metrics
+from enhance.config import SAMPLE_RATE
+from enhance.evaluate import SetError, find_pairs, read_pair
+from enhance.machine import machine, versions
+from enhance.models import find_model
+from enhance.speeds import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
+
+LARGEST_LOSS = 0.02  # of PESQ
+TURNS = 5  # in which all are timed; the first does not count
+TIMED_SECONDS = 10.0
+LAYER = "node_MatMul_"  # name of what torch exports of an nn.Linear; transforms and bands are node_matmul_*
+CALIBRATION_FILES, CALIBRATION_HOPS = 4, 100
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What was measured of one file."""
+
+    name: str
+    kilobytes: float
+    hop_us: float  # median
+    rtf: float  # of a whole file
+    pesq: float
+    estoi: float
+    si_sdr: float  # dB
+
+
+class Blocks(CalibrationDataReader):
+    """Blocks of recordings with the state that belongs to each, for the calibration."""
+
+    def __init__(self, model: Path, files: Sequence[Path]) -> None:
+        self._blocks = self._run(Denoiser(model), files)
+
+    @staticmethod
+    def _run(denoiser: Denoiser, files: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
+        size = CALIBRATION_HOPS * denoiser.info.hop
+        for path in files:
+            audio, _ = soundfile.read(path, dtype="float32", always_2d=True)
+            state = denoiser.initial_state(1)
+            for start in range(0, len(audio) - size + 1, size):
+                block = np.ascontiguousarray(audio[None, start : start + size, 0])
+                yield {"audio": block, "state": state}
+                _, state = denoiser.step(block, state)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The inputs of one call, None at the end."""
+        return next(self._blocks, None)
+
+
+def quantise(model: Path, files: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """The files of all variants, by name; `files` calibrate the static one."""
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+    layers = [node.name for node in onnx.load(prepared).graph.node if node.name.startswith(LAYER)]
+    if not layers:
+        raise ValueError(f"'{model}' has no node named {LAYER}*; it was exported by another version of torch")
+    dynamic, static = folder / "dynamic.onnx", folder / "static.onnx"
+    quantize_dynamic(str(prepared), str(dynamic), weight_type=QuantType.QInt8, nodes_to_quantize=layers)
+    blocks = Blocks(model, files)
+    quantize_static(str(prepared), str(static), blocks, nodes_to_quantize=layers, per_channel=True)
+    return {"float32": model, "int8, dynamic": dynamic, "int8, static": static}
+
+
+def time_all(models: dict[str, Denoiser]) -> dict[str, tuple[float, float]]:
+    """Median microseconds of a hop and RTF of a whole file for each model, taken in turn."""
+    audio = speech_like(TIMED_SECONDS)
+    hops: dict[str, list[float]] = {name: [] for name in models}
+    rtf: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(TURNS + 1):
+        for name, denoiser in models.items():
+            live = Contender(name, HOP_BY_HOP, denoiser.info.hop, stepper(denoiser))
+            whole = Contender(name, "whole", audio.size, partial(denoiser.denoise, sample_rate=SAMPLE_RATE))
+            _, times = time_calls(live, audio)
+            cpu, _ = time_calls(whole, audio)
+            if turn:
+                hops[name].append(float(np.median(times)) / 1000)
+                rtf[name].append(cpu / TIMED_SECONDS)
+    return {name: (median(hops[name]), median(rtf[name])) for name in models}
+
+
+def measure(files: dict[str, Path], pairs: Sequence[tuple[Path, Path]]) -> list[Variant]:
+    """Speed and scores of all variants."""
+    models = {name: Denoiser(path) for name, path in files.items()}
+    times = time_all(models)
+    variants = []
+    for name, denoiser in models.items():
+        scores = []
+        for clean, noisy in pairs:
+            target, mixture, rate = read_pair(clean, noisy)
+            estimate = denoiser.denoise(mixture, rate)
+            scores.append(
+                [metric(estimate, target, rate) for metric in (metrics.pesq_wb, metrics.estoi, metrics.si_sdr)]
+            )
+        means = [fmean(value for value in column if np.isfinite(value)) for column in zip(*scores, strict=True)]
+        variants.append(Variant(name, files[name].stat().st_size / 1000, *times[name], *means))
+    return variants
+
+
+def verdict(variants: Sequence[Variant]) -> str:
+    """Which of them the rule ships."""
+    plain = variants[0]
+    chosen = [
+        variant.name
+        for variant in variants[1:]
+        if variant.hop_us < plain.hop_us and variant.rtf < plain.rtf and plain.pesq - variant.pesq < LARGEST_LOSS
+    ]
+    rule = f"Rule: faster, hop by hop and on whole files, and less than {LARGEST_LOSS} PESQ lost."
+    return f"{rule} {'It ships: ' + ', '.join(chosen) if chosen else 'None of them: float32 is shipped'}."
+
+
+def table(variants: Sequence[Variant]) -> str:
+    """The variants as Markdown."""
+    header = ["weights", "kB", "us per hop", "RTF of a file", "PESQ-WB", "ESTOI", "SI-SDR"]
+    rows = [
+        [
+            v.name,
+            f"{v.kilobytes:.0f}",
+            f"{v.hop_us:.0f}",
+            f"{v.rtf:.4f}",
+            f"{v.pesq:.3f}",
+            f"{v.estoi:.3f}",
+            f"{v.si_sdr:.2f}",
+        ]
+        for v in variants
+    ]
+    packages = ", ".join(f"{name} {value}" for name, value in versions(("onnxruntime", "onnx")).items())
+    return "\n".join([markdown_table(header, rows), "", verdict(variants), "", f"{machine()}; {packages}.", ""])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.quantise", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", required=True, help="a registered name or an ONNX file")
+    parser.add_argument("--set", required=True, type=Path, help="a folder with clean/ and noisy/", metavar="FOLDER")
+    parser.add_argument("--calibrate", required=True, type=Path, help="folder of other noisy files", metavar="FOLDER")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="table; a .json is written beside it", metavar="FILE.md"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        model = Path(find_model(arguments.model))
+        noises = sorted(path for path in arguments.calibrate.iterdir() if path.is_file())[:CALIBRATION_FILES]
+        with tempfile.TemporaryDirectory() as folder:
+            variants = measure(quantise(model, noises, Path(folder)), find_pairs(arguments.set))
+        arguments.out.write_text(table(variants), encoding="utf-8")
+        content = {"variants": [asdict(variant) for variant in variants], "machine": machine()}
+        arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except (ValueError, OSError, SetError, ModelError) as error:
+        print(f"enhance.quantise: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(table(variants))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
