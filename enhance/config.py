@@ -89,6 +89,6 @@ class NetworkConfig:
 SIZES = {
     "tiny": NetworkConfig(stem_channels=24, channels=32, head_channels=8),
     "small": NetworkConfig(),
-    "base": NetworkConfig(stem_channels=96, channels=144, head_channels=24, blocks=3),
+    "base": NetworkConfig(stem_channels=96, channels=160, head_channels=32),
 }
 """The sizes that the project trains, by name."""
