@@ -84,7 +84,8 @@ def table(rows: Sequence[Row]) -> str:
         worst = chosen[int(np.nanargmin(gains))] if np.isfinite(gains).any() else chosen[0]
         told = f"{worst['name']}: PESQ {worst['pesq_before']:.2f} to {worst['pesq_after']:.2f}"
         lines.append([case, *cells, f"{mean(np.array([row['speech_gain'] for row in chosen]), 1)} dB", told])
-    return markdown_table(header, lines) + f"\n\n{PAIRS} pairs of 6 s each; SNR 5 dB unless stated.\n"
+    pairs = 1 + max(row["pair"] for row in rows)
+    return markdown_table(header, lines) + f"\n\n{pairs} pairs of 6 s each; SNR 5 dB unless stated.\n"
 
 
 def mean(values: np.ndarray, digits: int) -> str:
@@ -105,6 +106,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--trained", type=Path, help="folder of the speech trained on, for its languages", metavar="DIR"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for table, CSV and JSON", metavar="DIR")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of each case (default %(default)s)", metavar="N")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     return parser
 
@@ -113,15 +115,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = get_parser().parse_args(argv)
     try:
+        if arguments.pairs < 1 or arguments.jobs < 1:
+            raise ValueError("--pairs and --jobs: expected 1 or more")
         known = frozenset(map(language, files(arguments.trained))) if arguments.trained else frozenset()
         recordings = Recordings(files(arguments.speech), files(arguments.noise), files(arguments.music), known)
         Denoiser(arguments.model)
-        tasks = [(case, number) for case in CASES for number in range(PAIRS)]
+        tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
             rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
         arguments.out.mkdir(parents=True, exist_ok=True)
         name = f"{model_name(arguments.model)}_conditions"
-        save_report(Report(name, rows, table(rows), {"pairs": PAIRS, "cases": list(CASES)}), arguments.out, 0.0)
+        save_report(
+            Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)}), arguments.out, 0.0
+        )
     except (ValueError, OSError, ModelError) as error:
         print(f"enhance.conditions: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
