@@ -1,5 +1,6 @@
 """What `mpeace listen` does: run a test, write the first TOML file of one, or analyse its answers."""
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from apps.listen.advice import advice
@@ -38,12 +39,10 @@ def run_test(path: Path, host: str, port: int) -> None:
             print("note: everybody who reaches this machine can take part")
         print(f"answers go to {store.path}\nopen {address}  (Ctrl-C ends; started again, it goes on)", flush=True)
 
-    try:
-        serve(Session(plan, stimuli, store), host, port, ready)
-    except KeyboardInterrupt:
+    with closing(store):
+        with suppress(KeyboardInterrupt):
+            serve(Session(plan, stimuli, store), host, port, ready)
         print("ended; all answers are kept")
-    finally:
-        store.close()
 
 
 def write_test(folder: Path, method: str) -> None:

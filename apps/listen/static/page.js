@@ -73,7 +73,7 @@ export class Page {
   hear(id) {
     if (!this.root.dataset.ready) return;
     this.player.select(id);
-    this.player.play();
+    this.start();
     this.count();
     this.refresh();
   }
@@ -83,10 +83,15 @@ export class Page {
     if (this.player.playing) this.player.pause();
     else {
       if (!this.player.selected) this.player.select(this.slots[0].id);
-      this.player.play();
+      this.start();
     }
     this.count();
     this.refresh();
+  }
+
+  start() {
+    this.context.resume(); // browsers let a page play only from a click or key on
+    this.player.play();
   }
 
   /** After a while of playing, the sound counts as heard. */

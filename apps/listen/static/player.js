@@ -45,7 +45,6 @@ export class Player {
 
   play() {
     if (this.playing || this.selected === null) return;
-    this.context.resume();
     const at = this.next();
     this.origin = at - this.place;
     this.playing = true;
