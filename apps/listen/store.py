@@ -84,21 +84,29 @@ class Store:
         self._lock = Lock()
         try:
             self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            known = self._recognise()
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")  # an answer outlives a power cut, too
             self._base.execute("PRAGMA foreign_keys = ON")
-            self._open(fingerprint, design)
+            if not known:
+                self._base.executescript(f"BEGIN; {_TABLES} COMMIT;")
+            self._bind(fingerprint, design)
         except sqlite3.Error as error:
             raise UsageProblem(f"{path} cannot be used for answers: {error}") from None
 
-    def _open(self, fingerprint: str, design: dict[str, Any]) -> None:
+    def _recognise(self) -> bool:
+        """Whether the file holds our tables; False when it is new."""
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            if self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise UsageProblem(f"{self.path} is a database of something else: move it away")
-            self._base.executescript(f"BEGIN; {_TABLES} COMMIT;")
-        elif version != VERSION:
+        if version == VERSION:
+            return True
+        if version:
             raise UsageProblem(f"{self.path} was written by another version of mpeace (tables {version}): move it away")
+        if self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise UsageProblem(f"{self.path} is a database of something else: move it away")
+        return False
+
+    def _bind(self, fingerprint: str, design: dict[str, Any]) -> None:
+        """Hold the file against the test; one without answers is taken for this test."""
         known = self._base.execute("SELECT fingerprint FROM test").fetchone()
         if known and known[0] != fingerprint and self._base.execute("SELECT count(*) FROM answers").fetchone()[0]:
             raise UsageProblem(

@@ -1,11 +1,15 @@
 """The figures of an analysis on the terminal."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
 from apps.listen.analysis import Analysis, Row
 from apps.listen.mushra import ALL
 from apps.listen.settings import Method
+
+WIDTH = 160  # of a table that goes into a file
 
 
 def print_results(analysis: Analysis) -> None:
@@ -16,10 +20,9 @@ def print_results(analysis: Analysis) -> None:
         table.add_column(name)
     for row in rows:
         table.add_row(*(_told(analysis, row, name) for name in columns.values()))
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
     for note in analysis.notes:
-        console.print(note, markup=False)
+        print(note)
 
 
 def _wanted(analysis: Analysis) -> tuple[list[Row], dict[str, str]]:
