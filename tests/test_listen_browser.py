@@ -1,6 +1,6 @@
 """Listening tests as listeners take them: the command in a process, the page in the system's Chromium.
 
-With MPEACE_PICTURES=1 in the environment the same tests write their screenshots into `apps/pictures/`.
+With MPEACE_PICTURES=1 in the environment `test_pictures` writes screenshots into `apps/pictures/`.
 """
 
 import os
@@ -22,6 +22,11 @@ from apps.listen.store import Answer, read_answers
 
 PATIENCE = 30_000  # milliseconds, on a busy machine
 PICTURES = ROOT / "apps" / "pictures"
+LOOKS = {
+    "": {"viewport": {"width": 1100, "height": 800}},
+    "-dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},
+    "-phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +95,20 @@ def go_on(page: Page) -> None:
     )
 
 
+def stopped(page: Page, text: str) -> None:
+    """The button below says what is missing instead of going on."""
+    expect(page.locator(".next")).to_have_attribute("aria-disabled", "true")
+    page.locator(".next").click(force=True)
+    expect(page.locator("#status")).to_contain_text(text)
+
+
+def begin(page: Page, address: str, listener: str) -> None:
+    """Enter past the set-up, which is done by a call."""
+    done = page.request.post(f"{address}/api/setup/{listener}", data={"playback": "headphones"})
+    assert done.ok
+    enter(page, address, listener)
+
+
 def set_up(page: Page) -> None:
     expect(page.get_by_role("heading", name="Before you begin")).to_be_visible()
     hear_all(page)
@@ -113,13 +132,12 @@ def stored(toml: Path) -> list[Answer]:
 
 
 def picture(page: Page, name: str) -> None:
-    if os.environ.get("MPEACE_PICTURES"):
-        PICTURES.mkdir(exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
 def test_a_whole_pairwise_session(open_page, sounds: Path, tmp_path: Path) -> None:
-    """Practice, then A, no preference, B: what is stored is what was chosen, by the names that stood behind the letters."""
+    """Practice, then A, no preference, B: stored is what was chosen, by the names that stood behind the letters."""
     toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), instructions="First.\n\nSecond.")
     with served(toml) as (address, _):
         page = open_page()
@@ -165,7 +183,7 @@ def test_a_whole_mushra_session(open_page, sounds: Path, tmp_path: Path) -> None
         for grades in given:
             hear(page, page.get_by_role("button", name="Play the reference"))
             grade(page, grades)
-            expect(page.locator("output")).to_have_text([str(value) for value in grades])
+            expect(page.locator(".grade")).to_have_text([str(value) for value in grades])
             go_on(page)
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     plan = make_plan(toml)
@@ -214,20 +232,17 @@ def test_mushra_grades_only_what_is_heard_and_wants_a_hundred(open_page, sounds:
     toml = write_toml(tmp_path, method="mushra", folder=str(sounds), anchors_hz=[2000], training=0)
     with served(toml) as (address, _):
         page = open_page()
-        enter(page, address, "anna")
-        set_up(page)
+        begin(page, address, "anna")
         first, second = (page.get_by_role("slider", name=f"Grade of sound {number}") for number in (1, 2))
         expect(first).to_be_disabled()
-        status = page.get_by_role("status")
-        page.locator(".next").click()
-        expect(status).to_contain_text("Not heard yet: Reference, 1, 2, 3, 4")
+        stopped(page, "Not heard yet: Reference, 1, 2, 3, 4")
         hear(page, page.get_by_role("button", name="Play the reference"))
         page.keyboard.press("1")
         expect(first).to_be_enabled()
         expect(second).to_be_disabled()
         for key in ("PageUp", "PageUp", "ArrowUp", "ArrowDown", "ArrowUp"):
             page.keyboard.press(key)
-        expect(page.locator("output").first).to_have_text("21")
+        expect(page.locator(".grade").first).to_have_text("21")
         expect(first).to_have_attribute("aria-valuetext", "21, Poor")
         expect(second).to_have_attribute("aria-valuetext", "not graded")
         page.keyboard.press("ArrowRight")
@@ -235,13 +250,11 @@ def test_mushra_grades_only_what_is_heard_and_wants_a_hundred(open_page, sounds:
         expect(first).to_be_disabled()
         grade(page, [90, 80, 70])
         hear(page, page.get_by_role("button", name="Play sound 4"))
-        page.locator(".next").click()
-        expect(status).to_contain_text("Not graded yet: 4")
+        stopped(page, "Not graded yet: 4")
         page.keyboard.press("PageUp")
-        page.locator(".next").click()
-        expect(status).to_contain_text("Give 100 to at least one sound")
+        stopped(page, "Give 100 to at least one sound")
         page.keyboard.press("End")
-        expect(status).to_have_text("")
+        expect(page.locator("#status")).to_have_text("")
         go_on(page)
     assert sorted(stored(toml)[0].content["ratings"].values()) == [70, 80, 90, 100]
 
@@ -252,8 +265,7 @@ def test_two_browsers_at_once(open_page, sounds: Path, tmp_path: Path) -> None:
     with served(toml) as (address, _):
         anna, ben = open_page(), open_page()
         for page, name in ((anna, "anna"), (ben, "ben")):
-            enter(page, address, name)
-            set_up(page)
+            begin(page, address, name)
         for _ in range(3):
             for page, answer in ((anna, "A"), (ben, "B")):
                 hear_all(page)
@@ -277,14 +289,13 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
     page = open_page()
     with served(toml) as (address, process):
         port = int(address.rsplit(":", 1)[1])
-        enter(page, address, "anna")
-        set_up(page)
+        begin(page, address, "anna")
         hear_all(page)
         grade(page, [100, 10, 20, 30])
         process.send_signal(signal.SIGKILL)
         process.wait(READY_SECONDS)
         page.locator(".next").click()
-        expect(page.get_by_role("status")).to_contain_text("The server does not answer", timeout=PATIENCE)
+        expect(page.locator("#status")).to_contain_text("The server does not answer", timeout=PATIENCE)
         assert stored(toml) == []
     with served(toml, port) as (address, process):
         expect(page.locator(".where")).to_have_text("Page 2 of 3", timeout=PATIENCE)
@@ -300,7 +311,7 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
         again = open_page()
         enter(again, address, "anna")
         expect(again.locator(".where")).to_have_text("Page 2 of 3")
-        expect(again.locator("output")).to_have_text(["77", "–", "–", "–"])
+        expect(again.locator(".grade")).to_have_text(["77", "–", "–", "–"])
         expect(again.get_by_role("button", name="Play the reference").locator(".mark")).to_have_text("heard")
         for number in (2, 3):
             hear_all(again)
@@ -320,8 +331,7 @@ def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, sounds: Pa
     toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
     with served(toml) as (address, _):
         page = open_page()
-        enter(page, address, "anna")
-        set_up(page)
+        begin(page, address, "anna")
         hear_all(page)
         with page.expect_response(lambda reply: "/draft/" in reply.url and "none" in (reply.request.post_data or "")):
             choose(page, "No preference")
@@ -365,23 +375,27 @@ async ({ frames, rate, loop, switches }) => {
 """
 
 
-def played(open_page, sounds: Path, tmp_path: Path, **options) -> np.ndarray:
+@pytest.fixture(scope="module")
+def player_address(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the player can be loaded from."""
+    with served(write_toml(tmp_path_factory.mktemp("player"), method="pairwise", folder=str(sounds))) as (address, _):
+        yield address
+
+
+def played(page: Page, address: str, **options: object) -> np.ndarray:
     """What the player makes of two sounds, a rising ramp and its negative, sample by sample."""
-    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds))
-    with served(toml) as (address, _):
-        page = open_page()
-        page.goto(address)
-        return np.array(page.evaluate(_RENDER, {"loop": None, "switches": [], **options}))
+    page.goto(address)
+    return np.array(page.evaluate(_RENDER, {"loop": None, "switches": [], **options}))
 
 
-def test_switching_is_exact_to_the_sample(open_page, sounds: Path, tmp_path: Path) -> None:
-    """The other sound goes on at the very sample, after a fade-out and a fade-in of 5 ms and never together with the first.
+def test_switching_is_exact_to_the_sample(open_page, player_address: str) -> None:
+    """The other sound goes on at the very sample after fades of 5 ms; the two are never heard together.
 
     The level of a ramp tells its place in the sound, its sign which of the two is heard (BS.1534-3, section 5.3).
     """
     rate, frames = 16_000, 10_007
     fade = rate * 5 // 1000
-    audio = played(open_page, sounds, tmp_path, rate=rate, frames=frames, switches=[0.3, 0.304, 0.9, 1.5])
+    audio = played(open_page(), player_address, rate=rate, frames=frames, switches=[0.296, 0.304, 0.896, 1.504])
     begin = int(np.flatnonzero(audio)[0]) - 1  # the fade-in begins with a zero
     place = (np.arange(audio.size) - begin) % frames
     ramp = (place + 1) / (frames + 1)
@@ -397,11 +411,11 @@ def test_switching_is_exact_to_the_sample(open_page, sounds: Path, tmp_path: Pat
     np.testing.assert_allclose(audio[begin : begin + fade], (cosine * ramp[begin : begin + fade]) * cosine, atol=2e-4)
 
 
-def test_a_loop_stays_within_its_ends(open_page, sounds: Path, tmp_path: Path) -> None:
-    """A part of 0.5 s repeats exactly, with a fade of 5 ms at both ends; where the ear is inside, it stays in its place."""
+def test_a_loop_stays_within_its_ends(open_page, player_address: str) -> None:
+    """A part of 0.5 s repeats exactly, with a fade of 5 ms at both ends; an ear that is inside stays in its place."""
     rate, frames, start, end = 16_000, 16_000, 4_000, 12_000
     loop = {"at": 0.4, "start": start, "end": end}
-    audio = played(open_page, sounds, tmp_path, rate=rate, frames=frames, loop=loop)
+    audio = played(open_page(), player_address, rate=rate, frames=frames, loop=loop)
     begin = int(np.flatnonzero(audio)[0]) - 1
     tail = audio[int(0.5 * rate) :]
     place = (np.arange(audio.size) - begin)[int(0.5 * rate) :]
@@ -413,37 +427,44 @@ def test_a_loop_stays_within_its_ends(open_page, sounds: Path, tmp_path: Path) -
     assert np.count_nonzero(np.abs(tail) < 1e-6) >= 2, "silent where the ends meet"
 
 
-def test_screenshots(open_page, tmp_path: Path) -> None:
-    """The pages as people see them: light, dark, on a phone; nothing is wider than the screen."""
-    folder = tmp_path / "sounds"
-    noisy, rate = soundfile.read(ROOT / "tests" / "data" / "noisy.flac", dtype="float32")
-    noisy = noisy if noisy.ndim == 1 else noisy[:, 0]
+@pytest.mark.parametrize("method", ["mushra", "pairwise", "abx"])
+def test_a_phone_shows_everything(open_page, sounds: Path, tmp_path: Path, method: str) -> None:
+    """Nothing is wider than the screen of a phone, and what is touched is large enough for a finger."""
+    toml = write_toml(tmp_path, method=method, folder=str(sounds), anchors_hz=[2000], training=0)
+    with served(toml) as (address, _):
+        page = open_page(**LOOKS["-phone"])
+        begin(page, address, "anna")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        for touched in page.locator(".sound, .next, .toggle, .choices label").all():
+            box = touched.bounding_box()
+            assert box is not None
+            assert box["height"] >= 40
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.skipif(not os.environ.get("MPEACE_PICTURES"), reason="draws pictures: MPEACE_PICTURES=1")
+@pytest.mark.parametrize("method", ["mushra", "pairwise"])
+def test_pictures(open_page, tmp_path: Path, method: str) -> None:
+    """The second page of a test as people see it: light, dark, on a phone."""
+    noisy, rate = soundfile.read(ROOT / "tests" / "data" / "noisy.flac", dtype="float32", always_2d=True)
     rng = np.random.default_rng(0)
     for place, system in enumerate(("reference", "first", "second", "third")):
-        for item, part in (("one", noisy[: 4 * rate]), ("two", noisy[rate : 5 * rate])):
-            write(folder / system / f"{item}.wav", part + 0.002 * place * rng.standard_normal(part.size), rate)
-    looks = {
-        "": {"viewport": {"width": 1100, "height": 800}},
-        "-dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},
-        "-phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-    }
-    for method in ("mushra", "pairwise"):
-        toml = write_toml(tmp_path, f"{method}.toml", method=method, folder="sounds", title="Denoised speech", items=1)
-        with served(toml) as (address, _):
-            for look, options in looks.items():
-                page = open_page(**options)
-                enter(page, address, f"listener{look}")
-                set_up(page)
+        for item, start in (("one", 0), ("two", rate // 2), ("three", rate)):
+            part = noisy[start : start + 4 * rate, 0]
+            sound = part + 0.002 * place * rng.standard_normal(part.size)
+            write(tmp_path / "sounds" / system / f"{item}.wav", sound.astype(np.float32), rate)
+    systems = ["first", "second"] if method == "pairwise" else ["first", "second", "third"]
+    keys = {"folder": "sounds", "title": "Denoised speech", "training": 0, "systems": systems}
+    with served(write_toml(tmp_path, method=method, **keys)) as (address, _):
+        for look, options in LOOKS.items():
+            page = open_page(**options)
+            begin(page, address, f"listener{look}")
+            for grades, answer in (([64, 23, 100, 81, 8, 47], "B"), ([31, 100, 72, 14, 58, 84], "A")):
                 hear_all(page)
                 if method == "mushra":
-                    grade(page, [64, 23, 100, 81, 8, 47])
+                    grade(page, grades)
                 else:
-                    choose(page, "B")
-                go_on(page)
-                hear_all(page)
-                if method == "mushra":
-                    grade(page, [31, 100, 72, 14, 58])
-                else:
-                    choose(page, "A")
+                    choose(page, answer)
                 picture(page, f"listen-{method}{look}")
-                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+                go_on(page)

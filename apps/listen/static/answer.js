@@ -126,7 +126,7 @@ class Grades {
     const slider = column.querySelector("input");
     slider.setAttribute("aria-label", `Grade of sound ${slot.label}`);
     slider.addEventListener("input", () => this.grade(slot.id, Number(slider.value)));
-    this.sliders.set(slot.id, { slider, shown: column.querySelector("output"), column, label: slot.label });
+    this.sliders.set(slot.id, { slider, shown: column.querySelector(".grade"), column, label: slot.label });
     this.root.querySelector(".sounds").append(column);
     return button;
   }
