@@ -459,7 +459,7 @@ def test_pictures(open_page, tmp_path: Path, method: str) -> None:
     with served(write_toml(tmp_path, method=method, **keys)) as (address, _):
         for look, options in LOOKS.items():
             page = open_page(**options)
-            begin(page, address, f"listener{look}")
+            begin(page, address, f"p07{look}")
             for grades, answer in (([64, 23, 100, 81, 8, 47], "B"), ([31, 100, 72, 14, 58, 84], "A")):
                 hear_all(page)
                 if method == "mushra":

@@ -13,7 +13,7 @@ from emulator.evidence.listening import Heard, write_manifest, write_outputs
 def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
     """What the autoencoder and the enhancement experiments write is a test at once."""
     rng = np.random.default_rng(0)
-    items = [Item(f"talk-{number}", "talk", 0.1 * rng.standard_normal(16_000)) for number in range(3)]
+    items = [Item(f"talk-{number}", "talk", 0.1 * rng.standard_normal(16_000, np.float32)) for number in range(3)]
     heard = []
     for width in (16, 64):
         for system in ("l1", "ours"):

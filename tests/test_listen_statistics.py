@@ -1,5 +1,7 @@
 """Statistics of listening tests against published values, other implementations, and the text of the standard."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -80,7 +82,7 @@ def test_permutation_p_agrees_with_scipy() -> None:
     assert permutation_p(first, first + 100, rng) < 0.001
 
 
-def grades(reference: list[float], mid: list[float]) -> dict[tuple[str, str], dict[str, float]]:
+def grades(reference: Sequence[float], mid: Sequence[float]) -> dict[tuple[str, str], dict[str, float]]:
     return {
         ("set", str(item)): {"reference": one, "anchor-3500": 10.0, "anchor-7000": other}
         for item, (one, other) in enumerate(zip(reference, mid, strict=True))

@@ -78,7 +78,7 @@ def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> 
         marks = {listener: given for listener, given in marks.items() if not screened[listener].excluded}
         notes += [f"{listener} is excluded: {found.reason}" for listener, found in screened.items() if found.excluded]
         if exempt:
-            notes.append(f"{len(exempt)} items do not count for the mid-range anchor: over 25 % grade it above 90")
+            notes.append(f"items without a say on the mid-range anchor (over 25 % grade it above 90): {len(exempt)}")
         results, compared = summary(plan, marks), comparisons(plan, marks)
     listeners = _listeners(plan, answers, playback, screened)
     return Analysis(plan, results, _flat(plan, answers, screened), listeners, compared, marks, notes)
