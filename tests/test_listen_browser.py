@@ -1,44 +1,36 @@
-"""Listening tests as listeners take them: the command in a process, the page in the system's Chromium.
+"""Listening tests as listeners take them: the command in a process, the page in the system's Chromium."""
 
-With MPEACE_PICTURES=1 in the environment `test_pictures` writes screenshots into `apps/pictures/`.
-"""
-
-import os
-import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from command import ROOT, write
 from listening import READY_SECONDS, served, write_sounds, write_toml
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from listening_browser import (
+    PATIENCE,
+    begin,
+    choose,
+    chromium_running,
+    enter,
+    go_on,
+    grade,
+    hear,
+    hear_all,
+    pages_opened,
+    set_up,
+    stopped,
+    stored,
+)
+from playwright.sync_api import Browser, Page, expect
 
 from apps.listen.design import pages, slots
 from apps.listen.plan import make_plan
-from apps.listen.store import Answer, read_answers
-
-PATIENCE = 30_000  # milliseconds, on a busy machine
-PICTURES = ROOT / "apps" / "pictures"
-LOOKS = {
-    "": {"viewport": {"width": 1100, "height": 800}},
-    "-dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},
-    "-phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-}
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    flags = ["--no-sandbox", "--mute-audio"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+    with chromium_running() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,92 +40,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator:
-    """Opens pages in browsers that know nothing of each other; a page with an error fails the test."""
-    contexts, errors = [], []
-
-    def open_in_new_browser(**options) -> Page:
-        context = chromium.new_context(**options)
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        return page
-
-    yield open_in_new_browser
-    for context in contexts:
-        context.close()
-    assert not errors
-
-
-def enter(page: Page, address: str, listener: str) -> None:
-    page.goto(address)
-    page.get_by_label("Your id").fill(listener)
-    page.get_by_role("button", name="Begin").click()
-    page.locator("main[data-ready]").wait_for()
-
-
-def hear(page: Page, sound: Locator) -> None:
-    """Play a sound until it counts as heard."""
-    sound.click()
-    expect(sound).to_have_attribute("aria-pressed", "true")
-    expect(sound.locator(".mark")).to_have_text("heard", timeout=PATIENCE)
-
-
-def hear_all(page: Page) -> None:
-    for sound in page.locator(".sound").all():
-        hear(page, sound)
-
-
-def go_on(page: Page) -> None:
-    """Press the button below, and wait for what comes."""
-    before = page.locator("main h2").element_handle()
-    page.locator(".next").click()
-    page.wait_for_function("old => !old.isConnected", arg=before)
-    page.wait_for_function(
-        "() => { const m = document.querySelector('main'); return m.dataset.ready || m.dataset.phase === 'done' }"
-    )
-
-
-def stopped(page: Page, text: str) -> None:
-    """The button below says what is missing instead of going on."""
-    expect(page.locator(".next")).to_have_attribute("aria-disabled", "true")
-    page.locator(".next").click(force=True)
-    expect(page.locator("#status")).to_contain_text(text)
-
-
-def begin(page: Page, address: str, listener: str) -> None:
-    """Enter past the set-up, which is done by a call."""
-    done = page.request.post(f"{address}/api/setup/{listener}", data={"playback": "headphones"})
-    assert done.ok
-    enter(page, address, listener)
-
-
-def set_up(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Before you begin")).to_be_visible()
-    hear_all(page)
-    page.get_by_label("Headphones").check()
-    go_on(page)
-
-
-def choose(page: Page, answer: str) -> None:
-    page.get_by_role("radio", name=answer, exact=True).check()
-
-
-def grade(page: Page, grades: list[int]) -> None:
-    """Hear and grade every numbered sound."""
-    for number, value in enumerate(grades, 1):
-        hear(page, page.get_by_role("button", name=f"Play sound {number}", exact=True))
-        page.get_by_role("slider", name=f"Grade of sound {number}", exact=True).fill(str(value))
-
-
-def stored(toml: Path) -> list[Answer]:
-    return read_answers(toml.with_suffix(".sqlite"))[0]
-
-
-def picture(page: Page, name: str) -> None:
-    PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    with pages_opened(chromium) as opener:
+        yield opener
 
 
 def test_a_whole_pairwise_session(open_page, sounds: Path, tmp_path: Path) -> None:
@@ -211,7 +120,8 @@ def test_abx_by_keyboard_alone(open_page, sounds: Path, tmp_path: Path) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Which one is X?")).to_be_visible()
         page.locator("main[data-ready]").wait_for()
-        for number, key in enumerate(("1", "ArrowRight", "3"), 1):
+        page.get_by_role("button", name="Play A").focus()
+        for number, key in enumerate((" ", "ArrowRight", "3"), 1):
             page.keyboard.press(key)
             expect(page.locator(".sound.heard")).to_have_count(number, timeout=PATIENCE)
         expect(page.get_by_role("button", name="Play X")).to_have_attribute("aria-pressed", "true")
@@ -350,121 +260,3 @@ def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, sounds: Pa
         expect(page.get_by_label("Your id")).to_be_visible()
     (answer,) = stored(toml)
     assert answer.content["preferred"] is None
-
-
-_RENDER = """
-async ({ frames, rate, loop, switches }) => {
-  const { Player } = await import("/static/player.js");
-  const context = new OfflineAudioContext(1, 2 * rate, rate);
-  const player = new Player(context, frames);
-  const ramp = (sign) => Float32Array.from({ length: frames }, (_, n) => (sign * (n + 1)) / (frames + 1));
-  player.add("up", [ramp(1)]);
-  player.add("down", [ramp(-1)]);
-  player.select("up");
-  player.play();
-  for (const at of switches) {
-    context.suspend(at).then(() => {
-      player.select(player.selected === "up" ? "down" : "up");
-      context.resume();
-    });
-  }
-  if (loop) context.suspend(loop.at).then(() => { player.loop(loop.start, loop.end); context.resume(); });
-  const rendered = await context.startRendering();
-  return Array.from(rendered.getChannelData(0));
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def player_address(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the player can be loaded from."""
-    with served(write_toml(tmp_path_factory.mktemp("player"), method="pairwise", folder=str(sounds))) as (address, _):
-        yield address
-
-
-def played(page: Page, address: str, **options: object) -> np.ndarray:
-    """What the player makes of two sounds, a rising ramp and its negative, sample by sample."""
-    page.goto(address)
-    return np.array(page.evaluate(_RENDER, {"loop": None, "switches": [], **options}))
-
-
-def test_switching_is_exact_to_the_sample(open_page, player_address: str) -> None:
-    """The other sound goes on at the very sample after fades of 5 ms; the two are never heard together.
-
-    The level of a ramp tells its place in the sound, its sign which of the two is heard (BS.1534-3, section 5.3).
-    """
-    rate, frames = 16_000, 10_007
-    fade = rate * 5 // 1000
-    audio = played(open_page(), player_address, rate=rate, frames=frames, switches=[0.296, 0.304, 0.896, 1.504])
-    begin = int(np.flatnonzero(audio)[0]) - 1  # the fade-in begins with a zero
-    place = (np.arange(audio.size) - begin) % frames
-    ramp = (place + 1) / (frames + 1)
-    sounding = slice(begin + 1, None)
-    factor = audio[sounding] / ramp[sounding]
-    assert np.abs(factor).max() < 1 + 1e-5, "two sounds are never added"
-    whole = np.abs(np.abs(factor) - 1) < 1e-5
-    changes = np.flatnonzero(np.diff(np.sign(audio[sounding][audio[sounding] != 0])))
-    assert len(changes) == 4, "each switch is heard, the hasty second one after the first"
-    fades_of_switches, fades_of_loop, start = 4 * 2 * fade, 3 * 2 * fade, fade
-    assert np.count_nonzero(~whole) <= fades_of_switches + fades_of_loop + start + 20
-    cosine = 0.5 - 0.5 * np.cos(np.pi * np.arange(fade) / fade)
-    np.testing.assert_allclose(audio[begin : begin + fade], (cosine * ramp[begin : begin + fade]) * cosine, atol=2e-4)
-
-
-def test_a_loop_stays_within_its_ends(open_page, player_address: str) -> None:
-    """A part of 0.5 s repeats exactly, with a fade of 5 ms at both ends; an ear that is inside stays in its place."""
-    rate, frames, start, end = 16_000, 16_000, 4_000, 12_000
-    loop = {"at": 0.4, "start": start, "end": end}
-    audio = played(open_page(), player_address, rate=rate, frames=frames, loop=loop)
-    begin = int(np.flatnonzero(audio)[0]) - 1
-    tail = audio[int(0.5 * rate) :]
-    place = (np.arange(audio.size) - begin)[int(0.5 * rate) :]
-    expected = start + (place - start) % (end - start)
-    level = np.round(tail * (frames + 1)).astype(int) - 1
-    inside = (expected > start + 80) & (expected < end - 80)
-    np.testing.assert_array_equal(level[inside], expected[inside])
-    assert level.max() < end
-    assert np.count_nonzero(np.abs(tail) < 1e-6) >= 2, "silent where the ends meet"
-
-
-@pytest.mark.parametrize("method", ["mushra", "pairwise", "abx"])
-def test_a_phone_shows_everything(open_page, sounds: Path, tmp_path: Path, method: str) -> None:
-    """Nothing is wider than the screen of a phone, and what is touched is large enough for a finger."""
-    toml = write_toml(tmp_path, method=method, folder=str(sounds), anchors_hz=[2000], training=0)
-    with served(toml) as (address, _):
-        page = open_page(**LOOKS["-phone"])
-        begin(page, address, "anna")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        for touched in page.locator(".sound, .next, .toggle, .choices label").all():
-            box = touched.bounding_box()
-            assert box is not None
-            assert box["height"] >= 40
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= 390
-
-
-@pytest.mark.skipif(not os.environ.get("MPEACE_PICTURES"), reason="draws pictures: MPEACE_PICTURES=1")
-@pytest.mark.parametrize("method", ["mushra", "pairwise"])
-def test_pictures(open_page, tmp_path: Path, method: str) -> None:
-    """The second page of a test as people see it: light, dark, on a phone."""
-    noisy, rate = soundfile.read(ROOT / "tests" / "data" / "noisy.flac", dtype="float32", always_2d=True)
-    rng = np.random.default_rng(0)
-    for place, system in enumerate(("reference", "first", "second", "third")):
-        for item, start in (("one", 0), ("two", rate // 2), ("three", rate)):
-            part = noisy[start : start + 4 * rate, 0]
-            sound = part + 0.002 * place * rng.standard_normal(part.size)
-            write(tmp_path / "sounds" / system / f"{item}.wav", sound.astype(np.float32), rate)
-    systems = ["first", "second"] if method == "pairwise" else ["first", "second", "third"]
-    keys = {"folder": "sounds", "title": "Denoised speech", "training": 0, "systems": systems}
-    with served(write_toml(tmp_path, method=method, **keys)) as (address, _):
-        for look, options in LOOKS.items():
-            page = open_page(**options)
-            begin(page, address, f"p07{look}")
-            for grades, answer in (([64, 23, 100, 81, 8, 47], "B"), ([31, 100, 72, 14, 58, 84], "A")):
-                hear_all(page)
-                if method == "mushra":
-                    grade(page, grades)
-                else:
-                    choose(page, answer)
-                picture(page, f"listen-{method}{look}")
-                go_on(page)

@@ -205,7 +205,7 @@ def test_many_listeners_at_once(make) -> None:
 def test_calls_that_are_wrong_are_refused_in_one_line(make) -> None:
     session, _, _ = open_session(make("pairwise"))
     with TestClient(make_app(session)) as browser:
-        for listener in ("a b", "a;b", "x" * 65, "%20"):
+        for listener in ("a b", "a;b", "x" * 65, "%20", ".hidden"):
             reply = browser.get(f"/api/state/{listener}")
             assert reply.status_code == 400
             assert "\n" not in reply.json()["problem"]

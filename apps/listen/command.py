@@ -23,7 +23,7 @@ def run_test(path: Path, host: str, port: int) -> None:
         port: 0 for any that is free.
 
     Raises:
-        UsageProblem: when the test cannot be run; nothing was changed then.
+        UsageProblem: when the test cannot be run.
     """
     from apps.listen.server import serve
 

@@ -129,7 +129,8 @@ def _pairs(settings: Settings, systems: tuple[str, ...], reference: str | None) 
             raise UsageProblem(f"{settings.path}: pairs belong to pairwise and ABX; MUSHRA compares all on one page")
         return ()
     if settings.pairs:
-        _known(settings, "pairs", tuple(name for pair in settings.pairs for name in pair), (*systems, reference or ""))
+        known = (*systems, reference) if reference else systems
+        _known(settings, "pairs", tuple(name for pair in settings.pairs for name in pair), known)
         return settings.pairs
     if settings.method is Method.ABX:
         return tuple((reference, system) for system in systems) if reference else tuple(combinations(systems, 2))

@@ -25,7 +25,7 @@ PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners
 BEST = 100  # one sound of a MUSHRA page must get it: the reference is among them (BS.1534-3, attachment 1)
 NO_PREFERENCE = "none"
 
-_ID = re.compile(r"[\w.@+-]{1,64}")
+_ID = re.compile(r"\w[\w.@+-]{0,63}")
 _QUESTIONS = {
     Method.PAIRWISE: "Which one sounds better?",
     Method.ABX: "Which one is X?",
@@ -91,7 +91,7 @@ class Session:
             Problem: when the id is not one.
         """
         if not _ID.fullmatch(listener):
-            raise Problem("A listener id has 1 to 64 letters, digits or . _ - @ + and no spaces.")
+            raise Problem("An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces.")
         phase, page, position = self._place(listener)
         state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
         if page is None:

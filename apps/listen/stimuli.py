@@ -8,6 +8,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import soundfile
@@ -20,7 +21,7 @@ from apps.listen.settings import Loudness
 from apps.problems import Problem, UsageProblem
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # Hz: what every browser must be able to play (Web Audio, section 1.9)
-_KEPT = 16  # items in memory
+_KEPT = 4  # items in memory
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,12 @@ class Stimuli:
             self._measure(*place, content)
         self.fingerprint = content.hexdigest()
         self._item = lru_cache(_KEPT)(self._read_item)
+        self._lock = Lock()
 
     def samples(self, set_name: str, item: str, stimulus: str) -> np.ndarray:
         """A sound as it is played, float32 [time, channels], within full scale."""
-        return self._item(set_name, item)[stimulus]
+        with self._lock:  # a browser fetches all sounds of an item at once: the first call reads them for the others
+            return self._item(set_name, item)[stimulus]
 
     def _measure(self, set_name: str, item: str, content: "hashlib._Hash") -> None:
         sounds, shape = self._load(set_name, item, content)

@@ -46,7 +46,8 @@ function showEntry() {
 
 async function enter(listener) {
   try {
-    const state = await call(`/api/state/${encodeURIComponent(listener || " ")}`, undefined, waiting);
+    const name = encodeURIComponent(listener.startsWith(".") ? " " : listener || " "); // a path of dots leads elsewhere
+    const state = await call(`/api/state/${name}`, undefined, waiting);
     sessionStorage.setItem("listener", listener);
     advance(state);
   } catch (problem) {

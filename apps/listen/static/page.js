@@ -74,6 +74,7 @@ export class Page {
     if (!this.root.dataset.ready) return;
     this.player.select(id);
     this.start();
+    if (document.activeElement.matches(".sound")) this.buttons.get(id).focus();
     this.count();
     this.refresh();
   }
@@ -114,7 +115,8 @@ export class Page {
   /** Keep what is begun on the server. */
   keep() {
     clearTimeout(this.keeping);
-    if (this.state.phase === "page" && !this.sent) send(`/api/draft/${encodeURIComponent(this.state.listener)}`, this.content());
+    if (this.state.phase !== "page" || this.sent) return;
+    send(`/api/draft/${encodeURIComponent(this.state.listener)}`, this.content());
   }
 
   content() {
@@ -158,7 +160,8 @@ export class Page {
     const reference = this.slots.find((slot) => slot.role === "reference");
     const choices = this.slots.filter((slot) => slot !== reference);
     const digit = choices[Number(event.key) - 1];
-    if (event.key === " " && !event.target.matches("button:not(.sound), input[type=radio]")) this.turn();
+    const ownSpace = event.target.matches("button:not([aria-pressed=true]), input[type=radio]");
+    if (event.key === " " && !ownSpace) this.turn();
     else if ((event.key === "r" || event.key === "0") && reference) this.hear(reference.id);
     else if (event.key.length === 1 && event.key !== " " && digit) this.hear(digit.id);
     else if (event.key === "[") this.timeline.mark(this.timeline.from);
