@@ -1,4 +1,5 @@
-"""The `mpeace` command: `denoise` files, list the `models`, and show what an ONNX file says about itself (`info`).
+"""The `mpeace` command: `denoise` files, list the `models`, show what an ONNX file says about itself (`info`), and run
+blind listening tests (`listen`).
 
 The commands import what they need when they run, so that help and usage errors cost a few hundredths of a second. The
 help is plain text: the help that is drawn with boxes takes three times as long to start.
@@ -195,6 +196,49 @@ def info(
     for key, value in values.items():
         typer.echo(f"{key:<{width}}  {value}")
     typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
+
+
+@app.command()
+def listen(
+    test: Annotated[
+        Path, typer.Argument(metavar="TEST", help="The TOML file of a test, or the folder that holds its listen.toml.")
+    ],
+    new: Annotated[
+        bool, typer.Option("--new", help="Write a first listen.toml into TEST, a folder of sounds.")
+    ] = False,
+    method: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="With --new: pairwise, abx or mushra. [pairwise]")
+    ] = None,
+    analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="With --analyse: where to. [beside the TOML file]"),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Of the page; 0 for any free one.")] = 7870,
+) -> None:
+    """Run a blind listening test in the browser: pairwise, ABX, or MUSHRA.
+
+    A test is a folder of sounds and a TOML file. Answers are kept beside it; the same command goes on after any end.
+    """
+    for option, given, needed, wanted in (("method", method, new, "new"), ("output", output, analyse, "analyse")):
+        if given is not None and not needed:
+            raise UsageProblem(f"--{option} belongs to --{wanted}")
+    if new and analyse:
+        raise UsageProblem("--new and --analyse are two things: give one of them")
+    if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
+        raise UsageProblem(f"--method {method} is none of pairwise, abx, mushra")
+    try:
+        from apps.listen.command import analyse_test, run_test, write_test
+
+        if new:
+            write_test(test, method or "pairwise")
+        elif analyse:
+            analyse_test(test, output)
+        else:
+            run_test(test, host, port)
+    except ModuleNotFoundError as error:
+        raise UsageProblem(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
 
 
 def _container(name: str | None) -> str | None:

@@ -29,9 +29,9 @@ def test_the_readme_opens_with_two_commands_of_one_line() -> None:
     assert all(command.count("\n") == 1 for command in commands)
 
 
-@pytest.mark.parametrize("module", ["apps.cli denoise", "enhance.train", "enhance.evaluate"])
+@pytest.mark.parametrize("module", ["apps.cli denoise", "apps.cli listen", "enhance.train", "enhance.evaluate"])
 def test_options_in_the_readme_exist(module: str) -> None:
-    program = {"apps.cli denoise": "mpeace denoise"}.get(module, f"python -m {module}")
+    program = f"python -m {module}".replace("python -m apps.cli", "mpeace")
     shown = subprocess.run(
         [sys.executable, "-m", *module.split(), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout

@@ -1,0 +1,20 @@
+"""Blind listening tests in a browser: pairwise with "no preference", ABX, and MUSHRA (ITU-R BS.1534-3).
+
+A test is a folder of sounds and a small TOML file. The modules, in the order in which a test runs through them:
+
+- `settings` reads the TOML file, `corpus` the folder, `plan` holds the two together; `starter` writes a first TOML
+  file, `advice` says where a test leaves the standard.
+- `design` makes the pages of each listener, `loudness`, `anchors` and `stimuli` the sounds on them.
+- `session` says what a listener sees and takes the answers, `store` keeps them (SQLite), `server` speaks HTTP.
+- `static/` is the page: `player.js` switches between sounds to the sample, the rest draws and keeps the keyboard.
+- `statistics`, `screening`, `analysis` and `figure` make tables and a picture of the answers.
+
+Why a small server of its own and not a Gradio app, which `mpeace demo` is: the page must switch between sounds to the
+sample with the fades of the standard, enable only the scale of the sound that is heard, and know whether an answer is
+stored before it goes on. All of that is JavaScript of our own in Gradio, too, and Gradio's session, which ends with the
+tab, and its queue would stand between the answer and the disk. Starlette and uvicorn, which serve the page, come with
+Gradio, so both need the same extra (`pip install '.[demo]'`).
+
+Reference: Recommendation ITU-R BS.1534-3 (10/2015), "Method for the subjective assessment of intermediate quality level
+of audio systems"; the sections that a rule comes from are named beside it.
+"""

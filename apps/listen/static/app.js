@@ -1,0 +1,103 @@
+/* The way of a listener: entry, set-up, practice, pages, end. The server says what comes next; this shows it. */
+
+import { call, Refused } from "./api.js";
+import { Page } from "./page.js";
+import { say, waiting } from "./status.js";
+
+const main = document.querySelector("main");
+let about = null;
+let page = null;
+
+/** Show a template; the heading gets the focus, so that a screen reader starts there. */
+function show(name) {
+  if (page) page.close();
+  page = null;
+  const content = document.querySelector(`#${name}`).content.cloneNode(true);
+  main.replaceChildren(content);
+  main.dataset.phase = name;
+  say("");
+  window.scrollTo(0, 0);
+  const heading = main.querySelector("h1, h2");
+  heading.tabIndex = -1;
+  heading.focus();
+  return main;
+}
+
+function fill(selector, text) {
+  for (const element of document.querySelectorAll(selector)) element.textContent = text;
+}
+
+function showEntry() {
+  show("entry");
+  fill(".title", about.title);
+  const box = main.querySelector(".instructions");
+  for (const paragraph of about.instructions.split(/\n\s*\n/).filter((text) => text.trim())) {
+    box.append(Object.assign(document.createElement("p"), { textContent: paragraph.trim() }));
+  }
+  const practice = about.training ? `${count(about.training, "page")} of practice, then ` : "";
+  fill(".length", `${practice}${count(about.pages, "page")}. You can stop at any time and go on later with the same id.`);
+  const form = main.querySelector("form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    enter(form.elements.listener.value.trim());
+  });
+  form.elements.listener.focus();
+}
+
+async function enter(listener) {
+  try {
+    const name = encodeURIComponent(listener.startsWith(".") ? " " : listener || " "); // a path of dots leads elsewhere
+    const state = await call(`/api/state/${name}`, undefined, waiting);
+    sessionStorage.setItem("listener", listener);
+    advance(state);
+  } catch (problem) {
+    if (!(problem instanceof Refused)) throw problem;
+    say(problem.message, true);
+  }
+}
+
+/** Show what the server says comes now. */
+function advance(state) {
+  fill("#listener", `Listener ${state.listener}`);
+  document.querySelector("#leave").hidden = false;
+  const bar = document.querySelector("#progress");
+  const inTest = state.phase === "page" || state.phase === "done";
+  bar.hidden = !inTest;
+  bar.max = state.pages;
+  bar.value = state.phase === "done" ? state.pages : state.position - 1;
+  if (state.phase === "done") {
+    show("done");
+    fill(".total", `All ${count(state.pages, "answer")} ${state.pages === 1 ? "is" : "are"} stored.`);
+    return;
+  }
+  show(state.phase === "setup" ? "setup" : about.method === "mushra" ? "mushra" : "pair");
+  const line = document.querySelector("#timeline").content.cloneNode(true);
+  main.querySelector(".timeline-place").replaceWith(line);
+  fill(".question", about.question);
+  const practice = state.phase === "training";
+  fill(".where", practice ? `Practice, page ${state.position} of ${about.training}: not kept` : `Page ${state.position} of ${state.pages}`);
+  main.querySelector(".where")?.classList.toggle("practice", practice);
+  const numbered = state.page.slots.filter((slot) => slot.role !== "reference").length;
+  fill(".last", String(Math.min(9, numbered)));
+  for (const hint of main.querySelectorAll(".has-reference")) hint.hidden = numbered === state.page.slots.length;
+  page = new Page(main, about, state, advance);
+  page.load();
+}
+
+function count(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+document.querySelector("#leave").addEventListener("click", () => {
+  if (page) page.keep();
+  sessionStorage.removeItem("listener");
+  window.location.reload();
+});
+
+about = await call("/api/about", undefined, waiting);
+document.title = about.title;
+fill(".title", about.title);
+const known = sessionStorage.getItem("listener");
+if (known) await enter(known);
+else showEntry();
+if (!main.dataset.phase) showEntry();
