@@ -22,20 +22,31 @@ from emulator.bark import bark_loss
 from emulator.config import PRESETS
 from emulator.loss import CodecLoss, CodecTerms
 from emulator.presets import load_emulator, random_emulator
+from emulator.terms import (
+    critical_bands,
+    loudness_distance,
+    power,
+    smooth,
+    specific_loudness,
+    threshold_in_quiet,
+)
 
 SPECTRUM_SECONDS = 0.064  # window of the compressed magnitude and the mel distance, a quarter of it the hop
 COMPRESSION, COMPRESSION_FLOOR = 0.3, 1e-8  # of magnitudes; and the power of a bin that it starts from, that of dither
+QUIET_DB = -80.0  # dBFS, the threshold in quiet of the plain distance of loudness
+LOUDNESS_FRAMES = 3  # over which its powers are averaged, about 50 ms
 MELS = 80
 MEL_FLOOR = 1e-5  # of a mel magnitude, as in HiFi-GAN (arXiv:2010.05646)
 RANDOM_SEED = 1000  # of untrained weights
 BASELINE = "MR-STFT"
 TERMS: dict[str, tuple[int, dict[str, float], Literal["encoder", "masking"]]] = {
-    "noise-to-mask": (2, {"noise_to_mask": 1.0, "output": 0.0, "layers": 0.0}, "masking"),
-    "output": (2, {"noise_to_mask": 0.0, "output": 1.0, "layers": 0.0}, "masking"),
-    "encoder layers": (1, {"noise_to_mask": 0.0, "output": 0.0, "layers": 1.0}, "encoder"),
-    "masking layers": (1, {"noise_to_mask": 0.0, "output": 0.0, "layers": 1.0}, "masking"),
+    "noise-to-mask": (2, {"noise_to_mask": 1.0}, "masking"),
+    "loudness": (1, {"loudness": 1.0}, "masking"),
+    "output": (2, {"output": 1.0}, "masking"),
+    "encoder layers": (1, {"layers": 1.0}, "encoder"),
+    "masking layers": (1, {"layers": 1.0}, "masking"),
 }
-"""Of the codec loss: degree, weights, and choice of layers."""
+"""Of the codec loss: degree, weights that are not 0, and choice of layers."""
 
 To = Callable[[Tensor], Callable[[Tensor], Tensor]]
 
@@ -67,7 +78,7 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
 
     Example:
         >>> [distance.name for distance in plain_distances(16_000)]
-        ['l1', 'l2', 'compressed magnitude', 'MR-STFT', 'log mel', 'Bark noise-to-mask']
+        ['l1', 'l2', 'compressed magnitude', 'MR-STFT', 'log mel', 'ERB loudness', 'Bark noise-to-mask']
         >>> target = torch.randn(2, 16_000)
         >>> all(distance(1.1 * target, target) > distance(target, target) for distance in plain_distances(16_000))
         True
@@ -79,6 +90,14 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
     def compressed(audio: Tensor) -> Tensor:
         spectrum = torch.stft(audio, size, size // 4, window=window, return_complex=True)
         return (spectrum.real.square() + spectrum.imag.square() + COMPRESSION_FLOOR) ** (COMPRESSION / 2)
+
+    bands = critical_bands(size // 2 + 1, sample_rate).float().to(device)
+    quiet = threshold_in_quiet(bands, QUIET_DB)
+    unit_window = window / window.square().sum().sqrt()
+
+    def loudness(audio: Tensor) -> Tensor:
+        spectrum = torch.stft(audio, size, size // 4, window=unit_window, return_complex=True)
+        return specific_loudness(smooth(power(spectrum), bands, LOUDNESS_FRAMES), quiet)
 
     def bark(target: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda estimate: bark_loss(estimate, target, sample_rate)
@@ -95,6 +114,7 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
         Distance("compressed magnitude", 1, partial(_compared, compressed, _mean_absolute)),
         Distance(BASELINE, 1, mr_stft),
         Distance("log mel", 1, partial(_compared, lambda x: mel(x).clamp(min=MEL_FLOOR).log(), _mean_absolute)),
+        Distance("ERB loudness", 1, partial(_compared, loudness, _mean_loudness)),
         Distance("Bark noise-to-mask", 2, bark),
     ]
 
@@ -115,7 +135,7 @@ def codec_distances(
 
     Example:
         >>> [distance.name for distance in codec_distances("mp3-v9-16k", 16_000, trained=False)][:2]
-        ['mp3-v9-16k noise-to-mask, random weights', 'mp3-v9-16k output, random weights']
+        ['mp3-v9-16k noise-to-mask, random weights', 'mp3-v9-16k loudness, random weights']
     """
     network = load_emulator(emulator) if trained else random_emulator(str(emulator), RANDOM_SEED)
     label = Path(emulator).stem
@@ -124,9 +144,10 @@ def codec_distances(
         loss = CodecLoss(
             network,
             sample_rate=sample_rate,
-            noise_to_mask=weights["noise_to_mask"],
-            output=weights["output"],
-            layers=weights["layers"],
+            noise_to_mask=weights.get("noise_to_mask", 0.0),
+            loudness=weights.get("loudness", 0.0),
+            output=weights.get("output", 0.0),
+            layers=weights.get("layers", 0.0),
             layer_names=layers,
         ).to(device)
         name = f"{label} {term}" if trained else f"{label} {term}, random weights"
@@ -167,6 +188,10 @@ def _same(audio: Tensor) -> Tensor:
 
 def _mean_absolute(difference: Tensor) -> Tensor:
     return difference.abs().mean()
+
+
+def _mean_loudness(difference: Tensor) -> Tensor:
+    return loudness_distance(difference, torch.zeros_like(difference), torch.zeros_like(difference))
 
 
 def _mean_square(difference: Tensor) -> Tensor:

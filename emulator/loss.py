@@ -28,9 +28,11 @@ from emulator.terms import (
     layer_distance,
     level_gain,
     log_noise_to_mask,
+    loudness_distance,
     output_distance,
     power,
     smooth,
+    specific_loudness,
     threshold_in_quiet,
 )
 
@@ -47,6 +49,7 @@ class CodecTerms(NamedTuple):
 
     total: Tensor  # weighted sum; differentiate this
     noise_to_mask: Tensor  # log noise-to-mask ratio over the predicted noise level
+    loudness: Tensor  # what the loudness in bands differs by beyond that noise level
     output: Tensor  # distance of the emulated outputs
     layers: Tensor  # distance of intermediate layers
 
@@ -59,6 +62,8 @@ class Reference(NamedTuple):
     gain: Tensor  # [signals, 1]: what brings the target to LEVEL_DB
     spectrum: Tensor  # [signals, bins, frames] complex, after that gain
     noise: Tensor | None  # [signals, bands, frames]: predicted power of the codec's noise
+    loudness: Tensor | None  # [signals, bands, frames]: specific loudness
+    margin: Tensor | None  # [signals, bands, frames]: what the codec's noise adds to it
     output: Tensor | None  # [signals, bins, frames] complex: compressed spectrum of the emulated output
     layers: dict[str, Tensor]  # [signals, channels, frequency, time]
     scales: dict[str, Tensor]  # [signals]: mean activation of each layer
@@ -68,11 +73,17 @@ class Reference(NamedTuple):
         return self._replace(
             gain=self.gain.to(device),
             spectrum=self.spectrum.to(device),
-            noise=None if self.noise is None else self.noise.to(device),
-            output=None if self.output is None else self.output.to(device),
+            noise=_moved(self.noise, device),
+            loudness=_moved(self.loudness, device),
+            margin=_moved(self.margin, device),
+            output=_moved(self.output, device),
             layers={name: layer.to(device) for name, layer in self.layers.items()},
             scales={name: scale.to(device) for name, scale in self.scales.items()},
         )
+
+
+def _moved(value: Tensor | None, device: str | torch.device) -> Tensor | None:
+    return None if value is None else value.to(device)
 
 
 class CodecLoss(nn.Module):
@@ -87,13 +98,17 @@ class CodecLoss(nn.Module):
       critical bands and 50 ms. An error well below the noise that the encoder allows itself costs next to nothing, one
       far above costs ``log(P / N)``: PEAQ's noise-to-mask ratio with a learned threshold. It sees phase, and ``N`` is
       not below the softest tone that the encoder keeps at all. It depends on the estimate by one STFT only.
+    - ``loudness = mean (max(d - m, 0) + 2 max(-d - m, 0))`` with ``d = L(E) - L(S)``, where ``L`` is the specific
+      loudness ``((power in the band + threshold in quiet) / level^2)^0.23`` over the same bands and 50 ms, and ``m`` is
+      how much louder ``N`` makes the target. It is blind to phase. What the encoder's own noise would change costs
+      nothing; loudness that is missing counts twice, for a network that is unsure mutes.
     - ``output = mean (|c(M(E) E) - c(M(S) S)|^2 + (|c(M(E) E)| - |c(M(S) S)|)^2) / 2``, where ``c`` raises magnitudes,
       in units of the target's level, to the power 0.3. What the codec removes is compared no more.
     - ``layers``: the mean over layers of ``mean |L(E) - L(S)| / mean |L(S)|``.
 
-    Whatever the codec removes from both is a null space of the last two, and a low threshold is all that there is of
-    the first where the target is empty. So use the loss beside one of the full band, balanced by
-    :class:`emulator.balancer.Balancer`.
+    Whatever the codec removes from both is a null space of the last two, phase is one of the second, and a low
+    threshold is all that there is of the first where the target is empty. So use the loss beside one of the full band,
+    balanced by :class:`emulator.balancer.Balancer`.
 
     The emulator is frozen: it is held in buffers that are not saved, so :meth:`parameters` and :meth:`state_dict` of
     the loss, and what a model that holds it adds to an optimiser and to a checkpoint, are empty; :meth:`train` does not
@@ -104,6 +119,7 @@ class CodecLoss(nn.Module):
         sample_rate: of estimate and target, Hz. They are resampled to the emulator's.
         noise_to_mask: weight of this term; a term of weight 0 is not computed. Alone by default: it hears masking as
             the encoder does, its gradient leads furthest, and the network is not run on the estimate.
+        loudness: weight.
         output: weight.
         layers: weight.
         layer_names: ``"masking"`` (bottleneck and decoder), ``"encoder"`` (the first three, as in the paper), or names.
@@ -120,7 +136,7 @@ class CodecLoss(nn.Module):
         >>> reference = loss.reference(target)  # once for each target
         >>> terms = loss.terms(estimate, reference)
         >>> terms._fields
-        ('total', 'noise_to_mask', 'output', 'layers')
+        ('total', 'noise_to_mask', 'loudness', 'output', 'layers')
         >>> bool(terms.noise_to_mask > loss.terms(target, reference).noise_to_mask == 0)
         True
     """
@@ -135,6 +151,7 @@ class CodecLoss(nn.Module):
         *,
         sample_rate: int,
         noise_to_mask: float = 1.0,
+        loudness: float = 0.0,
         output: float = 0.0,
         layers: float = 0.0,
         layer_names: Literal["masking", "encoder"] | tuple[str, ...] = "masking",
@@ -142,7 +159,7 @@ class CodecLoss(nn.Module):
         super().__init__()
         if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer) or sample_rate <= 0:
             raise ValueError(f"sample_rate must be a positive whole number of Hz; got {sample_rate!r}")
-        self.weights = {"noise_to_mask": noise_to_mask, "output": output, "layers": layers}
+        self.weights = {"noise_to_mask": noise_to_mask, "loudness": loudness, "output": output, "layers": layers}
         if any(not 0 <= weight < math.inf for weight in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be finite, 0 or more, and one of them more than 0; got {self.weights}")
         self.sample_rate = int(sample_rate)
@@ -217,18 +234,23 @@ class CodecLoss(nn.Module):
             gain = level_gain(audio.square().mean(dim=-1, keepdim=True).sqrt())
             spectrum = self.emulator.spectrum(gain * audio)
             emulation = self.emulator.analyse(spectrum)
-            noise = output = None
+            level = smooth(emulation.log_variance.exp(), self.bands, self.smoothing)
+            level = torch.maximum(level, self.quiet)
+            noise = level if self.weights["noise_to_mask"] else None
+            loudness = margin = output = None
             layers, scales = {}, {}
-            if self.weights["noise_to_mask"]:
-                noise = smooth(emulation.log_variance.exp(), self.bands, self.smoothing)
-                noise = torch.maximum(noise, self.quiet)
+            if self.weights["loudness"]:
+                banded = smooth(power(spectrum), self.bands, self.smoothing)
+                loudness = specific_loudness(banded, self.quiet)
+                margin = specific_loudness(banded + level, self.quiet) - loudness
             if self.weights["output"]:
                 output = compress(emulation.mask * spectrum, LEVEL)
             if self.weights["layers"]:
                 layers = {name: emulation.layers[name] for name in self.layer_names}
                 floors = dict(zip(self.layer_names, self.layer_floors, strict=True))
                 scales = {k: torch.maximum(x.abs().mean(dim=(1, 2, 3)), floors[k]) for k, x in layers.items()}
-        return Reference(self._made_for(), tuple(target.shape), gain, spectrum, noise, output, layers, scales)
+        made_for, shape = self._made_for(), tuple(target.shape)
+        return Reference(made_for, shape, gain, spectrum, noise, loudness, margin, output, layers, scales)
 
     def terms(self, estimate: Tensor, target: Tensor | Reference) -> CodecTerms:
         """Compare, term by term.
@@ -248,10 +270,14 @@ class CodecLoss(nn.Module):
         reference = target if isinstance(target, Reference) else self.reference(target)
         with torch.autocast(estimate.device.type, enabled=False):
             spectrum = self.emulator.spectrum(reference.gain * self._waveform(estimate, "estimate"))
-            noise_to_mask = output = layers = spectrum.real.new_zeros(())
+            noise_to_mask = loudness = output = layers = spectrum.real.new_zeros(())
             if reference.noise is not None:
                 error = smooth(power(spectrum - reference.spectrum), self.bands, self.smoothing)
                 noise_to_mask = log_noise_to_mask(error, reference.noise)
+            if reference.loudness is not None and reference.margin is not None:
+                banded = smooth(power(spectrum), self.bands, self.smoothing)
+                ours = specific_loudness(banded, self.quiet)
+                loudness = loudness_distance(ours, reference.loudness, reference.margin)
             found: dict[str, Tensor] = {}
             if reference.output is not None:
                 emulation = self.emulator.analyse(spectrum)
@@ -262,8 +288,9 @@ class CodecLoss(nn.Module):
             if reference.layers:
                 layers = layer_distance(found, reference.layers, reference.scales)
             w = self.weights
-            total = w["noise_to_mask"] * noise_to_mask + w["output"] * output + w["layers"] * layers
-        return CodecTerms(total, noise_to_mask, output, layers)
+            total = w["noise_to_mask"] * noise_to_mask + w["loudness"] * loudness
+            total = total + w["output"] * output + w["layers"] * layers
+        return CodecTerms(total, noise_to_mask, loudness, output, layers)
 
     def forward(self, estimate: Tensor, target: Tensor | Reference) -> Tensor:
         """The weighted sum of :meth:`terms`."""

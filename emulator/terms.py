@@ -18,6 +18,8 @@ BANDS_PER_ERB = 1.0  # the ear adds up power within one ERB; finer bands would t
 LOWEST_HZ = 20.0  # what lies below is not heard
 COMPRESSION = 0.3  # power of magnitudes, about that by which loudness grows; as in `enhance.loss`
 COMPRESSION_FLOOR = 1e-6  # power from which compression starts (-60 dB): the gradient at 0 is 1e-6 ** -0.35 = 126
+LOUDNESS = 0.23  # power of the intensity that specific loudness grows with, as in PEAQ (Zwicker and Fastl, ch. 8)
+MISSING = 2.0  # loudness that is missing counts this much more than loudness that is added
 
 
 def power(spectrum: Tensor) -> Tensor:
@@ -82,6 +84,27 @@ def log_noise_to_mask(error: Tensor, noise: Tensor) -> Tensor:
         tensor(2.3125)
     """
     return torch.log1p(error / noise).mean()
+
+
+def specific_loudness(power: Tensor, quiet: Tensor) -> Tensor:
+    """Loudness of powers in critical bands, in units of that of LEVEL in a band; level below the threshold in quiet.
+
+    Example:
+        >>> specific_loudness(LEVEL**2 * torch.tensor([0.0, 1.0, 100.0]), torch.tensor(1e-12)).round(decimals=2)
+        tensor([0.0100, 1.0000, 2.8800])
+    """
+    return ((power + quiet) / LEVEL**2) ** LOUDNESS
+
+
+def loudness_distance(estimate: Tensor, target: Tensor, margin: Tensor) -> Tensor:
+    """Mean of what the loudness differs by beyond a margin; what is missing counts MISSING times.
+
+    Example:
+        >>> loudness_distance(torch.tensor([1.5, 0.5, 1.1]), torch.ones(3), torch.tensor([0.25, 0.25, 0.25]))
+        tensor(0.2500)
+    """
+    more = estimate - target
+    return (torch.relu(more - margin) + MISSING * torch.relu(-more - margin)).mean()
 
 
 def compress(spectrum: Tensor, unit: float) -> Tensor:

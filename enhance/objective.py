@@ -45,6 +45,8 @@ class Extra:
 
 EXTRAS = {
     "noise-to-mask": Extra("mp3-v9-16k noise-to-mask", "mp3-v9-16k"),
+    "loudness": Extra("mp3-v9-16k loudness", "mp3-v9-16k"),
+    "plain-loudness": Extra("ERB loudness"),
     "layers": Extra("mp3-cbr16-16k encoder layers", "mp3-cbr16-16k"),
     "random-layers": Extra("mp3-cbr16-16k encoder layers, random weights", "mp3-cbr16-16k", trained=False),
     "mel": Extra("log mel"),
@@ -62,7 +64,7 @@ class ObjectiveConfig:
         >>> ObjectiveConfig(extra=("bork",))
         Traceback (most recent call last):
         ...
-        ValueError: unknown further loss 'bork'; known are: noise-to-mask, layers, ...
+        ValueError: unknown further loss 'bork'; known are: noise-to-mask, loudness, ...
     """
 
     extra: tuple[str, ...] = ()  # names in EXTRAS

@@ -21,8 +21,8 @@ from enhance.models import ModelError
 RATE = 16_000
 SAMPLES = 4_000
 TINY = EmulatorConfig("v9", RATE, window=64, hop=16, channels=(4, 4), middle=1)
-TERMS = ("noise_to_mask", "output", "layers")
-ALL: dict[str, Any] = {"output": 1.0, "layers": 1.0}  # beside the term that is on by default
+TERMS = ("noise_to_mask", "loudness", "output", "layers")
+ALL: dict[str, Any] = {"loudness": 1.0, "output": 1.0, "layers": 1.0}  # beside the term that is on by default
 SUMS: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6}  # float32 sums in another order
 
 
@@ -68,9 +68,10 @@ def stacked(terms: CodecTerms) -> Tensor:
 
 def test_equal_signals_cost_nothing_and_worse_ones_more(loss: CodecLoss) -> None:
     target = signals(2)[1]
-    assert stacked(loss.terms(target, target)).tolist() == [0, 0, 0, 0]
+    assert stacked(loss.terms(target, target)).tolist() == [0, 0, 0, 0, 0]
     near, far = (stacked(loss.terms(signals(2, snr_db=snr)[0], target)) for snr in (30.0, 10.0))
-    assert (near > 0).all()
+    assert float(near[CodecTerms._fields.index("loudness")]) == 0  # within what the codec would add itself
+    assert (near >= 0).all()
     assert (near < far).all()
 
 
@@ -106,7 +107,7 @@ def test_silence_of_both_costs_nothing_and_has_no_gradient(loss: CodecLoss) -> N
 
 
 def test_an_estimate_of_zeros_is_led_towards_the_target(loss: CodecLoss) -> None:
-    """A loss of magnitudes alone would have no gradient there. Layers see magnitudes alone."""
+    """A loss of magnitudes alone has no gradient there: loudness and layers."""
     target = signals(2)[1]
     zeros = torch.zeros_like(target)
     for name in ("noise_to_mask", "output", "total"):
@@ -115,7 +116,8 @@ def test_an_estimate_of_zeros_is_led_towards_the_target(loss: CodecLoss) -> None
         cosine = -(slope * target).sum() / (slope.norm() * target.norm())
         assert cosine > 0.1, name
     assert loss(0.01 * target, target) < loss(zeros, target)
-    assert not gradient(loss, zeros, target, "layers").any()
+    for name in ("loudness", "layers"):
+        assert not gradient(loss, zeros, target, name).any()
 
 
 @pytest.mark.parametrize("axes", [(), (3,), (2, 2), (2, 1, 2)])
@@ -268,6 +270,14 @@ def test_the_terms_are_those_of_a_plain_numpy_implementation() -> None:
     noise = np.maximum(smoothed(target["noise"]), 10 ** (TINY.quiet_db / 10) * 32 * bands.max(axis=1, keepdims=True))
     error = smoothed(np.abs(spectrum(e) - spectrum(s)) ** 2)
     assert float(ours.noise_to_mask) == pytest.approx(np.mean(np.log(1 + error / noise)), rel=1e-6)
+    quiet = 10 ** (TINY.quiet_db / 10) * 32 * bands.max(axis=1, keepdims=True)
+    louder, loud, softer = (
+        ((smoothed(np.abs(spectrum(x)) ** 2) + extra + quiet) * 10**2.5) ** 0.23
+        for x, extra in ((e, 0.0), (s, noise), (s, 0.0))
+    )
+    margin = loud - softer
+    beyond = np.maximum(louder - softer - margin, 0) + 2 * np.maximum(softer - louder - margin, 0)
+    assert float(ours.loudness) == pytest.approx(np.mean(beyond), rel=1e-6)
     masked = [10 ** (25 / 20) * x["mask"] * spectrum(y) for x, y in ((estimate, e), (target, s))]
     a, b = (x * (np.abs(x) ** 2 + 1e-6) ** -0.35 for x in masked)
     distance = np.mean(np.abs(a - b) ** 2 + (np.abs(a) - np.abs(b)) ** 2) / 2

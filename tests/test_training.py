@@ -344,7 +344,7 @@ def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str)
         (["steps=many"], "setting steps needs a value like 10000; got 'many'"),
         (["snr_db=5"], r"setting snr_db needs a value like \[-5.0, 25.0\]; got '5'"),
         (["reuse=9"], "reuse must be 1 to 8; got 9"),
-        (['extra=["mell"]'], "unknown further loss 'mell'; known are: noise-to-mask, layers"),
+        (['extra=["mell"]'], "unknown further loss 'mell'; known are: noise-to-mask, loudness"),
     ],
 )
 def test_wrong_settings_are_one_clear_line_and_status_1(
