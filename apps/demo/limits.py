@@ -39,6 +39,11 @@ class Limits:
     live_minutes: float = 30.0
 
     @property
+    def sweeping(self) -> tuple[int, int]:
+        """Seconds between two looks for old uploads, and the age of an old one."""
+        return min(30, self.upload_seconds), self.upload_seconds
+
+    @property
     def values(self) -> int:
         """Samples over all channels that one file may have."""
         return round(60 * self.minutes * USUAL_VALUES_PER_SECOND)

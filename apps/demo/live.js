@@ -62,8 +62,8 @@ function onBlock(block) {
   send();
 }
 
-function onState({ late, gaps, started }) {
-  if (!started || !session || !microphone) return;
+function onState({ late, gaps }) {
+  if (!session || !microphone) return;
   const queue = (1000 * late) / microphone.rate;
   const network = session.delay_ms;
   const device = 1000 * microphone.deviceSeconds;

@@ -2,54 +2,67 @@
 // One audio worklet captures and plays, so that it can tell by its own clock how late a sample comes back.
 const WORKLET = `
 class Duplex extends AudioWorkletProcessor {
-  constructor({ processorOptions: { block, margin, most } }) {
+  constructor({ processorOptions: { block, margin } }) {
     super();
     this.block = new Float32Array(block);
     this.filled = 0; // of the block that is being captured
-    this.queue = []; // what came back and was not played yet
+    this.queue = []; // what came back and was not played yet, after silence: room for blocks that come late
     this.offset = 0; // in the first of the queue
-    this.waiting = 0; // samples in the queue
-    this.margin = margin; // samples of silence before the first that came back: room for late ones
-    this.most = most; // samples in the queue beyond which some are left out
+    this.waiting = margin; // samples in the queue
+    this.margin = margin;
+    this.least = Infinity; // samples that waited, within the last second
     this.captured = this.played = this.gaps = this.quanta = 0;
+    this.dry = false;
     this.port.onmessage = ({ data }) => {
-      if (!this.played && this.margin) { this.queue.push(new Float32Array(this.margin)); this.waiting += this.margin; this.silence = this.margin; this.margin = 0; }
+      if (!this.started) this.queue.push(new Float32Array(this.margin));
+      this.started = true;
       this.queue.push(data);
       this.waiting += data.length;
-      while (this.waiting > this.most) {
-        const rest = this.queue[0].length - this.offset;
-        this.queue.shift(); this.offset = 0; this.waiting -= rest; this.played += rest;
-      }
     };
+  }
+  take(target) { // fills target as far as there is something; returns how far
+    let done = 0;
+    while (done < target.length && this.queue.length) {
+      const part = this.queue[0].subarray(this.offset, this.offset + target.length - done);
+      target.set(part, done);
+      done += part.length;
+      this.offset += part.length;
+      if (this.offset === this.queue[0].length) { this.queue.shift(); this.offset = 0; }
+    }
+    this.waiting -= done;
+    this.played += done;
+    return done;
+  }
+  catchUp(out) { // leaves out what waits too long, with a crossfade
+    const excess = Math.floor(this.least - this.margin - this.block.length / 2);
+    this.least = Infinity;
+    if (excess < out.length || excess > this.waiting - out.length) return;
+    this.take(new Float32Array(excess - out.length));
+    const later = new Float32Array(out.length);
+    this.take(later);
+    for (let index = 0; index < out.length; index++) out[index] += ((later[index] - out[index]) * index) / out.length;
   }
   process([input], [output]) {
     const out = output[0];
-    const size = out ? out.length : 128;
-    const sound = input[0] ?? new Float32Array(size);
-    for (let index = 0; index < size; index++) {
+    const sound = input[0] ?? new Float32Array(out.length);
+    for (let index = 0; index < sound.length; index++) {
       this.block[this.filled++] = sound[index];
       if (this.filled === this.block.length) {
         this.port.postMessage({ block: this.block.slice() });
         this.filled = 0;
       }
     }
-    this.captured += size;
-    if (out && this.queue.length) {
-      let done = 0;
-      while (done < size && this.queue.length) {
-        const part = this.queue[0].subarray(this.offset, this.offset + size - done);
-        out.set(part, done);
-        done += part.length;
-        this.offset += part.length;
-        if (this.offset === this.queue[0].length) { this.queue.shift(); this.offset = 0; }
-      }
-      this.played += done;
-      this.waiting -= done;
-      if (done < size) this.gaps++;
+    this.captured += sound.length;
+    this.quanta++;
+    if (this.started) {
+      const short = this.take(out) < out.length;
+      if (short && !this.dry) this.gaps++;
+      this.dry = short;
+      this.least = Math.min(this.least, this.waiting);
+      if (this.quanta % 375 === 0) this.catchUp(out);
       for (let channel = 1; channel < output.length; channel++) output[channel].set(out);
-    } else if (this.played) this.gaps++;
-    if (++this.quanta % 64 === 0)
-      this.port.postMessage({ late: this.captured - this.played + (this.silence ?? 0), gaps: this.gaps, started: this.played > 0 });
+      if (this.quanta % 64 === 0) this.port.postMessage({ late: this.captured - this.played + this.margin, gaps: this.gaps });
+    }
     return true;
   }
 }
@@ -70,7 +83,7 @@ function connect(stream) {
   }
 }
 
-async function openMicrophone({ seconds, margin = 0.04, most = 0.6, onBlock, onState }) {
+async function openMicrophone({ seconds, margin = 0.04, onBlock, onState }) {
   if (!navigator.mediaDevices?.getUserMedia)
     throw new Refused("The browser gives the microphone only to pages from https or from localhost: open the demo there, or start it with --share.");
   const wanted = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
@@ -93,7 +106,7 @@ async function openMicrophone({ seconds, margin = 0.04, most = 0.6, onBlock, onS
   const block = Math.round(seconds * 100) * Math.round(rate / 100);
   const node = new AudioWorkletNode(context, "duplex", {
     outputChannelCount: [2],
-    processorOptions: { block, margin: Math.round(margin * rate), most: Math.round(most * rate) },
+    processorOptions: { block, margin: Math.round(margin * rate) },
   });
   node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
   source.connect(node).connect(context.destination);

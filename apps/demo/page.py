@@ -52,7 +52,7 @@ class Page:
     def blocks(self) -> gr.Blocks:
         """The page as a Gradio app."""
         limits = self._workshop.limits
-        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(30, limits.upload_seconds)) as blocks:
+        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=limits.sweeping) as blocks:
             gr.Markdown(f"# mpeace\n{_LEAD}", elem_id="lead")
             with gr.Row(elem_id="columns"):
                 with gr.Column(elem_id="sources"):
@@ -104,11 +104,12 @@ class Page:
             "concurrency_limit": self._workshop.limits.jobs,
         }  # fmt: skip
         quick: dict[str, Any] = job | {"concurrency_id": "quick", "concurrency_limit": 8, "show_progress": "hidden"}
-        for button, path in examples:
-            button.click(self._example(path), controls, **job)
-        upload.upload(self._upload, [upload, *controls], **job)
-        recorder.submit(self._recording, [recorder, *controls], **job)
-        model.input(self._again, controls, trigger_mode="always_last", **job)
+        opened = [button.click(self._example(path), controls, **job) for button, path in examples]
+        opened.append(upload.upload(self._upload, [upload, *controls], **job))
+        opened.append(recorder.submit(self._recording, [recorder, *controls], **job))
+        opened.append(model.input(self._again, controls, trigger_mode="always_last", **job))
+        for event in opened:  # the controls may have been moved meanwhile
+            event.success(self._show, controls, **quick).then(self._write, None, **quick)
         limited.input(lambda on: gr.update(visible=on), limited, limit, api_visibility="private", show_progress="hidden")
         for control in (limited, limit, mix):
             shown = control.input(self._show, controls, trigger_mode="always_last", **quick)
@@ -171,15 +172,15 @@ class Page:
 
     def _show(self, limited: bool, limit: float, mix: float, model: str, request: gr.Request) -> Any:
         """Another strength: pictures and sound at once; the download follows."""
-        work = self._work(request)
-        if work is None:
+        work, strength = self._work(request), _strength(limited, limit, mix)
+        if work is None or work.strength == strength:
             return gr.skip()
-        work.strength = _strength(limited, limit, mix)
+        work.strength = strength
         return view(work)
 
     def _write(self, request: gr.Request) -> Any:
         work = self._work(request)
-        if work is None:
+        if work is None or work.written == work.strength:
             return gr.skip()
         with told():
             return view(work) if self._workshop.write(work) else gr.skip()

@@ -178,8 +178,8 @@ async function update() {
   pause(0);
   clearTimeout(tour);
   buffers = null;
-  choose(view.tour ? "noisy" : mode, false);
-  if (element.getBoundingClientRect().top > innerHeight / 2) element.scrollIntoView({ behavior: "smooth" });
+  choose(next.tour ? "noisy" : mode, false);
+  if (element.getBoundingClientRect().top > innerHeight / 2) find(".mp").scrollIntoView({ behavior: "smooth" });
   try {
     const both = await Promise.all([sound(view.sounds.noisy), sound(view.sounds.wet)]);
     if (asked !== next.key) return;
@@ -189,7 +189,7 @@ async function update() {
     return;
   }
   element.dataset.loaded = view.key;
-  if (view.tour) {
+  if (next.tour) {
     await play(0);
     tour = setTimeout(() => choose("cleaned", false), 1000 * TOUR);
   } else show();

@@ -7,10 +7,12 @@ from the environment when it is imported; here they are set first, so that only 
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,9 @@ from apps.problems import Problem, UsageProblem, one_line
 if TYPE_CHECKING:
     from gradio import Blocks
 
+    from apps.demo.workshop import Workshop
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_SWEEP_SECONDS = 30.0
 
 
 def serve(
@@ -48,13 +51,13 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="mpeace-demo-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
         _settle_environment(root, host)
-        with _until_stopped() as stopped:
+        with _until_stopped() as stopped, _errors_in_one_line():
             blocks, sweep = _build(root, model, limits)
             address = _launch(blocks, host, port, login, share, limits)
             if not quiet:
                 _tell(blocks, address, host, login is not None)
             try:
-                while not stopped.wait(_SWEEP_SECONDS):
+                while not stopped.wait(limits.sweeping[0]):
                     sweep()
             finally:
                 blocks.close(verbose=False)
@@ -108,6 +111,7 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", A
 
     workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
     workshop.denoiser(None)
+    threading.Thread(target=_warm, args=(workshop,), daemon=True).start()
     results = Results(folder / "results", limits.upload_seconds)
     api = Api(workshop, LiveDesk(workshop, limits), folder, results.new_folder)
 
@@ -116,6 +120,17 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", A
         results.sweep()
 
     return Page(workshop, api, folder).blocks(), sweep
+
+
+def _warm(workshop: "Workshop") -> None:
+    """Denoise an example, so that the first person does not wait for what is loaded on first use."""
+    from apps.demo.page import EXAMPLES
+    from apps.demo.session import Strength
+    from apps.demo.view import view
+
+    with suppress(Problem, OSError):  # who opens an example will be told
+        view(workshop.open("", min(EXAMPLES.glob("*.opus")), Strength(), None))
+        workshop.sessions.drop("")
 
 
 def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
@@ -153,6 +168,22 @@ def _tell(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
         print("mpeace demo: everybody in this network can use it; --auth NAME:PASSWORD asks for a password", flush=True)
     if getattr(blocks, "share_url", None):
         print(f"mpeace demo: {blocks.share_url}  (for everybody, through Gradio's servers)", flush=True)
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Gradio prints the traceback of a request that it refuses; here it is one line."""
+    former = traceback.print_exc
+
+    def tell(*_: Any, **__: Any) -> None:
+        error = sys.exception()
+        print(f"mpeace demo: a request failed: {error and one_line(error)}", file=sys.stderr, flush=True)
+
+    traceback.print_exc = tell
+    try:
+        yield
+    finally:
+        traceback.print_exc = former
 
 
 @contextmanager

@@ -109,7 +109,7 @@ class Workshop:
             return True
 
     def once(self, upload: Path, strength: Strength, model: str | None, keep: Callable[[Path], Path]) -> Outcome:
-        """Denoise a file for a program. `keep` puts the output elsewhere; the rest is removed, the upload too.
+        """Denoise a file for a program. `keep` puts the output elsewhere; all else that was made is removed.
 
         Raises:
             Problem: what is wrong with the file or the settings, in one line.
