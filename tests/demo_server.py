@@ -16,7 +16,6 @@ import pytest
 from command import ROOT
 
 EXAMPLES = ROOT / "apps" / "demo" / "examples"
-RATE = 48_000
 
 # Every context runs at 48 kHz, and what goes to the loudspeaker also goes to an analyser that a test can read.
 LISTEN = """
@@ -63,11 +62,13 @@ class Server:
 
 
 @contextmanager
-def demo(folder: Path, *options: object, code: str | None = None) -> Iterator[Server]:
-    """`mpeace demo` on a free port; `code` runs instead of the command."""
+def demo(
+    folder: Path, *options: object, code: str | None = None, settings: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """`mpeace demo` on a free port; `code` runs instead of the command, `settings` go into its environment."""
     pytest.importorskip("gradio", reason="needs Gradio: the extra 'demo'")
     command = ["-c", code] if code else ["-m", "apps.cli", "demo", "--port", 0, *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **(settings or {})}
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *map(str, command)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -80,7 +81,7 @@ def demo(folder: Path, *options: object, code: str | None = None) -> Iterator[Se
         yield Server(line.split()[2], process, next(folder.glob("mpeace-demo-*")), seconds)
     finally:
         process.terminate()
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "Traceback" not in err, err
     assert not list(folder.glob("mpeace-demo-*")), "everything is removed at the end"

@@ -124,10 +124,14 @@ def test_short_sounds(workshop: Workshop, tmp_path: Path, samples: int) -> None:
 
 
 def test_limits_are_named_with_what_to_do(workshop: Workshop, tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"):
+    with pytest.raises(
+        Problem, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"
+    ):
         opened(workshop, write_silence(tmp_path / "long.wav", seconds=3600))
     many = write(tmp_path / "many.wav", np.zeros((12, 48_000 * 10)))
-    with pytest.raises(Problem, match=r"12 channels at 48000 Hz are longer than the demo takes \(0.1 min of such sound\)"):
+    with pytest.raises(
+        Problem, match=r"12 channels at 48000 Hz are longer than the demo takes \(0.1 min of such sound\)"
+    ):
         opened(workshop, many)
     headerless = write(tmp_path / "a.mp3", np.zeros((1, 48_000 * 40)))
     with pytest.raises(Problem, match="longer than the demo takes"):

@@ -6,6 +6,7 @@ of dry + weight * (wet - dry) follows from three energies. So a new strength is 
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Analysis:
         intervals = int(np.clip(self.seconds / SHORTEST_INTERVAL, 1, INTERVALS))
         edges = np.linspace(0, len(dry), intervals + 1).astype(int)
         energies = np.zeros((3, intervals))
-        for number, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (start, end) in enumerate(pairwise(edges)):
             if end > start:
                 a, b = dry[start:end].astype(np.float64), wet[start:end].astype(np.float64)
                 energies[:, number] = np.mean(a * a), np.mean(b * b), np.mean(a * b)

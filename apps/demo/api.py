@@ -150,4 +150,3 @@ def _answer(function: Callable[..., Any], values: dict) -> dict:
         return {"problem": error.message}
     except TypeError:
         return {"problem": f"unexpected arguments {', '.join(map(str, values))}"}
-

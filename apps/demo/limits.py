@@ -70,10 +70,11 @@ class Limits:
         if seconds * sample_rate * channels > self.values:
             most = self.values / (sample_rate * channels * 60)
             raise Problem(
-                f"{channels} channels at {sample_rate} Hz are longer than the demo takes ({most:.1f} min of such sound); "
-                + BEYOND
+                f"{channels} channels at {sample_rate} Hz are longer than the demo takes "
+                f"({most:.1f} min of such sound); {BEYOND}"
             )
 
     def in_words(self) -> str:
         """The limits, for the page."""
-        return f"Up to {self.minutes:g} minutes and {self.megabytes} MB. For more: <code>mpeace denoise FILE</code>"
+        minutes = "1 minute" if self.minutes == 1 else f"{self.minutes:g} minutes"
+        return f"Up to {minutes} and {self.megabytes} MB. For more: <code>mpeace denoise FILE</code>"

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
+from gradio.themes import Base
 
 from apps.demo import parts
 from apps.demo.api import Api, strength_of, told, upload_at
@@ -19,11 +21,12 @@ TITLE = "mpeace: noise out of speech"
 _LEAD = "Hear what it does: switch between **noisy** and **cleaned** at the same place, at the same gain."
 _SUFFIXES = sorted({suffix for container in CONTAINERS.values() for suffix in container.suffixes} | set(MUXERS))
 _CSS = Path(__file__).with_name("page.css")
+PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as an argument
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Colours and fonts of the system: none is fetched."""
-    return gr.themes.Base(
+    return Base(
         primary_hue="teal",
         neutral_hue="slate",
         radius_size="lg",
@@ -42,12 +45,12 @@ class Page:
 
     Args:
         workshop: denoises.
-        api: functions for programs, and for the live tab.
+        functions: for programs, and for the live tab.
         uploads: folder in which Gradio puts uploads.
     """
 
-    def __init__(self, workshop: Workshop, api: Api, uploads: Path) -> None:
-        self._workshop, self._api, self._uploads = workshop, api, uploads
+    def __init__(self, workshop: Workshop, functions: Api, uploads: Path) -> None:
+        self._workshop, self._api, self._uploads = workshop, functions, uploads
 
     def blocks(self) -> gr.Blocks:
         """The page as a Gradio app."""
@@ -105,12 +108,14 @@ class Page:
         }  # fmt: skip
         quick: dict[str, Any] = job | {"concurrency_id": "quick", "concurrency_limit": 8, "show_progress": "hidden"}
         opened = [button.click(self._example(path), controls, **job) for button, path in examples]
-        opened.append(upload.upload(self._upload, [upload, *controls], **job))
-        opened.append(recorder.submit(self._recording, [recorder, *controls], **job))
+        opened.append(upload.upload(self._given, [upload, *controls], **job))
+        opened.append(recorder.submit(self._given, [recorder, *controls], **job))
         opened.append(model.input(self._again, controls, trigger_mode="always_last", **job))
         for event in opened:  # the controls may have been moved meanwhile
             event.success(self._show, controls, **quick).then(self._write, None, **quick)
-        limited.input(lambda on: gr.update(visible=on), limited, limit, api_visibility="private", show_progress="hidden")
+        limited.input(
+            lambda on: gr.update(visible=on), limited, limit, api_visibility="private", show_progress="hidden"
+        )
         for control in (limited, limit, mix):
             shown = control.input(self._show, controls, trigger_mode="always_last", **quick)
             shown.then(self._write, None, trigger_mode="always_last", **quick)
@@ -119,41 +124,34 @@ class Page:
 
     def _for_programs(self) -> None:
         jobs = self._workshop.limits.jobs
-        gr.api(self._api.denoise, api_name="denoise", concurrency_id="job", concurrency_limit=jobs)
-        gr.api(self._api.models, api_name="models", queue=False)
-        gr.api(self._api.live_open, api_name="live_open", queue=False)
-        gr.api(self._api.live_block, api_name="live_block", queue=False)
-        gr.api(self._api.live_adjust, api_name="live_adjust", queue=False)
-        gr.api(self._api.live_close, api_name="live_close", queue=False)
+        api(self._api.denoise, api_name="denoise", concurrency_id="job", concurrency_limit=jobs)
+        api(self._api.models, api_name="models", queue=False)
+        api(self._api.live_open, api_name="live_open", queue=False)
+        api(self._api.live_block, api_name="live_block", queue=False)
+        api(self._api.live_adjust, api_name="live_adjust", queue=False)
+        api(self._api.live_close, api_name="live_close", queue=False)
 
     def _example(self, path: Path) -> Callable[..., dict[str, Any]]:
         def example(
             limited: bool, limit: float, mix: float, model: str, request: gr.Request,
-            progress: gr.Progress = gr.Progress(),
+            progress: gr.Progress = PROGRESS,
         ) -> dict[str, Any]:  # fmt: skip
             return self._open(path, _strength(limited, limit, mix), model, request, progress) | {"tour": True}
 
         return example
 
-    def _upload(
+    def _given(
         self, file: Any, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
-        progress: gr.Progress = gr.Progress(),
+        progress: gr.Progress = PROGRESS,
     ) -> dict[str, Any]:  # fmt: skip
+        """An upload or a recording."""
         with told():
-            path = upload_at(str(file), self._uploads)
-        return self._open(path, _strength(limited, limit, mix), model, request, progress)
-
-    def _recording(
-        self, value: Any, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
-        progress: gr.Progress = gr.Progress(),
-    ) -> dict[str, Any]:  # fmt: skip
-        with told():
-            path = upload_at(value, self._uploads)
+            path = upload_at(file, self._uploads)
         return self._open(path, _strength(limited, limit, mix), model, request, progress)
 
     def _again(
         self, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
-        progress: gr.Progress = gr.Progress(),
+        progress: gr.Progress = PROGRESS,
     ) -> dict[str, Any]:  # fmt: skip
         """The same file with another model."""
         work = self._work(request)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from apps.compression import Compression
 from apps.demo.recall import Track
 from apps.files import SoundWriter
-from apps.compression import Compression
 from apps.formats import Encoding
 from enhance.resampling import Resampler
 

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(
-    host: str, port: int, auth: str | None, share: bool, model: str | None, limits: Limits, quiet: bool = False
-) -> None:
+def serve(host: str, port: int, auth: str | None, share: bool, model: str | None, limits: Limits) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
@@ -40,7 +38,6 @@ def serve(
         share: also open an address that everybody in the world can reach, through Gradio's servers.
         model: name or ONNX file that is chosen first; None for the default.
         limits: caps.
-        quiet: do not print the address.
 
     Raises:
         UsageProblem: when Gradio is missing, the port is taken, or an option makes no sense.
@@ -54,8 +51,7 @@ def serve(
         with _until_stopped() as stopped, _errors_in_one_line():
             blocks, sweep = _build(root, model, limits)
             address = _launch(blocks, host, port, login, share, limits)
-            if not quiet:
-                _tell(blocks, address, host, login is not None)
+            _tell(blocks, address, host, login is not None)
             try:
                 while not stopped.wait(limits.sweeping[0]):
                     sweep()
@@ -166,7 +162,7 @@ def _tell(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
     print(f"mpeace demo: {address}  (Ctrl-C ends it)", flush=True)
     if host not in LOOPBACK and not has_login:
         print("mpeace demo: everybody in this network can use it; --auth NAME:PASSWORD asks for a password", flush=True)
-    if getattr(blocks, "share_url", None):
+    if blocks.share_url:
         print(f"mpeace demo: {blocks.share_url}  (for everybody, through Gradio's servers)", flush=True)
 
 

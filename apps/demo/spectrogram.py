@@ -44,7 +44,7 @@ def ticks(sample_rate: int) -> list[tuple[str, float]]:
 
 
 def filterbank(sample_rate: int, bins: int) -> np.ndarray:
-    """Weights [bins, rows] that make rows of equal height in mel of `bins` equally spaced frequencies from 0 to Nyquist.
+    """Weights [bins, rows] that make rows of equal height in mel of `bins` frequencies from 0 to half the rate.
 
     Triangles as wide as a row or as a bin, whichever is wider; each row's weights add to 1.
     """
@@ -78,7 +78,9 @@ def colours() -> np.ndarray:
     """The colour of each of 256 levels, uint8 [256, 3]."""
     anchors = np.array(_MAGMA, np.float64)
     place = np.linspace(0, len(anchors) - 1, 256)
-    return np.stack([np.interp(place, np.arange(len(anchors)), anchor) for anchor in anchors.T], axis=1).astype(np.uint8)
+    return np.stack([np.interp(place, np.arange(len(anchors)), anchor) for anchor in anchors.T], axis=1).astype(
+        np.uint8
+    )
 
 
 def data_address(png: bytes) -> str:
