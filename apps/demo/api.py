@@ -24,7 +24,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except (Problem, ModelError) as problem:
-        raise gr.Error(str(problem), duration=None, print_exception=False, title="That did not work") from None
+        raise gr.Error(str(problem), duration=None, print_exception=False) from None
 
 
 def strength_of(attenuation_limit: Any, mix: Any) -> Strength:

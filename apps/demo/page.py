@@ -174,6 +174,7 @@ class Page:
         if work is None or work.strength == strength:
             return gr.skip()
         work.strength = strength
+        work.version += 1
         return view(work)
 
     def _write(self, request: gr.Request) -> Any:

@@ -171,6 +171,7 @@ async function update() {
   find(".mp-empty").hidden = Boolean(next?.key);
   find(".mp-body").hidden = !next?.key;
   if (!next?.key) return pause(0);
+  if (next.key === view.key && next.version < view.version) return;
   view = next;
   draw();
   if (view.key === asked) return mix();

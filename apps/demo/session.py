@@ -3,7 +3,6 @@
 A session ends when its page is closed, when it was idle for long, or when there are too many; its folder goes with it.
 """
 
-import os
 import secrets
 import shutil
 import threading
@@ -39,6 +38,7 @@ class Work:
         gain: of the sound that the browser plays.
         delay_seconds: of a live stream of such sound.
         strength: that the person wants now.
+        version: counts the changes of the strength, so that the page can tell an older view from a newer one.
         written: the strength that the output on the disk has.
         busy: held while the output is written.
     """
@@ -52,6 +52,7 @@ class Work:
     analysis: Analysis | None = None
     gain: float = 1.0
     delay_seconds: float = 0.0
+    version: int = 0
     written: Strength | None = None
     busy: threading.Lock = field(default_factory=threading.Lock)
 
@@ -136,16 +137,14 @@ class Sessions:
 
 
 def take(upload: Path, folder: Path) -> Path:
-    """An upload under its name in a folder of its own: it may then be removed, or sent again by somebody else.
+    """A copy of an upload under its name: the upload may then be removed, or sent again by somebody else.
 
     Raises:
         Problem: when it is gone.
     """
     own = folder / "in" / upload.name
     try:
-        os.link(upload, own)
+        shutil.copyfile(upload, own)
     except FileNotFoundError:
         raise Problem("the upload is not there any more: send it again") from None
-    except OSError:
-        shutil.copyfile(upload, own)
     return own

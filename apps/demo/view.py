@@ -28,6 +28,7 @@ def view(work: Work) -> dict[str, Any]:
     ready = work.written == work.strength
     return {
         "key": work.folder.name,
+        "version": work.version,
         "name": work.source.name,
         "sounds": {"noisy": str(work.folder / "noisy.wav"), "wet": str(work.folder / "wet.wav")},
         "weight": weight,
