@@ -1,6 +1,6 @@
 """The demo's page in Chromium: what a person sees, hears and downloads.
 
-`MPEACE_PICTURES=apps/pictures pytest tests/test_demo_page.py -k "light or live"` also writes the pictures of the README.
+`MPEACE_PICTURES=apps/pictures pytest tests/test_demo_page.py -k "light or live"` writes the pictures of the README.
 """
 
 import io

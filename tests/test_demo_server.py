@@ -198,6 +198,12 @@ def test_it_fetches_nothing_for_others_and_shows_no_visits(server: Server, path:
     assert (answer.status_code, answer.text) == (404, "not part of the demo")
 
 
+def test_an_address_is_no_file(server: Server) -> None:
+    for path in ("http://example.org/a.wav", "https://93.184.216.34/a.wav"):
+        given = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        assert "an address came, expected an upload" in call(server, "denoise", given, None, 1.0, None)
+
+
 def live(client: Any, audio: np.ndarray, block: int, token: str, number: int) -> np.ndarray:
     part = audio[number * block : (number + 1) * block]
     answer = client.predict(

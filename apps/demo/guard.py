@@ -15,6 +15,7 @@ REFUSED = (
     "proxy=",
     "file=http:",
     "file=https:",
+    "file/http",
     "process_recording",
     "vibe-",
     "run-history",
@@ -35,6 +36,22 @@ def is_refused(path: str) -> bool:
     path = unquote(path).lower()
     inner = path.partition("/gradio_api/")[2].lstrip("/")
     return inner.startswith(REFUSED) or path.startswith(REFUSED_PAGES)
+
+
+def refuse_addresses() -> None:
+    """From now on an address in the place of a file is refused, where Gradio would load it."""
+    import gradio as gr
+    from gradio import processing_utils
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise gr.Error("an address came, expected an upload: send the file itself", print_exception=False)
+
+    async def refuse_later(*_: Any, **__: Any) -> str:
+        return refuse()
+
+    for name in ("ssrf_protected_download", "save_url_to_cache"):
+        setattr(processing_utils, name, refuse)
+    processing_utils.async_ssrf_protected_download = refuse_later
 
 
 class Guard:

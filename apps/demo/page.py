@@ -181,8 +181,13 @@ class Page:
         work = self._work(request)
         if work is None or work.written == work.strength:
             return gr.skip()
-        with told():
-            return view(work) if self._workshop.write(work) else gr.skip()
+        try:
+            with told():
+                return view(work) if self._workshop.write(work) else gr.skip()
+        except gr.Error:
+            if self._work(request) is not work:  # another file took its place meanwhile
+                return gr.skip()
+            raise
 
     def _work(self, request: gr.Request) -> Work | None:
         return self._workshop.sessions.get(_session(request))
@@ -200,4 +205,6 @@ def _strength(limited: bool, limit: float, mix: float) -> Strength:
 
 
 def _session(request: gr.Request) -> str:
-    return request.session_hash or ""
+    if not request.session_hash:
+        raise gr.Error("this is for the page; programs call /denoise", print_exception=False)
+    return request.session_hash

@@ -5,6 +5,7 @@ from the environment when it is imported; here they are set first, so that only 
 """
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -125,16 +126,18 @@ def _warm(workshop: "Workshop") -> None:
     from apps.demo.view import view
 
     with suppress(Problem, OSError):  # who opens an example will be told
-        view(workshop.open("", min(EXAMPLES.glob("*.opus")), Strength(), None))
-        workshop.sessions.drop("")
+        name = secrets.token_hex()
+        view(workshop.open(name, min(EXAMPLES.glob("*.opus")), Strength(), None))
+        workshop.sessions.drop(name)
 
 
 def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
     from starlette.middleware import Middleware
 
-    from apps.demo.guard import Guard
+    from apps.demo.guard import Guard, refuse_addresses
     from apps.demo.page import css, theme
 
+    refuse_addresses()
     try:
         _, address, _ = blocks.launch(
             server_name=host,
