@@ -225,15 +225,18 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any) -> N
     page.get_by_role("tab", name="Live").click()
     page.get_by_role("button", name="Start the microphone").click()
     page.locator("[data-delay]").wait_for()
-    time.sleep(3)
-    delay = float(page.locator("[data-delay]").get_attribute("data-delay"))
-    print(f"live delay {delay:.0f} ms")
-    assert 70 < delay < 1000, "a block is 60 ms, the network 10 ms"
+
+    def delay() -> float:
+        return float(page.locator("[data-delay]").get_attribute("data-delay"))
+
+    wait_for(lambda: delay() < 500 * busy(), seconds=30)
+    print(f"live delay {delay():.0f} ms")
+    assert delay() > 70, "a block is 60 ms, the network 10 ms"
     microphone = soundfile.read(MICROPHONE, dtype="float32")[0]
     page.get_by_role("button", name="Noisy").click()
     time.sleep(2)
     noisy = heard(page)
-    if np.abs(noisy).min(initial=1, where=noisy != 0) and np.count_nonzero(noisy == 0) < 100:  # no gap just now
+    if np.count_nonzero(noisy == 0) < 100:  # no gap just now
         assert place(noisy, microphone)[1] > 0.98
     page.get_by_role("button", name="Cleaned").click()
     wait_for(lambda: level_db(heard(page)) > -60)
@@ -289,6 +292,7 @@ def test_it_can_be_used_with_the_keyboard_and_a_screen_reader(page: Any) -> None
     page.locator("body").click(position={"x": 5, "y": 5})
     page.keyboard.press(" ")
     page.get_by_role("button", name="Play", exact=True).wait_for()
+    page.keyboard.press("a")
     page.get_by_role("radio", name="Noisy").focus()
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("radio", name="Cleaned").is_checked()

@@ -80,6 +80,7 @@ function halt() {
 }
 
 function pause(at = now()) {
+  clearTimeout(tour);
   halt();
   position = at;
   show();
