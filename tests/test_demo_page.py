@@ -65,12 +65,21 @@ def download(page: Any, folder: Path) -> Path:
 
 
 def place(part: np.ndarray, whole: np.ndarray) -> tuple[int, float]:
-    """Where `part` lies in a sound that is repeated, in samples, and the correlation there."""
-    looped = np.concatenate([whole, whole[: len(part)]])
+    """Where `part` lies in a sound that is repeated, in samples, and the (uncentred) correlation there."""
+    looped = np.concatenate([whole, whole[: len(part)]]).astype(np.float64)
     size = 2 ** int(np.ceil(np.log2(len(looped) + len(part))))
     products = np.fft.irfft(np.fft.rfft(looped, size) * np.conj(np.fft.rfft(part, size)), size)[: len(whole)]
-    at = int(np.argmax(np.abs(products)))
-    return at, float(np.corrcoef(part, looped[at : at + len(part)])[0, 1])
+    sums = np.concatenate([[0], np.cumsum(looped**2)])
+    energies = (sums[len(part) :] - sums[: -len(part)])[: len(whole)]
+    energies = np.maximum(energies, 1e-3 * energies.max())  # silence is like everything
+    correlations = products / np.sqrt(energies * np.maximum(part @ part, 1e-9))
+    at = int(np.argmax(correlations))
+    return at, float(correlations[at])
+
+
+def any_like(sound: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether a piece of 85 ms is as expected: on a busy machine there are gaps between such pieces."""
+    return any(place(piece, expected)[1] > 0.93 for piece in np.split(sound, 8))
 
 
 def busy() -> float:
@@ -221,7 +230,7 @@ def test_recording_from_the_microphone(page: Any) -> None:
     assert place(heard(page), microphone)[1] > 0.98, "as it is: without the browser's own processing"
 
 
-def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any) -> None:
+def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Live").click()
     page.get_by_role("button", name="Start the microphone").click()
     page.locator("[data-delay]").wait_for()
@@ -232,14 +241,12 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any) -> N
     wait_for(lambda: delay() < 500 * busy(), seconds=30)
     print(f"live delay {delay():.0f} ms")
     assert delay() > 70, "a block is 60 ms, the network 10 ms"
-    microphone = soundfile.read(MICROPHONE, dtype="float32")[0]
-    page.get_by_role("button", name="Noisy").click()
-    time.sleep(2)
-    noisy = heard(page)
-    if np.count_nonzero(noisy == 0) < 100:  # no gap just now
-        assert place(noisy, microphone)[1] > 0.98
-    page.get_by_role("button", name="Cleaned").click()
-    wait_for(lambda: level_db(heard(page)) > -60)
+    mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
+    for name, path in (("Noisy", MICROPHONE), ("Cleaned", tmp_path / "cleaned.flac")):
+        page.get_by_role("button", name=name).click()
+        expected = read(path)[0]
+        time.sleep(1)
+        wait_for(lambda expected=expected: any_like(heard(page), expected), seconds=60)
     picture(page, "demo_live")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()
