@@ -1,5 +1,5 @@
-"""The `mpeace` command: `denoise` files, list the `models`, show what an ONNX file says about itself (`info`), and run
-blind listening tests (`listen`).
+"""The `mpeace` command: `denoise` files, list the `models`, show what an ONNX file says about itself (`info`), serve the
+`demo`, run blind listening tests (`listen`), clean the microphone (`live`) and list the sound `devices`.
 
 The commands import what they need when they run, so that help and usage errors cost a few hundredths of a second. The
 help is plain text: the help that is drawn with boxes takes three times as long to start.
@@ -196,6 +196,31 @@ def info(
     for key, value in values.items():
         typer.echo(f"{key:<{width}}  {value}")
     typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
+
+
+@app.command()
+def demo(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7860,
+    auth: Annotated[
+        str | None,
+        typer.Option(metavar="NAME:PASSWORD", envvar="MPEACE_DEMO_AUTH", help="Ask for it. [everybody may come]"),
+    ] = None,
+    share: Annotated[bool, typer.Option("--share", help="Also open an address for everybody, through Gradio.")] = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Model that is chosen first. [the default]")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file.")] = 5.0,
+    megabytes: Annotated[int, typer.Option(min=1, help="Largest upload.")] = 200,
+) -> None:
+    """Serve a page on which one hears the difference, in files and live from the microphone.
+
+    It needs no network and sends nothing anywhere. What people upload is removed.
+    """
+    from apps.demo.limits import Limits
+    from apps.demo.server import serve
+
+    serve(host, port, auth, share, model, Limits(minutes=minutes, megabytes=megabytes))
 
 
 @app.command()

@@ -11,8 +11,12 @@ Example:
     (2, 44100)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime 1.29 and later tell their maker of each session unless this is set before they are loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from enhance.models import ModelEntry, ModelError, find_model, list_models

@@ -1,0 +1,128 @@
+// The microphone as it is: without the browser's own noise suppression, which would leave nothing to hear.
+// One audio worklet captures and plays, so that it can tell by its own clock how late a sample comes back.
+const WORKLET = `
+class Duplex extends AudioWorkletProcessor {
+  constructor({ processorOptions: { block, margin } }) {
+    super();
+    this.block = new Float32Array(block);
+    this.filled = 0; // of the block that is being captured
+    this.queue = []; // what came back and was not played yet, after silence: room for blocks that come late
+    this.offset = 0; // in the first of the queue
+    this.waiting = margin; // samples in the queue
+    this.margin = margin;
+    this.least = Infinity; // samples that waited, within the last second
+    this.captured = this.played = this.gaps = this.quanta = 0;
+    this.dry = false;
+    this.port.onmessage = ({ data }) => {
+      if (!this.started) this.queue.push(new Float32Array(this.margin));
+      this.started = true;
+      this.queue.push(data);
+      this.waiting += data.length;
+    };
+  }
+  take(target) { // fills target as far as there is something; returns how far
+    let done = 0;
+    while (done < target.length && this.queue.length) {
+      const part = this.queue[0].subarray(this.offset, this.offset + target.length - done);
+      target.set(part, done);
+      done += part.length;
+      this.offset += part.length;
+      if (this.offset === this.queue[0].length) { this.queue.shift(); this.offset = 0; }
+    }
+    this.waiting -= done;
+    this.played += done;
+    return done;
+  }
+  catchUp(out) { // leaves out what waits too long, with a crossfade
+    const excess = Math.floor(this.least - this.margin - this.block.length / 2);
+    this.least = Infinity;
+    if (excess < out.length || excess > this.waiting - out.length) return;
+    this.take(new Float32Array(excess - out.length));
+    const later = new Float32Array(out.length);
+    this.take(later);
+    for (let index = 0; index < out.length; index++) out[index] += ((later[index] - out[index]) * index) / out.length;
+  }
+  process([input], [output]) {
+    const out = output[0];
+    const sound = input[0] ?? new Float32Array(out.length);
+    for (let index = 0; index < sound.length; index++) {
+      this.block[this.filled++] = sound[index];
+      if (this.filled === this.block.length) {
+        this.port.postMessage({ block: this.block.slice() });
+        this.filled = 0;
+      }
+    }
+    this.captured += sound.length;
+    this.quanta++;
+    if (this.started) {
+      const short = this.take(out) < out.length;
+      if (short && !this.dry) this.gaps++;
+      this.dry = short;
+      this.least = Math.min(this.least, this.waiting);
+      if (this.quanta % 375 === 0) this.catchUp(out);
+      for (let channel = 1; channel < output.length; channel++) output[channel].set(out);
+      if (this.quanta % 64 === 0) this.port.postMessage({ late: this.captured - this.played + this.margin, gaps: this.gaps });
+    }
+    return true;
+  }
+}
+registerProcessor("duplex", Duplex);`;
+
+class Refused extends Error {}
+
+// At the rate of the network where the browser converts to it (Firefox does not), since its resampler would add delay.
+function connect(stream) {
+  const hint = { latencyHint: "interactive" };
+  const context = new AudioContext({ ...hint, sampleRate: 48000 });
+  try {
+    return [context, context.createMediaStreamSource(stream)];
+  } catch {
+    context.close();
+    const other = new AudioContext(hint);
+    return [other, other.createMediaStreamSource(stream)];
+  }
+}
+
+async function openMicrophone({ seconds, margin = 0.04, onBlock, onState }) {
+  if (!navigator.mediaDevices?.getUserMedia)
+    throw new Refused("The browser gives the microphone only to pages from https or from localhost: open the demo there, or start it with --share.");
+  const wanted = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+  } catch (error) {
+    throw new Refused(
+      error.name === "NotFoundError"
+        ? "No microphone was found: plug one in and try again."
+        : `The microphone was refused (${error.name}): allow it in the address bar of the browser, and in the settings of the system.`,
+    );
+  }
+  const [context, source] = connect(stream);
+  await context.resume();
+  const script = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
+  await context.audioWorklet.addModule(script);
+  URL.revokeObjectURL(script);
+  const rate = context.sampleRate;
+  const block = Math.round(seconds * 100) * Math.round(rate / 100);
+  const node = new AudioWorkletNode(context, "duplex", {
+    outputChannelCount: [2],
+    processorOptions: { block, margin: Math.round(margin * rate) },
+  });
+  node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
+  source.connect(node).connect(context.destination);
+  return {
+    rate,
+    block,
+    deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
+    play: (samples) => node.port.postMessage(samples, [samples.buffer]),
+    close() {
+      node.port.onmessage = null;
+      stream.getTracks().forEach((track) => track.stop());
+      return context.close();
+    },
+  };
+}
+
+const toIntegers = (samples) => Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
+const peakOf = (samples) => samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
+const SILENT = "The microphone gives only silence: is it muted, or is another one chosen in the settings?";

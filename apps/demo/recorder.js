@@ -1,0 +1,66 @@
+// Records the microphone to a 16-bit WAV, sends it, and tells the page its name on the server.
+const button = element.querySelector(".rec-button");
+const word = element.querySelector(".rec-word");
+const note = element.querySelector(".rec-note");
+const meter = element.querySelector(".rec-meter i");
+let microphone = null;
+let blocks = [];
+let loudest = 0;
+
+function header(samples, rate) {
+  const view = new DataView(new ArrayBuffer(44));
+  const text = (at, letters) => [...letters].forEach((letter, index) => view.setUint8(at + index, letter.charCodeAt(0)));
+  text(0, "RIFF"); view.setUint32(4, 36 + 2 * samples, true); text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); view.setUint16(20, 1, true); view.setUint16(22, 1, true);
+  view.setUint32(24, rate, true); view.setUint32(28, 2 * rate, true); view.setUint16(32, 2, true); view.setUint16(34, 16, true);
+  text(36, "data"); view.setUint32(40, 2 * samples, true);
+  return view.buffer;
+}
+
+function onBlock(block) {
+  blocks.push(toIntegers(block));
+  const peak = peakOf(block);
+  loudest = Math.max(loudest, peak);
+  meter.style.width = `${100 * Math.max(0, 1 + Math.log10(Math.max(peak, 1e-4)) / 3)}%`;
+  const seconds = (blocks.length * block.length) / microphone.rate;
+  word.textContent = `Stop (${seconds.toFixed(1)} s)`;
+  if (seconds > 2 && loudest === 0) note.textContent = SILENT;
+  if (seconds >= 60 * props.minutes) stop();
+}
+
+async function start() {
+  note.textContent = "";
+  blocks = [];
+  loudest = 0;
+  try {
+    microphone = await openMicrophone({ seconds: 0.1, onBlock });
+  } catch (error) {
+    note.textContent = error.message;
+    return;
+  }
+  button.setAttribute("aria-pressed", true);
+  word.textContent = "Stop";
+}
+
+async function stop() {
+  const { rate } = microphone;
+  microphone.close();
+  microphone = null;
+  button.setAttribute("aria-pressed", false);
+  word.textContent = "Record";
+  meter.style.width = 0;
+  const samples = blocks.reduce((sum, block) => sum + block.length, 0);
+  if (!samples) return;
+  note.textContent = "Sending …";
+  try {
+    const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "");
+    const { path } = await upload(new File([header(samples, rate), ...blocks], `recording_${time}.wav`, { type: "audio/wav" }));
+    note.textContent = "";
+    props.value = { path };
+    trigger("submit");
+  } catch (error) {
+    note.textContent = `The recording could not be sent: ${error.message}`;
+  }
+}
+
+button.addEventListener("click", () => (microphone ? stop() : start()));

@@ -1,0 +1,68 @@
+"""What the player on the page shows of a piece of work: plain values for `player.js`."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from apps.demo import spectrogram
+from apps.demo.analysis import Analysis, shares
+from apps.demo.recall import weight_of
+from apps.demo.session import Work
+
+BACKGROUND = 10  # percentile of the level over time that stands for the noise between words
+
+
+def view(work: Work) -> dict[str, Any]:
+    """Everything that the player needs; the sound itself is fetched by address when `key` is a new one."""
+    analysis = work.analysis
+    assert analysis is not None
+    weight = float(weight_of(work.strength.attenuation_limit_db, work.strength.mix))
+    signals = shares(weight)
+    weights = _filterbank(analysis.sample_rate, analysis.window // 2 + 1)
+    levels = {name: analysis.level_db(share) for name, share in signals.items()}
+    pictures = {
+        name: spectrogram.data_address(spectrogram.picture(analysis.power(share), weights, analysis.loudest))
+        for name, share in signals.items()
+    }
+    ready = work.written == work.strength
+    return {
+        "key": work.folder.name,
+        "version": work.version,
+        "name": work.source.name,
+        "sounds": {"noisy": str(work.folder / "noisy.wav"), "wet": str(work.folder / "wet.wav")},
+        "weight": weight,
+        "seconds": analysis.seconds,
+        "pictures": pictures,
+        "ticks": spectrogram.ticks(analysis.sample_rate),
+        "scale": [_decibels(analysis) - spectrogram.RANGE_DB, _decibels(analysis)],
+        "levels": {name: np.round(level, 1).tolist() for name, level in levels.items()},
+        "figures": _figures(work, levels),
+        "download": {"path": str(work.target), "name": work.target.name, "bytes": work.target.stat().st_size}
+        if ready
+        else None,
+    }
+
+
+def _decibels(analysis: Analysis) -> float:
+    return round(10 * float(np.log10(analysis.loudest)))
+
+
+def _figures(work: Work, levels: dict[str, np.ndarray]) -> list[tuple[str, str]]:
+    outcome, info = work.outcome, work.recall.info
+    quiet = {name: float(np.percentile(level, BACKGROUND)) for name, level in levels.items()}
+    channels = {1: "mono", 2: "stereo"}.get(outcome.channels or 1, f"{outcome.channels} channels")
+    kind = " ".join(part for part in (outcome.format, outcome.subtype) if part)
+    return [
+        ("Speed", f"{outcome.speed:.0f} × real time ({outcome.seconds:.1f} s in {outcome.elapsed:.2f} s)"),
+        ("Latency", f"{1000 * work.delay_seconds:.0f} ms, live at this rate"),
+        ("Background", f"{quiet['noisy']:.0f} → {quiet['cleaned']:.0f} dB, the quietest tenth"),
+        ("Gain for listening", f"{20 * np.log10(work.gain):+.1f} dB, the same for all three"),
+        ("File", f"{kind}, {(outcome.sample_rate or 0) / 1000:g} kHz, {channels}; kept"),
+        ("Model", f"{work.model}, {info.parameters / 1000:.0f} k parameters"),
+    ]
+
+
+@lru_cache(maxsize=16)
+def _filterbank(sample_rate: int, bins: int) -> np.ndarray:
+    return spectrogram.filterbank(sample_rate, bins)
