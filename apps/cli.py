@@ -1,4 +1,4 @@
-"""The `mpeace` command: `denoise` files, list the `models`, and show what an ONNX file says about itself (`info`).
+"""The `mpeace` command: `denoise` files, `live` for the microphone, lists of `models` and `devices`, `info` on a model.
 
 The commands import what they need when they run, so that help and usage errors cost a few hundredths of a second. The
 help is plain text: the help that is drawn with boxes takes three times as long to start.
@@ -195,6 +195,86 @@ def info(
     for key, value in values.items():
         typer.echo(f"{key:<{width}}  {value}")
     typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
+
+
+@app.command()
+def live(
+    source: Annotated[
+        str | None,
+        typer.Option("--input", "-i", metavar="NAME", help="Microphone: its name or a part of it. [the default]"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="NAME", help="Where the clean voice goes: name or part. [the default]"),
+    ] = None,
+    latency: Annotated[
+        str, typer.Option(metavar="low|safe|SECONDS", help="How much the devices may buffer, or the delay to aim at.")
+    ] = "low",
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
+    ] = None,
+    attenuation_limit: Annotated[
+        float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the devices. [48000 if they can]")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of the microphone. [1]")] = None,
+    monitor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the listen key plays the output too. [the default]")
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Record both sides from the start.")] = False,
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where recordings go.")] = Path(),
+    shared_clock: Annotated[
+        bool, typer.Option("--shared-clock", help="Two devices with one clock: less delay, no drift compensation.")
+    ] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="No screen: a line of JSON a second.")] = False,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Show how other programs hear it, prepare that where possible, and test it.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the delay of the devices through a cable or from speaker to mic.")
+    ] = False,
+) -> None:
+    """Microphone in, clean voice out, all day. Needs pip install 'mpeace[live]'.
+
+    Keys: b bypass, up and down attenuation limit, m mute, l listen, r record, q quit.
+    """
+    from apps.live.latency import parse
+    from apps.live.session import LiveSettings
+
+    Settings(attenuation_limit_db=attenuation_limit)  # refuses what is out of range
+    settings = LiveSettings(
+        model=model,
+        source=source,
+        target=target,
+        sample_rate=_rate(sample_rate),
+        channels=channels,
+        policy=parse(latency),
+        shared_clock=shared_clock,
+        attenuation_limit_db=attenuation_limit,
+        monitor=monitor,
+        folder=folder,
+        record=record,
+    )
+    if setup:
+        from apps.live.setup import run_setup
+
+        raise typer.Exit(run_setup(settings))
+    if measure:
+        from apps.live.measure import run_measure
+
+        raise typer.Exit(run_measure(settings))
+    from apps.live.run import run_live
+
+    raise typer.Exit(run_live(settings, show_screen=not no_ui and sys.stdout.isatty()))
+
+
+@app.command("devices")
+def list_sound_devices() -> None:
+    """List the sound devices; > marks the default microphone, < the default output."""
+    from apps.live.devices import list_devices, table
+
+    for line in table(list_devices()):
+        typer.echo(line)
 
 
 def _container(name: str | None) -> str | None:
