@@ -5,7 +5,7 @@ measured to be less steady at the same delay (`python -m apps.live.steadiness`):
 times at once, and only work inside the callback is sure to be done before the next call.
 """
 
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from apps.live.rouse import roused
 from apps.live.sides import DeviceProblem, Side, open_stream
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
+_LIVES, _PATIENCE = 20, 3.0  # calls after which a duplex stream has started, and seconds that it may take
 
 
 class Path(Protocol):
@@ -127,6 +128,9 @@ class DuplexLink(Link):
         super().__init__(path)
         with roused(source, path.sample_rate, path.block, policy.device):
             self._open(policy.device, source, target)
+            deadline = perf_counter() + _PATIENCE
+            while self.active and self.calls < _LIVES and perf_counter() < deadline:
+                sleep(0.01)
 
     def _call(self, given: np.ndarray, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self.called = perf_counter()
@@ -195,5 +199,9 @@ def make_link(path: Path, source: Side, target: Side, policy: Policy, shared_clo
     Raises:
         DeviceProblem: when a device cannot be opened.
     """
-    kind = DuplexLink if shared_clock or source.device == target.device else PairLink
-    return kind(path, source, target, policy)
+    if shared_clock or source.device == target.device:
+        duplex = DuplexLink(path, source, target, policy)
+        if duplex.active:
+            return duplex
+        duplex.close()  # PortAudio ends duplex streams to sound servers that resample; two streams it does not
+    return PairLink(path, source, target, policy)

@@ -1,6 +1,7 @@
 """The screen of a live session, drawn by rich: levels, suppression, delay, load, and the keys that change it."""
 
 import time
+from itertools import groupby
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
@@ -110,16 +111,17 @@ def _title(status: Status) -> Text:
 def _meter(rms: float, peak: float, width: int) -> Text:
     """A bar up to the RMS, and a mark at the peak, in green, yellow and red."""
     filled, mark = (round(width * min(max((level - _LOWEST) / -_LOWEST, 0), 1)) for level in (rms, peak))
-    text = Text()
-    for column in range(width):
+
+    def cell(column: int) -> tuple[str, str]:
         level = _LOWEST * (1 - (column + 1) / width)
         colour = "red" if level > _TOO_LOUD else "yellow" if level > _LOUD else "green"
         if column < filled:
-            text.append("\u2588", style=colour)
-        elif column == mark - 1:
-            text.append("\u2503", style=colour)
-        else:
-            text.append("\u2500", style="bright_black")
+            return "\u2588", colour
+        return ("\u2503", colour) if column == mark - 1 else ("\u2500", "bright_black")
+
+    text = Text()
+    for (character, colour), run in groupby(map(cell, range(width))):
+        text.append(character * len(list(run)), style=colour)
     return text
 
 

@@ -1,0 +1,246 @@
+"""`mpeace live` on real virtual devices: the result, the delay, the keys' effects, and what may go wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import ROOT, mpeace, read
+from helpers import si_sdr_db
+from livecommand import LATER, Live, find, longest_exact, running
+from soundserver import RATE, Cable, SoundServer, skip_without_tools
+
+# A machine that does other things too needs room in the device; the delay that results is what is told.
+ROOMY = ("--latency", "0.2")
+SECONDS = float(os.environ.get("MPEACE_LIVE_SECONDS", "40"))  # 300 and 1800 are the long runs
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SoundServer]:
+    skip_without_tools()
+    with SoundServer() as running_server:
+        running_server.plug_in()
+        yield running_server
+
+
+@pytest.fixture(scope="module")
+def noisy() -> np.ndarray:
+    """Five seconds of a noisy voice, [samples] at 48 kHz."""
+    return read(ROOT / "tests" / "data" / "noisy.flac")[0]
+
+
+def repeated(audio: np.ndarray, seconds: float) -> np.ndarray:
+    """The audio over and over at levels that differ, so that no part is like another."""
+    copies = int(np.ceil(seconds * RATE / len(audio)))
+    gains = np.random.default_rng(0).uniform(0.3, 1.0, copies).astype(np.float32)
+    return np.concatenate([gain * audio for gain in gains])[: round(seconds * RATE)]
+
+
+def recordings(folder: Path) -> tuple[Path, Path]:
+    """The recorded input and output."""
+    (given,), (out,) = folder.glob("*-in.flac"), folder.glob("*-out.flac")
+    return given, out
+
+
+def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    """Promises 20 and 25: no sample lost, no xrun, the delay within 10 ms of what is told."""
+    with (
+        Cable(server, repeated(noisy, SECONDS + 10)) as cable,
+        Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live,
+    ):
+        live.until(running)
+        last = live.until(lambda status: status["seconds"] > SECONDS, SECONDS + LATER)
+        assert live.stop() == 130
+    given, out = recordings(tmp_path)
+    heard, played = read(given)[0], read(out)[0]
+    assert len(heard) == len(played)
+    middle = slice(RATE, 3 * RATE)  # where both are surely sound
+    begin = find(heard[middle], cable.heard) - middle.start
+    end = find(played[middle], cable.out, begin + middle.start, RATE) - middle.start
+    lived = len(heard) - 2 * RATE
+    assert longest_exact(heard[RATE:], cable.heard, begin + RATE) >= lived
+    assert longest_exact(played[RATE:], cable.out, end + RATE) >= lived - RATE  # its last blocks were never played
+    assert (last["xruns"], last["skipped"], last["repaired"]) == (0, 0, 0)
+    told = last["latency_ms"]["total"]
+    assert abs(1000 * (end - begin) / RATE - told) <= 10
+    assert last["latency_ms"]["algorithm"] + last["latency_ms"]["buffer"] <= 30
+    assert mpeace("denoise", given, "-o", tmp_path / "file.flac").status == 0
+    expected = read(tmp_path / "file.flac")[0]
+    settled = slice(5 * RATE, None)  # the recording began with the network in another state
+    assert si_sdr_db(played[settled], expected[settled]) > 40
+    print(
+        f"{len(heard) / RATE:.0f} s: delay {1000 * (end - begin) / RATE:.1f} ms, told {told}; "
+        f"p99 {last['frame_ms']['p99']} ms; xruns {last['xruns']}; SI-SDR to the file "
+        f"{si_sdr_db(played[settled], expected[settled]):.1f} dB"
+    )
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rate: int) -> None:
+    options = ("-i", "headset", "-o", "headset", "--sample-rate", rate, "--record", "--folder", tmp_path, *ROOMY)
+    with Cable(server, repeated(noisy, 20)) as cable, Live(server, *options) as live:
+        last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
+        live.stop()
+    given, out = recordings(tmp_path)
+    played = read(out)[0]
+    assert mpeace("denoise", given, "-o", tmp_path / "file.flac").status == 0
+    settled = slice(5 * rate, None)
+    # The hops of the network lie elsewhere when the recording is denoised, as it did not begin with the stream.
+    assert si_sdr_db(played[settled], read(tmp_path / "file.flac")[0][settled]) > 25
+    assert (last["sample_rate"], last["xruns"]) == (rate, 0)
+    delay = find(cable.heard[5 * RATE : 9 * RATE], cable.out, 5 * RATE, RATE) - 5 * RATE
+    assert abs(1000 * delay / RATE - last["latency_ms"]["total"]) <= 15
+
+
+def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -> None:
+    with (
+        Cable(server, repeated(noisy, 40)) as cable,
+        Live(server, "-i", "test_mic", "-o", "test_speaker", *ROOMY) as live,
+    ):
+        last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
+        live.stop()
+    part = cable.heard[12 * RATE : 17 * RATE]
+    start = find(part, cable.out, 12 * RATE, RATE)
+    assert abs(1000 * (start - 12 * RATE) / RATE - last["latency_ms"]["total"]) <= 15
+    assert last["latency_ms"]["buffer"] > 0
+    assert last["xruns"] == 0
+
+
+def test_devices_of_the_sound_server_by_name(server: SoundServer, noisy: np.ndarray) -> None:
+    """Sinks and sources that PortAudio does not list are found under the server's own names."""
+    with Cable(server, repeated(noisy, 12)) as cable, Live(server, "-i", "mic", "-o", "speaker", *ROOMY) as live:
+        assert live.until(running)["input_rms"] > -60
+        live.stop()
+    assert np.abs(cable.out).max() > 0.01
+
+
+def test_promise_21_a_device_that_vanishes_is_waited_for(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    with Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live:
+        live.until(running)
+        server.unplug()
+        waiting = live.until(lambda status: status["state"] != "running")
+        server.plug_in()
+        with Cable(server, repeated(noisy, 10)):
+            again = live.until(lambda status: status["state"] == "running" and status["input_rms"] > -60)
+        assert live.stop() == 130
+    assert any("has vanished; waiting" in message for message in live.messages)
+    assert any("is back" in message for message in live.messages)
+    assert again["seconds"] > waiting["seconds"]
+    assert np.abs(read(recordings(tmp_path)[1])).max() > 0.01
+
+
+def test_promise_21_a_sink_of_the_server_that_vanishes_is_waited_for(server: SoundServer) -> None:
+    """The server would move the sound to another sink, here the virtual microphone's own, and say nothing."""
+    server.pactl("load-module", "module-null-sink", "sink_name=other", "rate=48000")
+    with Live(server, "-i", "mic", "-o", "other", *ROOMY) as live:
+        live.until(running)
+        number = next(
+            line.split()[0]
+            for line in server.pactl("list", "short", "modules").splitlines()
+            if "sink_name=other" in line
+        )
+        server.pactl("unload-module", number)
+        live.until(lambda status: status["state"] != "running")
+        server.pactl("load-module", "module-null-sink", "sink_name=other", "rate=48000")
+        live.until(lambda status: status["state"] == "running")
+        assert live.stop() == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_no_process_and_a_valid_recording(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path, number: int, status: int
+) -> None:
+    with (
+        Cable(server, repeated(noisy, 15)),
+        Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live,
+    ):
+        live.until(lambda line: line["recorded_seconds"] > 2)
+        group = live.process.pid
+        assert live.stop(number) == status
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
+    given, out = recordings(tmp_path)
+    assert read(given).shape == read(out).shape
+    assert read(given).shape[1] > 2 * RATE
+    assert "recorded" in live.stderr
+    assert "Traceback" not in live.stderr
+
+
+def test_promise_20_another_process_hogs_a_core(server: SoundServer, noisy: np.ndarray) -> None:
+    hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        with Cable(server, repeated(noisy, 30)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+            live.until(running)
+            last = live.until(lambda status: status["seconds"] > 12, LATER + 12)
+            live.stop()
+    finally:
+        hog.kill()
+        hog.wait()
+    assert last["xruns"] <= 1  # none where the callback has a core to itself
+
+
+def test_promise_22_a_silent_microphone_is_explained(server: SoundServer) -> None:
+    with Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+        live.until(lambda status: any("exact silence" in message for message in status["messages"]))
+        live.stop()
+    assert any("pactl set-source-mute" in message for message in live.messages)
+
+
+def test_promise_24_setup_makes_and_tests_a_virtual_microphone(server: SoundServer) -> None:
+    environment = {**server.environment, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "apps.cli", "live", "--setup"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is the tone" in done.stdout
+    assert "is the denoised sample" in done.stdout
+    assert "mpeace-microphone" in server.pactl("list", "sources")
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert "was there" in again.stdout
+
+
+def test_promise_25_the_delay_is_measured_through_a_loop(server: SoundServer) -> None:
+    environment = {**server.environment, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "apps.cli", "live", "--measure", "--latency", "safe", "--shared-clock"]
+    loop = ("-i", "speaker.monitor", "-o", "speaker")
+    done = subprocess.run([*command, *loop], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    loop_ms = float(done.stdout.split("through the loop ")[1].split()[0])
+    stamps_ms = float(done.stdout.split("time stamps ")[1].split()[0])
+    assert abs(loop_ms - stamps_ms) <= 15
+    open_end = ("-i", "mic", "-o", "speaker")
+    deaf = subprocess.run([*command, *open_end], env=environment, capture_output=True, text=True, timeout=120)
+    assert deaf.returncode == 1
+    assert deaf.stderr.splitlines()[-1].startswith("mpeace: 0 of 5 bursts came back")
+
+
+def test_memory_stays(server: SoundServer, noisy: np.ndarray) -> None:
+    """Half an hour of it is measured with MPEACE_LIVE_SECONDS=1800."""
+    with Cable(server, repeated(noisy, SECONDS + 10)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+        live.until(lambda status: status["seconds"] > 5)
+        before = resident(live.process.pid)
+        live.until(lambda status: status["seconds"] > SECONDS / 2, SECONDS + LATER)
+        after = resident(live.process.pid)
+        live.stop()
+    print(f"resident memory {before / 2**20:.1f} MiB, later {after / 2**20:.1f} MiB")
+    assert after - before < 4 * 2**20
+
+
+def resident(process: int) -> int:
+    """Bytes of memory that a process holds."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_help_comes_quickly_and_without_portaudio() -> None:
+    start = time.perf_counter()
+    assert "--attenuation-limit" in mpeace("live", "--help").stdout
+    assert time.perf_counter() - start < 2
