@@ -98,7 +98,8 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
 def find_again(device: Device, kind: str) -> Device | None:
     """The device of the same name in the present list, or None; `portaudio.rescan` makes a new list."""
     for candidate in list_devices():
-        if candidate.channels(kind) and candidate.full_name == device.full_name:
+        same = (candidate.full_name, candidate.server_name) == (device.full_name, device.server_name)
+        if same and candidate.channels(kind):
             return candidate
     return None
 
@@ -177,7 +178,7 @@ def _rank(device: Device) -> int:
 
 
 def _names(devices: list[Device]) -> str:
-    return "; ".join(device.full_name for device in devices)
+    return "; ".join(device.server_name or device.full_name for device in devices)
 
 
 def _milliseconds(device: Device, latencies: tuple[float, float]) -> str:

@@ -125,7 +125,7 @@ class Fallback:
         if not wanted and not self._wet:
             self.skipped += samples // self.info.hop
             self._account(start, samples, skipped=True)
-            return dry, self._try_again(state, samples)
+            return dry, self._judge(self._try_again(state, samples))
         wet, state = self._models[self.level].step(block, state)
         if wanted != self._wet:
             share = self._rise if wanted else 1 - self._rise
@@ -135,14 +135,18 @@ class Fallback:
                 wet[:, hop:] = dry[:, hop:]
         self._wet = wanted
         self._account(start, samples, skipped=False)
-        if self.load.hopeless and not self._wet:
-            self._give_way(self.load.ratio)
-            state = self._initial(block.shape[0])
-        return wet, state
+        return wet, state if self._wet else self._judge(state)
 
     def _account(self, start: float, samples: int, skipped: bool) -> None:
         if self.level < len(self._models):
             self.load.note(perf_counter() - start, samples / self.info.sample_rate, skipped)
+
+    def _judge(self, state: np.ndarray) -> np.ndarray:
+        """While the sound is dry: give up a model that is hopeless. Returns the state of the one in use."""
+        if self.level == len(self._models) or not self.load.hopeless:
+            return state
+        self._give_way(self.load.ratio)
+        return self._initial(state.shape[0])
 
     def _initial(self, channels: int) -> np.ndarray:
         if self.level == len(self._models):
