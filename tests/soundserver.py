@@ -157,6 +157,7 @@ class Cable:
         self.heard, self.out = frames[:, 0], frames[:, 1]
 
     def _feed(self) -> None:
+        assert self._player.stdin is not None
         with suppress(BrokenPipeError, ValueError):
             self._player.stdin.write(self._played.tobytes())
             self._player.stdin.close()

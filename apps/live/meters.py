@@ -8,7 +8,8 @@ import numpy as np
 
 FLOOR = -100.0  # dBFS that stands for silence
 _RELEASE = 20.0  # dB per second that a meter falls
-_SUPPRESSION = 0.5  # seconds over which suppression is averaged
+_SMOOTHING = 0.2  # seconds over which the level is averaged
+_SUPPRESSION = 0.5  # and the suppression
 
 
 @dataclass
@@ -17,14 +18,15 @@ class Meter:
 
     rms: float = FLOOR
     peak: float = FLOOR
-    clipped: bool = False
+    _power: float = 0.0
 
     def feed(self, frames: np.ndarray, seconds: float) -> None:
         """Take what came in so many seconds, float32 [frames, channels]."""
         loudest = float(np.abs(frames).max(initial=0.0))
-        self.rms = decibels(float(np.sqrt(np.mean(np.square(frames, dtype=np.float64)))))
+        power = float(np.mean(np.square(frames, dtype=np.float64)))
+        self._power += (power - self._power) * min(1.0, seconds / _SMOOTHING)
+        self.rms = decibels(math.sqrt(self._power))
         self.peak = max(decibels(loudest), self.peak - _RELEASE * seconds)
-        self.clipped = loudest >= 1.0
 
 
 @dataclass

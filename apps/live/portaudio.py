@@ -69,15 +69,23 @@ def platform_release(text: str) -> dict[str, str]:
     return {key: value.strip().strip("\"'") for key, _, value in fields}
 
 
-def rescan() -> None:
+def rescan() -> bool:
     """Let PortAudio look for devices again, which it does only when it starts. No stream may be open.
 
     sounddevice has no public function for it (its issue 3); these two are what its author names there.
+
+    Returns:
+        Whether PortAudio is at work; where not, the next call may help.
     """
     sounddevice = load()
     with quiet():
-        sounddevice._terminate()
-        sounddevice._initialize()
+        with contextlib.suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError:
+            return False
+    return True
 
 
 def reason(error: Exception) -> str:

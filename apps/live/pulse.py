@@ -69,9 +69,13 @@ def pulse_devices() -> list[PulseDevice]:
     return [_device(kind, item, defaults[kind]) for kind, item in found]
 
 
-def exists(name: str) -> bool:
-    """Whether the server has this sink or source now."""
-    return any(device.name == name for device in pulse_devices())
+def names() -> set[str]:
+    """Names of all sinks and sources that the server has now."""
+    try:
+        lines = [line for kind in ("sinks", "sources") for line in pactl("list", "short", kind).splitlines()]
+    except PulseError:
+        return set()
+    return {line.split("\t")[1] for line in lines if "\t" in line}
 
 
 def _device(kind: str, item: dict[str, str], default: str | None) -> PulseDevice:

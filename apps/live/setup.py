@@ -28,7 +28,7 @@ _TONE = 440.0  # Hz
 _SECONDS = 2.0
 _PURE = 0.98  # share of power that must be the tone
 _PATIENCE = 10.0  # seconds
-_ALIKE = 0.95  # correlation of the spoken sample with the same sample denoised as a file
+_ALIKE = 0.9  # correlation of the spoken sample with the same sample denoised as a file
 _SAMPLE = Path(__file__).with_name("sample.flac")
 _SAMPLE_IN_CHECKOUT = Path(__file__).parents[2] / "tests" / "data" / "noisy.flac"
 
@@ -73,13 +73,13 @@ def check(cable: Cable, settings: LiveSettings) -> None:
         what = "nothing" if not heard.any() else f"{100 * purity:.0f} % of the tone"
         raise Problem(f"the test tone went into {target.device.name}, and {what} came out of {source.device.name}")
     print(f"tone: {100 * purity:.1f} % of what arrives is the tone")
-    noisy = _sample(rate)
+    noisy = np.tile(_sample(rate), 2)
     model = Fallback(ladder(settings.model), allowance=_PATIENCE)  # this is no test of speed
     network = SoundPath(model, rate, 1, block, Controls(attenuation_limit_db=settings.attenuation_limit_db))
     padded = np.concatenate([noisy, np.zeros(rate, np.float32)])
     heard = _through(Probe(padded, rate, block, network), source, target)
     expected = Denoiser(settings.model).denoise(noisy, rate, attenuation_limit_db=settings.attenuation_limit_db)
-    alike = likeness(heard, expected)
+    alike = likeness(heard, expected, rate)
     if alike < _ALIKE:
         raise Problem(f"the spoken sample arrived damaged (correlation {alike:.2f}): is the machine busy?")
     print(f"speech: what arrives is the denoised sample (correlation {alike:.4f})")
@@ -96,12 +96,21 @@ def tone_share(heard: np.ndarray, sample_rate: int) -> float:
     return best
 
 
-def likeness(heard: np.ndarray, expected: np.ndarray) -> float:
-    """The highest normalised cross-correlation of two signals [samples], at any delay."""
-    size = len(heard) + len(expected)
-    spectrum = np.fft.rfft(heard.astype(np.float64), size) * np.conj(np.fft.rfft(expected.astype(np.float64), size))
-    energy = float(np.sum(heard.astype(np.float64) ** 2) * np.sum(expected.astype(np.float64) ** 2))
-    return float(np.fft.irfft(spectrum, size).max() / np.sqrt(max(energy, 1e-20)))
+def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float:
+    """Median over the seconds of `expected` of the highest normalised cross-correlation with `heard`, both [samples].
+
+    Second by second, as a sound server shifts the sound by some milliseconds while it finds the size of its buffers.
+    """
+    found = []
+    for start in range(0, len(expected) - sample_rate + 1, sample_rate):
+        piece = expected[start : start + sample_rate].astype(np.float64)
+        near = heard[start : start + 2 * sample_rate].astype(np.float64)
+        size = len(near) + len(piece)
+        correlation = np.fft.irfft(np.fft.rfft(near, size) * np.conj(np.fft.rfft(piece, size)), size)
+        lag = int(np.argmax(correlation[:sample_rate]))
+        energy = np.sum(piece**2) * np.sum(near[lag : lag + sample_rate] ** 2)
+        found.append(correlation[lag] / np.sqrt(max(energy, 1e-20)))
+    return float(np.median(found))
 
 
 def _prepare(system: str) -> Cable | None:

@@ -70,10 +70,9 @@ def make_cable() -> tuple[Cable, bool]:
         PulseError: when there is no server or it refuses.
     """
     pulse.pactl("info")
-    names = {device.name for device in pulse.pulse_devices()}
-    new = False
+    present, new = pulse.names(), False
     for name, module in zip((SINK, SOURCE), _MODULES, strict=True):
-        if name not in names:
+        if name not in present:
             pulse.pactl("load-module", *module.split())
             new = True
     return Cable(SINK, SOURCE), new

@@ -9,7 +9,7 @@ from apps.live.links import Link
 from apps.live.sides import Side
 
 _STALLED = 4.0  # seconds without a call
-_ASK_SERVER = 2.0  # seconds between two questions to the sound server
+_ASK_SERVER = 3.0  # seconds between two questions to the sound server
 _RETRY = 1.0  # seconds between two looks for a device that vanished
 
 
@@ -36,8 +36,7 @@ class Watch:
         names = [device.server_name for device, _ in self._devices if device.server_name]
         if names and time.monotonic() - self._asked > _ASK_SERVER:
             self._asked = time.monotonic()
-            present = {device.name for device in pulse.pulse_devices()}
-            if not present.issuperset(names):
+            if not pulse.names().issuperset(names):
                 return "has vanished"
         return None
 
@@ -46,7 +45,8 @@ class Watch:
         if time.monotonic() - self._tried < _RETRY:
             return None
         self._tried = time.monotonic()
-        portaudio.rescan()
+        if not portaudio.rescan():
+            return None
         source, target = (find_again(device, kind) for device, kind in self._devices)
         return None if source is None or target is None else (source, target)
 
