@@ -82,7 +82,8 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
         print(
             f"{len(heard) / RATE:.0f} s: {wanted[0] - alike[0]} samples lost in, {max(0, wanted[1] - alike[1])} out; "
             f"delay {1000 * (end - begin) / RATE:.1f} ms, told {last['latency_ms']['total']}; "
-            f"frame {last['frame_ms']}; xruns, skipped, repaired {lost}; SI-SDR to the file {fidelity:.1f} dB; memory +{grown / 2**20:.1f} MiB"
+            f"frame {last['frame_ms']}; xruns, skipped, repaired {lost}; "
+            f"SI-SDR to the file {fidelity:.1f} dB; memory +{grown / 2**20:.1f} MiB"
         )
         if alike[0] >= wanted[0] and alike[1] >= wanted[1] and not any(lost):
             break

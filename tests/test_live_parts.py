@@ -103,6 +103,16 @@ def test_a_gap_fades_and_the_delay_stays() -> None:
     assert np.abs(np.diff(sound)).max() < 1.5 * np.abs(np.diff(tone.ravel())).max()
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 1), (48_000, 3), (44_100, 2), (16_000, 1)])
+def test_any_rate_and_channels_give_what_a_file_gives(shipped_denoiser: Denoiser, rate: int, channels: int) -> None:
+    audio = speech_like(3, rate, channels)
+    path = SoundPath(Fallback([shipped_denoiser], allowance=60), rate, channels, rate // 100, Controls())
+    blocks = audio.T.reshape(-1, rate // 100, channels)
+    out = np.concatenate([path.process(block).copy() for block in blocks]).T[:, path.latency_samples :]
+    expected = shipped_denoiser.denoise(audio, rate)[:, : out.shape[1]]
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("change", [{"bypass": True}, {"muted": True}, {"attenuation_limit_db": 6.0}])
 def test_promise_26_switching_makes_no_click_and_no_delay(
     shipped_denoiser: Denoiser, change: dict[str, bool | float]

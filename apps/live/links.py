@@ -14,7 +14,7 @@ from apps.live import portaudio
 from apps.live.feed import Feed
 from apps.live.latency import Latency, Policy, Stamps
 from apps.live.rouse import roused
-from apps.live.sides import DeviceProblem, Side, open_stream
+from apps.live.sides import DeviceProblem, Side, open_stream, start_stream
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
 _LIVES, _PATIENCE = 20, 3.0  # calls after which a duplex stream has started, and seconds that it may take
@@ -77,13 +77,11 @@ class Link:
 
     def _start(self, stream: Any) -> None:
         self._streams.append(stream)
-        sounddevice = portaudio.load()
         try:
-            with portaudio.quiet():
-                stream.start()
-        except sounddevice.PortAudioError as error:
+            start_stream(stream)
+        except DeviceProblem:
             self.close()
-            raise DeviceProblem(f"the device does not start: {portaudio.reason(error)}") from None
+            raise
 
     def settle(self) -> None:
         """Forget the troubles of starting."""

@@ -6,7 +6,7 @@ the input is woken by a stream of its own first, which ends when the real one ru
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from apps.live import portaudio
@@ -38,13 +38,11 @@ def roused(source: Side, sample_rate: int, block: int, latency: str | float) -> 
         yield
         return
     try:
-        with portaudio.quiet():
+        with portaudio.quiet(), suppress(sounddevice.PortAudioError):
             stream.start()
         deadline = time.perf_counter() + _PATIENCE
-        while steady < _STEADY and time.perf_counter() < deadline:
+        while stream.active and steady < _STEADY and time.perf_counter() < deadline:
             time.sleep(0.02)
-        yield
-    except sounddevice.PortAudioError:
         yield
     finally:
         with portaudio.quiet():

@@ -19,7 +19,7 @@ from apps.live.links import BLOCKS_PER_SECOND, Link, make_link
 from apps.live.meters import Meters, Processor
 from apps.live.path import Controls, SoundPath
 from apps.live.recorder import Recorder
-from apps.live.sides import DeviceProblem, Side, common_rate
+from apps.live.sides import DeviceProblem, Side, common_rate, start_stream
 from apps.live.status import Status
 from apps.live.watch import Watch, sides
 from apps.problems import Problem, UsageProblem
@@ -90,7 +90,7 @@ class Session:
         """Look after everything."""
         self._drain()
         if self.link is None:
-            self._look_for_devices(self._settings)
+            self._look_for_devices()
         elif lost := self._watch.lost(self.link):
             self._say(f"{self._source.name} -> {self._target.name} {lost}; waiting for it to come back")
             self._end()
@@ -143,12 +143,12 @@ class Session:
             return
         try:
             device = devices.choose(self._settings.monitor, OUTPUT)
-            if device.full_name == self._target.full_name:
+            if (device.full_name, device.server_name) == (self._target.full_name, self._target.server_name):
                 raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
             target = Side(device, OUTPUT, min(2, device.outputs))
             path = self.path
             feed = Feed(path.sample_rate, path.block, path.channels, target, self._settings.policy)
-            feed.stream.start()
+            start_stream(feed.stream)
             path.listener = feed
         except Problem as problem:
             self._say(str(problem))
@@ -189,11 +189,11 @@ class Session:
             self.link.close()
             self.link = None
 
-    def _look_for_devices(self, settings: LiveSettings) -> None:
+    def _look_for_devices(self) -> None:
         found = self._watch.find()
         if found is None:
             return
-        source, target = sides(*found, settings.channels)
+        source, target = sides(*found, self._settings.channels)
         if source.channels != self.path.channels:
             return
         with suppress(DeviceProblem):

@@ -61,6 +61,8 @@ def check(cable: Cable, settings: LiveSettings) -> None:
         Problem: when something else arrives.
     """
     found = devices.list_devices()
+    if cable.target == virtual.SINK and not any(device.server_name for device in found):
+        raise Problem("PortAudio does not reach the sound server: sudo apt install libasound2-plugins")
     source = Side(devices.choose(cable.source, INPUT, found), INPUT, 1)
     target = Side(devices.choose(cable.target, OUTPUT, found), OUTPUT, 1)
     rate = common_rate(source, target, settings.sample_rate)

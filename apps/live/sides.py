@@ -70,6 +70,20 @@ def open_stream(
         raise DeviceProblem(f"{names} cannot be opened at {sample_rate} Hz: {portaudio.reason(error)}") from None
 
 
+def start_stream(stream: Any) -> None:
+    """Start a stream of `open_stream`.
+
+    Raises:
+        DeviceProblem: when that does not work.
+    """
+    sounddevice = portaudio.load()
+    try:
+        with portaudio.quiet():
+            stream.start()
+    except sounddevice.PortAudioError as error:
+        raise DeviceProblem(f"the device does not start: {portaudio.reason(error)}") from None
+
+
 def common_rate(source: Side, target: Side, wanted: int | None) -> int:
     """A rate that both sides take, Hz: the wanted one, or 48 kHz, or a default of theirs, or another usual one.
 
