@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from soundserver import SoundServer
+from soundserver import RATE, SoundServer
 
 ROOT = Path(__file__).resolve().parent.parent
 LATER = 20.0  # seconds that anything may take on a busy machine
@@ -108,8 +108,21 @@ def find(part: np.ndarray, whole: np.ndarray, after: int = 0, within: int | None
     return int(np.argmax(np.fft.irfft(spectrum, size)[:places] / np.sqrt(energy + 1e-3 * energy.max() + 1e-12)))
 
 
-def longest_exact(part: np.ndarray, whole: np.ndarray, start: int, tolerance: float = 2.0**-22) -> int:
-    """Samples of `part`, from its beginning, that are in `whole` from `start` on without one missing or changed."""
-    length = min(len(part), len(whole) - start)
-    different = np.abs(part[:length] - whole[start : start + length]) > tolerance
-    return int(np.argmax(different)) if different.any() else length
+def shifts(part: np.ndarray, whole: np.ndarray, start: int) -> list[int]:
+    """By how many samples `part` [samples] is found later in `whole` than before, each time that this changes.
+
+    Empty when `part` is in `whole` from `start` on without one sample missing, added or changed. Where something is
+    different, the search goes on 50 ms later within half a second. The last three seconds are not looked at.
+    """
+    found: list[int] = []
+    place, lag = 0, start
+    while True:
+        length = min(len(part) - place, len(whole) - place - lag)
+        different = np.abs(part[place:][:length] - whole[place + lag :][:length]) > 2.0**-22
+        place += int(np.argmax(different)) if different.any() else length
+        if place > len(part) - 3 * RATE:
+            return found
+        place += RATE // 20
+        near = find(part[place : place + 2 * RATE], whole, max(0, place + lag - RATE // 2), RATE) - place
+        found.append(near - lag)
+        lag = near

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
-from livecommand import LATER, Live, find, longest_exact, running
-from soundserver import RATE, Cable, SoundServer, skip_without_tools
+from livecommand import LATER, Live, find, running, shifts
+from soundserver import RATE, Cable, SoundServer, python, skip_without_tools
 
 # A machine that does other things too needs room in the device; the delay that results is what is told.
 ROOMY = ("--latency", "0.4")
+SERVERS_OWN = 10  # samples that the server's virtual sink may shift when it moves its own buffers
 SETTLED = 10  # seconds after which the server has found the size of its buffers, and shifts no sound any more
 SECONDS = float(os.environ.get("MPEACE_LIVE_SECONDS", "30"))  # 300 and 1800 are the long runs
 
@@ -74,21 +75,20 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
         begin = find(heard[middle], cable.heard)
         end = find(played[middle], cable.out, begin, RATE)
         heard, played = heard[middle.start :], played[middle.start :]
-        alike = longest_exact(heard, cable.heard, begin), longest_exact(played, cable.out, end)
-        wanted = len(heard), len(played) - RATE  # the last blocks were never played
+        lost_in, lost_out = shifts(heard, cable.heard, begin), shifts(played, cable.out, end)
         lost = (last["xruns"], last["skipped"], last["repaired"])
         assert mpeace("denoise", given, "-o", folder / "file.flac").status == 0
         fidelity = si_sdr_db(played, read(folder / "file.flac")[0][middle.start :])
         print(
-            f"{len(heard) / RATE:.0f} s: {wanted[0] - alike[0]} samples lost in, {max(0, wanted[1] - alike[1])} out; "
+            f"{len(heard) / RATE:.0f} s: samples shifted in {lost_in}, out {lost_out}; "
             f"delay {1000 * (end - begin) / RATE:.1f} ms, told {last['latency_ms']['total']}; "
             f"frame {last['frame_ms']}; xruns, skipped, repaired {lost}; "
             f"SI-SDR to the file {fidelity:.1f} dB; memory +{grown / 2**20:.1f} MiB"
         )
-        if alike[0] >= wanted[0] and alike[1] >= wanted[1] and not any(lost):
+        if not lost_in and sum(map(abs, lost_out)) <= SERVERS_OWN and not any(lost):
             break
-    assert alike[0] >= wanted[0]
-    assert alike[1] >= wanted[1]
+    assert lost_in == []
+    assert sum(map(abs, lost_out)) <= SERVERS_OWN
     assert lost == (0, 0, 0)
     assert fidelity > 40
     assert grown < 4 * 2**20
@@ -257,8 +257,8 @@ def test_promise_24_setup_makes_and_tests_a_virtual_microphone(server: SoundServ
     assert "is the tone" in done.stdout
     assert "is the denoised sample" in done.stdout
     assert "mpeace-microphone" in server.pactl("list", "sources")
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert "was there" in again.stdout
+    code = "from apps.live.virtual import make_cable; print(make_cable()[1])"
+    assert python(server, code) == "False\n"  # it is not made twice
 
 
 def test_promise_25_the_delay_is_measured_through_a_loop(server: SoundServer) -> None:
