@@ -1,5 +1,5 @@
-"""The `mpeace` command: `denoise` files, list the `models`, show what an ONNX file says about itself (`info`), serve the
-`demo`, run blind listening tests (`listen`), clean the microphone (`live`) and list the sound `devices`.
+"""The `mpeace` command: `denoise` files, list the `models`, show what an ONNX file says about itself (`info`); `demo`,
+`listen`, `live` and `devices` are in `apps.interactive`.
 
 The commands import what they need when they run, so that help and usage errors cost a few hundredths of a second. The
 help is plain text: the help that is drawn with boxes takes three times as long to start.
@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
+from apps import interactive
 from apps.problems import Problem, UsageProblem, one_line
-from apps.settings import Clip, IfExists, Settings
+from apps.settings import Clip, IfExists, Settings, checked_rate
 from apps.stopping import Stopped
 
 app = typer.Typer(
@@ -147,7 +148,7 @@ def denoise(
         mix=mix,
         container=_container(output_format),
         subtype=subtype,
-        sample_rate=_rate(sample_rate),
+        sample_rate=checked_rate(sample_rate),
         clip=clip,
         salvage=salvage,
     )
@@ -198,72 +199,10 @@ def info(
     typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
 
 
-@app.command()
-def demo(
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7860,
-    auth: Annotated[
-        str | None,
-        typer.Option(metavar="NAME:PASSWORD", envvar="MPEACE_DEMO_AUTH", help="Ask for it. [everybody may come]"),
-    ] = None,
-    share: Annotated[bool, typer.Option("--share", help="Also open an address for everybody, through Gradio.")] = False,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Model that is chosen first. [the default]")
-    ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file.")] = 5.0,
-    megabytes: Annotated[int, typer.Option(min=1, help="Largest upload.")] = 200,
-) -> None:
-    """Serve a page on which one hears the difference, in files and live from the microphone.
-
-    It needs no network and sends nothing anywhere. What people upload is removed.
-    """
-    from apps.demo.limits import Limits
-    from apps.demo.server import serve
-
-    serve(host, port, auth, share, model, Limits(minutes=minutes, megabytes=megabytes))
-
-
-@app.command()
-def listen(
-    test: Annotated[
-        Path, typer.Argument(metavar="TEST", help="The TOML file of a test, or the folder that holds its listen.toml.")
-    ],
-    new: Annotated[
-        bool, typer.Option("--new", help="Write a first listen.toml into TEST, a folder of sounds.")
-    ] = False,
-    method: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="With --new: pairwise, abx or mushra. [pairwise]")
-    ] = None,
-    analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="With --analyse: where to. [beside the TOML file]"),
-    ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="Of the page; 0 for any free one.")] = 7870,
-) -> None:
-    """Run a blind listening test in the browser: pairwise, ABX, or MUSHRA.
-
-    A test is a folder of sounds and a TOML file. Answers are kept beside it; the same command goes on after any end.
-    """
-    for option, given, needed, wanted in (("method", method, new, "new"), ("output", output, analyse, "analyse")):
-        if given is not None and not needed:
-            raise UsageProblem(f"--{option} belongs to --{wanted}")
-    if new and analyse:
-        raise UsageProblem("--new and --analyse are two things: give one of them")
-    if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
-        raise UsageProblem(f"--method {method} is none of pairwise, abx, mushra")
-    try:
-        from apps.listen.command import analyse_test, run_test, write_test
-
-        if new:
-            write_test(test, method or "pairwise")
-        elif analyse:
-            analyse_test(test, output)
-        else:
-            run_test(test, host, port)
-    except ModuleNotFoundError as error:
-        raise UsageProblem(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
+app.command()(interactive.demo)
+app.command()(interactive.listen)
+app.command()(interactive.live)
+app.command()(interactive.devices)
 
 
 def _container(name: str | None) -> str | None:
@@ -272,17 +211,6 @@ def _container(name: str | None) -> str | None:
     if name is None or name.lower() in CONTAINERS:
         return name and name.lower()
     raise UsageProblem(f"--format {name} is none of {', '.join(CONTAINERS)}")
-
-
-def _rate(sample_rate: int | None) -> int | None:
-    if sample_rate is None:
-        return None
-    from enhance.resampling import check_sample_rate
-
-    try:
-        return check_sample_rate(sample_rate)
-    except ValueError as error:
-        raise UsageProblem(f"--{error}") from None
 
 
 if __name__ == "__main__":

@@ -59,3 +59,19 @@ class Settings:
             raise UsageProblem(f"--attenuation-limit is a number of dB, 0 or more, not {limit:g}")
         if not 0 <= self.mix <= 1:
             raise UsageProblem(f"--mix lies between 0 (the input) and 1 (denoised), not {self.mix:g}")
+
+
+def checked_rate(sample_rate: int | None) -> int | None:
+    """A sample rate that was asked for.
+
+    Raises:
+        UsageProblem: it is out of range.
+    """
+    if sample_rate is None:
+        return None
+    from enhance.resampling import check_sample_rate
+
+    try:
+        return check_sample_rate(sample_rate)
+    except ValueError as error:
+        raise UsageProblem(f"--{error}") from None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,11 +20,22 @@ from enhance.fifo import Fifo
 from enhance.resampling import Resampler, check_sample_rate, held_back_seconds
 
 if TYPE_CHECKING:
-    from enhance.runtime import Denoiser
+    from enhance.runtime import ModelInfo
 
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
 MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]
 LOUDEST = 2.0**31  # 187 dB above full scale: float samples beyond this are no audio and would overflow in the network
+
+
+class Model(Protocol):
+    """What a stream needs of a model; `enhance.Denoiser` is one."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def initial_state(self, channels: int = 1) -> np.ndarray: ...
+
+    def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Stream:
@@ -52,7 +63,7 @@ class Stream:
 
     def __init__(
         self,
-        denoiser: Denoiser,
+        denoiser: Model,
         sample_rate: int,
         channels: int = 1,
         *,
@@ -79,6 +90,8 @@ class Stream:
         self._pending = Fifo(channels)  # at the model's rate, waiting for a whole hop
         self._wet = Fifo(channels)  # denoised, waiting for a whole live block
         self._dry = Fifo(channels)  # the input, waiting for its denoised samples
+        self._weight = np.float32(0)
+        self._glide = np.zeros(0, np.float32)  # weights of the samples to come, while it moves
         self.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix)
         self.reset()
 
@@ -96,11 +109,14 @@ class Stream:
         back = held_back_seconds(info.sample_rate, self.sample_rate)
         return math.ceil(((info.latency + info.hop) / info.sample_rate + there + back) * self.sample_rate)
 
-    def adjust(self, *, attenuation_limit_db: float | None = None, mix: float = 1.0) -> None:
+    def adjust(
+        self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
+    ) -> None:
         """Set the strength from the next returned sample on: out = input + weight * (denoised - input).
 
         The limit keeps the share 10^(-dB / 20) of the input, as in DeepFilterNet; `mix` scales what is left:
-        weight = mix * (1 - 10^(-dB / 20)).
+        weight = mix * (1 - 10^(-dB / 20)). With `glide_seconds` the weight moves there along a straight line of that
+        length, so that a change while somebody listens makes no click.
 
         Raises:
             ValueError: when the limit is negative or the mix is not from 0 to 1.
@@ -112,7 +128,11 @@ class Stream:
         if not 0 <= mix <= 1:
             raise ValueError(f"mix {mix}: expected a number from 0 (the input) to 1 (denoised)")
         kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._weight = np.float32(mix * (1 - kept))
+        target = np.float32(mix * (1 - kept))
+        samples = round(glide_seconds * self.sample_rate)
+        present = self._glide[0] if len(self._glide) else self._weight
+        self._glide = np.linspace(present, target, samples + 1, dtype=np.float32)[1:]
+        self._weight = target
 
     def process(self, block: np.ndarray) -> np.ndarray:
         """Denoise a block.
@@ -204,6 +224,11 @@ class Stream:
     def _take(self, samples: int) -> np.ndarray:
         """The next samples of the result."""
         dry, wet = self._dry.pop(samples), self._wet.pop(samples)
+        if len(glide := self._glide):
+            weight = np.full(samples, self._weight)
+            weight[: len(glide)] = glide[:samples]
+            self._glide = glide[samples:]
+            return dry + weight * (wet - dry)
         if self._weight == 1:
             return wet
         if self._weight == 0:

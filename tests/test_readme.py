@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
+PAGES.append(ROOT / "apps" / "live" / "README.md")
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -29,9 +30,12 @@ def test_the_readme_opens_with_two_commands_of_one_line() -> None:
     assert all(command.count("\n") == 1 for command in commands)
 
 
-@pytest.mark.parametrize("module", ["apps.cli denoise", "apps.cli listen", "enhance.train", "enhance.evaluate"])
+APPS = ["apps.cli denoise", "apps.cli listen", "apps.cli live"]
+
+
+@pytest.mark.parametrize("module", [*APPS, "enhance.train", "enhance.evaluate"])
 def test_options_in_the_readme_exist(module: str) -> None:
-    program = f"python -m {module}".replace("python -m apps.cli", "mpeace")
+    program = module.replace("apps.cli", "mpeace") if module in APPS else f"python -m {module}"
     shown = subprocess.run(
         [sys.executable, "-m", *module.split(), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout

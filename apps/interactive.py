@@ -1,0 +1,154 @@
+"""Commands that people sit in front of: the `demo`, listening tests (`listen`), the microphone (`live`), `devices`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apps.problems import UsageProblem
+from apps.settings import Settings, checked_rate
+
+
+def demo(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7860,
+    auth: Annotated[
+        str | None,
+        typer.Option(metavar="NAME:PASSWORD", envvar="MPEACE_DEMO_AUTH", help="Ask for it. [everybody may come]"),
+    ] = None,
+    share: Annotated[bool, typer.Option("--share", help="Also open an address for everybody, through Gradio.")] = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Model that is chosen first. [the default]")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file.")] = 5.0,
+    megabytes: Annotated[int, typer.Option(min=1, help="Largest upload.")] = 200,
+) -> None:
+    """Serve a page on which one hears the difference, in files and live from the microphone.
+
+    It needs no network and sends nothing anywhere. What people upload is removed.
+    """
+    from apps.demo.limits import Limits
+    from apps.demo.server import serve
+
+    serve(host, port, auth, share, model, Limits(minutes=minutes, megabytes=megabytes))
+
+
+def listen(
+    test: Annotated[
+        Path, typer.Argument(metavar="TEST", help="The TOML file of a test, or the folder that holds its listen.toml.")
+    ],
+    new: Annotated[
+        bool, typer.Option("--new", help="Write a first listen.toml into TEST, a folder of sounds.")
+    ] = False,
+    method: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="With --new: pairwise, abx or mushra. [pairwise]")
+    ] = None,
+    analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="With --analyse: where to. [beside the TOML file]"),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Of the page; 0 for any free one.")] = 7870,
+) -> None:
+    """Run a blind listening test in the browser: pairwise, ABX, or MUSHRA.
+
+    A test is a folder of sounds and a TOML file. Answers are kept beside it; the same command goes on after any end.
+    """
+    for option, given, needed, wanted in (("method", method, new, "new"), ("output", output, analyse, "analyse")):
+        if given is not None and not needed:
+            raise UsageProblem(f"--{option} belongs to --{wanted}")
+    if new and analyse:
+        raise UsageProblem("--new and --analyse are two things: give one of them")
+    if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
+        raise UsageProblem(f"--method {method} is none of pairwise, abx, mushra")
+    try:
+        from apps.listen.command import analyse_test, run_test, write_test
+
+        if new:
+            write_test(test, method or "pairwise")
+        elif analyse:
+            analyse_test(test, output)
+        else:
+            run_test(test, host, port)
+    except ModuleNotFoundError as error:
+        raise UsageProblem(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
+
+
+def live(
+    source: Annotated[
+        str | None,
+        typer.Option("--input", "-i", metavar="NAME", help="Microphone: its name or a part of it. [the default]"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="NAME", help="Where the clean voice goes: name or part. [the default]"),
+    ] = None,
+    latency: Annotated[
+        str, typer.Option(metavar="low|safe|SECONDS", help="How much the devices may buffer, or the delay to aim at.")
+    ] = "low",
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
+    ] = None,
+    attenuation_limit: Annotated[
+        float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the devices. [48000 if they can]")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of the microphone. [1]")] = None,
+    monitor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the listen key plays the output too. [the default]")
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Record both sides from the start.")] = False,
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where recordings go.")] = Path(),
+    shared_clock: Annotated[
+        bool, typer.Option("--shared-clock", help="Two devices with one clock: less delay, no drift compensation.")
+    ] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="No screen: a line of JSON a second.")] = False,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Show how other programs hear it, prepare that where possible, and test it.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the delay of the devices through a cable or from speaker to mic.")
+    ] = False,
+) -> None:
+    """Microphone in, clean voice out, all day. Needs pip install 'mpeace[live]'.
+
+    Keys: b bypass, up and down attenuation limit, m mute, l listen, r record, q quit.
+    """
+    from apps.live.latency import parse
+    from apps.live.session import LiveSettings
+
+    Settings(attenuation_limit_db=attenuation_limit)  # refuses what is out of range
+    settings = LiveSettings(
+        model=model,
+        source=source,
+        target=target,
+        sample_rate=checked_rate(sample_rate),
+        channels=channels,
+        policy=parse(latency),
+        shared_clock=shared_clock,
+        attenuation_limit_db=attenuation_limit,
+        monitor=monitor,
+        folder=folder,
+        record=record,
+    )
+    if setup:
+        from apps.live.setup import run_setup
+
+        raise typer.Exit(run_setup(settings))
+    if measure:
+        from apps.live.measure import run_measure
+
+        raise typer.Exit(run_measure(settings))
+    from apps.live.run import run_live
+
+    raise typer.Exit(run_live(settings, show_screen=not no_ui and sys.stdout.isatty()))
+
+
+def devices() -> None:
+    """List the sound devices; > marks the default microphone, < the default output."""
+    from apps.live.devices import list_devices, table
+
+    for line in table(list_devices()):
+        typer.echo(line)

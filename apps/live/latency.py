@@ -1,0 +1,99 @@
+"""How long the sound is on its way, by its parts: what was asked for, what each part takes, and what was measured."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from apps.problems import UsageProblem
+
+ALGORITHM = 0.02  # seconds that the shipped models take at 48 kHz
+_KEPT = 256  # blocks over which the measured delay is the median
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to ask of the device and of the queue between two devices.
+
+    Attributes:
+        device: "low", "high", or seconds for each side of the device.
+        slack: seconds that the sound waits between two devices, beyond what the resampling for drift takes.
+    """
+
+    device: str | float
+    slack: float
+
+
+LOW, SAFE = Policy("low", 0.005), Policy("high", 0.03)
+
+
+def parse(text: str) -> Policy:
+    """`low`, `safe`, or the seconds from microphone to loudspeaker to aim at.
+
+    Raises:
+        UsageProblem: for anything else.
+
+    Example:
+        >>> parse("low")
+        Policy(device='low', slack=0.005)
+    """
+    if text in ("low", "safe"):
+        return LOW if text == "low" else SAFE
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 2:
+        raise UsageProblem(f"--latency is low, safe, or seconds up to 2, not {text}")
+    share = max(0.0, seconds - ALGORITHM) / 3
+    return Policy(share, share)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds, by part.
+
+    Attributes:
+        algorithm: of the network and of filling its hops, and of resampling to its rate and back.
+        buffer: in queues of this program: 0 with one device.
+        device: of both sides of the device and its system, as PortAudio tells them when it opens them.
+        measured: from the microphone to the loudspeaker by the time stamps of the device, all parts together; None
+            where the system gives none.
+    """
+
+    algorithm: float
+    buffer: float
+    device: float
+    measured: float | None = None
+
+    @property
+    def total(self) -> float:
+        """Measured if it can be, else the sum of the parts."""
+        return self.algorithm + self.buffer + self.device if self.measured is None else self.measured
+
+    def in_milliseconds(self) -> dict[str, float | None]:
+        """The parts, rounded; the device's part is what is measured less the others, if there is a measurement."""
+        device = self.device if self.measured is None else self.measured - self.algorithm - self.buffer
+        parts = {"algorithm": self.algorithm, "buffer": self.buffer, "device": device, "total": self.total}
+        rounded: dict[str, float | None] = {name: round(1000 * seconds, 1) for name, seconds in parts.items()}
+        rounded["measured"] = None if self.measured is None else round(1000 * self.measured, 1)
+        rounded["device_reported"] = round(1000 * self.device, 1)
+        return rounded
+
+
+class Stamps:
+    """The latest delays, noted by a callback without allocation, and their median."""
+
+    def __init__(self) -> None:
+        self._delays = np.full(_KEPT, np.nan)
+        self._count = 0
+
+    def note(self, seconds: float) -> None:
+        """One delay; nonsense, as some systems give it, is left out."""
+        if 0 < seconds < 5:
+            self._delays[self._count % _KEPT] = seconds
+            self._count += 1
+
+    def median(self) -> float | None:
+        """Seconds; None before enough have come."""
+        return float(np.nanmedian(self._delays)) if self._count >= 20 else None

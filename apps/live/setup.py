@@ -1,0 +1,158 @@
+"""`mpeace live --setup`: a virtual microphone for other programs, and a test of the whole way to them.
+
+The test plays what the person would say: a tone, then a noisy spoken sample through the network, in the callback of the
+real device, and records from the virtual microphone as another program would.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from apps.live import devices, portaudio, pulse, virtual
+from apps.live.devices import INPUT, OUTPUT
+from apps.live.fallback import Fallback, ladder
+from apps.live.latency import SAFE
+from apps.live.links import BLOCKS_PER_SECOND, make_link
+from apps.live.path import Controls, SoundPath
+from apps.live.probe import Probe
+from apps.live.session import LiveSettings
+from apps.live.sides import Side, common_rate
+from apps.live.virtual import Cable
+from apps.problems import Problem
+from enhance import Denoiser
+from enhance.resampling import resample
+
+_TONE = 440.0  # Hz
+_SECONDS = 2.0
+_PURE = 0.98  # share of power that must be the tone
+_PATIENCE = 10.0  # seconds
+_ALIKE = 0.9  # correlation of the spoken sample with the same sample denoised as a file
+_SAMPLE = Path(__file__).with_name("sample.flac")
+_SAMPLE_IN_CHECKOUT = Path(__file__).parents[2] / "tests" / "data" / "noisy.flac"
+
+
+def run_setup(settings: LiveSettings) -> int:
+    """Prepare, explain and test. Returns the exit status: 0 when other programs can hear the clean voice.
+
+    Raises:
+        UsageProblem: when PortAudio is missing.
+        Problem: when the way exists and the test fails.
+    """
+    system = portaudio.system()
+    with portaudio.quiet():
+        portaudio.load()
+        cable = _prepare(system)
+        if cable is None:
+            return 1
+        portaudio.rescan()
+        check(cable, settings)
+    print(f"Ready. Start: mpeace live --output {_quoted(cable.target)}")
+    chosen = virtual.SOURCE_TITLE if cable.source == virtual.SOURCE else cable.source
+    print(f"In the other program choose the microphone {chosen!r}.")
+    return 0
+
+
+def check(cable: Cable, settings: LiveSettings) -> None:
+    """Send the tone and the spoken sample through a cable, printing what arrives.
+
+    Raises:
+        Problem: when something else arrives.
+    """
+    found = devices.list_devices()
+    if cable.target == virtual.SINK and not any(device.server_name for device in found):
+        raise Problem("PortAudio does not reach the sound server: sudo apt install libasound2-plugins")
+    source = Side(devices.choose(cable.source, INPUT, found), INPUT, 1)
+    target = Side(devices.choose(cable.target, OUTPUT, found), OUTPUT, 1)
+    rate = common_rate(source, target, settings.sample_rate)
+    block = round(rate / BLOCKS_PER_SECOND)
+    samples = np.arange(round(_SECONDS * rate))
+    tone = (0.1 * np.sin(2 * np.pi * _TONE * samples / rate)).astype(np.float32)
+    heard = _through(Probe(np.concatenate([tone, np.zeros(rate, np.float32)]), rate, block), source, target)
+    purity = tone_share(heard, rate)
+    if purity < _PURE:
+        what = "nothing" if not heard.any() else f"{100 * purity:.0f} % of the tone"
+        raise Problem(f"the test tone went into {target.device.name}, and {what} came out of {source.device.name}")
+    print(f"tone: {100 * purity:.1f} % of what arrives is the tone")
+    noisy = np.tile(_sample(rate), 2)
+    model = Fallback(ladder(settings.model), allowance=_PATIENCE)  # this is no test of speed
+    network = SoundPath(model, rate, 1, block, Controls(attenuation_limit_db=settings.attenuation_limit_db))
+    padded = np.concatenate([noisy, np.zeros(rate, np.float32)])
+    heard = _through(Probe(padded, rate, block, network), source, target)
+    expected = Denoiser(settings.model).denoise(noisy, rate, attenuation_limit_db=settings.attenuation_limit_db)
+    alike = likeness(heard, expected, rate)
+    if alike < _ALIKE:
+        raise Problem(f"the spoken sample arrived damaged (correlation {alike:.2f}): is the machine busy?")
+    print(f"speech: what arrives is the denoised sample (correlation {alike:.4f})")
+
+
+def tone_share(heard: np.ndarray, sample_rate: int) -> float:
+    """Share of the power of [samples] that lies within 10 Hz of the tone, in the half second where it is greatest."""
+    length = sample_rate // 2
+    near = np.abs(np.fft.rfftfreq(length, 1 / sample_rate) - _TONE) <= 10
+    best = 0.0
+    for start in range(0, len(heard) - length, sample_rate // 10):
+        spectrum = np.abs(np.fft.rfft(heard[start : start + length] * np.hanning(length))) ** 2
+        best = max(best, float(spectrum[near].sum() / max(spectrum.sum(), 1e-9)))
+    return best
+
+
+def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float:
+    """Median over the seconds of `expected` of the highest normalised cross-correlation with `heard`, both [samples].
+
+    Second by second, as a sound server shifts the sound by some milliseconds while it finds the size of its buffers.
+    """
+    found = []
+    for start in range(0, len(expected) - sample_rate + 1, sample_rate):
+        piece = expected[start : start + sample_rate].astype(np.float64)
+        near = heard[start : start + 2 * sample_rate].astype(np.float64)
+        size = len(near) + len(piece)
+        correlation = np.fft.irfft(np.fft.rfft(near, size) * np.conj(np.fft.rfft(piece, size)), size)
+        lag = int(np.argmax(correlation[:sample_rate]))
+        energy = np.sum(piece**2) * np.sum(near[lag : lag + sample_rate] ** 2)
+        found.append(correlation[lag] / np.sqrt(max(energy, 1e-20)))
+    return float(np.median(found))
+
+
+def _prepare(system: str) -> Cable | None:
+    """The virtual cable of this system, or None after explaining how to get one."""
+    if system == "Linux":
+        try:
+            cable, new = virtual.make_cable()
+        except pulse.PulseError as error:
+            print("\n".join((f"No virtual microphone: {error}.", *virtual.guide(system))))
+            return None
+        print(f"Virtual microphone {virtual.SOURCE_TITLE!r}: {'made' if new else 'was there'}.")
+        print("\n".join(virtual.keep_advice()))
+        return cable
+    cable = virtual.known_cable(system, devices.list_devices())
+    if cable is None:
+        print("\n".join(virtual.guide(system)))
+    return cable
+
+
+def _through(probe: Probe, source: Side, target: Side) -> np.ndarray:
+    """What comes out of a cable while a probe plays into it: the two ends have one clock."""
+    link = make_link(probe, source, target, SAFE, shared_clock=True)
+    deadline = time.monotonic() + 10 + 2 * len(probe.heard) / probe.sample_rate
+    try:
+        while not probe.done and link.active and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        link.close()
+    return probe.heard
+
+
+def _sample(sample_rate: int) -> np.ndarray:
+    """The noisy spoken sample that comes along, float32 [samples]."""
+    path = _SAMPLE if _SAMPLE.exists() else _SAMPLE_IN_CHECKOUT
+    try:
+        audio, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise Problem(f"the spoken sample {path} is missing: install mpeace again") from error
+    return resample(np.ascontiguousarray(audio[:, :1].T), own_rate, sample_rate)[0]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text

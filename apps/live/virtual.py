@@ -1,0 +1,94 @@
+"""The virtual microphone that other programs hear: made by `pactl` on Linux, explained for macOS and Windows."""
+
+from dataclasses import dataclass
+
+from apps.live import pulse
+from apps.live.devices import Device
+
+SINK, SOURCE = "mpeace", "mpeace_microphone"  # names for the sound server
+SINK_TITLE, SOURCE_TITLE = "mpeace-output", "mpeace-microphone"  # names for people; the server wants no spaces
+_MODULES = (
+    f"module-null-sink sink_name={SINK} format=float32le rate=48000 channels=2 "
+    f"sink_properties=device.description={SINK_TITLE}",
+    f"module-remap-source source_name={SOURCE} master={SINK}.monitor "
+    f"source_properties=device.description={SOURCE_TITLE}",
+)
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A way from this program to others: `target` is what it plays to, `source` what they record from; of `choose`."""
+
+    target: str
+    source: str
+
+
+_KNOWN = {"macOS": Cable("BlackHole", "BlackHole"), "Windows": Cable("CABLE Input", "CABLE Output")}
+
+_GUIDES = {
+    "macOS": (
+        "macOS has no virtual microphone of its own. BlackHole is one, free:",
+        "  brew install blackhole-2ch      (or https://existential.audio/blackhole), then start the computer anew",
+        "  mpeace live --output BlackHole",
+        "In the other program choose the microphone 'BlackHole 2ch'. `l` in mpeace live lets you listen.",
+    ),
+    "Windows": (
+        "Windows has no virtual microphone of its own. VB-Cable is one, donationware:",
+        "  https://vb-audio.com/Cable: unpack, run the setup as administrator, start the computer anew",
+        '  mpeace live --output "CABLE Input"',
+        "In the other program choose the microphone 'CABLE Output'. `l` in mpeace live lets you listen.",
+    ),
+    "Linux": (
+        "A virtual microphone needs PulseAudio or PipeWire with its pulse server, and pactl:",
+        "  sudo apt install pulseaudio-utils libasound2-plugins      (or what your distribution calls them)",
+        "Then run mpeace live --setup again.",
+    ),
+}
+
+
+def guide(system: str) -> tuple[str, ...]:
+    """What to do by hand on a system, line by line."""
+    return _GUIDES.get(system, _GUIDES["Linux"])
+
+
+def known_cable(system: str, devices: list[Device]) -> Cable | None:
+    """The virtual cable that is usual on this system, if it is installed."""
+    cable = _KNOWN.get(system)
+    if cable is None:
+        return None
+    there = all(any(name.lower() in device.name.lower() for device in devices) for name in (cable.target, cable.source))
+    return cable if there else None
+
+
+def make_cable() -> tuple[Cable, bool]:
+    """The virtual microphone of the sound server, made if it is not there.
+
+    Returns:
+        The cable, and whether it is new.
+
+    Raises:
+        PulseError: when there is no server or it refuses.
+    """
+    pulse.pactl("info")
+    present, new = pulse.names(), False
+    for name, module in zip((SINK, SOURCE), _MODULES, strict=True):
+        if name not in present:
+            pulse.pactl("load-module", *module.split())
+            new = True
+    return Cable(SINK, SOURCE), new
+
+
+def keep_advice() -> list[str]:
+    """How to have the virtual microphone after the next login, for the server that runs, and how to remove it now."""
+    if "PipeWire" in pulse.pactl("info"):
+        place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
+        commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in _MODULES)
+        lines = [f"pulse.cmd = [ {commands} ]"]
+    else:
+        place = "~/.config/pulse/default.pa (first line: .include /etc/pulse/default.pa)"
+        lines = [f"load-module {module}" for module in _MODULES]
+    return [
+        f"To have it after the next login too, put into {place}:",
+        *(f"  {line}" for line in lines),
+        "To remove it now: pactl unload-module module-remap-source; pactl unload-module module-null-sink",
+    ]

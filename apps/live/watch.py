@@ -1,0 +1,61 @@
+"""Whether the devices of a link are still there: the system says so, or the calls stop, or the server has lost them."""
+
+import time
+from time import perf_counter
+
+from apps.live import portaudio, pulse
+from apps.live.devices import INPUT, OUTPUT, Device, find_again
+from apps.live.links import Link
+from apps.live.sides import Side
+
+_STALLED = 4.0  # seconds without a call
+_ASK_SERVER = 3.0  # seconds between two questions to the sound server
+_RETRY = 1.0  # seconds between two looks for a device that vanished
+
+
+class Watch:
+    """Looks after two devices.
+
+    Args:
+        source, target: as they were when the link was opened.
+    """
+
+    def __init__(self, source: Device, target: Device) -> None:
+        self._devices = (source, INPUT), (target, OUTPUT)
+        self._asked = self._tried = 0.0
+
+    def lost(self, link: Link) -> str | None:
+        """What is wrong, in a few words, or None.
+
+        A sound server moves the streams of a device that vanishes to another one without a word; hence the question.
+        """
+        if not link.active:
+            return "has vanished"
+        if perf_counter() - link.called > _STALLED:
+            return f"has sent nothing for {_STALLED:g} s"
+        names = [device.server_name for device, _ in self._devices if device.server_name]
+        if names and time.monotonic() - self._asked > _ASK_SERVER:
+            self._asked = time.monotonic()
+            if not pulse.names().issuperset(names):
+                return "has vanished"
+        return None
+
+    def find(self) -> tuple[Device, Device] | None:
+        """Both devices by their names, if they are back; looks at most once a second. No stream may be open."""
+        if time.monotonic() - self._tried < _RETRY:
+            return None
+        self._tried = time.monotonic()
+        if not portaudio.rescan():
+            return None
+        source, target = (find_again(device, kind) for device, kind in self._devices)
+        return None if source is None or target is None else (source, target)
+
+
+def sides(source: Device, target: Device, channels: int | None) -> tuple[Side, Side]:
+    """The sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
+
+    One channel goes to both loudspeakers.
+    """
+    given = min(channels or 1, source.inputs)
+    out = given if given > 1 else 2
+    return Side(source, INPUT, given), Side(target, OUTPUT, min(out, target.outputs))

@@ -1,0 +1,288 @@
+"""`mpeace live` on real virtual devices: the result, the delay, the keys' effects, and what may go wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import ROOT, mpeace, read
+from helpers import si_sdr_db
+from livecommand import LATER, Live, find, running, shifts
+from soundserver import RATE, Cable, SoundServer, python, skip_without_tools
+
+# A machine that does other things too needs room in the device; the delay that results is what is told.
+ROOMY = ("--latency", "0.4")
+SERVERS_OWN = 10  # samples that the server's virtual sink may shift when it moves its own buffers
+SETTLED = 10  # seconds after which the server has found the size of its buffers, and shifts no sound any more
+SECONDS = float(os.environ.get("MPEACE_LIVE_SECONDS", "30"))  # 300 and 1800 are the long runs
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SoundServer]:
+    skip_without_tools()
+    with SoundServer() as running_server:
+        running_server.plug_in()
+        yield running_server
+
+
+@pytest.fixture(scope="module")
+def noisy() -> np.ndarray:
+    """Five seconds of a noisy voice, [samples] at 48 kHz."""
+    return read(ROOT / "tests" / "data" / "noisy.flac")[0]
+
+
+def repeated(audio: np.ndarray, seconds: float) -> np.ndarray:
+    """Pieces of the audio in random order, so that no three seconds are like any others."""
+    rng, pieces, left = np.random.default_rng(0), [], round(seconds * RATE)
+    while left > 0:
+        length = int(rng.uniform(0.3, 1.0) * RATE)
+        start = int(rng.uniform(0, len(audio) - length))
+        pieces.append(audio[start : start + length] * np.hanning(length) ** 0.1)
+        left -= length
+    return np.concatenate(pieces).astype(np.float32)[: round(seconds * RATE)]
+
+
+def recordings(folder: Path) -> tuple[Path, Path]:
+    """The recorded input and output."""
+    (given,), (out,) = folder.glob("*-in.flac"), folder.glob("*-out.flac")
+    return given, out
+
+
+def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    """Promises 20 and 25: no sample lost or changed, no xrun, memory flat; a second try if the machine is busy."""
+    for attempt in range(2):
+        folder = tmp_path / str(attempt)
+        with (
+            Cable(server, repeated(noisy, SECONDS + 15)) as cable,
+            Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", folder, *ROOMY) as live,
+        ):
+            live.until(lambda status: status["seconds"] > 5)
+            before = resident(live.process.pid)
+            last = live.until(lambda status: status["seconds"] > SECONDS, SECONDS + LATER)
+            grown = resident(live.process.pid) - before
+            assert live.stop() == 130
+        given, out = recordings(folder)
+        heard, played = read(given)[0], read(out)[0]
+        assert len(heard) == len(played)
+        middle = slice(SETTLED * RATE, (SETTLED + 4) * RATE)
+        begin = find(heard[middle], cable.heard)
+        end = find(played[middle], cable.out, begin, RATE)
+        heard, played = heard[middle.start :], played[middle.start :]
+        lost_in, lost_out = shifts(heard, cable.heard, begin), shifts(played, cable.out, end)
+        lost = (last["xruns"], last["skipped"], last["repaired"])
+        assert mpeace("denoise", given, "-o", folder / "file.flac").status == 0
+        fidelity = si_sdr_db(played, read(folder / "file.flac")[0][middle.start :])
+        print(
+            f"{len(heard) / RATE:.0f} s: samples shifted in {lost_in}, out {lost_out}; "
+            f"delay {1000 * (end - begin) / RATE:.1f} ms, told {last['latency_ms']['total']}; "
+            f"frame {last['frame_ms']}; xruns, skipped, repaired {lost}; "
+            f"SI-SDR to the file {fidelity:.1f} dB; memory +{grown / 2**20:.1f} MiB"
+        )
+        if not lost_in and sum(map(abs, lost_out)) <= SERVERS_OWN and not any(lost):
+            break
+    assert lost_in == []
+    assert sum(map(abs, lost_out)) <= SERVERS_OWN
+    assert lost == (0, 0, 0)
+    assert fidelity > 40
+    assert grown < 4 * 2**20
+
+
+def test_promise_25_the_delay_is_what_is_told(server: SoundServer, noisy: np.ndarray) -> None:
+    """Within 10 ms at low latency; the best of three, as the server's own buffers grow when the machine is busy."""
+    for _ in range(3):
+        with Cable(server, repeated(noisy, 20)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
+            last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
+            live.stop()
+        part = slice(len(cable.out) - 5 * RATE, len(cable.out) - 2 * RATE)
+        delay = 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
+        told = last["latency_ms"]
+        print(f"delay {delay:.1f} ms, told {told['total']}")
+        if abs(delay - told["total"]) <= 10:
+            break
+    assert abs(delay - told["total"]) <= 10
+    assert told["algorithm"] + told["buffer"] <= 30
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rate: int) -> None:
+    options = ("-i", "headset", "-o", "headset", "--sample-rate", rate, "--record", "--folder", tmp_path, *ROOMY)
+    with Cable(server, repeated(noisy, 20)) as cable, Live(server, *options) as live:
+        last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
+        live.stop()
+    given, out = recordings(tmp_path)
+    played = read(out)[0]
+    assert mpeace("denoise", given, "-o", tmp_path / "file.flac").status == 0
+    settled = slice(5 * rate, None)
+    # The hops of the network lie elsewhere when the recording is denoised, as it did not begin with the stream.
+    assert si_sdr_db(played[settled], read(tmp_path / "file.flac")[0][settled]) > 25
+    assert (last["sample_rate"], last["xruns"]) == (rate, 0)
+    delay = find(cable.heard[5 * RATE : 9 * RATE], cable.out, 5 * RATE, RATE) - 5 * RATE
+    assert abs(1000 * delay / RATE - last["latency_ms"]["total"]) <= 40  # the server resamples, and tells less
+
+
+def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -> None:
+    with (
+        Cable(server, repeated(noisy, 40)) as cable,
+        Live(server, "-i", "test_mic", "-o", "test_speaker", *ROOMY) as live,
+    ):
+        last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
+        live.stop()
+    part = cable.heard[12 * RATE : 17 * RATE]
+    start = find(part, cable.out, 12 * RATE, RATE)
+    assert abs(1000 * (start - 12 * RATE) / RATE - last["latency_ms"]["total"]) <= 40
+    assert last["latency_ms"]["buffer"] > 0
+    assert last["xruns"] == 0
+
+
+def test_devices_are_listed_and_refused_in_one_line(server: SoundServer) -> None:
+    environment = {**server.environment, "PYTHONPATH": str(ROOT)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "apps.cli", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    listed = run("devices").stdout
+    assert "headset" in listed
+    assert "sound server" in listed
+    assert any(line.startswith("><  default") for line in listed.splitlines())
+    ambiguous = run("live", "--input", "test", "--output", "headset")
+    assert ambiguous.returncode == 2
+    assert (
+        ambiguous.stderr
+        == "mpeace: 'test' fits 2 input devices, name more of one: test_mic, ALSA; test_speaker, ALSA\n"
+    )
+    unknown = run("live", "--input", "no such")
+    assert unknown.returncode == 2
+    assert len(unknown.stderr.splitlines()) == 1
+
+
+def test_devices_of_the_sound_server_by_name(server: SoundServer, noisy: np.ndarray) -> None:
+    """Sinks and sources that PortAudio does not list are found under the server's own names."""
+    with Cable(server, repeated(noisy, 12)) as cable, Live(server, "-i", "mic", "-o", "speaker", *ROOMY) as live:
+        assert live.until(running)["input_rms"] > -60
+        live.stop()
+    assert np.abs(cable.out).max() > 0.01
+
+
+def test_promise_21_a_device_that_vanishes_is_waited_for(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    with Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live:
+        live.until(running)
+        server.unplug()
+        waiting = live.until(lambda status: status["state"] != "running")
+        server.plug_in()
+        with Cable(server, repeated(noisy, 10)):
+            again = live.until(lambda status: status["state"] == "running" and status["input_rms"] > -60)
+        assert live.stop() == 130
+    assert any("has vanished; waiting" in message for message in live.messages)
+    assert any("is back" in message for message in live.messages)
+    assert again["seconds"] > waiting["seconds"]
+    assert np.abs(read(recordings(tmp_path)[1])).max() > 0.01
+
+
+def test_promise_21_a_sink_of_the_server_that_vanishes_is_waited_for(server: SoundServer) -> None:
+    """The server would move the sound to another sink, here the virtual microphone's own, and say nothing."""
+    server.pactl("load-module", "module-null-sink", "sink_name=other", "rate=48000")
+    with Live(server, "-i", "mic", "-o", "other", *ROOMY) as live:
+        live.until(running)
+        number = next(
+            line.split()[0]
+            for line in server.pactl("list", "short", "modules").splitlines()
+            if "sink_name=other" in line
+        )
+        server.pactl("unload-module", number)
+        live.until(lambda status: status["state"] != "running")
+        server.pactl("load-module", "module-null-sink", "sink_name=other", "rate=48000")
+        live.until(lambda status: status["state"] == "running")
+        assert live.stop() == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_no_process_and_a_valid_recording(
+    server: SoundServer, noisy: np.ndarray, tmp_path: Path, number: int, status: int
+) -> None:
+    with (
+        Cable(server, repeated(noisy, 15)),
+        Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live,
+    ):
+        live.until(lambda line: line["recorded_seconds"] > 2)
+        group = live.process.pid
+        assert live.stop(number) == status
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
+    given, out = recordings(tmp_path)
+    assert read(given).shape == read(out).shape
+    assert read(given).shape[1] > 2 * RATE
+    assert "recorded" in live.stderr
+    assert "Traceback" not in live.stderr
+
+
+def test_promise_20_another_process_hogs_a_core(server: SoundServer, noisy: np.ndarray) -> None:
+    hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        for _ in range(2):  # a second try if the machine is busy anyway
+            with Cable(server, repeated(noisy, 30)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+                live.until(running)
+                last = live.until(lambda status: status["seconds"] > 10, LATER + 10)
+                live.stop()
+            if not last["xruns"]:
+                break
+    finally:
+        hog.kill()
+        hog.wait()
+    print(f"with a hog: xruns {last['xruns']}, frame {last['frame_ms']}")
+    assert last["xruns"] == 0
+
+
+def test_promise_22_a_silent_microphone_is_explained(server: SoundServer) -> None:
+    with Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+        live.until(lambda status: any("exact silence" in message for message in status["messages"]))
+        live.stop()
+    assert any("pactl set-source-mute" in message for message in live.messages)
+
+
+def test_promise_24_setup_makes_and_tests_a_virtual_microphone(server: SoundServer) -> None:
+    environment = {**server.environment, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "apps.cli", "live", "--setup"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is the tone" in done.stdout
+    assert "is the denoised sample" in done.stdout
+    assert "mpeace-microphone" in server.pactl("list", "sources")
+    code = "from apps.live.virtual import make_cable; print(make_cable()[1])"
+    assert python(server, code) == "False\n"  # it is not made twice
+
+
+def test_promise_25_the_delay_is_measured_through_a_loop(server: SoundServer) -> None:
+    environment = {**server.environment, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "apps.cli", "live", "--measure", "--latency", "safe", "--shared-clock"]
+    loop = ("-i", "speaker.monitor", "-o", "speaker")
+    done = subprocess.run([*command, *loop], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    loop_ms = float(done.stdout.split("through the loop ")[1].split()[0])
+    stamps_ms = float(done.stdout.split("time stamps ")[1].split()[0])
+    assert abs(loop_ms - stamps_ms) <= 15
+    open_end = ("-i", "mic", "-o", "speaker")
+    deaf = subprocess.run([*command, *open_end], env=environment, capture_output=True, text=True, timeout=120)
+    assert deaf.returncode == 1
+    assert deaf.stderr.splitlines()[-1].startswith("mpeace: 0 of 5 bursts came back")
+
+
+def resident(process: int) -> int:
+    """Bytes of memory that a process holds."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_help_comes_quickly_and_without_portaudio() -> None:
+    start = time.perf_counter()
+    assert "--attenuation-limit" in mpeace("live", "--help").stdout
+    assert time.perf_counter() - start < 2

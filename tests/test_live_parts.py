@@ -1,0 +1,358 @@
+"""The parts of `mpeace live` on their own: queue, drift, fallback, controls, recorder, devices by name, words."""
+
+import gc
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from command import ROOT, mpeace, read
+from conftest import TINY_HOP, TINY_METADATA
+from helpers import speech_like
+from onnx import TensorProto, helper, numpy_helper
+
+from apps.live.devices import INPUT, OUTPUT, Device, choose, table
+from apps.live.drift import SETTLED, Control, Drift, control
+from apps.live.fallback import Fallback, Load
+from apps.live.latency import parse
+from apps.live.measure import bursts, find_bursts
+from apps.live.outlet import Outlet
+from apps.live.path import GLIDE, Controls, SoundPath
+from apps.live.portaudio import install_command
+from apps.live.recorder import Recorder
+from apps.live.ring import Ring
+from apps.live.virtual import guide
+from apps.problems import Problem, UsageProblem
+from enhance import Denoiser
+
+RATE = 48_000
+BLOCK = 480
+
+
+def through(path: SoundPath, audio: np.ndarray) -> np.ndarray:
+    """Send [samples] through a path of one channel, block by block."""
+    blocks = audio[: len(audio) // path.block * path.block].reshape(-1, path.block, 1)
+    return np.concatenate([path.process(block)[:, 0].copy() for block in blocks])
+
+
+def make_path(model: Denoiser, **controls: bool | float) -> SoundPath:
+    """A path whose model is never too slow, however busy the machine."""
+    return SoundPath(Fallback([model], allowance=60), RATE, 1, BLOCK, Controls(**controls))  # type: ignore[arg-type]
+
+
+def test_ring_keeps_the_order_round_its_end() -> None:
+    ring, rng = Ring(2, 100), np.random.default_rng(0)
+    sent, came = [], []
+    for _ in range(200):
+        frames = rng.normal(size=(int(rng.integers(1, 40)), 2)).astype(np.float32)
+        if ring.write(frames):
+            sent.append(frames)
+        out = np.zeros((int(rng.integers(1, 40)), 2), np.float32)
+        came.append(out[: ring.read(out)])
+    rest = np.zeros((100, 2), np.float32)
+    came.append(rest[: ring.read(rest)])
+    np.testing.assert_array_equal(np.concatenate(came), np.concatenate(sent))
+    assert ring.lost > 0
+
+
+@pytest.mark.parametrize("difference", [-300e-6, -50e-6, 0.0, 100e-6, 300e-6])
+def test_drift_control_holds_the_queue_for_clocks_that_differ(difference: float) -> None:
+    """Simulated clocks: the queue stays within 2 ms, and the speed becomes the ratio of the clocks."""
+    rng, state, queue, target, elapsed = np.random.default_rng(0), Control(), 0.035, 0.03, 0.01
+    errors, speeds = [], []
+    for _ in range(30_000):
+        queue += elapsed * (1 + difference) / state.speed - elapsed
+        state = control(state, queue - target + rng.normal(0, 0.002), elapsed)
+        errors.append(queue - target)
+        speeds.append(state.speed)
+    settled = round(3 * SETTLED / elapsed)
+    assert np.abs(errors[settled:]).max() < 0.002
+    assert np.mean(speeds[settled:]) == pytest.approx(1 + difference, abs=10e-6)
+    assert np.abs(np.array(speeds[settled:]) - 1 - difference).max() < 200e-6  # a third of a cent
+
+
+def test_drift_resampler_is_transparent_at_equal_clocks() -> None:
+    drift = Drift(1)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE).astype(np.float32)
+    out = np.concatenate([drift.process(block.reshape(-1, 1)) for block in tone.reshape(-1, BLOCK)])[:, 0]
+    middle = out[RATE // 2 : RATE]
+    phase = 2 * np.pi * 1000 * np.arange(len(middle)) / RATE
+    basis = np.stack([np.sin(phase), np.cos(phase)], axis=1)
+    weights, *_ = np.linalg.lstsq(basis, middle, rcond=None)
+    residual = middle - basis @ weights
+    assert 10 * np.log10(np.sum(middle**2) / np.sum(residual**2)) > 90
+    assert np.hypot(*weights) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_gap_fades_and_the_delay_stays() -> None:
+    outlet = Outlet(1, RATE, 1.0, wanted=2 * BLOCK)
+    tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(100 * BLOCK) / RATE).astype(np.float32).reshape(-1, BLOCK, 1)
+    played = []
+    for number, block in enumerate(tone):
+        if number not in (40, 41, 42):  # nothing comes
+            outlet.ring.write(block)
+        out = np.empty((BLOCK, 1), np.float32)
+        outlet.play(out)
+        played.append(out[:, 0])
+    sound = np.concatenate(played)
+    assert outlet.gaps == 2  # one block was waiting
+    assert outlet.missed == 2 * BLOCK
+    assert np.abs(np.diff(sound)).max() < 1.5 * np.abs(np.diff(tone.ravel())).max()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 1), (48_000, 3), (44_100, 2), (16_000, 1)])
+def test_any_rate_and_channels_give_what_a_file_gives(shipped_denoiser: Denoiser, rate: int, channels: int) -> None:
+    audio = speech_like(3, rate, channels)
+    path = SoundPath(Fallback([shipped_denoiser], allowance=60), rate, channels, rate // 100, Controls())
+    blocks = audio.T.reshape(-1, rate // 100, channels)
+    out = np.concatenate([path.process(block).copy() for block in blocks]).T[:, path.latency_samples :]
+    expected = shipped_denoiser.denoise(audio, rate)[:, : out.shape[1]]
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"bypass": True}, {"muted": True}, {"attenuation_limit_db": 6.0}])
+def test_promise_26_switching_makes_no_click_and_no_delay(
+    shipped_denoiser: Denoiser, change: dict[str, bool | float]
+) -> None:
+    """No step between two samples is larger than the largest one of input and output."""
+    noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
+    path = make_path(shipped_denoiser)
+    plain = through(path, noisy)
+    path = make_path(shipped_denoiser)
+    half = len(noisy) // 2 // BLOCK * BLOCK
+    out = [through(path, noisy[:half])]
+    path.change(**change)
+    out.append(through(path, noisy[half:]))
+    switched = np.concatenate(out)
+    largest = max(np.abs(np.diff(noisy)).max(), np.abs(np.diff(plain)).max())
+    around = slice(half - BLOCK, half + round(3 * GLIDE * RATE))
+    assert np.abs(np.diff(switched[around])).max() <= largest
+    np.testing.assert_array_equal(switched[:half], plain[:half])
+    if "bypass" in change:
+        settled = half + round(2 * GLIDE * RATE)
+        delayed = noisy[settled - path.latency_samples : len(switched) - path.latency_samples]
+        np.testing.assert_array_equal(switched[settled:], delayed)
+
+
+def test_promise_20_a_block_leaves_no_allocation(shipped_denoiser: Denoiser) -> None:
+    """Nothing stays allocated and no garbage arises for 500 blocks; what a block borrows is given back."""
+    path = make_path(shipped_denoiser)
+    block = speech_like(BLOCK / RATE, RATE)[0].reshape(-1, 1)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            path.process(block)
+        tracemalloc.start()
+        for _ in range(100):
+            path.process(block)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        objects = gc.get_count()[0]
+        for _ in range(500):
+            path.process(block)
+        after, peak = tracemalloc.get_traced_memory()
+        grown = gc.get_count()[0] - objects
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert after - held < 1024  # counters that pass 2^8 become objects, once
+    assert grown < 10
+    assert peak - held < 64 * 1024
+    print(f"500 blocks: {after - held} bytes stay, {grown} objects, at most {peak - held} bytes borrowed at a time")
+
+
+def test_samples_that_are_no_numbers_become_silence(shipped_denoiser: Denoiser) -> None:
+    path = make_path(shipped_denoiser)
+    block = np.full((BLOCK, 1), 0.01, np.float32)
+    block[7] = np.nan
+    block[9] = np.inf
+    assert np.isfinite(through(path, np.tile(block[:, 0], 20))).all()
+    assert path.repaired == 40
+
+
+def slow_model(path: Path, work: int) -> Denoiser:
+    """A real model that is slow: the tiny one of `conftest` and some products of large matrices on its way."""
+    nodes = [
+        helper.make_node("Concat", ["state", "audio"], ["line"], axis=1),
+        helper.make_node("Slice", ["line", "zero", "last", "time"], ["delayed"]),
+        helper.make_node("Slice", ["line", "last", "end", "time"], ["next_state"]),
+        helper.make_node("ReduceMean", ["audio"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["matrix", "mean"], ["product0"]),
+    ]
+    nodes += [helper.make_node("MatMul", [f"product{n}", "matrix"], [f"product{n + 1}"]) for n in range(work)]
+    nodes += [
+        helper.make_node("ReduceMean", [f"product{work}"], ["number"], keepdims=0),
+        helper.make_node("Mul", ["number", "nothing"], ["zeroed"]),
+        helper.make_node("Add", ["delayed", "zeroed"], ["estimate"]),
+    ]
+    constants = {"zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    weights.append(numpy_helper.from_array(np.full((512, 512), 1e-3, np.float32), "matrix"))
+    weights.append(numpy_helper.from_array(np.asarray(0, np.float32), "nothing"))
+
+    def value(name: str, width: int | str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+
+    inputs = [value("audio", "samples"), value("state", TINY_HOP)]
+    outputs = [value("estimate", "samples"), value("next_state", TINY_HOP)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "slow", inputs, outputs, weights),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    helper.set_model_props(model, {**TINY_METADATA, "name": "slow"})
+    path.write_bytes(model.SerializeToString())
+    return Denoiser(path)
+
+
+def test_promise_20_a_machine_that_is_too_slow_is_told_by_how_much(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    slow = slow_model(tmp_path / "slow.onnx", 40)
+    model = Fallback([slow, tiny_denoiser])
+    model.warm_up()
+    assert model.name == tiny_denoiser.info.name
+    assert len(model.messages) == 1
+    assert "too slow: slow takes" in model.messages[0]
+    alone = Fallback([slow])
+    alone.warm_up()
+    assert alone.level == 1
+    assert "the sound passes as it comes" in alone.messages[0]
+    path = SoundPath(alone, slow.info.sample_rate, 1, TINY_HOP, Controls())
+    audio = speech_like(1, slow.info.sample_rate)[0]
+    out = through(path, audio)
+    delay = path.latency_samples
+    np.testing.assert_array_equal(out[delay:], audio[: len(out) - delay])  # the same delay, and dry
+
+
+def test_promise_20_a_model_that_becomes_too_slow_gives_way_without_a_click(shipped_denoiser: Denoiser) -> None:
+    """The hops that are left out are dry; each change is faded, so no step is larger than those of the signals."""
+    noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
+    plain = through(make_path(shipped_denoiser), noisy)
+    model = Fallback([shipped_denoiser], allowance=1.0)
+    path = SoundPath(model, RATE, 1, BLOCK, Controls())
+    out = []
+    for number in range(len(noisy) // BLOCK):
+        if 150 <= number < 400:  # as if another program had the core
+            model.load.note(3.0, 0.01, skipped=False)
+        out.append(path.process(noisy[number * BLOCK : (number + 1) * BLOCK, None])[:, 0].copy())
+    switched = np.concatenate(out)
+    assert model.skipped > 100
+    assert model.level == 1
+    assert any("too slow" in message for message in model.messages)
+    largest = max(np.abs(np.diff(noisy)).max(), np.abs(np.diff(plain)).max())
+    assert np.abs(np.diff(switched)).max() <= largest
+    delay = path.latency_samples
+    np.testing.assert_array_equal(switched[420 * BLOCK :], noisy[420 * BLOCK - delay : len(switched) - delay])
+
+
+def test_load_forgives_a_single_stall() -> None:
+    load = Load(allowance=0.02)
+    load.note(5.0, 0.01, skipped=False)
+    skipped = 0
+    for _ in range(200):
+        skipped += load.late
+        load.note(0.0 if load.late else 0.001, 0.01, skipped=load.late)
+    assert 0 < skipped < 10
+    assert not load.hopeless
+
+
+def test_recorder_writes_both_sides_aligned(tmp_path: Path) -> None:
+    audio = speech_like(1, RATE, 2).T
+    recorder = Recorder(tmp_path / "new", RATE, 2, delay=500)
+    late = np.concatenate([np.zeros((500, 2), np.float32), audio])[: len(audio)]
+    for start in range(0, len(audio), 700):
+        recorder.write(audio[start : start + 700], late[start : start + 700])
+    recorder.close()
+    given, out = (read(path) for path in recorder.paths)
+    assert given.shape == out.shape == (2, len(audio) - 500)
+    np.testing.assert_array_equal(given, out)
+    again = Recorder(tmp_path / "new", RATE, 2, delay=0)
+    again.close()
+    assert len(set(recorder.paths + again.paths)) == 4
+
+
+def test_recording_to_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Problem, match="cannot record to"):
+        Recorder(tmp_path / "file" / "folder", RATE, 1, delay=0)
+
+
+def device(name: str, host_api: str = "ALSA", inputs: int = 1, outputs: int = 0, **options: object) -> Device:
+    return Device(name, host_api, 0, inputs, outputs, RATE, (0.01, 0.01), (0.1, 0.1), **options)  # type: ignore[arg-type]
+
+
+def test_promise_21_devices_by_part_of_their_name() -> None:
+    found = [device("USB Audio: front"), device("USB Audio: rear"), device("Built-in", default_input=True)]
+    assert choose("rear", INPUT, found).name == "USB Audio: rear"
+    assert choose("usb audio: FRONT", INPUT, found).name == "USB Audio: front"
+    assert choose(None, INPUT, found).name == "Built-in"
+    with pytest.raises(
+        UsageProblem, match=r"'usb' fits 2 input devices.*USB Audio: front, ALSA; USB Audio: rear, ALSA"
+    ):
+        choose("usb", INPUT, found)
+    with pytest.raises(UsageProblem, match=r"no input device has 'x1' in its name; there are: USB Audio: front"):
+        choose("x1", INPUT, found)
+    with pytest.raises(UsageProblem, match=r"no sound output"):
+        choose(None, OUTPUT, found)
+    assert table(found)[3].startswith(">   Built-in")
+
+
+def test_promise_21_one_device_under_several_host_apis_is_no_ambiguity() -> None:
+    long = "Microphone (A very long name of a device)"
+    found = [device(long[:31], "MME"), device(long, "Windows DirectSound"), device(long, "Windows WASAPI")]
+    assert choose("microphone", INPUT, found).host_api == "Windows WASAPI"
+    assert choose(f"{long}, windows directsound", INPUT, found).host_api == "Windows DirectSound"
+
+
+@pytest.mark.parametrize(
+    ("release", "command"),
+    [
+        ("ID=debian", "sudo apt install libportaudio2"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"', "sudo apt install libportaudio2"),
+        ("ID=fedora", "sudo dnf install portaudio"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"', "sudo zypper install libportaudio2"),
+        ("ID=unheard-of", "package manager"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="the names are of Linux distributions")
+def test_promise_23_how_portaudio_is_installed(tmp_path: Path, release: str, command: str) -> None:
+    (tmp_path / "os-release").write_text(release)
+    assert command in install_command(tmp_path / "os-release")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PortAudio comes with sounddevice")
+def test_promise_23_portaudio_missing_is_one_line() -> None:
+    code = (
+        "import ctypes.util, sys; ctypes.util.find_library = lambda name: None; "
+        "from apps.cli import main; sys.exit(main(['live']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("mpeace: live sound needs PortAudio, which is not installed: ")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "3"])
+def test_latency_that_is_none(text: str) -> None:
+    ended = mpeace("live", "--latency", text)
+    assert ended.status == 2
+    assert ended.problems == [f"mpeace: --latency is low, safe, or seconds up to 2, not {text}"]
+    assert parse("0.08").device == pytest.approx(0.02)
+
+
+def test_bursts_are_found_in_noise_and_not_in_nothing() -> None:
+    signal = bursts(44_100)
+    noise = np.random.default_rng(0).normal(0, 0.02, len(signal)).astype(np.float32)
+    found = find_bursts(0.1 * np.roll(signal, 2205) + noise * 0.1, signal, 44_100)
+    assert found.median == pytest.approx(0.05, abs=1e-4)
+    with pytest.raises(Problem, match="0 of 5 bursts came back"):
+        find_bursts(noise, signal, 44_100)
+
+
+def test_promise_24_each_system_has_its_words() -> None:
+    assert "BlackHole" in " ".join(guide("macOS"))
+    assert "CABLE Output" in " ".join(guide("Windows"))
+    assert "pactl" in " ".join(guide("Linux"))
