@@ -1,6 +1,9 @@
 """Fixtures: the shared recordings, a tiny model that is known in closed form, and the shipped model."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files of tests at a time, and what they start: a core for each
 
 import numpy as np
 import onnx

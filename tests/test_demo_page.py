@@ -5,6 +5,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,6 +284,7 @@ def test_another_model_denoises_the_same_file_again(browser: Any, tiny_model: Pa
         page.get_by_role("option", name="small").click()
         mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cli.flac", "-q")
         small = (tmp_path / "cli.flac").read_bytes()
+        page.get_by_text(re.compile(r"small, \d+ k parameters")).wait_for()
         wait_for(lambda: download(page, tmp_path / "small").read_bytes() == small)
         page.context.close()
 
