@@ -54,6 +54,8 @@ BASELINE = "baseline"
 LOSSES = {
     BASELINE: Loss("compressed complex + multi-resolution STFT"),
     "noise-to-mask": Loss("+ V9 noise-to-mask", ('extra=["noise-to-mask"]',)),
+    "loudness": Loss("+ V9 loudness", ('extra=["loudness"]',)),
+    "plain-loudness": Loss("+ loudness without the codec", ('extra=["plain-loudness"]',)),
     "layers": Loss("+ CBR16 layers (the paper's)", ('extra=["layers"]',)),
     "random-layers": Loss("+ layers with random weights", ('extra=["random-layers"]',)),
     "mel": Loss("+ log mel", ('extra=["mel"]',)),
@@ -62,7 +64,7 @@ LOSSES = {
     "l1": Loss("l1 alone", ('extra=["l1"]', "plain=0")),
     "l2": Loss("l2 alone", ('extra=["l2"]', "plain=0")),
 }
-SMALL_GRID = tuple(list(LOSSES)[:6])
+SMALL_GRID = tuple(list(LOSSES)[:8])
 
 
 @dataclass(frozen=True, order=True)
@@ -217,7 +219,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
     parser.add_argument("--sets", type=Path, nargs="+", required=True, help="folders with clean/ and noisy/")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["tiny", "small"], metavar="NAME")
-    losses = f"of {', '.join(LOSSES)} (default: the first six)"
+    losses = f"of {', '.join(LOSSES)} (default: the first eight)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=SMALL_GRID, help=losses, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
     parser.add_argument("--steps", type=int, default=Settings.steps, help="of each training (default %(default)s)")

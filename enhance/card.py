@@ -4,7 +4,8 @@ Everything in it is read, nothing is typed in twice: dimensions and training set
 file, how the run went from `--training FILE.json` (any object; the list `commands` is shown as a script), sources with
 licences from the tables of `--data FILE.md` that have a licence column, figures from the evaluations of that model in
 a folder (`python -m enhance.evaluate --out`; those of the noisy input there are shown beside), speed from
-`--benchmark FILE.md` (`python -m enhance.benchmark --out`).
+`--benchmark FILE.md` (`python -m enhance.benchmark --out`), hard cases from `--conditions FILE.md`
+(`python -m enhance.conditions`), int8 from `--quantised FILE.md` (`python -m enhance.quantise`).
 
 The form follows Mitchell et al., "Model Cards for Model Reporting" (doi:10.1145/3287560.3287596).
 """
@@ -34,7 +35,7 @@ def card(
     training: Mapping[str, Any],
     data: str,
     unprocessed: Mapping[str, Evaluation],
-    benchmark: str = "",
+    sections: Mapping[str, str] | None = None,
     limits: Sequence[str] = (),
 ) -> str:
     """The model card as Markdown.
@@ -45,7 +46,7 @@ def card(
         training: how the run went; `commands`, if there, is a list of command lines.
         data: Markdown tables of the sources with their licences.
         unprocessed: evaluations of the noisy input, by name of the set; their means are shown beside.
-        benchmark: Markdown of a benchmark.
+        sections: Markdown of further measurements by their titles; an empty one is left out.
         limits: sentences to add to those that hold for every model.
     """
     rate = info.sample_rate
@@ -77,7 +78,7 @@ def card(
         data,
         "## Results",
         *(f"#{report(evaluation, unprocessed.get(evaluation.set)).strip()}" for evaluation in evaluations),
-        f"## Speed\n\n{benchmark.strip()}" if benchmark else "",
+        *(f"## {title}\n\n{text.strip()}" for title, text in (sections or {}).items() if text),
         "## Limits",
         "\n".join(f"- {limit}" for limit in (*LIMITS, *limits)),
     ]
@@ -150,6 +151,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--training", type=Path, metavar="FILE.json", help="commands, machine, time of the run")
     parser.add_argument("--data", required=True, type=Path, metavar="FILE.md", help="tables of sources and licences")
     parser.add_argument("--benchmark", type=Path, metavar="FILE.md", help="what enhance.benchmark wrote")
+    parser.add_argument("--conditions", type=Path, metavar="FILE.md", help="what enhance.conditions wrote")
+    parser.add_argument("--quantised", type=Path, metavar="FILE.md", help="what enhance.quantise wrote")
     parser.add_argument("--limit", action="append", default=[], metavar="TEXT", help="a limit to add; may be repeated")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.md")
     return parser
@@ -163,13 +166,18 @@ def main(argv: list[str] | None = None) -> int:
         evaluations = evaluations_of(model_name(arguments.model), arguments.evaluation)
         if not evaluations:
             raise ValueError(f"{arguments.evaluation}: expected an evaluation of {arguments.model}, found none")
+        measured = {
+            "Hard cases": arguments.conditions,
+            "Speed": arguments.benchmark,
+            "int8": arguments.quantised,
+        }
         text = card(
             info,
             evaluations,
             json.loads(arguments.training.read_text(encoding="utf-8")) if arguments.training else {},
             licence_tables(arguments.data.read_text(encoding="utf-8")),
             {evaluation.set: evaluation for evaluation in evaluations_of(NOISY, arguments.evaluation)},
-            arguments.benchmark.read_text(encoding="utf-8") if arguments.benchmark else "",
+            {title: path.read_text(encoding="utf-8") if path else "" for title, path in measured.items()},
             arguments.limit,
         )
         arguments.out.write_text(text, encoding="utf-8")

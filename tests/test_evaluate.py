@@ -226,6 +226,8 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
     (tmp_path / "data.md").write_text("| a | b |\n| --- | --- |\n\n| files | licence |\n| --- | --- |\n| x | CC0 |\n")
     command = [str(tiny_model), "--evaluation", str(evaluated), "--data", str(tmp_path / "data.md")]
     command += ["--training", str(tmp_path / "run.json"), "--limit", "Made for a test.", "--out"]
+    (tmp_path / "cases.md").write_text("| case | PESQ |\n| --- | --- |\n| song | 1 to 2 |\n")
+    command[1:1] = ["--conditions", str(tmp_path / "cases.md")]
     assert card.main([*command, str(tmp_path / "tiny.md")]) == 0
     text = (tmp_path / "tiny.md").read_text()
     for part in (
@@ -235,10 +237,19 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
         "python -m enhance.train --speech voices",
     ):
         assert part in text
-    for part in ("| seed | 7 |", "| machine.gpu | none |", "| x | CC0 |", "### tiny on made", "- Made for a test."):
+    for part in (
+        "| seed | 7 |",
+        "| machine.gpu | none |",
+        "| x | CC0 |",
+        "### tiny on made",
+        "- Made for a test.",
+        "## Hard cases",
+    ):
         assert part in text
     assert "noisy input |" in text
+    assert "| song | 1 to 2 |" in text
     assert "| a | b |" not in text  # a table without licences
+    assert "## int8" not in text  # which was not measured
     (tmp_path / "data.md").write_text("nothing")
     assert card.main([*command, str(tmp_path / "other.md")]) == 1
     assert not (tmp_path / "other.md").exists()
