@@ -5,6 +5,9 @@ of trainings that differ in the loss alone. Each is trained by `enhance.train` i
 scored on sets of pairs that no training has seen. The rows of every finished run are in `OUT/ablation.csv`: the same
 command goes on with what is missing there. `enhance.ablation_report` makes the tables and the figure.
 
+Training wants a GPU, scoring only many cores: `--train-only` leaves the networks in `WORK/runs`, and the command without
+it scores what it finds there.
+
 Outputs of the first seed on the first set are kept for a blind listening test in `WORK/audio`
 (`emulator.evidence.listening`), beside the checkpoints.
 """
@@ -97,6 +100,26 @@ class Settings:
         return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.3f}"]
 
 
+def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) -> tuple[Path, float]:
+    """The network of a run and the minutes that its training took; trained unless ``work`` holds it.
+
+    Raises:
+        RuntimeError: the training failed.
+        ValueError: the network in ``work`` was trained with other settings.
+    """
+    folder = work / "runs" / run.name
+    model, note = folder / f"{run.name}.onnx", folder / "trained.json"
+    if not note.is_file():
+        chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
+        minutes = train(chosen, settings.steps, folder, ["--size", run.size, *arguments])
+        export(folder / "last.pt", model, run.name)
+        note.write_text(json.dumps({"settings": asdict(settings), "minutes": round(minutes, 2)}), encoding="utf-8")
+    noted = json.loads(note.read_text(encoding="utf-8"))
+    if noted["settings"] != asdict(settings):
+        raise ValueError(f"'{folder}' was trained with {noted['settings']}, not {asdict(settings)}; name another --work")
+    return model, noted["minutes"]
+
+
 def perform(run: Run, settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str]) -> list[dict]:
     """Trains and scores; returns a row for each file.
 
@@ -104,18 +127,14 @@ def perform(run: Run, settings: Settings, sets: Sequence[Path], work: Path, argu
         RuntimeError: the training failed.
         SetError, ValueError: a set or a checkpoint cannot be used.
     """
-    folder = work / "runs" / run.name
-    chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
-    minutes = train(chosen, settings.steps, folder, ["--size", run.size, *arguments])
-    model = folder / f"{run.name}.onnx"
-    export(folder / "last.pt", model, run.name)
+    model, minutes = trained(run, settings, work, arguments)
     begin, rows, denoiser = time.monotonic(), [], Denoiser(model)
     for pairs in sets:
         for clean, noisy in find_pairs(pairs):
             target, mixture, sample_rate = read_pair(clean, noisy)
             estimate = denoiser.denoise(mixture, sample_rate)
             scores = score(estimate, target, mixture, sample_rate) | judge(sample_rate)(estimate, target)
-            about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": round(minutes, 2)}
+            about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": minutes}
             rows.append(asdict(run) | about | {name: scores[name] for name in SCORES})
             if run.seed == HEARD_SEED and pairs == sets[0]:
                 write_outputs(run.size, run.loss, {clean.stem: target}, {clean.stem: estimate}, sample_rate, work)
@@ -183,6 +202,8 @@ def ablate(arguments: argparse.Namespace) -> None:
     """
     if arguments.jobs < 1:
         raise ValueError(f"--jobs: expected 1 or more, got {arguments.jobs}")
+    if not arguments.sets and not arguments.train_only:
+        raise ValueError("--sets: name the folders to score on")
     settings = Settings(steps=arguments.steps, batch=arguments.batch)
     out, work, sets = arguments.out, arguments.work, arguments.sets
     for folder in sets:
@@ -197,9 +218,13 @@ def ablate(arguments: argparse.Namespace) -> None:
     begin = time.monotonic()
     options = ["--cache", str(arguments.cache), *arguments.arguments]
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(perform, run, settings, sets, work, options) for run in missing]
         try:
-            for task in as_completed(tasks):
+            if arguments.train_only:
+                for training in as_completed([pool.submit(trained, run, settings, work, options) for run in missing]):
+                    model, minutes = training.result()
+                    print(f"{model.stem}: trained {minutes:.1f} min", file=sys.stderr, flush=True)
+                return
+            for task in as_completed([pool.submit(perform, run, settings, sets, work, options) for run in missing]):
                 rows += task.result()
                 save_report(make_report(rows, settings, sets), out, time.monotonic() - begin)
                 write_manifest(
@@ -217,7 +242,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder of rows, tables and figure", metavar="DIR")
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and audio", metavar="DIR")
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
-    parser.add_argument("--sets", type=Path, nargs="+", required=True, help="folders with clean/ and noisy/")
+    parser.add_argument("--sets", type=Path, nargs="+", default=[], help="folders with clean/ and noisy/")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["tiny", "small"], metavar="NAME")
     losses = f"of {', '.join(LOSSES)} (default: the first eight)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=SMALL_GRID, help=losses, metavar="NAME")
@@ -225,6 +250,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=Settings.steps, help="of each training (default %(default)s)")
     parser.add_argument("--batch", type=int, default=Settings.batch, help="examples per step (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each (default 1)")
+    parser.add_argument("--train-only", action="store_true", help="leave scoring to a later call with --sets")
     parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
     return parser
 
@@ -237,7 +263,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError, SetError, ModelError) as error:
         print(f"enhance.ablate: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print((arguments.out / f"{NAME}.md").read_text(encoding="utf-8"))
+    if not arguments.train_only:
+        print((arguments.out / f"{NAME}.md").read_text(encoding="utf-8"))
     return 0
 
 

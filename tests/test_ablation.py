@@ -39,7 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clean = speech_like(2.0, 48_000, seed=20 + number)[0]
         write(path / "pairs" / "clean" / f"{number}.flac", clean, subtype="PCM_16")
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(2.0), subtype="PCM_16")
+    assert main(arguments(path, "--train-only")) == 0
+    assert not (path / "out" / "ablation.csv").exists()
+    trained = [file.stat().st_mtime_ns for file in sorted((path / "work" / "runs").rglob("*.onnx"))]
     assert main(arguments(path)) == 0
+    assert trained == [file.stat().st_mtime_ns for file in sorted((path / "work" / "runs").rglob("*.onnx"))]
     return path
 
 
@@ -72,6 +76,11 @@ def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[
     assert message.startswith("enhance.ablate: the runs in")
     assert message.endswith("name another folder by --out\n")
     assert message.count("\n") == 1
+
+
+def test_networks_of_other_settings_are_not_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--batch", "16", "--out", str(folder / "elsewhere"))) == 1
+    assert capsys.readouterr().err.endswith("name another --work\n")
 
 
 def test_outputs_are_kept_for_a_listening_test(folder: Path) -> None:
