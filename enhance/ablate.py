@@ -5,8 +5,8 @@ of trainings that differ in the loss alone. Each is trained by `enhance.train` i
 scored on sets of pairs that no training has seen. The rows of every finished run are in `OUT/ablation.csv`: the same
 command goes on with what is missing there. `enhance.ablation_report` makes the tables and the figure.
 
-Training wants a GPU, scoring only many cores: `--train-only` leaves the networks in `WORK/runs`, and the command without
-it scores what it finds there.
+Training wants a GPU, scoring only cores: `--train-only` leaves the networks in `WORK/runs`, and the command without it
+scores what it finds there.
 
 Outputs of the first seed on the first set are kept for a blind listening test in `WORK/audio`
 (`emulator.evidence.listening`), beside the checkpoints.
@@ -116,7 +116,8 @@ def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) 
         note.write_text(json.dumps({"settings": asdict(settings), "minutes": round(minutes, 2)}), encoding="utf-8")
     noted = json.loads(note.read_text(encoding="utf-8"))
     if noted["settings"] != asdict(settings):
-        raise ValueError(f"'{folder}' was trained with {noted['settings']}, not {asdict(settings)}; name another --work")
+        trained_with = ", ".join(f"{key} {value}" for key, value in noted["settings"].items())
+        raise ValueError(f"the network in '{folder}' was trained with {trained_with}; name another --work")
     return model, noted["minutes"]
 
 

@@ -16,7 +16,8 @@ def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds where to store, what to set, and what to run on."""
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and logs", metavar="DIR")
-    parser.add_argument("--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="other settings, see --list")
+    others = {"nargs": "*", "action": "extend", "default": [], "metavar": "KEY=VALUE"}
+    parser.add_argument("--set", help="other settings, see --list", **others)
     parser.add_argument("--list", action="store_true", help="list the settings with their values and stop")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu (default auto)")
     parser.add_argument("--devices", default="1", help="processes or GPUs per machine (default 1)")
