@@ -25,6 +25,7 @@ from torch import Tensor
 
 from enhance.config import SAMPLE_RATE
 from enhance.decoding import FULL_SCALE, PIECE_SECONDS, SUFFIXES, Kind, decode_all
+from enhance.transfer import send
 
 FORMAT_VERSION = 2
 
@@ -123,9 +124,9 @@ class AudioCache:
                 self._read(row, recording, start, wrap)
             return torch.from_numpy(out)
         device = self._resident.device
-        base = torch.from_numpy(self.starts[recordings]).to(device)[:, None]
-        size = torch.from_numpy(self.lengths[recordings]).to(device)[:, None]
-        position = torch.from_numpy(np.asarray(starts, dtype=np.int64)).to(device)[:, None]
+        base = send(self.starts[recordings], device)[:, None]
+        size = send(self.lengths[recordings], device)[:, None]
+        position = send(np.asarray(starts, dtype=np.int64), device)[:, None]
         position = position + torch.arange(length, device=device)
         audio = self._resident[base + position % size].float() / (FULL_SCALE + 1)
         return audio if wrap else audio * (position < size)

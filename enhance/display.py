@@ -41,10 +41,9 @@ class Display:
         if self.enabled:
             self.console.print(text, markup=False)
 
-    def terms(self, done: int, seconds_per_step: float, terms: dict[str, float]) -> None:
+    def terms(self, done: int, seconds_per_step: float, minutes_left: float, terms: dict[str, float]) -> None:
         """Shows the speed and the loss."""
-        left = (self.steps - done) * seconds_per_step / 60
         speed = f"{seconds_per_step:.2f} s/step"
         self.progress.update(self.bar, speed=speed)
         figures = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
-        self.line(f"step {done}/{self.steps} {speed}, {left:.0f} min left: {figures}")
+        self.line(f"step {done}/{self.steps} {speed}, {minutes_left:.0f} min left: {figures}")

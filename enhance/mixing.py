@@ -23,6 +23,7 @@ from enhance.levels import SILENCE, active_power, scale_to
 from enhance.mix_config import MOST_NOISES, SUBGROUP, MixConfig
 from enhance.spectral import EQ_KNOTS, Equaliser, band_shape, fast_length
 from enhance.synthetic import synthetic_noise
+from enhance.transfer import send
 
 MARGIN_SECONDS = 0.02  # least length that is processed and dropped at either end, where filters ring
 EDGE_SECONDS = 0.005  # fade at the ends of a crop, of a join and of an onset
@@ -106,12 +107,12 @@ class Mixer:
         return self._combine(material, Draws(self.seed, 1, step, first, count), turn)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
+        return send(np.asarray(values, dtype=np.float32), self.device)
 
     def _rows(self, mask: np.ndarray) -> tuple[np.ndarray, Tensor]:
         """Rows where the mask is true, for the caches and for tensors."""
         rows = np.flatnonzero(mask)
-        return rows, torch.from_numpy(rows).to(self.device)
+        return rows, send(rows, self.device)
 
     def _make(self, group: int, first: int, count: int) -> _Material:
         config, draws = self.config, Draws(self.seed, 0, group, first, count)
@@ -259,8 +260,8 @@ class Mixer:
     def _synthetic(self, chosen: np.ndarray, place: np.ndarray) -> Tensor:
         """Crops `[batch, size]` of the synthetic noises."""
         count, length = self._bank.shape
-        row = torch.from_numpy((chosen * count).astype(np.int64)).to(self.device)[:, None]
-        start = torch.from_numpy((place * length).astype(np.int64)).to(self.device)[:, None]
+        row = send((chosen * count).astype(np.int64), self.device)[:, None]
+        start = send((place * length).astype(np.int64), self.device)[:, None]
         position = (start + torch.arange(self._size, device=self.device)) % length
         return self._bank.view(-1)[row * length + position].float() / 32767
 

@@ -5,22 +5,19 @@ the scan is one autograd function: input gates and weight gradients are single m
 the product with the hidden state stays sequential. A training step of `small` took 11 % less time for it in bfloat16
 and 3 % less in float32 (one thread). The carry stays in float32, where PyTorch's would be rounded at each step.
 
-On a GPU, cuDNN sums the gradient of the biases over rows and steps so slowly that it took 55 % of the time of a
-training step of `small` (H200, cuDNN 9, 64 examples of 3 s). Here it gets a GRU without biases: they are weights of an
-input and of a hidden unit that are always 1.
+On a GPU, cuDNN's backward pass is slow for narrow layers with many rows: its kernel `GRU_elementWise_bp2` took 55 % of
+the time of a training step of `small` (H200, torch 2.11, 64 examples of 3 s). Here the forward pass is cuDNN's. The
+backward pass computes the gates of all steps at once from the hidden states, which are known by then; what is left in
+sequence is linear in the gradient of the state, two elementwise operations and a matrix product a step.
 
 In ONNX export and when no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in
 cuDNN's form (reset gate after the product).
 """
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-ONES = 4  # inputs and hidden units that are always 1, of which the first has weights; 4 keep rows aligned for cuDNN
-HELD = 100.0  # before the sigmoid of an update gate that never lets its unit change
 
 
 class _Scan(torch.autograd.Function):
@@ -80,6 +77,55 @@ class _Scan(torch.autograd.Function):
         return d_gates, d_weight, flat.sum(dim=0, dtype=ctx.parameter_dtype), d_state.to(first.dtype), None
 
 
+class _Replay(torch.autograd.Function):
+    """Outputs ``[T, N, directions H]`` of input ``[T, N, I]``, first states ``[directions, N, H]`` and weights."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, first: Tensor, *weights: Tensor) -> Tensor:
+        output, _ = torch.gru(input, first, weights, True, 1, 0.0, False, len(first) == 2, False)
+        ctx.save_for_backward(input, first, output, *weights)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        input, first, output, *weights = ctx.saved_tensors
+        width = first.shape[2]
+        d_input, d_first, d_weights = torch.zeros_like(input), [], []
+        for direction, start in enumerate(first):
+            own = slice(direction * width, (direction + 1) * width)
+            by_input, by_state, *biases = weights[4 * direction : 4 * direction + 4]
+            hidden, d_hidden = output[..., own], grads[0][..., own]
+            before = torch.cat([hidden[1:], start[None]] if direction else [start[None], hidden[:-1]])
+            from_input = nn.functional.linear(input, by_input, biases[0])
+            from_state = nn.functional.linear(before, by_state, biases[1])
+            reset, update = (from_input + from_state)[..., : 2 * width].sigmoid().chunk(2, dim=-1)
+            recalled = from_state[..., 2 * width :]
+            candidate = torch.addcmul(from_input[..., 2 * width :], reset, recalled).tanh()
+            # derivatives of a state: by its candidate before the tanh, and by the three products with the state before
+            to_candidate = (1 - update) * (1 - candidate.square())
+            to_reset = to_candidate * recalled * reset * (1 - reset)
+            to_update = (before - candidate) * update * (1 - update)
+            factors = torch.stack([to_reset, to_update, to_candidate * reset], dim=2)
+            d_state = d_hidden.clone(memory_format=torch.contiguous_format)
+            d_products = torch.empty_like(factors)
+            states, updates, scales = d_state.unbind(), update.unbind(), factors.unbind()
+            spread, products = d_products.unbind(), d_products.flatten(2).unbind()
+            order = list(range(len(input))) if direction else list(range(len(input) - 1, -1, -1))
+            for now, then in zip(order, [*order[1:], None], strict=True):
+                torch.mul(states[now][:, None], scales[now], out=spread[now])
+                if then is None:
+                    d_first.append(torch.addmm(states[now] * updates[now], products[now], by_state))
+                else:
+                    states[then].addcmul_(states[now], updates[now]).addmm_(products[now], by_state)
+            by_gate = d_products.clone()
+            by_gate[:, :, 2] = d_state * to_candidate
+            by_gate, by_product = by_gate.flatten(2).flatten(0, 1), d_products.flatten(2).flatten(0, 1)
+            d_input += (by_gate @ by_input).view_as(input)
+            d_weights += [by_gate.t() @ input.flatten(0, 1), by_product.t() @ before.flatten(0, 1)]
+            d_weights += [by_gate.sum(dim=0), by_product.sum(dim=0)]
+        return d_input, torch.stack(d_first), *d_weights
+
+
 class GRU(nn.GRU):
     """One layer of `torch.nn.GRU` (time first), with a faster gradient."""
 
@@ -93,7 +139,7 @@ class GRU(nn.GRU):
                 return super().forward(input.float(), None if hx is None else hx.float())
         if input.device.type != "cpu":
             with torch.autocast(input.device.type, enabled=False):
-                return self.without_biases(input.float(), None if hx is None else hx.float())
+                return self.replayed(input.float(), None if hx is None else hx.float())
         outputs, last = [], []
         for direction, suffix in enumerate(["", "_reverse"][: 1 + self.bidirectional]):
             weights = [getattr(self, f"{name}_l0{suffix}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")]
@@ -103,31 +149,10 @@ class GRU(nn.GRU):
             last.append(outputs[-1][0 if direction else -1])
         return torch.cat(outputs, dim=-1) if self.bidirectional else outputs[0], torch.stack(last)
 
-    def without_biases(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The same, by a GRU without biases."""
+    def replayed(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The same with PyTorch's own forward pass."""
         if hx is None:
             hx = input.new_zeros(1 + self.bidirectional, input.shape[1], self.hidden_size)
-        input, hx = (nn.functional.pad(x, (0, ONES), value=1.0) for x in (input, hx))
-        weights = [weight for suffix in ["", "_reverse"][: 1 + self.bidirectional] for weight in self._widened(suffix)]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
-            output, last = torch.gru(input, hx, weights, False, 1, 0.0, self.training, self.bidirectional, False)
-        output = output.unflatten(-1, (1 + self.bidirectional, -1))[..., : self.hidden_size]
-        return output.flatten(-2), last[..., : self.hidden_size]
-
-    def _widened(self, suffix: str) -> tuple[Tensor, Tensor]:
-        """Weights of input and hidden state of a direction, with the biases among them."""
-        names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
-        by_input, input_bias, by_state, state_bias = (
-            getattr(self, f"{name}_l0{suffix}").unflatten(0, (3, -1)) for name in names
-        )
-        inputs, width = self.input_size, self.hidden_size
-        wide_by_input = by_input.new_zeros(3, width + ONES, inputs + ONES)
-        wide_by_input[:, :width, :inputs] = by_input
-        wide_by_input[:2, :width, inputs] = input_bias[:2] + state_bias[:2]
-        wide_by_input[2, :width, inputs] = input_bias[2]
-        wide_by_input[1, width:, inputs] = HELD
-        wide_by_state = by_state.new_zeros(3, width + ONES, width + ONES)
-        wide_by_state[:, :width, :width] = by_state
-        wide_by_state[2, :width, width] = state_bias[2]
-        return wide_by_input.flatten(0, 1), wide_by_state.flatten(0, 1)
+        output = _Replay.apply(input, hx, *self._flat_weights)
+        ends = [output[-1, :, : self.hidden_size], output[0, :, self.hidden_size :]]
+        return output, torch.stack(ends[: 1 + self.bidirectional])

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from enhance.transfer import send
+
 EQ_HZ = (60.0, 18_000.0)  # outermost knots of the equaliser
 EQ_KNOTS = 8
 
@@ -48,8 +50,7 @@ class Equaliser:
 
     def gains(self, knots_db: np.ndarray) -> Tensor:
         """Gains `[batch, bins]` from decibels `[batch, EQ_KNOTS]`."""
-        scaled = np.ascontiguousarray(knots_db * (math.log(10) / 20), dtype=np.float32)
-        knots = torch.from_numpy(scaled).to(self._knot.device)
+        knots = send((knots_db * (math.log(10) / 20)).astype(np.float32), self._knot.device)
         return torch.lerp(knots[:, self._knot], knots[:, self._knot + 1], self._between_knots).exp_()
 
 

@@ -3,7 +3,8 @@
 A `Task` brings the network and its loss; the loop brings the schedule, the optimisers, averaging of weights,
 validation, checkpoints and logs. The learning rate rises, stays, and falls to zero as one minus a square root over the
 last part (Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations", NeurIPS 2024), so
-that a run may be made longer until that last part begins. Matrices are trained by Muon (Jordan et al., 2024), the rest
+that a run may be made longer until that last part begins. On a machine that is lent for a time, the clock may stand for
+the steps (`minutes`). Matrices are trained by Muon (Jordan et al., 2024), the rest
 by AdamW.
 
 Everything random depends on seed and step alone: stopping and resuming changes nothing.
@@ -35,6 +36,7 @@ class TrainConfig:
     """How a network is trained; the whole of it is saved in the checkpoint."""
 
     steps: int = 10_000  # updates of the weights
+    minutes: float = 0.0  # if above 0: training ends after this time at the latest, and the rates follow the clock
     batch: int = 16  # examples per update, over all processes
     seed: int = 0  # of the initial weights and of every example
     rate: float = 2e-3  # highest learning rate
@@ -49,29 +51,35 @@ class TrainConfig:
     log_every: int = 20  # steps
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or not 0 < self.decay <= 1:
-            raise ValueError(f"steps and batch must be positive and decay in (0, 1]; got {self}")
+        if self.steps < 1 or self.batch < 1 or self.minutes < 0 or not 0 < self.decay <= 1:
+            raise ValueError(f"steps and batch must be positive and decay in (0, 1], minutes not negative; got {self}")
 
     @property
     def decay_from(self) -> int:
-        """The step at which the rates start to fall."""
+        """The step at which the rates start to fall, unless the clock says it earlier."""
         return round(self.steps * (1 - self.decay))
 
-    def rate_factor(self, step: int) -> float:
-        """What the learning rates are multiplied with.
+    def done(self, step: int, seconds: float = 0.0) -> float:
+        """The part of the training that is behind, by steps or by the clock, whichever is further."""
+        return max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
+
+    def rate_factor(self, step: int, seconds: float = 0.0) -> float:
+        """What the learning rates are multiplied with, after so much training.
 
         Example:
             >>> config = TrainConfig(steps=100, warmup=10, decay=0.5)
             >>> [round(config.rate_factor(step), 6) for step in (0, 10, 49, 50, 100)]
             [0.1, 1.0, 1.0, 1.0, 0.0]
+            >>> TrainConfig(steps=10**6, minutes=1).rate_factor(5000, seconds=60.0)
+            0.0
         """
         rising = min(1.0, (step + 1) / max(1, self.warmup))
-        past = max(0, step - self.decay_from) / max(1, self.steps - self.decay_from)
+        past = max(0.0, self.done(step, seconds) - (1 - self.decay)) / self.decay
         return rising * (1 - math.sqrt(min(1.0, past)))
 
-    def progress(self, step: int) -> float:
+    def progress(self, step: int, seconds: float = 0.0) -> float:
         """0 until the rates fall, then up to 1 as they reach zero; losses shift their weights by it."""
-        return 0.0 if step < self.decay_from else 1 - self.rate_factor(step)
+        return 0.0 if self.done(step, seconds) < 1 - self.decay else 1 - self.rate_factor(step, seconds)
 
 
 class Task(Protocol):
@@ -168,14 +176,14 @@ class Interrupt:
 
 def resume(
     task: Task, config: TrainConfig, path: Path, optimizers: list[torch.optim.Optimizer], average: Average
-) -> int:
-    """Takes up a checkpoint if there is one; returns the step to go on with.
+) -> tuple[int, float]:
+    """Takes up a checkpoint if there is one; returns the step to go on with and the seconds that were trained.
 
     Raises:
         ValueError: the checkpoint is of another network or schedule. Only `steps` may change, before the rates fall.
     """
     if not path.is_file():
-        return 0
+        return 0, 0.0
     checkpoint = load_checkpoint(path)
     if checkpoint["task"] != task.describe():
         raise ValueError(f"'{path}' was made by {checkpoint['task']}, not {task.describe()}; choose another folder")
@@ -191,7 +199,7 @@ def resume(
     average.network.load_state_dict(checkpoint["average"])
     for optimizer, state in zip(optimizers, checkpoint["optimizers"], strict=True):
         optimizer.load_state_dict(state)
-    return step
+    return step, checkpoint.get("seconds", 0.0)
 
 
 def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.Module:
@@ -219,10 +227,10 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
     optimizers = make_optimizers(task.network, config)
     network, *wrapped = fabric.setup(task.network, *optimizers)
     average.network.to(fabric.device)
-    begin = resume(task, config, directory / LAST, optimizers, average)  # now, so that all lies on the device
+    begin, before = resume(task, config, directory / LAST, optimizers, average)  # now: all lies on the device
     writer = SummaryWriter(str(directory), purge_step=begin) if fabric.is_global_zero else None
 
-    def save(step: int) -> None:
+    def save(step: int, seconds: float) -> None:
         if fabric.is_global_zero:
             save_atomically(
                 {
@@ -230,6 +238,7 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
                     "task": task.describe(),
                     "config": asdict(config),
                     "step": step,
+                    "seconds": seconds,
                     "network": task.network.state_dict(),
                     "average": average.network.state_dict(),
                     "optimizers": [optimizer.state_dict() for optimizer in optimizers],
@@ -238,14 +247,15 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
                 directory / LAST,
             )
 
-    saved = logged = time.monotonic()
-    logged_step = begin
+    started = saved = logged = time.monotonic()
+    logged_step, done, seconds = begin, begin, before
     shown = Display(config.steps, begin, fabric.is_global_zero)
     with Interrupt() as interrupt, shown as display, writer or nullcontext():
-        for step in range(begin, config.steps):
+        while config.done(done, seconds) < 1:
+            step, factor = done, config.rate_factor(done, seconds)
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] = config.rate * config.rate_factor(step)
-            terms = task.terms(network, step, first, count, config.progress(step))
+                group["lr"] = config.rate * factor
+            terms = task.terms(network, step, first, count, config.progress(step, seconds))
             total: Tensor = terms[0]
             fabric.backward(total)
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.gradient_limit)
@@ -256,26 +266,30 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
                 optimizer.zero_grad()
             average.update(task.network, step)
             done = step + 1
+            now = time.monotonic()
+            agreed = torch.tensor([float(interrupt.received), before + now - started], dtype=torch.float64)
+            agreed = torch.as_tensor(fabric.all_reduce(agreed, reduce_op="sum")).cpu()
+            stop, seconds = float(agreed[0]) > 0, float(agreed[1]) / fabric.world_size
+            last = config.done(done, seconds) >= 1
             display.advance(done)
-            if writer and (done % config.log_every == 0 or done == config.steps):
+            if writer and (done % config.log_every == 0 or last):
                 values = {name: value.item() for name, value in terms._asdict().items()}
-                now = time.monotonic()
-                display.terms(done, (now - logged) / (done - logged_step), values)
+                behind, share = config.done(done, seconds), config.done(begin, before)
+                left = (1 - behind) / (behind - share) * (now - started) / 60
+                display.terms(done, (now - logged) / (done - logged_step), left, values)
                 logged, logged_step = now, done
-                values |= {"gradient_norm": float(norm), "rate_factor": config.rate_factor(step)}
+                values |= {"gradient_norm": float(norm), "rate_factor": factor}
                 for name, value in values.items():
                     writer.add_scalar(f"train/{name}", value, done)
-            if done % config.validate_every == 0 or done == config.steps:
+            if done % config.validate_every == 0 or last:
                 if writer:
                     held_out = task.validate(average.network, writer, done)
                     display.line(" ".join([f"step {done} valid", *(f"{k} {v:.4f}" for k, v in held_out.items())]))
                     for name, value in held_out.items():
                         writer.add_scalar(f"valid/{name}", value, done)
                 fabric.barrier()
-            stopping = fabric.all_reduce(torch.tensor(float(interrupt.received)), reduce_op="sum")
-            stop = float(torch.as_tensor(stopping)) > 0
-            if stop or done == config.steps or time.monotonic() - saved > 60 * config.save_minutes:
-                save(done)
+            if stop or last or now - saved > 60 * config.save_minutes:
+                save(done, seconds)
                 saved = time.monotonic()
             if stop:
                 fabric.barrier()  # no process ends before the checkpoint is written
