@@ -57,6 +57,7 @@ BASELINE = "baseline"
 LOSSES = {
     BASELINE: Loss("compressed complex + multi-resolution STFT"),
     "noise-to-mask": Loss("+ V9 noise-to-mask", ('extra=["noise-to-mask"]',)),
+    "less-noise-to-mask": Loss("+ V9 noise-to-mask, a third of it", ('extra=["noise-to-mask"]', "extra_share=0.33")),
     "loudness": Loss("+ V9 loudness", ('extra=["loudness"]',)),
     "plain-loudness": Loss("+ loudness without the codec", ('extra=["plain-loudness"]',)),
     "layers": Loss("+ CBR16 layers (the paper's)", ('extra=["layers"]',)),
@@ -67,7 +68,7 @@ LOSSES = {
     "l1": Loss("l1 alone", ('extra=["l1"]', "plain=0")),
     "l2": Loss("l2 alone", ('extra=["l2"]', "plain=0")),
 }
-SMALL_GRID = tuple(list(LOSSES)[:8])
+SMALL_GRID = tuple(list(LOSSES)[:9])
 
 
 @dataclass(frozen=True, order=True)
@@ -245,7 +246,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
     parser.add_argument("--sets", type=Path, nargs="+", default=[], help="folders with clean/ and noisy/")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["tiny", "small"], metavar="NAME")
-    losses = f"of {', '.join(LOSSES)} (default: the first eight)"
+    losses = f"of {', '.join(LOSSES)} (default: the first nine)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=SMALL_GRID, help=losses, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
     parser.add_argument("--steps", type=int, default=Settings.steps, help="of each training (default %(default)s)")
