@@ -36,7 +36,7 @@ from emulator.paper import PaperEmulation, PaperUNet, paper_loss
 from enhance.cache import AudioCache, build_cache
 from enhance.decoding import SUFFIXES
 from enhance.draws import Draws
-from enhance.launch import add_launch_arguments, apply_settings, make_fabric, plain, print_settings, run
+from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
 from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
 
@@ -227,7 +227,7 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
     torch.manual_seed(config.seed)
     network = PaperUNet(dimensions) if arguments.paper else Emulator(dimensions)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = Imitation(network, data, valid, corpus, crop, config.seed, arguments.precision == "bf16")
+    task = Imitation(network, data, valid, corpus, crop, config.seed, in_bfloat16(arguments.precision, fabric.device))
     fit(fabric, task, config, arguments.out)
 
 

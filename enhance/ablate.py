@@ -22,7 +22,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ from enhance.ablation_report import SCORES, figure, tables
 from enhance.config import SAMPLE_RATE, SIZES
 from enhance.evaluate import SetError, find_pairs, read_pair, score
 from enhance.export import export
+from enhance.machine import machine
 from enhance.models import ModelError
 from enhance.runtime import Denoiser
 from enhance.study import train
+from enhance.train import get_parser as get_train_parser
 
 NAME = "ablation"
 HEARD_SEED = 0  # whose outputs are kept for listening
@@ -98,11 +101,11 @@ class Settings:
     def pairs(self) -> list[str]:
         """As arguments of `enhance.train --set`; the running average is as long a part of the run as in a long one."""
         common = [f"{key}={value}" for key, value in asdict(self).items()]
-        return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.3f}"]
+        return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
 
 
-def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) -> tuple[Path, float]:
-    """The network of a run and the minutes that its training took; trained unless ``work`` holds it.
+def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """The network of a run and what it was made with; trained unless ``work`` holds it.
 
     Raises:
         RuntimeError: the training failed.
@@ -110,39 +113,62 @@ def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) 
     """
     folder = work / "runs" / run.name
     model, note = folder / f"{run.name}.onnx", folder / "trained.json"
+    options = own_options(arguments)
+    chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
+    wanted = {"set": chosen, "options": options}
     if not note.is_file():
-        chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
         minutes = train(chosen, settings.steps, folder, ["--size", run.size, *arguments])
         export(folder / "last.pt", model, run.name)
-        note.write_text(json.dumps({"settings": asdict(settings), "minutes": round(minutes, 2)}), encoding="utf-8")
-    noted = json.loads(note.read_text(encoding="utf-8"))
-    if noted["settings"] != asdict(settings):
-        trained_with = ", ".join(f"{key} {value}" for key, value in noted["settings"].items())
-        raise ValueError(f"the network in '{folder}' was trained with {trained_with}; name another --work")
-    return model, noted["minutes"]
+        about = {
+            "minutes": round(minutes, 2),
+            "machine": machine(),
+            "torch": version("torch"),
+            "arguments": [*arguments],
+        }
+        note.write_text(json.dumps(wanted | about, indent=2), encoding="utf-8")
+    noted: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    if {key: noted[key] for key in wanted} != wanted:
+        raise ValueError(f"the network in '{folder}' was trained with {' '.join(noted['set'])}; name another --work")
+    return model, noted
 
 
-def perform(run: Run, settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str]) -> list[dict]:
+def own_options(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `enhance.train` without folders and devices, which may differ from machine to machine."""
+    parsed = get_train_parser().parse_args(["--out", "", *arguments])
+    return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
+
+
+def trained_only(
+    settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
+) -> list[dict[str, Any]]:
+    """As :func:`perform`, without scores: no rows."""
+    trained(run, settings, work, arguments)
+    return []
+
+
+def perform(
+    settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
+) -> list[dict[str, Any]]:
     """Trains and scores; returns a row for each file.
 
     Raises:
         RuntimeError: the training failed.
         SetError, ValueError: a set or a checkpoint cannot be used.
     """
-    model, minutes = trained(run, settings, work, arguments)
+    model, noted = trained(run, settings, work, arguments)
     begin, rows, denoiser = time.monotonic(), [], Denoiser(model)
     for pairs in sets:
         for clean, noisy in find_pairs(pairs):
             target, mixture, sample_rate = read_pair(clean, noisy)
             estimate = denoiser.denoise(mixture, sample_rate)
             scores = score(estimate, target, mixture, sample_rate) | judge(sample_rate)(estimate, target)
-            about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": minutes}
+            about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": noted["minutes"]}
             rows.append(asdict(run) | about | {name: scores[name] for name in SCORES})
             if run.seed == HEARD_SEED and pairs == sets[0]:
                 write_outputs(run.size, run.loss, {clean.stem: target}, {clean.stem: estimate}, sample_rate, work)
     pesq = np.nanmean([row["pesq"] for row in rows])
-    told = f"{run.name}: trained {minutes:.1f} min, scored {(time.monotonic() - begin) / 60:.1f} min, PESQ {pesq:.3f}"
-    print(told, file=sys.stderr, flush=True)
+    spent = f"trained {noted['minutes']} min, scored {(time.monotonic() - begin) / 60:.1f} min"
+    print(f"{run.name}: {spent}, PESQ {pesq:.3f}", file=sys.stderr, flush=True)
     return rows
 
 
@@ -179,7 +205,7 @@ def plan(sizes: Sequence[str], losses: Sequence[str], seeds: Sequence[int]) -> l
 
 def told(settings: Settings, sets: Sequence[Path]) -> dict[str, Any]:
     """What all runs have in common, as plain values."""
-    return asdict(settings) | {"sets": [path.resolve().name for path in sets], "losses": list(LOSSES)}
+    return asdict(settings) | {"sets": [path.resolve().name for path in sets]}
 
 
 def make_report(rows: list[dict[str, Any]], settings: Settings, sets: Sequence[Path]) -> Report:
@@ -217,25 +243,31 @@ def ablate(arguments: argparse.Namespace) -> None:
     missing = [run for run in plan(arguments.sizes, arguments.losses, arguments.seeds) if run not in finished(rows)]
     if arguments.jobs > 1:
         os.environ.update(ONE_THREAD)
-    begin = time.monotonic()
-    options = ["--cache", str(arguments.cache), *arguments.arguments]
+    options, failures = ["--cache", str(arguments.cache), *arguments.arguments], list[str]()
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+        work_of = partial(trained_only if arguments.train_only else perform, settings, sets, work, options)
+        tasks = {pool.submit(work_of, run): run for run in missing}
         try:
-            if arguments.train_only:
-                for training in as_completed([pool.submit(trained, run, settings, work, options) for run in missing]):
-                    model, minutes = training.result()
-                    print(f"{model.stem}: trained {minutes:.1f} min", file=sys.stderr, flush=True)
-                return
-            for task in as_completed([pool.submit(perform, run, settings, sets, work, options) for run in missing]):
-                rows += task.result()
-                save_report(make_report(rows, settings, sets), out, time.monotonic() - begin)
-                write_manifest(
-                    [heard(run) for run in sorted(finished(rows)) if run.seed == HEARD_SEED], SAMPLE_RATE, work
-                )
+            for task in as_completed(tasks):
+                if error := task.exception():
+                    failures.append(f"{tasks[task].name}: {error}")
+                elif performed := task.result():
+                    rows += performed
+                    save_report(make_report(rows, settings, sets), out, seconds_of(rows))
+                    listened = [heard(run) for run in sorted(finished(rows)) if run.seed == HEARD_SEED]
+                    write_manifest(listened, SAMPLE_RATE, work)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    save_report(make_report(rows, settings, sets), out, time.monotonic() - begin)
+    if failures:
+        raise RuntimeError(f"{len(failures)} of {len(missing)} runs failed, the others are kept; {'; '.join(failures)}")
+    if not arguments.train_only:
+        save_report(make_report(rows, settings, sets), out, seconds_of(rows))
+
+
+def seconds_of(rows: Sequence[dict[str, Any]]) -> float:
+    """What all trainings took."""
+    return 60 * sum({Run(row["seed"], row["size"], row["loss"]): row["minutes"] for row in rows}.values())
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -128,12 +128,13 @@ def licence_tables(document: str) -> str:
 
 
 def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
-    """All evaluations of a model in a folder, sorted by the name of their set.
+    """All evaluations of a model in a folder, sorted by the name of their set; other reports in it are passed over.
 
     Raises:
         ValueError: if a file of that name is no evaluation.
     """
-    found = (load(path) for path in sorted(folder.glob(f"{name}_*.json")))
+    paths = sorted(path for path in folder.glob(f"{name}_*.json") if "metrics" in path.read_text(encoding="utf-8"))
+    found = (load(path) for path in paths)
     return [evaluation for evaluation in found if evaluation.model == name]
 
 

@@ -8,6 +8,7 @@ each case the means before and after, and the file that gained least. FOLDER get
 import argparse
 import multiprocessing
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from emulator.evidence.report import Report, markdown_table, save_report
 from enhance import Denoiser, ModelError, metrics
@@ -102,9 +104,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="a registered name or an ONNX file")
     for name in ("speech", "noise", "music"):
         parser.add_argument(f"--{name}", type=Path, required=True, help=f"folder of held-out {name}", metavar="DIR")
-    parser.add_argument(
-        "--trained", type=Path, help="folder of the speech trained on, for its languages", metavar="DIR"
-    )
+    trained = "folder of the speech trained on, for its languages"
+    parser.add_argument("--trained", type=Path, required=True, help=trained, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder for table, CSV and JSON", metavar="DIR")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of each case (default %(default)s)", metavar="N")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
@@ -114,10 +115,11 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = get_parser().parse_args(argv)
+    begin = time.monotonic()
     try:
         if arguments.pairs < 1 or arguments.jobs < 1:
             raise ValueError("--pairs and --jobs: expected 1 or more")
-        known = frozenset(map(language, files(arguments.trained))) if arguments.trained else frozenset()
+        known = frozenset(map(language, files(arguments.trained)))
         recordings = Recordings(files(arguments.speech), files(arguments.noise), files(arguments.music), known)
         Denoiser(arguments.model)
         tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
@@ -125,10 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
         arguments.out.mkdir(parents=True, exist_ok=True)
         name = f"{model_name(arguments.model)}_conditions"
-        save_report(
-            Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)}), arguments.out, 0.0
-        )
-    except (ValueError, OSError, ModelError) as error:
+        report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)})
+        save_report(report, arguments.out, time.monotonic() - begin)
+    except (ValueError, OSError, soundfile.SoundFileError, ModelError) as error:
         print(f"enhance.conditions: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     print(table(rows))

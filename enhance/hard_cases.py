@@ -59,17 +59,18 @@ class Pair:
 
 
 Draw = np.random.Generator
+SAME_LANGUAGE = {"gr": "el", "pt_br": "pt"}  # codes by which some collections call what others call otherwise
 
 
 def language(path: Path) -> str:
-    """Code in a name such as `gcompris-pt_br-003`; empty where there is none.
+    """Code in a name such as `gcompris-nl-003`, one for each language; empty where there is none.
 
     Example:
-        >>> language(Path("gcompris-pt_br-003.opus")), language(Path("ljspeech-000.opus"))
-        ('pt_br', '')
+        >>> [language(Path(name)) for name in ("gcompris-nl-003.opus", "artikulate-gr-001.opus", "ljspeech-000.opus")]
+        ['nl', 'el', '']
     """
     parts = path.stem.split("-")
-    return parts[1] if len(parts) == 3 else ""
+    return SAME_LANGUAGE.get(parts[1], parts[1]) if len(parts) == 3 else ""
 
 
 def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:

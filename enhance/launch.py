@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric import Fabric
 
 
@@ -22,7 +23,8 @@ def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu (default auto)")
     parser.add_argument("--devices", default="1", help="processes or GPUs per machine (default 1)")
     parser.add_argument("--nodes", type=int, default=1, help="machines (default 1); torchrun sets both")
-    parser.add_argument("--precision", choices=("bf16", "32"), default="bf16", help="of the network (default bf16)")
+    precision = "of the network (default auto: bf16 where the hardware multiplies it, else 32)"
+    parser.add_argument("--precision", choices=("auto", "bf16", "32"), default="auto", help=precision)
 
 
 def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
@@ -79,6 +81,14 @@ def make_fabric(arguments: argparse.Namespace) -> Fabric:
     return Fabric(
         accelerator=arguments.accelerator, devices=devices, num_nodes=nodes, strategy="auto" if alone else "ddp"
     )
+
+
+def in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16 for a ``--precision``: without hardware for it, it takes twice the time."""
+    if precision != "auto":
+        return precision == "bf16"
+    known = torch.cpu.get_capabilities()
+    return device.type == "cuda" or bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 def run(program: str, work: Callable[[], None], is_first: Callable[[], bool]) -> int:

@@ -1,9 +1,10 @@
 """What training minimises: the plain loss, and beside it distances by the ear of an MP3 encoder, or their controls.
 
 The further distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
-trained at. Their weights follow from a rule that knows no network: for the first mixtures of a training with their
-noise lowered by 10 dB, the gradient of each has, in the mean over examples, `extra_share` times the norm of that of the
-plain loss. So they are the same in every process and after every restart.
+trained at, and hear no difference above a recording's own band, where its target is empty for no good reason. Their
+weights follow from a rule that knows no network: for the first mixtures of a training with their noise lowered by 10
+dB, the gradient of each has, in the mean over examples, `extra_share` times the norm of that of the plain loss. So they
+are the same in every process and after every restart.
 """
 
 from collections.abc import Callable, Sequence
@@ -143,7 +144,15 @@ class Objective(nn.Module):
             self._compare = [distance.to(target) for distance in self._distances]
         ours = resample(estimate * (LEVEL / level.clamp(min=SILENCE)), SAMPLE_RATE, RATE)
         ours = torch.where((level > SILENCE) & (source_level > SILENCE), ours, self._target)
+        ours = self._target + low_pass(ours - self._target, mixture.band_limit)
         return [compare(ours) for compare in self._compare]
+
+
+def low_pass(audio: Tensor, limit: Tensor) -> Tensor:
+    """``[batch, time]`` at 16 kHz without what lies above ``[batch]`` Hz, faded over the last 6 % below it."""
+    frequency = torch.fft.rfftfreq(audio.shape[1], 1 / RATE, device=audio.device)
+    gain = ((limit[:, None] - frequency) / (0.06 * limit[:, None])).clamp(0.0, 1.0)
+    return torch.fft.irfft(torch.fft.rfft(audio) * gain, n=audio.shape[1])
 
 
 def rms(audio: Tensor) -> Tensor:

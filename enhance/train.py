@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from enhance.cache import AudioCache, Kind, build_cache
 from enhance.config import SAMPLE_RATE, SIZES, NetworkConfig
-from enhance.launch import add_launch_arguments, apply_settings, make_fabric, plain, print_settings, run
+from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
 from enhance.loss import LossConfig
 from enhance.mixing import MixConfig, Mixer
 from enhance.network import Enhancer
@@ -30,6 +30,7 @@ from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
 
 VALID_EXAMPLES = 48
+ROOMS_SEED = 0  # simulated rooms are data, the same whatever the seed of a training
 GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 
 
@@ -153,11 +154,11 @@ def settings(
     return dimensions, loss, objective, mix, config
 
 
-def open_caches(arguments: argparse.Namespace, seed: int) -> dict[str, AudioCache]:
+def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
     """Decodes all folders into ``--cache``, or opens what is there."""
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
-        rooms.append(write_rooms(arguments.cache / "simulated", arguments.simulated_rooms, seed))
+        rooms.append(write_rooms(arguments.cache / "simulated", arguments.simulated_rooms, ROOMS_SEED))
     folders: dict[str, tuple[list[Path], Kind]] = {
         "speech": (arguments.speech, "speech"),
         "noise": (arguments.noise, "noise"),
@@ -183,7 +184,7 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
     dimensions, loss, objective, mix, config = configs
     fabric.launch()
     with fabric.rank_zero_first():
-        caches = open_caches(arguments, config.seed)
+        caches = open_caches(arguments)
     if fabric.device.type == "cuda":
         size, free = sum(2 * cache.total for cache in caches.values()), torch.cuda.mem_get_info(fabric.device)[0]
         if size < GPU_SHARE * free:
@@ -201,7 +202,8 @@ def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any])
     if arguments.start:
         load_weights(network, arguments.start)
     start = arguments.start.name if arguments.start else ""
-    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, arguments.precision == "bf16", start)
+    fast = in_bfloat16(arguments.precision, fabric.device)
+    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, fast, start)
     fit(fabric, task, config, arguments.out)
 
 

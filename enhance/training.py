@@ -7,7 +7,7 @@ that a run may be made longer until that last part begins. On a machine that is 
 the steps (`minutes`). Matrices are trained by Muon (Jordan et al., 2024), the rest
 by AdamW.
 
-Everything random depends on seed and step alone: stopping and resuming changes nothing.
+Everything random depends on seed and step alone: stopping and resuming changes nothing, unless the clock rules.
 """
 
 import copy
@@ -267,7 +267,7 @@ def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.
             average.update(task.network, step)
             done = step + 1
             now = time.monotonic()
-            agreed = torch.tensor([float(interrupt.received), before + now - started], dtype=torch.float64)
+            agreed = torch.tensor([float(interrupt.received), before + now - started])
             agreed = torch.as_tensor(fabric.all_reduce(agreed, reduce_op="sum")).cpu()
             stop, seconds = float(agreed[0]) > 0, float(agreed[1]) / fabric.world_size
             last = config.done(done, seconds) >= 1

@@ -95,6 +95,9 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     folder: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "words-zz-000.opus").touch()
+    named += ["--trained", str(tmp_path / "trained")]
     out = tmp_path / "out"
     assert main(["--model", str(tiny_model), *named, "--pairs", "1", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -112,7 +115,8 @@ def test_a_folder_without_recordings_is_one_line(
 ) -> None:
     (tmp_path / "empty").mkdir()
     named = [part for name in ("speech", "noise") for part in (f"--{name}", str(folder / name))]
-    assert main(["--model", "small", *named, "--music", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
+    named += ["--trained", str(folder / "speech"), "--music", str(tmp_path / "empty")]
+    assert main(["--model", "small", *named, "--out", str(tmp_path / "out")]) == 1
     message = capsys.readouterr().err
     assert message.startswith("enhance.conditions: no recordings in")
     assert message.count("\n") == 1

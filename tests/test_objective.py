@@ -52,6 +52,18 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
     assert float(sum(further) / sum(plain)) == pytest.approx(0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize("name", EXTRAS)
+def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, name: str) -> None:
+    objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+    mixture = mixer.batch(0, 0, 8)
+    mixture = mixture._replace(band_limit=torch.full((8,), 4000.0))
+    length = mixture.target.shape[1]
+    tone = 0.01 * torch.hann_window(length) * torch.sin(2 * torch.pi * torch.arange(length) / 48)
+    below, above = mixture.target + tone, mixture.target + 2 * tone * torch.cos(2 * torch.pi * torch.arange(length) / 8)
+    equal, heard, unheard = (float(objective.distances(x, mixture)[0]) for x in (mixture.target, below, above))
+    assert heard - equal > 100 * abs(unheard - equal)
+
+
 def test_weights_do_not_depend_on_who_computes_them(mixer: Mixer) -> None:
     config = ObjectiveConfig(extra=("bark", "mel"))
     first = Objective(config, LOSS, mixer).weights
