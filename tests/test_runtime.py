@@ -76,7 +76,7 @@ def test_many_channels_are_taken(tiny_denoiser: Denoiser) -> None:
     np.testing.assert_allclose(tiny_denoiser.denoise(audio, 48000), TINY_GAIN * audio, atol=1e-6)
 
 
-def test_the_function_is_the_method(tiny_denoiser: Denoiser, tiny_model: Path) -> None:
+def test_promise_10_arrays_are_denoised_as_by_the_method(tiny_denoiser: Denoiser, tiny_model: Path) -> None:
     audio = speech_like(0.5, 16000)[0]
     expected = tiny_denoiser.denoise(audio, 16000, attenuation_limit_db=3, mix=0.9)
     np.testing.assert_array_equal(denoise(audio, 16000, tiny_model, attenuation_limit_db=3, mix=0.9), expected)

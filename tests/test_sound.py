@@ -11,18 +11,31 @@ from helpers import lag, level_db, si_sdr_db
 from enhance import Denoiser, find_model, list_models
 from enhance.resampling import resample
 
+EXCERPTS = Path(__file__).parent / "data"
+EVALUATION = Path(__file__).parent.parent.parent / "shared" / "eval"
+
 
 def read_mono(path: Path) -> np.ndarray:
-    """A file of the evaluation set, float32 [time] at 48 kHz."""
+    """A recording, float32 [time] at 48 kHz."""
     audio, rate = soundfile.read(path, dtype="float32")
-    assert rate == 48000
     assert audio.ndim == 1
-    return audio
+    return audio if rate == 48_000 else resample(audio[np.newaxis], rate, 48_000)[0]
+
+
+def recordings(kind: str) -> list[np.ndarray]:
+    """The excerpt of this repository, and every fourth file of the evaluation set where that lies beside it."""
+    found = sorted((EVALUATION / kind).iterdir())[::4] if EVALUATION.is_dir() else []
+    return [read_mono(path) for path in (EXCERPTS / f"{kind}.flac", *found)]
 
 
 @pytest.fixture(scope="module")
-def clean_speech(shared: Path) -> list[np.ndarray]:
-    return [read_mono(path) for path in sorted((shared / "eval" / "clean").iterdir())[::4]]
+def clean_speech() -> list[np.ndarray]:
+    return recordings("clean")
+
+
+@pytest.fixture(scope="module")
+def noisy_speech() -> list[np.ndarray]:
+    return recordings("noisy")
 
 
 def test_promise_19_clean_speech_stays_as_it_is(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
@@ -42,10 +55,9 @@ def test_noise_alone_is_lowered_by_20_db(shipped_denoiser: Denoiser, shared: Pat
     assert np.mean(lowered) >= 20
 
 
-def test_promise_13_the_input_level_does_not_matter(shipped_denoiser: Denoiser, shared: Path) -> None:
+def test_promise_13_the_input_level_does_not_matter(shipped_denoiser: Denoiser, noisy_speech: list[np.ndarray]) -> None:
     """The same mixture with its peak from -50 to 0 dBFS gives the same result, scaled, within -30 dB."""
-    noisy = read_mono(sorted((shared / "eval" / "noisy").iterdir())[0])
-    noisy = noisy / np.abs(noisy).max()
+    noisy = noisy_speech[0] / np.abs(noisy_speech[0]).max()
     loud = shipped_denoiser.denoise(noisy, 48000)
     for peak_dbfs in (-10, -20, -30, -40, -50):
         gain = 10 ** (peak_dbfs / 20)
@@ -54,50 +66,68 @@ def test_promise_13_the_input_level_does_not_matter(shipped_denoiser: Denoiser, 
         assert level_db(quiet) - level_db(loud) == pytest.approx(peak_dbfs, abs=0.1)
 
 
-def test_promise_14_the_energy_of_onsets_is_kept(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
-    """Speech that sets in after a second of faint noise loses less than 3 dB in its first 50 ms, in the median."""
-    rng = np.random.default_rng(0)
-    lost = []
+@pytest.mark.parametrize(("snr_db", "median", "nine_of_ten"), [(50, 0.5, 1.5), (15, 0.5, 1.5), (5, 1.0, 3.0)])
+def test_promise_14_the_energy_of_onsets_is_kept(
+    shipped_denoiser: Denoiser, clean_speech: list[np.ndarray], snr_db: float, median: float, nine_of_ten: float
+) -> None:
+    """Speech that sets in after a second of white noise loses little in its first 50 ms, dB."""
+    rng, lost = np.random.default_rng(0), []
     for clean in clean_speech:
-        loud = np.abs(clean) > 0.1 * np.abs(clean).max()
-        onset = int(np.argmax(loud))
+        onset = int(np.argmax(np.abs(clean) > 0.1 * np.abs(clean).max()))
         speech = np.concatenate([np.zeros(48000, np.float32), clean[onset : onset + 48000]])
-        noise = 0.003 * np.sqrt(np.mean(speech**2)) * rng.standard_normal(speech.size)
+        noise = 10 ** (level_db(speech[48000:]) / 20 - snr_db / 20) * rng.standard_normal(speech.size)
         estimate = shipped_denoiser.denoise(speech + noise, 48000)
         first = slice(48000, 48000 + 2400)
         lost.append(level_db(speech[first]) - level_db(estimate[first]))
-    assert np.median(lost) < 3
+    assert np.median(lost) < median
+    assert np.quantile(lost, 0.9) < nine_of_ten
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000, 96000])
-def test_promise_06_the_shipped_model_has_no_lag(shipped_denoiser: Denoiser, shared: Path, rate: int) -> None:
-    noisy = read_mono(sorted((shared / "eval" / "noisy").iterdir())[1])
-    noisy = resample(noisy[np.newaxis], 48000, rate)[0]
+def test_promise_06_the_shipped_model_has_no_lag(
+    shipped_denoiser: Denoiser, noisy_speech: list[np.ndarray], rate: int
+) -> None:
+    noisy = resample(noisy_speech[0][np.newaxis], 48000, rate)[0]
     assert lag(shipped_denoiser.denoise(noisy, rate), noisy) == 0
 
 
-def test_promise_17_telephone_speech_is_kept(shipped_denoiser: Denoiser, clean_speech: list[np.ndarray]) -> None:
-    """Clean speech limited to 300 to 3400 Hz at 8 kHz comes back with an SI-SDR of at least 15 dB on average."""
-    kept = []
+@pytest.mark.parametrize(("snr_db", "least"), [(None, 15.0), (10.0, 12.0)])
+def test_promise_17_telephone_speech_is_kept(
+    shipped_denoiser: Denoiser, clean_speech: list[np.ndarray], snr_db: float | None, least: float
+) -> None:
+    """Speech of 300 to 3400 Hz at 8 kHz, clean or in noise: SI-SDR on average, dB, and its level within 1.5 dB."""
+    rng, kept, gains = np.random.default_rng(0), [], []
     for clean in clean_speech:
         narrow = resample(clean[None], 48_000, 8_000)[0]
-        spectrum = np.fft.rfft(narrow)
-        frequency = np.fft.rfftfreq(narrow.size, 1 / 8_000)
-        spectrum[(frequency < 300) | (frequency > 3_400)] = 0
-        telephone = np.fft.irfft(spectrum, narrow.size).astype(np.float32)
-        kept.append(si_sdr_db(shipped_denoiser.denoise(telephone, 8_000), telephone))
-    assert np.mean(kept) >= 15
+        telephone, noise = (telephone_band(audio) for audio in (narrow, rng.standard_normal(narrow.size)))
+        share = 0.0 if snr_db is None else 10 ** ((level_db(telephone) - level_db(noise) - snr_db) / 20)
+        estimate = shipped_denoiser.denoise((telephone + share * noise).astype(np.float32), 8_000)
+        kept.append(si_sdr_db(estimate, telephone))
+        gains.append(20 * np.log10(estimate @ telephone / (telephone @ telephone)))
+    assert np.mean(kept) >= least
+    assert min(gains) > -1.5
 
 
-def test_promise_18_nothing_is_invented(shipped_denoiser: Denoiser, shared: Path) -> None:
-    """No tenth of a second of the output is louder than its input by 1 dB, and silence stays silent."""
-    for path in sorted((shared / "eval" / "noisy").iterdir())[::4]:
-        noisy = read_mono(path)
-        estimate = shipped_denoiser.denoise(noisy, 48_000)
-        before, after = (
-            np.square(x[: x.size // 4800 * 4800].reshape(-1, 4800)).mean(axis=1) for x in (noisy, estimate)
-        )
-        assert np.all(after <= before * 10**0.1 + 1e-9)
+def telephone_band(audio: np.ndarray) -> np.ndarray:
+    """`[time]` at 8 kHz without what a telephone does not carry."""
+    spectrum, frequency = np.fft.rfft(audio), np.fft.rfftfreq(audio.size, 1 / 8_000)
+    spectrum[(frequency < 300) | (frequency > 3_400)] = 0
+    return np.fft.irfft(spectrum, audio.size)
+
+
+def band_power(audio: np.ndarray) -> np.ndarray:
+    """`[time]` at 48 kHz to the power in about four bands an octave and windows of 100 ms, half overlapping."""
+    edges = np.unique(np.round(np.geomspace(10, 2400, 25)).astype(int))
+    frames = np.lib.stride_tricks.sliding_window_view(audio, 4800)[::2400] * np.hanning(4800)
+    return np.add.reduceat(np.square(np.abs(np.fft.rfft(frames))), edges, axis=1)
+
+
+def test_promise_18_nothing_is_invented(shipped_denoiser: Denoiser, noisy_speech: list[np.ndarray]) -> None:
+    """No tenth of a second of the output is louder than its input by 1 dB, in no band by 4 dB; silence stays silent."""
+    for noisy in noisy_speech:
+        before, after = band_power(noisy), band_power(shipped_denoiser.denoise(noisy, 48_000))
+        assert np.all(after.sum(axis=1) <= before.sum(axis=1) * 10**0.1 + 1e-9)
+        assert np.all(after <= before * 10**0.4 + 1e-5 * before.max())
     assert not shipped_denoiser.denoise(np.zeros(48_000, np.float32), 48_000).any()
 
 
