@@ -12,6 +12,7 @@ import pytest
 from command import ROOT, mpeace, read, write
 from helpers import speech_like
 
+from apps.cli import app
 from enhance import Denoiser
 
 ONE_STEP_OF_16_BITS = 2.0**-15
@@ -104,3 +105,19 @@ def test_help_imports_no_array_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--attenuation-limit" in done.stdout
+
+
+def test_promise_29_every_entry_point_is_run_from_the_wheel_in_ci() -> None:
+    """All commands of `mpeace`, and each module that is a program."""
+    script = (ROOT / ".ci" / "run").read_text()
+    commands = {info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands}
+    (looped,) = re.findall(r"for command in ([\w ]+);", script)
+    assert commands == set(looped.split())
+    programs = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in ("enhance", "emulator")
+        for path in (ROOT / folder).rglob("*.py")
+        if 'if __name__ == "__main__":' in path.read_text()
+    }
+    listed = re.findall(r"([\w.]+\.)\{([\w,]+)\}", script)
+    assert programs == {package + name for package, names in listed for name in names.split(",")}
