@@ -70,13 +70,14 @@ class ObjectiveConfig:
 
     extra: tuple[str, ...] = ()  # names in EXTRAS
     extra_share: float = 1.0  # norm of the gradient of each of them, relative to that of the plain loss
+    extra_last: float = 1.0  # part of their weights that is left when training ends; they change as the rates fall
     plain: float = 1.0  # weight of the plain loss; 0 leaves the others alone
 
     def __post_init__(self) -> None:
         for name in self.extra:
             if name not in EXTRAS:
                 raise ValueError(f"unknown further loss {name!r}; known are: {', '.join(EXTRAS)}")
-        if not self.extra_share > 0 or self.plain < 0 or (self.plain == 0 and not self.extra):
+        if not self.extra_share > 0 or self.extra_last < 0 or self.plain < 0 or (self.plain == 0 and not self.extra):
             raise ValueError(f"shares must be positive, and some loss be left; got {self}")
 
 
@@ -130,6 +131,7 @@ class Objective(nn.Module):
         extra = estimate.new_zeros(())
         for weight, value in zip(self.weights, self.distances(estimate, mixture), strict=True):
             extra = extra + weight * value
+        extra = extra * (1 + (self.config.extra_last - 1) * progress)
         total = self.config.plain * plain.total + extra
         return Terms(total, plain.magnitude, plain.asymmetry, plain.phase, plain.snr_db, extra.detach())
 

@@ -64,6 +64,13 @@ def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, 
     assert heard - equal > 100 * abs(unheard - equal)
 
 
+def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
+    objective = Objective(ObjectiveConfig(extra=("mel",), extra_last=0.25), LOSS, mixer)
+    mixture = mixer.batch(0, 0, 8)
+    first, middle, last = (float(objective(quieter(mixture), mixture, progress).extra) for progress in (0.0, 0.5, 1.0))
+    assert [middle, last] == pytest.approx([0.625 * first, 0.25 * first])
+
+
 def test_weights_do_not_depend_on_who_computes_them(mixer: Mixer) -> None:
     config = ObjectiveConfig(extra=("bark", "mel"))
     first = Objective(config, LOSS, mixer).weights
