@@ -19,7 +19,6 @@ from apps.live.drift import SETTLED, Control, Drift, control
 from apps.live.fallback import Fallback, Load
 from apps.live.latency import parse
 from apps.live.measure import bursts, find_bursts
-from apps.live.outlet import Outlet
 from apps.live.path import GLIDE, Controls, SoundPath
 from apps.live.portaudio import install_command
 from apps.live.recorder import Recorder
@@ -85,22 +84,6 @@ def test_drift_resampler_is_transparent_at_equal_clocks() -> None:
     residual = middle - basis @ weights
     assert 10 * np.log10(np.sum(middle**2) / np.sum(residual**2)) > 90
     assert np.hypot(*weights) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_gap_fades_and_the_delay_stays() -> None:
-    outlet = Outlet(1, RATE, 1.0, wanted=2 * BLOCK)
-    tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(100 * BLOCK) / RATE).astype(np.float32).reshape(-1, BLOCK, 1)
-    played = []
-    for number, block in enumerate(tone):
-        if number not in (40, 41, 42):  # nothing comes
-            outlet.ring.write(block)
-        out = np.empty((BLOCK, 1), np.float32)
-        outlet.play(out)
-        played.append(out[:, 0])
-    sound = np.concatenate(played)
-    assert outlet.gaps == 2  # one block was waiting
-    assert outlet.missed == 2 * BLOCK
-    assert np.abs(np.diff(sound)).max() < 1.5 * np.abs(np.diff(tone.ravel())).max()
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(48_000, 1), (48_000, 3), (44_100, 2), (16_000, 1)])

@@ -14,7 +14,7 @@ from apps.live import portaudio
 from apps.live.feed import Feed
 from apps.live.latency import Latency, Policy, Stamps
 from apps.live.rouse import roused
-from apps.live.sides import DeviceProblem, Side, open_stream, start_stream
+from apps.live.sides import DeviceProblem, Side, mixed, open_stream, start_stream
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
 _LIVES, _PATIENCE = 20, 3.0  # calls after which a duplex stream has started, and seconds that it may take
@@ -124,8 +124,13 @@ class DuplexLink(Link):
 
     def __init__(self, path: Path, source: Side, target: Side, policy: Policy) -> None:
         super().__init__(path)
-        with roused(source, path.sample_rate, path.block, policy.device):
-            self._open(policy.device, source, target)
+        with roused(source, path.sample_rate, path.block, policy.device) as let_go:
+            try:
+                self._open(policy.device, source, target)
+            except DeviceProblem:
+                if not let_go():
+                    raise
+                self._open(policy.device, source, target)
             deadline = perf_counter() + _PATIENCE
             while self.active and self.calls < _LIVES and perf_counter() < deadline:
                 sleep(0.01)
@@ -135,7 +140,7 @@ class DuplexLink(Link):
         self.calls += 1
         if status:
             self._flags += 1
-        out[:] = self.path.process(given)
+        out[:] = mixed(self.path.process(given), out.shape[1])
         ahead = time.outputBufferDacTime - time.currentTime
         self._stamps.note(ahead + self._age(frames, time) + self.path.latency_samples / self.path.sample_rate)
 
@@ -167,7 +172,7 @@ class PairLink(Link):
 
     def settle(self) -> None:
         super().settle()
-        self.feed.outlet.playing = False  # it fills its queue anew, to the length that is wanted
+        self.feed.settle()
 
     def _call(self, given: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self.called = perf_counter()

@@ -54,7 +54,7 @@ class Watch:
 def sides(source: Device, target: Device, channels: int | None) -> tuple[Side, Side]:
     """The sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
 
-    One channel goes to both loudspeakers.
+    One channel goes to both loudspeakers; more than the output has are mixed.
     """
     given = min(channels or 1, source.inputs)
     out = given if given > 1 else 2
