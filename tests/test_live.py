@@ -171,6 +171,17 @@ def test_devices_of_the_sound_server_by_name(server: SoundServer, noisy: np.ndar
     assert np.abs(cable.out).max() > 0.01
 
 
+def test_an_input_of_more_channels_than_the_output(server: SoundServer) -> None:
+    for name, channels in (("wide", 4), ("narrow", 1)):
+        server.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=48000", f"channels={channels}")
+    for channels in (4, 2):
+        options = ("-i", "wide.monitor", "-o", "narrow", "--channels", channels)
+        with Live(server, *options, *ROOMY) as live:
+            assert live.until(running)["channels"] == channels
+            live.stop()
+        assert live.messages == []
+
+
 def test_promise_21_a_device_that_vanishes_is_waited_for(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path
 ) -> None:
@@ -205,7 +216,7 @@ def test_promise_21_a_sink_of_the_server_that_vanishes_is_waited_for(server: Sou
         assert live.stop() == 130
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_no_process_and_a_valid_recording(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path, number: int, status: int
 ) -> None:
@@ -259,6 +270,11 @@ def test_promise_24_setup_makes_and_tests_a_virtual_microphone(server: SoundServ
     assert "mpeace-microphone" in server.pactl("list", "sources")
     code = "from apps.live.virtual import make_cable; print(make_cable()[1])"
     assert python(server, code) == "False\n"  # it is not made twice
+    (removal,) = [line for line in done.stdout.splitlines() if line.startswith("To remove it now: ")]
+    for unloading in removal.partition(": ")[2].split("; "):
+        server.pactl(*unloading.split()[1:])
+    assert "mpeace" not in server.pactl("list", "short", "sources")
+    assert "cable" in server.pactl("list", "short", "sinks")
 
 
 def test_promise_25_the_delay_is_measured_through_a_loop(server: SoundServer) -> None:

@@ -24,7 +24,7 @@ class Load:
     """Accounts of time: the work beyond real time that has piled up, and how many hops had to be left out.
 
     Args:
-        allowance: seconds of delay that the buffers of the device can take.
+        allowance: seconds of delay that the buffers of the device can take; one call is always allowed.
 
     Attributes:
         late: whether the next hop has to be left out.
@@ -49,13 +49,14 @@ class Load:
 
     def note(self, taken: float, available: float, skipped: bool) -> None:
         """Seconds that a call took, of those that it may take in real time."""
+        allowance = max(self.allowance, available)
         # More than that is no debt: the device has dropped it.
-        self._debt = min(max(0.0, self._debt + taken - available), 2 * self.allowance)
+        self._debt = min(max(0.0, self._debt + taken - available), 2 * allowance)
         self._skipped += (skipped - self._skipped) / _MEMORY
         if not skipped:
             share = taken / available
             self.ratio += (share - self.ratio) * (0.02 if self.ratio else 1.0)
-        if self._debt > self.allowance:
+        if self._debt > allowance:
             self.late = True
         elif self._debt == 0:
             self.late = False

@@ -45,7 +45,9 @@ class Feed:
         self.flags = 0
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
-        self._played = np.zeros(3)  # when the output called last, how far ahead it plays, frames taken before
+        self._played = np.array(
+            [perf_counter(), 0, 0]
+        )  # when it called last, how far ahead it plays, frames taken before
         self._adapt(0.0)
         self.stream = open_stream(sample_rate, block, policy.device, self._play, None, target)
 
@@ -53,6 +55,11 @@ class Feed:
     def buffer(self) -> float:
         """Seconds that the sound spends here on purpose."""
         return self.slack + HELD_BACK / self._rate
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the output has called."""
+        return perf_counter() - self._played[0]
 
     def bring(self, frames: np.ndarray) -> float:
         """Take float32 [frames, channels]. Returns when the last frame will be heard, by `perf_counter`, or nan."""

@@ -62,6 +62,11 @@ class Link:
         """False when the system has ended a stream: its device is gone."""
         return all(stream.active for stream in self._streams)
 
+    @property
+    def stalled(self) -> float:
+        """Seconds since the last call, of the side that is silent for longest."""
+        return perf_counter() - self.called
+
     def close(self) -> None:
         """Stop at once. The callbacks are not called any more when this returns."""
         with portaudio.quiet():
@@ -169,6 +174,10 @@ class PairLink(Link):
         except DeviceProblem:
             self.close()
             raise
+
+    @property
+    def stalled(self) -> float:
+        return max(super().stalled, self.feed.stalled)
 
     def settle(self) -> None:
         super().settle()
