@@ -14,6 +14,7 @@ from conftest import TINY_HOP, TINY_METADATA
 from helpers import speech_like
 from onnx import TensorProto, helper, numpy_helper
 
+from apps.live import fallback
 from apps.live.devices import INPUT, OUTPUT, Device, choose, table
 from apps.live.drift import SETTLED, Control, Drift, control
 from apps.live.fallback import Fallback, Load
@@ -231,6 +232,26 @@ def test_promise_20_a_model_that_becomes_too_slow_gives_way_without_a_click(ship
     np.testing.assert_array_equal(switched[420 * BLOCK :], noisy[420 * BLOCK - delay : len(switched) - delay])
 
 
+def test_a_model_that_gave_way_to_a_smaller_one_is_tried_again(
+    shipped_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fallback, "_FIRST_RETRY", 100)
+    noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
+    plain = through(make_path(shipped_denoiser), noisy)
+    model = Fallback([shipped_denoiser, shipped_denoiser], allowance=1.0)
+    path, out, levels = SoundPath(model, RATE, 1, BLOCK, Controls()), [], []
+    for number in range(len(noisy) // BLOCK):
+        if number >= 50 and 1 not in levels:  # as if another program had the core
+            model.load.note(3.0, 0.01, skipped=False)
+        out.append(path.process(noisy[number * BLOCK : (number + 1) * BLOCK, None])[:, 0].copy())
+        levels.append(model.level)
+    assert levels[-1] == 0
+    assert 95 <= levels.count(1) <= 105
+    assert model.messages[-1] == f"trying {shipped_denoiser.info.name} again"
+    largest = max(np.abs(np.diff(noisy)).max(), np.abs(np.diff(plain)).max())
+    assert np.abs(np.diff(np.concatenate(out))).max() <= largest
+
+
 def test_load_forgives_a_single_stall() -> None:
     load = Load(allowance=0.02)
     load.note(5.0, 0.01, skipped=False)
@@ -323,7 +344,9 @@ def test_latency_that_is_none(text: str) -> None:
     ended = mpeace("live", "--latency", text)
     assert ended.status == 2
     assert ended.problems == [f"mpeace: --latency is low, safe, or seconds up to 2, not {text}"]
-    assert parse("0.08").device == pytest.approx(0.02)
+    assert parse("0.08").split(fixed=0.02, parts=3).device == pytest.approx(0.02)
+    assert parse("0.01").split(fixed=0.02, parts=2).device == 0
+    assert parse("safe").split(fixed=0.02, parts=2) == parse("safe")
 
 
 def test_bursts_are_found_in_noise_and_not_in_nothing() -> None:

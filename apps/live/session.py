@@ -168,7 +168,8 @@ class Session:
 
     def _begin(self, source: Side, target: Side) -> None:
         self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
-        self._model.load.allowance = _ALLOWANCE * self.link.latency().device
+        latency = self.link.latency()
+        self._model.load.allowance = _ALLOWANCE * min(latency.device, latency.in_device)
         self._settled = False
 
     def _end(self) -> None:
@@ -193,7 +194,8 @@ class Session:
                 raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
             target = Side(device, OUTPUT, min(2, device.outputs))
             path = self.path
-            feed = Feed(path.sample_rate, path.block, path.channels, target, self._settings.policy)
+            policy = self._settings.policy.split(path.latency_samples / path.sample_rate, 3)
+            feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
             try:
                 start_stream(feed.stream)
             except DeviceProblem:
