@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM without a torn file: the signal sets a flag, the work looks at it between two blocks of sound.
+"""Ctrl-C, SIGTERM or a terminal that is closed, without a torn file: the signal sets a flag, which the work looks at
+between two blocks of sound.
 
 An exception thrown from a signal handler could surface inside a callback of libsndfile, where it is lost. So the
 handler only notes the signal, `check` raises `Stopped` at a safe place, and the cleaning up is ordinary `finally`
@@ -23,10 +24,13 @@ class Stopped(BaseException):
 
 
 class Stopper:
-    """Context that listens to SIGINT and SIGTERM, and restores the former handlers when it is left.
+    """Context that listens to SIGINT, SIGTERM and SIGHUP, and restores the former handlers when it is left.
+
+    A SIGHUP that is ignored already, as under `nohup`, stays so.
 
     Args:
-        ignore_interrupt: for worker processes: a terminal sends Ctrl-C to them too, but their parent ends them.
+        ignore_interrupt: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends
+            them.
     """
 
     def __init__(self, ignore_interrupt: bool = False) -> None:
@@ -40,6 +44,8 @@ class Stopper:
             interrupt = signal.SIG_IGN if self._ignore_interrupt else self._note
             self._former[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
             self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+                self._former[signal.SIGHUP] = signal.signal(signal.SIGHUP, interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -28,7 +28,7 @@ class Live:
 
     Attributes:
         statuses: the lines of the log so far.
-        stderr: what it said to the person, once it has ended.
+        stderr: what it has said to the person.
     """
 
     def __init__(self, server: SoundServer, *arguments: object) -> None:
@@ -40,8 +40,9 @@ class Live:
         self.process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, start_new_session=True)
 
     def __enter__(self) -> Self:
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._listen)]
+        for reader in self._readers:
+            reader.start()
         return self
 
     def __exit__(
@@ -54,12 +55,12 @@ class Live:
         """End it by a signal. Returns its exit status; kills it after a while, and then fails."""
         self.process.send_signal(number)
         try:
-            _, stderr = self.process.communicate(timeout=LATER)
+            self.process.wait(LATER)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
-        self._reader.join(1)
-        self.stderr = stderr.decode()
+        for reader in self._readers:
+            reader.join(1)
         return self.process.returncode
 
     def until(self, condition: Callable[[dict[str, Any]], bool], seconds: float = LATER) -> dict[str, Any]:
@@ -82,6 +83,11 @@ class Live:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.statuses.append(json.loads(line))
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.stderr += line.decode()
 
 
 def running(status: dict[str, Any]) -> bool:

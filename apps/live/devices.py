@@ -1,5 +1,6 @@
 """Sound devices by name: the list, the choice by a part of a name, and whether one that vanished is back."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from apps.problems import UsageProblem
 
 INPUT, OUTPUT = "input", "output"
 SERVER = "sound server"  # host API of the devices that `pulse` finds
+_CARD = re.compile(r" \(hw:\d+,\d+\)$")  # ALSA's number of a card, another one when it is plugged in again
 # Where several host APIs offer one device (Windows), the one with the least delay that can be shared comes first.
 _ORDER = ("Windows WASAPI", "Core Audio", SERVER, "ALSA", "JACK Audio Connection Kit", "Windows DirectSound", "MME")
 
@@ -67,7 +69,8 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
     """The device that is meant.
 
     Args:
-        query: a name or a part that only one device has, of any case; None for the default.
+        query: a name or a part that only one device has, of any case; None for the default. Where a part fits devices
+            of a sound server, ALSA's own view of them is not meant, and monitors only if it has "monitor" in it.
         kind: `INPUT` or `OUTPUT`.
         devices: to choose from; all when None.
 
@@ -87,6 +90,10 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
     matches = [device for device, names in zip(able, own_names, strict=True) if wanted in names]
     if not matches:
         matches = [d for d, names in zip(able, own_names, strict=True) if wanted and any(wanted in n for n in names)]
+        if "monitor" not in wanted:
+            matches = [device for device in matches if not (device.server_name or "").endswith(".monitor")]
+        if any(device.server_name for device in matches):
+            matches = [device for device in matches if device.host_api != "ALSA"]
     if not matches:
         raise UsageProblem(f"no {kind} device has {query!r} in its name; there are: {_names(able) or 'none'}")
     first = min(matches, key=_rank)
@@ -96,12 +103,16 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
 
 
 def find_again(device: Device, kind: str) -> Device | None:
-    """The device of the same name in the present list, or None; `portaudio.rescan` makes a new list."""
-    for candidate in list_devices():
-        same = (candidate.full_name, candidate.server_name) == (device.full_name, device.server_name)
-        if same and candidate.channels(kind):
+    """The device of the same name in the present list, or None; `portaudio.rescan` makes a new list.
+
+    The number of an ALSA card may have changed, if only one device has the rest of the name.
+    """
+    able = [candidate for candidate in list_devices() if candidate.channels(kind)]
+    for candidate in able:
+        if (candidate.full_name, candidate.server_name) == (device.full_name, device.server_name):
             return candidate
-    return None
+    same = [candidate for candidate in able if _without_card(candidate) == _without_card(device)]
+    return same[0] if len(same) == 1 else None
 
 
 def table(devices: list[Device]) -> list[str]:
@@ -151,7 +162,17 @@ def _from_server(item: pulse.PulseDevice, bridge: Device) -> Device:
     inputs, outputs = (item.channels, 0) if item.is_input else (0, item.channels)
     name = item.description or item.name
     return Device(
-        name, SERVER, bridge.index, inputs, outputs, item.sample_rate, bridge.low, bridge.high, server_name=item.name
+        name,
+        SERVER,
+        bridge.index,
+        inputs,
+        outputs,
+        item.sample_rate,
+        bridge.low,
+        bridge.high,
+        item.is_default and item.is_input,
+        item.is_default and not item.is_input,
+        item.name,
     )
 
 
@@ -171,6 +192,10 @@ def _same(first: Device, other: Device) -> bool:
         return first is other
     shorter, longer = sorted((first.name, other.name), key=len)
     return shorter == longer or (len(shorter) == 31 and longer.startswith(shorter))
+
+
+def _without_card(device: Device) -> tuple[str, str, str | None]:
+    return _CARD.sub("", device.name), device.host_api, device.server_name
 
 
 def _rank(device: Device) -> int:

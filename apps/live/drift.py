@@ -7,7 +7,7 @@ variable-rate resampler of soxr.
 Reference: F. Adriaensen, "Using a DLL to filter time", Linux Audio Conference 2005; the loop here has the same order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
@@ -84,3 +84,7 @@ class Drift:
         """Adapt the speed to an error of the queue in seconds; the change is spread over the next block of frames."""
         self.state = control(self.state, error, elapsed)
         self._soxr.set_io_ratio(self.state.speed, 1, block)
+
+    def forget(self) -> None:
+        """The queue is filled anew, so its error is gone; what is known of the clocks stays."""
+        self.state = replace(self.state, error=0.0)

@@ -24,7 +24,7 @@ class Load:
     """Accounts of time: the work beyond real time that has piled up, and how many hops had to be left out.
 
     Args:
-        allowance: seconds of delay that the buffers of the device can take.
+        allowance: seconds of delay that the buffers of the device can take; one call is always allowed.
 
     Attributes:
         late: whether the next hop has to be left out.
@@ -49,13 +49,14 @@ class Load:
 
     def note(self, taken: float, available: float, skipped: bool) -> None:
         """Seconds that a call took, of those that it may take in real time."""
+        allowance = max(self.allowance, available)
         # More than that is no debt: the device has dropped it.
-        self._debt = min(max(0.0, self._debt + taken - available), 2 * self.allowance)
+        self._debt = min(max(0.0, self._debt + taken - available), 2 * allowance)
         self._skipped += (skipped - self._skipped) / _MEMORY
         if not skipped:
             share = taken / available
             self.ratio += (share - self.ratio) * (0.02 if self.ratio else 1.0)
-        if self._debt > self.allowance:
+        if self._debt > allowance:
             self.late = True
         elif self._debt == 0:
             self.late = False
@@ -87,6 +88,7 @@ class Fallback:
         self._line = np.zeros((1, self.info.latency), np.float32)
         self._rise = np.linspace(0, 1, self.info.hop, dtype=np.float32)
         self._wait = self._retry = _FIRST_RETRY
+        self._hopeless: set[int] = set()  # levels that were too slow when nothing else happened
 
     @property
     def name(self) -> str:
@@ -107,7 +109,8 @@ class Fallback:
                 if len(times) == 10 and min(times) > 3 * available:
                     break
             fast.append(float(np.median(times)) / available)
-        while self.level < len(fast) and fast[self.level] > TOO_SLOW:
+        self._hopeless = {level for level, ratio in enumerate(fast) if ratio > TOO_SLOW}
+        while self.level in self._hopeless:
             self._give_way(fast[self.level])
 
     def initial_state(self, channels: int = 1) -> np.ndarray:
@@ -121,11 +124,13 @@ class Fallback:
         samples = block.shape[1]
         line = np.concatenate([self._line, block], axis=1)
         dry, self._line = line[:, :samples], line[:, samples:]
-        wanted = self.level < len(self._models) and not self.load.late
+        if self.level:
+            self._retry -= samples // self.info.hop
+        wanted = self.level < len(self._models) and not self.load.late and not self._due
         if not wanted and not self._wet:
             self.skipped += samples // self.info.hop
             self._account(start, samples, skipped=True)
-            return dry, self._judge(self._try_again(state, samples))
+            return dry, self._judge(self._try_again(state))
         wet, state = self._models[self.level].step(block, state)
         if wanted != self._wet:
             share = self._rise if wanted else 1 - self._rise
@@ -166,14 +171,19 @@ class Fallback:
         self._wet = False
         self._retry, self._wait = self._wait, min(2 * self._wait, _LAST_RETRY)
 
-    def _try_again(self, state: np.ndarray, samples: int) -> np.ndarray:
-        """While the sound passes as it comes: after a while the last model gets another chance."""
-        if self.level < len(self._models):
-            return state
-        self._retry -= samples // self.info.hop
-        if self._retry > 0:
+    @property
+    def _due(self) -> bool:
+        """Whether the next larger model gets another chance; the sound is faded to dry before and from it after."""
+        if not self.level or self._retry > 0 or self.load.late:
+            return False
+        return self.level == len(self._models) or self.level - 1 not in self._hopeless
+
+    def _try_again(self, state: np.ndarray) -> np.ndarray:
+        """While the sound is dry: go back to the model that was given up last, when it is due."""
+        if not self._due:
             return state
         self.level -= 1
+        self._retry = self._wait
         self.load.reset()
         self.messages.append(f"trying {self.name} again")
         return self._initial(state.shape[0])

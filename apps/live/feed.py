@@ -9,10 +9,11 @@ from apps.live import portaudio
 from apps.live.drift import HELD_BACK, Drift
 from apps.live.latency import Policy
 from apps.live.outlet import Outlet
-from apps.live.sides import Side, open_stream
+from apps.live.sides import Side, mixed, open_stream
 
 _CAPACITY = 2.0  # seconds of the queue
 _MORE_SLACK, _MOST_SLACK = 0.005, 0.2  # seconds added to the queue after a gap, and when that ends
+_CALM, _EASE = 300.0, 50e-6  # seconds without a gap after which slack is given up again, and how much in a second
 _TOO_LONG = 0.1  # seconds; what the queue is longer than wanted is then dropped at once
 
 
@@ -27,7 +28,7 @@ class Feed:
         policy: how much the device and the queue may buffer.
 
     Attributes:
-        slack: seconds that the sound waits on top of a block; grows after a gap.
+        slack: seconds that the sound waits on top of a block; grows after a gap, shrinks when there is none for long.
         drift: the resampling.
         outlet: the queue.
         flags: calls in which PortAudio said that sound was lost.
@@ -38,15 +39,16 @@ class Feed:
     """
 
     def __init__(self, sample_rate: int, block: int, channels: int, target: Side, policy: Policy) -> None:
-        self.slack = policy.slack
-        self.drift = Drift(channels)
-        self.outlet = Outlet(
-            target.channels, sample_rate, _CAPACITY, round(policy.slack * sample_rate) + 3 * block // 2
-        )
+        self.slack = self._least = policy.slack
+        self.drift = Drift(min(channels, target.channels))
+        self.outlet = Outlet(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
-        self._rate, self._block = sample_rate, block
-        self._gaps = self._dropped = 0
-        self._played = np.zeros(3)  # when the output called last, how far ahead it plays, frames taken before
+        self._rate, self._block, self._channels = sample_rate, block, target.channels
+        self._gaps, self._calm = 0, 0.0
+        self._played = np.array(
+            [perf_counter(), 0, 0]
+        )  # when it called last, how far ahead it plays, frames taken before
+        self._adapt(0.0)
         self.stream = open_stream(sample_rate, block, policy.device, self._play, None, target)
 
     @property
@@ -54,19 +56,31 @@ class Feed:
         """Seconds that the sound spends here on purpose."""
         return self.slack + HELD_BACK / self._rate
 
+    @property
+    def stalled(self) -> float:
+        """Seconds since the output has called."""
+        return perf_counter() - self._played[0]
+
     def bring(self, frames: np.ndarray) -> float:
         """Take float32 [frames, channels]. Returns when the last frame will be heard, by `perf_counter`, or nan."""
-        outlet = self.outlet
-        outlet.ring.write(self._without_late(self.drift.process(frames)))
+        outlet, elapsed = self.outlet, len(frames) / self._rate
+        self._adapt(elapsed)
+        outlet.ring.write(self.drift.process(mixed(frames, self._channels)))
         if not outlet.playing:
+            self.drift.forget()
             return float("nan")
         wanted = self._block + self.slack * self._rate
         error = (outlet.waiting() - wanted) / self._rate
         if error > _TOO_LONG:
             outlet.playing = False
-        self.drift.correct(error, self._block, len(frames) / self._rate)
+        self.drift.correct(error, self._block, elapsed)
         called, ahead, taken = self._played
         return called + ahead + (outlet.ring.written - taken + HELD_BACK) / self._rate
+
+    def settle(self) -> None:
+        """Forget the gaps of starting, and fill the queue anew."""
+        self._gaps, self.slack = self.outlet.gaps, self._least
+        self.outlet.playing = False
 
     def close(self) -> None:
         """Stop at once."""
@@ -81,17 +95,14 @@ class Feed:
         self.outlet.play(out)
         self._played[:] = perf_counter(), time.outputBufferDacTime - time.currentTime, taken
 
-    def _without_late(self, sound: np.ndarray) -> np.ndarray:
-        """Drop what should have been played during a gap, but for a little: the queue was too short."""
-        outlet = self.outlet
-        if outlet.gaps != self._gaps:
-            self._gaps = outlet.gaps
+    def _adapt(self, elapsed: float) -> None:
+        """Wait longer after a gap, and by and by less when there has been none."""
+        if self.outlet.gaps != self._gaps:
+            self._gaps, self._calm = self.outlet.gaps, 0.0
             if self.slack < _MOST_SLACK:
                 self.slack += _MORE_SLACK
-                self._dropped += round(_MORE_SLACK * self._rate)
-        late = outlet.missed - outlet.ring.lost - self._dropped
-        if late <= 0:
-            return sound
-        count = min(late, len(sound))
-        self._dropped += count
-        return sound[count:]
+        else:
+            self._calm += elapsed
+            if self._calm > _CALM:
+                self.slack = max(self._least, self.slack - _EASE * elapsed)
+        self.outlet.wanted = round(self.slack * self._rate) + 3 * self._block // 2

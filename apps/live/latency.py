@@ -1,13 +1,12 @@
 """How long the sound is on its way, by its parts: what was asked for, what each part takes, and what was measured."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from apps.problems import UsageProblem
 
-ALGORITHM = 0.02  # seconds that the shipped models take at 48 kHz
 _KEPT = 256  # blocks over which the measured delay is the median
 
 
@@ -18,10 +17,24 @@ class Policy:
     Attributes:
         device: "low", "high", or seconds for each side of the device.
         slack: seconds that the sound waits between two devices, beyond what the resampling for drift takes.
+        aim: seconds from microphone to loudspeaker that are wished, or None; `split` makes the others of it.
     """
 
     device: str | float
     slack: float
+    aim: float | None = None
+
+    def split(self, fixed: float, parts: int) -> "Policy":
+        """Give to each of so many parts as much as is left of the aim after `fixed` seconds; without an aim the same.
+
+        Example:
+            >>> Policy("low", 0.005, aim=0.08).split(fixed=0.02, parts=3)
+            Policy(device=0.02, slack=0.02, aim=0.08)
+        """
+        if self.aim is None:
+            return self
+        share = max(0.0, self.aim - fixed) / parts
+        return replace(self, device=share, slack=share)
 
 
 LOW, SAFE = Policy("low", 0.005), Policy("high", 0.03)
@@ -35,7 +48,7 @@ def parse(text: str) -> Policy:
 
     Example:
         >>> parse("low")
-        Policy(device='low', slack=0.005)
+        Policy(device='low', slack=0.005, aim=None)
     """
     if text in ("low", "safe"):
         return LOW if text == "low" else SAFE
@@ -45,8 +58,7 @@ def parse(text: str) -> Policy:
         seconds = math.nan
     if not 0 < seconds <= 2:
         raise UsageProblem(f"--latency is low, safe, or seconds up to 2, not {text}")
-    share = max(0.0, seconds - ALGORITHM) / 3
-    return Policy(share, share)
+    return replace(LOW, aim=seconds)
 
 
 @dataclass(frozen=True)
@@ -71,10 +83,14 @@ class Latency:
         """Measured if it can be, else the sum of the parts."""
         return self.algorithm + self.buffer + self.device if self.measured is None else self.measured
 
+    @property
+    def in_device(self) -> float:
+        """What is measured less the other parts if there is a measurement, else what the device tells."""
+        return self.total - self.algorithm - self.buffer
+
     def in_milliseconds(self) -> dict[str, float | None]:
-        """The parts, rounded; the device's part is what is measured less the others, if there is a measurement."""
-        device = self.device if self.measured is None else self.measured - self.algorithm - self.buffer
-        parts = {"algorithm": self.algorithm, "buffer": self.buffer, "device": device, "total": self.total}
+        """The parts, rounded."""
+        parts = {"algorithm": self.algorithm, "buffer": self.buffer, "device": self.in_device, "total": self.total}
         rounded: dict[str, float | None] = {name: round(1000 * seconds, 1) for name, seconds in parts.items()}
         rounded["measured"] = None if self.measured is None else round(1000 * self.measured, 1)
         rounded["device_reported"] = round(1000 * self.device, 1)

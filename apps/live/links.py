@@ -11,13 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from apps.live import portaudio
+from apps.live.drift import HELD_BACK
 from apps.live.feed import Feed
 from apps.live.latency import Latency, Policy, Stamps
 from apps.live.rouse import roused
-from apps.live.sides import DeviceProblem, Side, open_stream, start_stream
+from apps.live.sides import DeviceProblem, Side, mixed, open_stream, start_stream
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
-_LIVES, _PATIENCE = 20, 3.0  # calls after which a duplex stream has started, and seconds that it may take
+_LIVES, _PATIENCE = 25, 3.0  # calls after which a duplex stream has started, and seconds that it may take
+_NEAR = 0.9  # share of the buffering that was aimed at with which a duplex stream is not opened anew
 
 
 class Path(Protocol):
@@ -62,6 +64,11 @@ class Link:
         """False when the system has ended a stream: its device is gone."""
         return all(stream.active for stream in self._streams)
 
+    @property
+    def stalled(self) -> float:
+        """Seconds since the last call, of the side that is silent for longest."""
+        return perf_counter() - self.called
+
     def close(self) -> None:
         """Stop at once. The callbacks are not called any more when this returns."""
         with portaudio.quiet():
@@ -87,14 +94,17 @@ class Link:
         """Forget the troubles of starting."""
         self._forgiven = self._troubles()
 
+    @property
+    def algorithm(self) -> float:
+        """Seconds of the network, resampling and a block, which the device fills: no part of the device's delay."""
+        return (self.path.latency_samples + self.path.block) / self.path.sample_rate
+
     def latency(self) -> Latency:
         """Where the time goes."""
         path = self.path
-        # A block is filled by the device: that wait is part of the algorithm, not of the device.
-        algorithm = (path.latency_samples + path.block) / path.sample_rate
         told = sum(float(np.sum(stream.latency)) for stream in self._streams)
         device = max(0.0, told - path.block / path.sample_rate)
-        return Latency(algorithm, self._buffer(), device, self._stamps.median())
+        return Latency(self.algorithm, self._buffer(), device, self._stamps.median())
 
     def _buffer(self) -> float:
         return 0.0
@@ -124,8 +134,28 @@ class DuplexLink(Link):
 
     def __init__(self, path: Path, source: Side, target: Side, policy: Policy) -> None:
         super().__init__(path)
-        with roused(source, path.sample_rate, path.block, policy.device):
-            self._open(policy.device, source, target)
+        policy = policy.split(self.algorithm, 2)
+        self._run(policy.device, source, target)
+        heard = self._stamps.median()
+        if policy.aim is None or heard is None or not self.active:
+            return
+        wanted, found = policy.aim - self.algorithm, heard - self.algorithm
+        if 0 < found < _NEAR * wanted:  # many systems empty the input's buffer at once, so that it delays nothing
+            self.close()
+            self.calls = self._flags = 0
+            self._stamps = Stamps()
+            self._run(wanted * min(0.5 * wanted / found, 1.0), source, target)
+
+    def _run(self, latency: str | float, source: Side, target: Side) -> None:
+        """Open and start, and wait until it has called some times."""
+        path = self.path
+        with roused(source, path.sample_rate, path.block, latency) as let_go:
+            try:
+                self._open(latency, source, target)
+            except DeviceProblem:
+                if not let_go():
+                    raise
+                self._open(latency, source, target)
             deadline = perf_counter() + _PATIENCE
             while self.active and self.calls < _LIVES and perf_counter() < deadline:
                 sleep(0.01)
@@ -135,7 +165,7 @@ class DuplexLink(Link):
         self.calls += 1
         if status:
             self._flags += 1
-        out[:] = self.path.process(given)
+        out[:] = mixed(self.path.process(given), out.shape[1])
         ahead = time.outputBufferDacTime - time.currentTime
         self._stamps.note(ahead + self._age(frames, time) + self.path.latency_samples / self.path.sample_rate)
 
@@ -157,6 +187,7 @@ class PairLink(Link):
 
     def __init__(self, path: Path, source: Side, target: Side, policy: Policy) -> None:
         super().__init__(path)
+        policy = policy.split(self.algorithm + HELD_BACK / path.sample_rate, 3)
         self.feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
         self._start(self.feed.stream)
         try:
@@ -165,9 +196,13 @@ class PairLink(Link):
             self.close()
             raise
 
+    @property
+    def stalled(self) -> float:
+        return max(super().stalled, self.feed.stalled)
+
     def settle(self) -> None:
         super().settle()
-        self.feed.outlet.playing = False  # it fills its queue anew, to the length that is wanted
+        self.feed.settle()
 
     def _call(self, given: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self.called = perf_counter()

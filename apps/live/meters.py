@@ -35,7 +35,7 @@ class Meters:
 
     Attributes:
         given, out: meters of the input and the output.
-        suppression: dB by which the output is softer, smoothed over more than the delay between them.
+        suppression: dB by which the output is softer, smoothed over more than their delay; held while muted.
     """
 
     given: Meter = field(default_factory=Meter)
@@ -43,13 +43,15 @@ class Meters:
     suppression: float = 0.0
     _powers: np.ndarray = field(default_factory=lambda: np.full(2, 1e-12))
 
-    def feed(self, given: np.ndarray, out: np.ndarray, sample_rate: int) -> None:
+    def feed(self, given: np.ndarray, out: np.ndarray, sample_rate: int, muted: bool = False) -> None:
         """Take both sides of the same frames, float32 [frames, channels]."""
         if not len(given):
             return
         seconds = len(given) / sample_rate
         self.given.feed(given, seconds)
         self.out.feed(out, seconds)
+        if muted:
+            return
         powers = np.array([np.mean(np.square(side, dtype=np.float64)) for side in (given, out)])
         self._powers += (powers - self._powers) * min(1.0, seconds / _SUPPRESSION)
         ratio = (self._powers[0] + 1e-12) / (self._powers[1] + 1e-12)

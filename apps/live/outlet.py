@@ -1,6 +1,7 @@
 """The far end of the queue between two devices: what the callback of the output plays, also when nothing has come.
 
-A gap is faded into and out of, and remembered: the worker drops as much as was missed, or the delay would grow.
+A gap is faded into and out of. It ends when the queue is as long as wanted again: whether the sound that was missed is
+late or lost, the delay is then the same as before.
 """
 
 from time import perf_counter
@@ -23,15 +24,16 @@ class Outlet:
 
     Attributes:
         ring: filled by the other side.
+        wanted: as given; may be changed.
         gaps: times that the ring ran dry.
-        missed: frames that were missing then.
-        playing: False at first and when set so: it then waits for the wanted number of frames, and drops what is more.
+        playing: False at first, after a gap, and when set so: it then falls silent, waits for the wanted number of
+            frames, and drops what is more.
     """
 
     def __init__(self, channels: int, sample_rate: int, capacity_seconds: float, wanted: int) -> None:
         self.ring = Ring(channels, round(capacity_seconds * sample_rate))
         self.wanted = wanted
-        self.gaps = self.missed = 0
+        self.gaps = 0
         self.playing = False
         self._rate = sample_rate
         self._stamp = np.zeros(2)  # when the callback came, and how many frames it had taken then
@@ -42,36 +44,41 @@ class Outlet:
 
     def play(self, out: np.ndarray) -> None:
         """Fill float32 [frames, channels]; called by the callback."""
-        if not self.playing:
-            excess = len(self.ring) - self.wanted
-            self._silent = True
-            if excess < 0:
-                out[:] = 0
-                return
-            self.ring.taken += excess
-            self.playing = True
-        got = self.ring.read(out)
-        self._stamp[0] = perf_counter()
-        self._stamp[1] = self.ring.taken
-        if self._silent and got:
-            fade = min(got, len(self._rise))
-            out[:fade] *= self._rise[:fade]
-            self._silent = False
-        if got == len(out):
-            self._last[0] = out[-1]
-            return
-        self.gaps += 1
-        self.missed += len(out) - got
+        ready = self._ready()
+        got = self.ring.read(out) if ready else 0
+        self._stamp[:] = perf_counter(), self.ring.taken
         if got:
+            if self._silent:
+                fade = min(got, len(self._rise))
+                out[:fade] *= self._rise[:fade]
+                self._silent = False
             self._last[0] = out[got - 1]
-        rest = out[got:]
-        rest[:] = 0
-        fade = min(len(rest), len(self._fall))
-        rest[:fade] = self._fall[:fade] * self._last
-        self._last[0] = 0
-        self._silent = True
+        if got == len(out):
+            return
+        if ready:
+            self.gaps += 1
+            self.playing = False
+        self._fall_silent(out[got:])
 
     def waiting(self) -> float:
         """Frames in the ring now, as if they left it one by one: the time since the last callback is counted."""
         since = min(perf_counter() - self._stamp[0], 0.1)
         return self.ring.written - self._stamp[1] - since * self._rate
+
+    def _ready(self) -> bool:
+        """Whether there is to be sound; drops what waits too long already."""
+        if self.playing:
+            return True
+        excess = len(self.ring) - self.wanted
+        if not self._silent or excess < 0:
+            return False
+        self.ring.taken += excess
+        self.playing = True
+        return True
+
+    def _fall_silent(self, rest: np.ndarray) -> None:
+        rest[:] = 0
+        if not self._silent:
+            fade = min(len(rest), len(self._fall))
+            rest[:fade] = self._fall[:fade] * self._last
+            self._silent = True

@@ -69,13 +69,14 @@ def pulse_devices() -> list[PulseDevice]:
     return [_device(kind, item, defaults[kind]) for kind, item in found]
 
 
-def names() -> set[str]:
-    """Names of all sinks and sources that the server has now."""
-    try:
-        lines = [line for kind in ("sinks", "sources") for line in pactl("list", "short", kind).splitlines()]
-    except PulseError:
-        return set()
-    return {line.split("\t")[1] for line in lines if "\t" in line}
+def present() -> set[tuple[str, str]]:
+    """Name and index of all sinks and sources that the server has now; one that comes back has another index.
+
+    Raises:
+        PulseError: when the server does not say.
+    """
+    lines = [line.split("\t") for kind in ("sinks", "sources") for line in pactl("list", "short", kind).splitlines()]
+    return {(fields[1], fields[0]) for fields in lines if len(fields) > 1}
 
 
 def _device(kind: str, item: dict[str, str], default: str | None) -> PulseDevice:

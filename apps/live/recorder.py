@@ -40,7 +40,7 @@ class Recorder:
     def __init__(self, folder: Path, sample_rate: int, channels: int, delay: int) -> None:
         self.paths = _free_names(folder)
         self.frames = 0
-        self._rate = sample_rate
+        self._rate, self._channels = sample_rate, channels
         self._early = Fifo(channels)  # input whose output is not known yet
         self._skip = delay
         self._writers: list[SoundWriter] = []
@@ -70,6 +70,16 @@ class Recorder:
             self._writers[0].write(self._early.pop(len(out)))
             self._writers[1].write(out.T)
             self.frames += len(out)
+
+    def lose(self, frames: int) -> None:
+        """Append silence to both sides in the place of frames that nobody has kept.
+
+        Raises:
+            Problem: as `write`.
+        """
+        for start in range(0, frames, self._rate):
+            silence = np.zeros((min(self._rate, frames - start), self._channels), np.float32)
+            self.write(silence, silence)
 
     def close(self) -> None:
         """Finish the files."""

@@ -21,7 +21,7 @@ from apps.live.path import Controls, SoundPath
 from apps.live.recorder import Recorder
 from apps.live.sides import DeviceProblem, Side, common_rate, start_stream
 from apps.live.status import Status
-from apps.live.watch import Watch, sides
+from apps.live.watch import Watch, gone, sides
 from apps.problems import Problem, UsageProblem
 
 _LIMITS = (None, 40.0, 30.0, 24.0, 18.0, 15.0, 12.0, 9.0, 6.0, 3.0, 0.0)  # dB, from strong to weak
@@ -77,7 +77,8 @@ class Session:
         self._meters, self._processor = Meters(), Processor()
         self._recorder: Recorder | None = None
         self._messages: list[str] = []
-        self._silent = self._settled = False
+        self._silent = self._settled = self._monitored = False
+        self._missed = 0  # frames that the tap has lost so far
         self._former_xruns = 0
         self._collected = time.monotonic()
         _be_quick()
@@ -97,6 +98,9 @@ class Session:
         elif not self._settled and self.link.calls > _SETTLE * BLOCKS_PER_SECOND:
             self._settled = True
             self.link.settle()
+        if self.path.listener is not None and gone(self.path.listener):
+            self._say("the monitor has vanished")
+            self.monitor()
         self._look_for_silence()
         while self._model.messages:
             self._say(self._model.messages.pop(0))
@@ -135,23 +139,9 @@ class Session:
         self.path.change(attenuation_limit_db=_LIMITS[min(max(place + step, 0), len(_LIMITS) - 1)])
 
     def monitor(self) -> None:
-        """Switch on or off that the output is also heard on the monitor device."""
-        if self.path.listener is not None:
-            feed, self.path.listener = self.path.listener, None
-            time.sleep(2 / BLOCKS_PER_SECOND)  # the callback may be in it
-            feed.close()
-            return
-        try:
-            device = devices.choose(self._settings.monitor, OUTPUT)
-            if (device.full_name, device.server_name) == (self._target.full_name, self._target.server_name):
-                raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
-            target = Side(device, OUTPUT, min(2, device.outputs))
-            path = self.path
-            feed = Feed(path.sample_rate, path.block, path.channels, target, self._settings.policy)
-            start_stream(feed.stream)
-            path.listener = feed
-        except Problem as problem:
-            self._say(str(problem))
+        """Switch on or off that the output is also heard on the monitor device, when the others are there."""
+        self._monitored = not self._monitored
+        self._listen()
 
     def record(self) -> None:
         """Begin or end a recording of both sides."""
@@ -178,16 +168,43 @@ class Session:
 
     def _begin(self, source: Side, target: Side) -> None:
         self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
-        self._model.load.allowance = _ALLOWANCE * self.link.latency().device
+        latency = self.link.latency()
+        self._model.load.allowance = _ALLOWANCE * min(latency.device, latency.in_device)
         self._settled = False
 
     def _end(self) -> None:
-        if self.path.listener is not None:
-            self.monitor()
-        if self.link is not None:
-            self._former_xruns += self.link.xruns
-            self.link.close()
-            self.link = None
+        link, self.link = self.link, None
+        self._listen()
+        if link is not None:
+            self._former_xruns += link.xruns
+            link.close()
+
+    def _listen(self) -> None:
+        """Open or close the monitor, as it is wanted and there is sound."""
+        wanted, feed = self._monitored and self.link is not None, self.path.listener
+        if feed is not None and not wanted:
+            self.path.listener = None
+            time.sleep(2 / BLOCKS_PER_SECOND)  # the callback may be in it
+            feed.close()
+        if feed is not None or not wanted:
+            return
+        try:
+            device = devices.choose(self._settings.monitor, OUTPUT)
+            if (device.full_name, device.server_name) == (self._target.full_name, self._target.server_name):
+                raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
+            target = Side(device, OUTPUT, min(2, device.outputs))
+            path = self.path
+            policy = self._settings.policy.split(path.latency_samples / path.sample_rate, 3)
+            feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
+            try:
+                start_stream(feed.stream)
+            except DeviceProblem:
+                feed.close()
+                raise
+            path.listener = feed
+        except Problem as problem:
+            self._monitored = False
+            self._say(str(problem))
 
     def _look_for_devices(self) -> None:
         found = self._watch.find()
@@ -199,19 +216,27 @@ class Session:
         with suppress(DeviceProblem):
             self._begin(source, target)
             self._say(f"{source.device.name} -> {target.device.name} is back")
+            self._listen()
 
     def _drain(self) -> None:
         path = self.path
         frames = np.empty((len(path.tap), 2 * path.channels), np.float32)
         frames = frames[: path.tap.read(frames)]
+        missed = path.tap.lost
+        lost, self._missed = missed - self._missed, missed
         given, out = frames[:, : path.channels], frames[:, path.channels :]
-        self._meters.feed(given, out, path.sample_rate)
-        if self._recorder is not None and len(frames):
-            try:
+        self._meters.feed(given, out, path.sample_rate, path.controls.muted)
+        if self._recorder is None:
+            return
+        try:
+            if len(frames):
                 self._recorder.write(given, out)
-            except Problem as problem:
-                self._recorder = None
-                self._say(str(problem))
+            if lost:
+                self._recorder.lose(lost)
+                self._say(f"recording: {lost / path.sample_rate:.2f} s are silence, as this program was held up")
+        except Problem as problem:
+            self._recorder = None
+            self._say(str(problem))
 
     def _look_for_silence(self) -> None:
         silent = self.path.blocks - self.path.heard > silence.SECONDS * BLOCKS_PER_SECOND

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from apps.live import portaudio
 from apps.live.devices import INPUT, OUTPUT, Device
 from apps.problems import UsageProblem
@@ -82,6 +84,18 @@ def start_stream(stream: Any) -> None:
             stream.start()
     except sounddevice.PortAudioError as error:
         raise DeviceProblem(f"the device does not start: {portaudio.reason(error)}") from None
+
+
+def mixed(sound: np.ndarray, channels: int) -> np.ndarray:
+    """Float32 [frames, given] for an output: where it has fewer channels, each plays the mean of every so many.
+
+    Example:
+        >>> mixed(np.array([[1, 2, 3, 4]], np.float32), 2)
+        array([[2., 3.]], dtype=float32)
+    """
+    if sound.shape[1] <= channels:
+        return sound
+    return np.stack([sound[:, channel::channels].mean(axis=1) for channel in range(channels)], axis=1)
 
 
 def common_rate(source: Side, target: Side, wanted: int | None) -> int:

@@ -70,7 +70,7 @@ def make_cable() -> tuple[Cable, bool]:
         PulseError: when there is no server or it refuses.
     """
     pulse.pactl("info")
-    present, new = pulse.names(), False
+    present, new = {name for name, _ in pulse.present()}, False
     for name, module in zip((SINK, SOURCE), _MODULES, strict=True):
         if name not in present:
             pulse.pactl("load-module", *module.split())
@@ -87,8 +87,21 @@ def keep_advice() -> list[str]:
     else:
         place = "~/.config/pulse/default.pa (first line: .include /etc/pulse/default.pa)"
         lines = [f"load-module {module}" for module in _MODULES]
+    removal = "; ".join(f"pactl unload-module {number}" for number in _numbers())
     return [
         f"To have it after the next login too, put into {place}:",
         *(f"  {line}" for line in lines),
-        "To remove it now: pactl unload-module module-remap-source; pactl unload-module module-null-sink",
+        *([f"To remove it now: {removal}"] if removal else []),
+    ]
+
+
+def _numbers() -> list[str]:
+    """Of the modules that make the virtual microphone, in the order in which they may be unloaded."""
+    loaded = [line.split("\t") for line in pulse.pactl("list", "short", "modules").splitlines()]
+    wanted = (("module-remap-source", f"source_name={SOURCE}"), ("module-null-sink", f"sink_name={SINK}"))
+    return [
+        fields[0]
+        for module, argument in wanted
+        for fields in loaded
+        if len(fields) > 2 and fields[1] == module and argument in fields[2].split()
     ]

@@ -1,10 +1,11 @@
 """Whether the devices of a link are still there: the system says so, or the calls stop, or the server has lost them."""
 
+import threading
 import time
-from time import perf_counter
 
 from apps.live import portaudio, pulse
 from apps.live.devices import INPUT, OUTPUT, Device, find_again
+from apps.live.feed import Feed
 from apps.live.links import Link
 from apps.live.sides import Side
 
@@ -22,7 +23,12 @@ class Watch:
 
     def __init__(self, source: Device, target: Device) -> None:
         self._devices = (source, INPUT), (target, OUTPUT)
+        self._names = {device.server_name for device in (source, target) if device.server_name}
         self._asked = self._tried = 0.0
+        self._link: Link | None = None
+        self._asking: threading.Thread | None = None
+        self._first: set[tuple[str, str]] | None = None  # the server's first answer for this link
+        self._moved = False
 
     def lost(self, link: Link) -> str | None:
         """What is wrong, in a few words, or None.
@@ -31,14 +37,28 @@ class Watch:
         """
         if not link.active:
             return "has vanished"
-        if perf_counter() - link.called > _STALLED:
+        if link.stalled > _STALLED:
             return f"has sent nothing for {_STALLED:g} s"
-        names = [device.server_name for device, _ in self._devices if device.server_name]
-        if names and time.monotonic() - self._asked > _ASK_SERVER:
+        if link is not self._link:
+            self._link, self._first, self._moved = link, None, False
+        busy = self._asking is not None and self._asking.is_alive()
+        if self._names and not busy and time.monotonic() - self._asked > _ASK_SERVER:
             self._asked = time.monotonic()
-            if not pulse.names().issuperset(names):
-                return "has vanished"
-        return None
+            self._asking = threading.Thread(target=self._ask, args=(link,), daemon=True)
+            self._asking.start()
+        return "has vanished" if self._moved else None
+
+    def _ask(self, link: Link) -> None:
+        """Compare the server's devices with those at first; in a thread, as a busy server answers after seconds."""
+        try:
+            ours = {(name, index) for name, index in pulse.present() if name in self._names}
+        except pulse.PulseError:
+            return  # a server that is gone ends the streams
+        if link is not self._link:
+            return
+        if self._first is None:
+            self._first = ours
+        self._moved = ours != self._first or {name for name, _ in ours} != self._names
 
     def find(self) -> tuple[Device, Device] | None:
         """Both devices by their names, if they are back; looks at most once a second. No stream may be open."""
@@ -54,8 +74,13 @@ class Watch:
 def sides(source: Device, target: Device, channels: int | None) -> tuple[Side, Side]:
     """The sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
 
-    One channel goes to both loudspeakers.
+    One channel goes to both loudspeakers; more than the output has are mixed.
     """
     given = min(channels or 1, source.inputs)
     out = given if given > 1 else 2
     return Side(source, INPUT, given), Side(target, OUTPUT, min(out, target.outputs))
+
+
+def gone(feed: Feed) -> bool:
+    """Whether the device of a monitor has vanished."""
+    return not feed.stream.active or feed.stalled > _STALLED
