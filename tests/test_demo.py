@@ -1,5 +1,7 @@
 """The demo without its page: the same job as the command line, remembered sound, pictures, limits, sessions."""
 
+import os
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from helpers import level_db, speech_like
 from recordings import sine
 
 from apps.demo.analysis import Analysis, shares
+from apps.demo.folder import own_folder
 from apps.demo.limits import Limits
 from apps.demo.preview import common_gain
 from apps.demo.recall import blend, weight_of
@@ -191,6 +194,20 @@ def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: P
     idle.put("one", again)
     idle.sweep()
     assert not again.folder.exists()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "mpeace-demo-killed"
+    (killed / "sessions").mkdir(parents=True)
+    with own_folder() as alive:
+        for folder in (killed, alive):
+            os.utime(folder, (0, 0))
+        with own_folder() as folder:
+            assert not killed.exists()
+            assert alive.exists()
+            assert folder.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_looks_for_what_is_old_do_not_disturb_each_other(tmp_path: Path) -> None:

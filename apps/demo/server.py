@@ -1,7 +1,8 @@
 """Serving the page: what is checked before, where its files lie, and that all of them are gone after.
 
-Everything that people send lies in one temporary folder that is removed when the server ends. Gradio takes its settings
-from the environment when it is imported; here they are set first, so that only the options of the command count.
+Everything that people send lies in one temporary folder that is removed when the server ends (`apps.demo.folder`).
+Gradio takes its settings from the environment when it is imported; here they are set first, so that only the options of
+the command count.
 """
 
 import os
@@ -9,7 +10,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from apps.demo.folder import own_folder
 from apps.demo.limits import Limits
 from apps.problems import Problem, UsageProblem, one_line
 
@@ -46,8 +47,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
     """
     login = _login(auth)
     port = _free_port(host, port)
-    with tempfile.TemporaryDirectory(prefix="mpeace-demo-", ignore_cleanup_errors=True) as folder:
-        root = Path(folder).resolve()
+    with own_folder() as root:
         _settle_environment(root, host)
         with _until_stopped() as stopped, _errors_in_one_line():
             blocks, sweep = _build(root, model, limits)
