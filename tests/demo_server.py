@@ -17,16 +17,22 @@ from command import ROOT
 
 EXAMPLES = ROOT / "apps" / "demo" / "examples"
 
-# Every context runs at 48 kHz, and what goes to the loudspeaker also goes to an analyser that a test can read.
+# Every context runs at 48 kHz. What goes to its loudspeaker and what comes from its microphone also go to analysers
+# that a test can read: one for all sound, since two read one after the other may be a callback of the device apart.
 LISTEN = """
 const Plain = window.AudioContext;
 window.AudioContext = class extends Plain { constructor(options) { super({ ...options, sampleRate: 48000 }); } };
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
   if (target instanceof AudioDestinationNode) {
-    const analyser = new AnalyserNode(target.context, { fftSize: 32768 });
-    (window.analysers ??= []).push(analyser);
-    connect.call(this, analyser);
+    const { context } = target;
+    window.analysers ??= new Map();
+    if (!analysers.has(context)) analysers.set(context, new AnalyserNode(context, { fftSize: 32768 }));
+    connect.call(this, analysers.get(context));
+  }
+  if (this instanceof MediaStreamAudioSourceNode) {
+    window.microphone = new AnalyserNode(this.context, { fftSize: 32768 });
+    connect.call(this, microphone);
   }
   return connect.call(this, target, ...rest);
 };
@@ -118,7 +124,7 @@ def open_page(browser: Any, server: Server, **options: Any) -> Any:
 def heard(page: Any) -> np.ndarray:
     """The last 0.68 s that went to the loudspeaker, [time] at 48 kHz."""
     code = """() => {
-      const running = (window.analysers ?? []).filter((analyser) => analyser.context.state === "running");
+      const running = [...(window.analysers?.values() ?? [])].filter(({ context }) => context.state === "running");
       return running.map((analyser) => {
         const samples = new Float32Array(32768);
         analyser.getFloatTimeDomainData(samples);
@@ -126,6 +132,21 @@ def heard(page: Any) -> np.ndarray:
       });
     }"""
     return np.array([np.zeros(32768), *page.evaluate(code)]).sum(axis=0)
+
+
+def said_and_heard(page: Any) -> np.ndarray:
+    """The last 0.68 s that came from the microphone and that went to the loudspeaker, [2, time] at 48 kHz."""
+    code = """() => [microphone, analysers.get(microphone.context)].map((analyser) => {
+      const samples = new Float32Array(32768);
+      analyser.getFloatTimeDomainData(samples);
+      return samples;
+    }).map((samples) => Array.from(samples))"""
+    return np.array(page.evaluate(code))
+
+
+def busy() -> float:
+    """How many times as long as on an idle machine things may take, by its load."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(condition: Any, seconds: float = 15.0) -> float:

@@ -1,7 +1,11 @@
 """The demo without its page: the same job as the command line, remembered sound, pictures, limits, sessions."""
 
+import os
+import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +15,11 @@ from helpers import level_db, speech_like
 from recordings import sine
 
 from apps.demo.analysis import Analysis, shares
+from apps.demo.folder import own_folder
 from apps.demo.limits import Limits
 from apps.demo.preview import common_gain
 from apps.demo.recall import blend, weight_of
+from apps.demo.results import Results
 from apps.demo.session import Sessions, Strength, Work
 from apps.demo.workshop import Workshop
 from apps.problems import Problem
@@ -181,10 +187,72 @@ def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: P
     assert not works[2].folder.exists(), "another file takes the place of the former"
     assert again.folder.stat().st_mode & 0o077 == 0
     assert source.exists()
+    late = workshop.open("four", source, Strength(), None, lambda *_: workshop.sessions.drop("four"))
+    assert not late.folder.exists(), "the page was closed while its file was denoised"
+    assert workshop.open("four", source, Strength(), None).folder.exists()
     idle = Sessions(tmp_path / "idle", Limits(idle_seconds=-1))
     idle.put("one", again)
     idle.sweep()
     assert not again.folder.exists()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "mpeace-demo-killed"
+    (killed / "sessions").mkdir(parents=True)
+    with own_folder() as alive:
+        for folder in (killed, alive):
+            os.utime(folder, (0, 0))
+        with own_folder() as folder:
+            assert not killed.exists()
+            assert alive.exists()
+            assert folder.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_looks_for_what_is_old_do_not_disturb_each_other(tmp_path: Path) -> None:
+    results = Results(tmp_path, seconds=-1)
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(200):
+                results.new_folder()
+        except OSError as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def test_an_old_view_does_not_win_over_another_file(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.demo import page as pages
+
+    source = write(tmp_path / "a.wav", speech_like(1, 48_000))
+    page = pages.Page(workshop, None, tmp_path)  # type: ignore[arg-type]
+    request: Any = SimpleNamespace(session_hash="session")
+    opened(workshop, source)
+    assert page._show(False, 12, 0.5, "tiny", request)["version"] == 1
+    view = pages.view
+
+    def another_comes_before(work: Work) -> dict[str, Any]:
+        opened(workshop, source)
+        return view(work)
+
+    def another_comes_after(work: Work) -> dict[str, Any]:
+        shown = view(work)
+        opened(workshop, source)
+        return shown
+
+    for meanwhile in (another_comes_before, another_comes_after):
+        monkeypatch.setattr(pages, "view", meanwhile)
+        assert "version" not in page._show(False, 12, 0.5, "tiny", request)
 
 
 def test_people_who_work_at_the_same_time_do_not_mix(workshop: Workshop, tmp_path: Path) -> None:

@@ -15,12 +15,19 @@ import numpy as np
 import pytest
 import soundfile
 from command import ROOT, mpeace, read, write, write_silence
-from demo_server import EXAMPLES, Server, chromium, demo, heard, open_page, wait_for
+from demo_server import EXAMPLES, Server, busy, chromium, demo, heard, open_page, said_and_heard, wait_for
 from helpers import level_db, speech_like
 from PIL import Image
 
 MICROPHONE = ROOT / "tests" / "data" / "noisy.flac"
 FADE = 1024  # samples: longer than the crossfade of the player
+STALL = """() => {
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (...place) {
+    for (const until = performance.now() + 100; performance.now() < until; );
+    start.apply(this, place);
+  };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +85,15 @@ def place(part: np.ndarray, whole: np.ndarray) -> tuple[int, float]:
     return at, float(correlations[at])
 
 
-def any_like(sound: np.ndarray, expected: np.ndarray) -> bool:
+def any_like(sound: np.ndarray, expected: np.ndarray, correlation: float) -> bool:
     """Whether a piece of 85 ms is as expected: on a busy machine there are gaps between such pieces."""
-    return any(place(piece, expected)[1] > 0.93 for piece in np.split(sound, 8))
+    return any(place(piece, expected)[1] > correlation for piece in np.split(sound, 8))
 
 
-def busy() -> float:
-    """How many times as long as on an idle machine things may take, by its load."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+def lag(page: Any, repeated: np.ndarray) -> float:
+    """Milliseconds from the microphone, which repeats a sound, to the loudspeaker; NaN where there is a gap."""
+    (said, like), (came, alike) = (place(sound[-8192:], repeated) for sound in said_and_heard(page))
+    return (said - came) % len(repeated) / 48 if min(like, alike) > 0.98 else np.nan
 
 
 def picture(page: Any, name: str, **options: Any) -> None:
@@ -106,25 +114,22 @@ def test_an_example_is_audible_within_three_seconds(page: Any) -> None:
         wait_for(lambda: level_db(heard(page)[-4096:]) > -60)
         seconds.append(time.perf_counter() - begun)
     print(f"audible after {', '.join(f'{s:.2f}' for s in seconds)} s")
-    assert min(seconds) < 3 * busy()
+    assert max(seconds) < 3 * busy()
 
 
 def test_promise_32_switching_keeps_the_place_and_makes_no_click(page: Any, tmp_path: Path) -> None:
     mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cafe.flac", "-q")
     noisy, cleaned = read(EXAMPLES / "cafe.flac")[0], read(tmp_path / "cafe.flac")[0]
+    page.evaluate(STALL)  # a page that is held up when it begins to play
     example(page, "Cafe")
-    first = second = 0
-    for _ in range(3):  # a busy machine makes Chromium leave blocks of sound out of its analyser
-        page.get_by_role("radio", name="Noisy").click()
-        time.sleep(1)
-        page.keyboard.press("b")
-        time.sleep(0.35)
-        sound = heard(page)
-        before, after = sound[:8192], sound[-8192:]
-        first, alike = place(before, noisy)
-        second, also = place(after, cleaned)
-        if (second - first) % len(noisy) == len(sound) - 8192:
-            break
+    page.get_by_role("radio", name="Noisy").click()
+    time.sleep(1)
+    page.keyboard.press("b")
+    time.sleep(0.35)
+    sound = heard(page)
+    before, after = sound[:8192], sound[-8192:]
+    first, alike = place(before, noisy)
+    second, also = place(after, cleaned)
     assert page.get_by_role("radio", name="Cleaned").is_checked()
     assert alike > 0.999
     assert also > 0.999
@@ -154,6 +159,7 @@ def test_promise_12_a_slider_changes_sound_pictures_and_download(page: Any, tmp_
     begun = time.perf_counter()
     page.locator("#limit input[type=number]").fill("6")
     page.locator("#limit input[type=number]").press("Enter")
+    address = page.locator(".mp-download").get_attribute("href")
     changed = page.locator(".mp-lane[data-mode=cleaned] img")
     wait_for(lambda: changed.get_attribute("src") != before)
     print(f"drawn anew after {time.perf_counter() - begun:.2f} s")
@@ -170,6 +176,7 @@ def test_promise_12_a_slider_changes_sound_pictures_and_download(page: Any, tmp_
 
     wait_for(is_written)
     assert got.name == "cafe_denoised.flac"
+    assert page.locator(".mp-download").get_attribute("href") != address, "no cache gives the former one"
     wait_for(lambda: place(heard(page), read(expected)[0])[1] > 0.999)  # the sound follows, too
     sources = {page.locator(f".mp-lane[data-mode={mode}] img").get_attribute("src") for mode in ("noisy", "cleaned")}
     assert len(sources) == 2
@@ -223,8 +230,15 @@ def test_promise_33_bad_uploads_say_what_is_wrong(page: Any, tmp_path: Path) -> 
 
 
 def test_recording_from_the_microphone(page: Any) -> None:
-    page.get_by_role("button", name="Record").click()
-    page.get_by_role("button", name="Stop (3.").wait_for()
+    count = """() => {
+      const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+      window.opened = 0;
+      devices.getUserMedia = (wanted) => (opened++, open(wanted));
+    }"""
+    page.evaluate(count)
+    page.get_by_role("button", name="Record").evaluate("button => { button.click(); button.click(); }")
+    page.get_by_role("button", name=re.compile(r"Stop \(3\.\d of 60 s\)")).wait_for()
+    assert page.evaluate("opened") == 1, "one microphone, however often one clicks"
     page.get_by_role("button", name="Stop (3.").click()
     page.get_by_role("button", name="Download recording_").wait_for()
     page.locator("[data-loaded]").wait_for()
@@ -246,12 +260,18 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_
     wait_for(lambda: delay() < 500 * busy(), seconds=30)
     print(f"live delay {delay():.0f} ms")
     assert delay() > 70, "a block is 60 ms, the network 10 ms"
+    device = page.locator(".live-figures div", has_text="Sound device").locator("dd")
+
+    def error() -> float:
+        behind = lag(page, read(MICROPHONE)[0])
+        return abs(delay() - float(device.text_content().split()[0]) - behind)
+
+    page.get_by_role("button", name="Noisy").click()
+    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99), seconds=60)
+    wait_for(lambda: error() < 40, seconds=60)  # the figure is the lag of the sound itself, two callbacks more or less
+    page.get_by_role("button", name="Cleaned").click()
     mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
-    for name, path in (("Noisy", MICROPHONE), ("Cleaned", tmp_path / "cleaned.flac")):
-        page.get_by_role("button", name=name).click()
-        expected = read(path)[0]
-        time.sleep(1)
-        wait_for(lambda expected=expected: any_like(heard(page), expected), seconds=60)
+    wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93), seconds=60)
     picture(page, "demo_live")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import ROOT, mpeace, write
-from demo_server import EXAMPLES, Server, demo, wait_for
+from demo_server import EXAMPLES, Server, busy, demo, wait_for
 from helpers import speech_like
 
 from apps.problems import Problem
@@ -54,9 +54,9 @@ def call(server: Server, name: str, *values: Any) -> str:
     return httpx.get(f"{api}/{event}", timeout=60).text
 
 
-def test_it_serves_within_six_seconds_of_work(server: Server) -> None:
-    """CPU seconds, so that a busy machine does not fail it; the wall clock is in the message."""
-    assert server.cpu_seconds < 6, f"{server.cpu_seconds:.1f} CPU s, {server.seconds:.1f} s"
+def test_it_serves_within_six_seconds(server: Server) -> None:
+    assert server.seconds < 6 * busy(), f"{server.cpu_seconds:.1f} CPU s, {server.seconds:.1f} s"
+    assert server.cpu_seconds < 6
 
 
 def test_it_listens_on_loopback_by_default(server: Server) -> None:
@@ -144,6 +144,61 @@ def test_promise_33_a_huge_upload_is_refused(server: Server) -> None:
     answer = httpx.post(f"{server.address}gradio_api/upload", files={"files": ("a.wav", b"0" * 21_000_000)}, timeout=60)
     assert answer.status_code == 413
     assert "maximum allowed size" in answer.text
+
+
+def test_promise_33_many_files_in_one_upload_are_no_more_than_one(server: Server) -> None:
+    files = [("files", (f"{number}.wav", bytes(9_000_000))) for number in range(3)]
+    answer = httpx.post(f"{server.address}gradio_api/upload", files=files, timeout=60)
+    assert answer.status_code == 413
+    assert "maximum allowed size" in answer.text
+    wait_for(lambda: not temporary(server))
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(server: Server) -> None:
+    head = (
+        "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+    )
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.address).port)) as connection:
+        connection.sendall(head.encode() + bytes(100_000))
+        wait_for(lambda: temporary(server))
+    wait_for(lambda: not temporary(server))
+
+
+def temporary(server: Server) -> list[Path]:
+    """What is being uploaded."""
+    return [path for path in server.folder.iterdir() if path.is_file()]
+
+
+def test_a_call_that_is_no_upload_is_short(server: Server) -> None:
+    answer = httpx.post(f"{server.address}gradio_api/call/models", json={"data": ["a" * 5_000_000]}, timeout=60)
+    assert 400 <= answer.status_code < 500
+
+
+def test_uploads_are_turned_away_when_too_much_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from apps.demo import guard
+    from apps.demo.limits import Limits
+
+    async def take(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = Starlette(routes=[Route(guard.UPLOAD, take, methods=["POST"])])
+    limits = Limits(megabytes=1, uploads=2)
+    browser = TestClient(guard.Guard(app, limits))
+    answers = [browser.post(guard.UPLOAD, content=bytes(900_000)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 503]
+    assert "try again" in answers[-1].text
+    assert browser.post(guard.UPLOAD, content=bytes(1000)).status_code == 200
+    later = guard.time.monotonic() + sum(limits.sweeping) + 1
+    monkeypatch.setattr(guard.time, "monotonic", lambda: later)
+    assert browser.post(guard.UPLOAD, content=bytes(900_000)).status_code == 200, "what was held is removed by now"
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "README.md"), str(EXAMPLES / "cafe.flac")])
@@ -250,14 +305,14 @@ def test_live_refuses_what_makes_no_sense(client: Any) -> None:
 def test_uploads_and_results_are_removed(tmp_path: Path) -> None:
     code = (
         "from apps.demo.limits import Limits; from apps.demo.server import serve\n"
-        "serve('127.0.0.1', 0, None, False, None, Limits(upload_seconds=2))"
+        "serve('127.0.0.1', 0, None, False, None, Limits(upload_seconds=8))"
     )
     with demo(tmp_path, code=code) as server:
         client = gradio_client.Client(server.address, verbose=False, download_files=tmp_path, analytics_enabled=False)
         client.predict(gradio_client.handle_file(EXAMPLES / "cafe.flac"), api_name="/denoise")
         assert server.files.count("cafe.flac") == 1
         assert "cafe_denoised.flac" in server.files
-        wait_for(lambda: not {"cafe.flac", "cafe_denoised.flac"} & set(server.files), seconds=30)
+        wait_for(lambda: not {"cafe.flac", "cafe_denoised.flac"} & set(server.files), seconds=60)
 
 
 def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:

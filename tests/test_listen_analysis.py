@@ -135,6 +135,25 @@ def test_when_all_are_screened_the_tables_say_so(sounds: Path, tmp_path: Path) -
     assert rows(tmp_path / "listen-listeners.csv")[0]["excluded"] == "True"
 
 
+@pytest.mark.parametrize(
+    ("method", "change", "words"),
+    [("mushra", {"anchors_hz": [2000]}, "(pages)"), ("pairwise", {"pairs": [["loud", "reference"]]}, "(pages)")],
+)
+def test_answers_to_another_version_of_the_test_are_refused(
+    sounds: Path, tmp_path: Path, method: str, change: dict, words: str
+) -> None:
+    toml = write_toml(tmp_path, method=method, folder=str(sounds))
+    session, _, _ = open_session(toml)
+    session.answer("anna", full_answer(take_set_up(session, "anna")))
+    write_toml(tmp_path, method=method, folder=str(sounds), **change)
+    ended = mpeace("listen", toml, "--analyse")
+    assert ended.status == 2
+    (line,) = ended.stderr.splitlines()
+    assert f"answers to another version of this test {words}: undo the change" in line
+    write_toml(tmp_path, method=method, folder=str(sounds), title="Another title")
+    assert mpeace("listen", toml, "--analyse").status == 0
+
+
 def test_before_the_first_answer(sounds: Path, tmp_path: Path) -> None:
     toml = write_toml(tmp_path, method="mushra", folder=str(sounds))
     ended = mpeace("listen", toml, "--analyse")

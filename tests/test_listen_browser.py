@@ -239,6 +239,21 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
     ]
 
 
+def test_a_reply_that_breaks_off_is_asked_for_again(open_page, sounds: Path, tmp_path: Path) -> None:
+    """A server that ends in the middle of a reply: the answer is sent again, and counts once."""
+    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
+    with served(toml) as (address, _):
+        page = open_page()
+        begin(page, address, "anna")
+        hear_all(page)
+        choose(page, "A")
+        broken = {"status": 200, "content_type": "application/json", "body": '{"listener": "an'}
+        page.route("**/api/answer/anna", lambda route: route.fulfill(**broken), times=1)
+        go_on(page)
+        expect(page.locator(".where")).to_have_text("Page 2 of 3")
+    assert len(stored(toml)) == 1
+
+
 def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, sounds: Path, tmp_path: Path) -> None:
     toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
     with served(toml) as (address, _):

@@ -1,4 +1,7 @@
-"""The folders that the experiments of this project write are listening tests as they are."""
+"""The folders that the experiments of this project write are listening tests as they are.
+
+Both experiments write them by the functions used here; that each of them calls these is tested with the experiments.
+"""
 
 from pathlib import Path
 

@@ -132,7 +132,7 @@ def test_a_listener_goes_on_where_he_was_after_a_restart(make) -> None:
     for _ in range(6):
         session, plan, _ = open_session(toml)  # a new one each time, as after the end of the server
         state = take_set_up(session, "ben")
-        begun = {"played": state["page"]["slots"][0]["id"], "choice": "none"}
+        begun = {"played": [state["page"]["slots"][0]["id"]], "choice": "none"}
         session.draft("ben", {"page": state["page"]["id"], "secret": 1, **begun})
         again, _, _ = open_session(toml)
         assert again.state("ben")["page"]["draft"] == begun
@@ -221,6 +221,35 @@ def test_calls_that_are_wrong_are_refused_in_one_line(make) -> None:
         assert "default-src 'self'" in page.headers["content-security-policy"]
         assert "http" not in page.text.replace("http-equiv", ""), "nothing is fetched from elsewhere"
         assert browser.get("/static/player.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_makes_no_sense_ends_no_page(make, method: str) -> None:
+    """A value of the wrong kind is refused or left out: no error comes, on which the page would try again."""
+    session, plan, _ = open_session(make(method))
+    state = take_set_up(session, "anna")
+    good = full_answer(state)
+    name = good["choice"]
+    odd = ["[]", "{}", "1e400", "NaN", "1" + 400 * "0", '"\\ud800"', "null", f'["{name}", []]', f'{{"{name}": NaN}}']
+    with TestClient(make_app(session)) as browser:
+
+        def post(call: str, text: str) -> int:
+            return browser.post(
+                f"/api/{call}/anna", content=text, headers={"Content-Type": "application/json"}
+            ).status_code
+
+        for key in ("played", "choice", "ratings"):
+            for value in odd:
+                wrong = json.dumps({**good, key: 0}).replace(f'"{key}": 0', f'"{key}": {value}')
+                assert post("draft", wrong) == 200
+        assert post("draft", 30_000 * "[") == 400
+        assert browser.get("/api/state/anna").json()["page"]["id"] == state["page"]["id"]
+        asked = "ratings" if method == "mushra" else "choice"
+        for value in odd:
+            assert post("answer", json.dumps({**good, asked: 0}).replace(f'"{asked}": 0', f'"{asked}": {value}')) == 400
+        assert post("answer", json.dumps({**good, "seconds": 10**400})) == 200
+    (stored,), _ = read_answers(plan.settings.answers)
+    assert stored.seconds is None
 
 
 def test_what_leaves_the_standard_is_said(make) -> None:

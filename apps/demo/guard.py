@@ -1,11 +1,20 @@
 """Refuses what Gradio's server offers and the demo does not need: fetching addresses for others, recordings, editing.
 
 A server that loads addresses which its visitors name reaches what they cannot; the demo works without any network.
+It also bounds what visitors send: Gradio limits the size of a file, but neither files nor uploads at the same time.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
+
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
+from starlette.responses import PlainTextResponse
+
+from apps.demo.limits import Limits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,6 +33,10 @@ REFUSED = (
     "profiling",
 )
 REFUSED_PAGES = ("/monitoring", "/gradio_api/runs")
+UPLOAD = "/gradio_api/upload"
+ENVELOPE = 65_536  # bytes of a request around the file in it
+LARGEST_CALL = 4_000_000  # bytes: two seconds of a live stream at 192 kHz, several times over
+STALLED_SECONDS = 30.0  # without anything coming, after which an upload is given up
 
 
 def is_refused(path: str) -> bool:
@@ -55,14 +68,72 @@ def refuse_addresses() -> None:
 
 
 class Guard:
-    """ASGI middleware that answers 404 to refused paths."""
+    """ASGI middleware that answers 404 to refused paths, and bounds what is sent to the others.
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    Args:
+        app: what is guarded.
+        limits: size of an upload, and how many are held.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limits: Limits) -> None:
         self._app = app
+        self._limits = limits
+        self._coming = 0  # bytes that the uploads on their way may have
+        self._held: list[tuple[float, int]] = []  # uploads that came: until when they are held, bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_refused(scope["path"]):
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"not part of the demo"})
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif is_refused(scope["path"]):
+            await PlainTextResponse("not part of the demo", 404)(scope, receive, send)
+        elif scope["path"] == UPLOAD and scope["method"] == "POST":
+            await self._take(scope, receive, send)
+        else:
+            await self._app(scope, _Body(receive, LARGEST_CALL), send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let an upload in, unless too much is held already."""
+        most = self._limits.upload_bytes + ENVELOPE
+        told = Headers(scope=scope).get("content-length", "")
+        expected = min(int(told), most) if told.isdecimal() else most
+        now = time.monotonic()
+        self._held = [(until, size) for until, size in self._held if until > now]
+        held = self._coming + sum(size for _, size in self._held)
+        if held + expected > self._limits.uploads * most:
+            answer = PlainTextResponse("too much is being uploaded at the moment: try again in some minutes", 503)
+            await answer(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        body = _Body(receive, most)
+        self._coming += expected
+        try:
+            await self._app(scope, body, send)
+        finally:
+            self._coming -= expected
+            self._held.append((time.monotonic() + sum(self._limits.sweeping), body.size))
+
+
+class _Body:
+    """The body of a request, which fails when it is too large, stalls or is broken off.
+
+    It fails as a damaged form does, since then Gradio removes what it has written.
+    """
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
+        self._whole = False
+        self.size = 0
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._whole:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), STALLED_SECONDS)
+        except TimeoutError:
+            raise MultiPartException("the upload stalled: send it again") from None
+        if message["type"] != "http.request":
+            raise MultiPartException("the upload was broken off")
+        self.size += len(message.get("body", b""))
+        if self.size > self._most:
+            raise MultiPartException(f"more than the maximum allowed size of {self._most} bytes")
+        self._whole = not message.get("more_body", False)
+        return message

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from apps.problems import Problem
 
+USUAL_MINUTES = 5.0
 USUAL_VALUES_PER_SECOND = 2 * 48_000  # stereo at 48 kHz; files with more are limited to as many samples
 BEYOND = "denoise it with the command: mpeace denoise FILE"
 
@@ -19,17 +20,19 @@ class Limits:
     Attributes:
         minutes: length of a file (of stereo at 48 kHz; shorter for more channels or a higher rate).
         megabytes: size of an upload.
-        jobs: files denoised at the same time; the others wait in the queue.
+        uploads: of that size that are on their way or held at the same time; more are turned away.
+        jobs: files denoised at the same time; the others wait in the queue. As many outputs are written anew.
         waiting: jobs in the queue before new ones are turned away.
         sessions: people whose sound is held; beyond, the one who was idle for longest is forgotten.
         idle_seconds: after which a session is forgotten.
-        upload_seconds: after which an upload is removed: longer than the queue can last.
+        upload_seconds: after which an upload is removed: longer than the queue can last with files of `USUAL_MINUTES`.
         live: microphones at the same time.
         live_minutes: of one microphone.
     """
 
-    minutes: float = 5.0
+    minutes: float = USUAL_MINUTES
     megabytes: int = 200
+    uploads: int = 20
     jobs: int = 2
     waiting: int = 16
     sessions: int = 16
@@ -40,8 +43,19 @@ class Limits:
 
     @property
     def sweeping(self) -> tuple[int, int]:
-        """Seconds between two looks for old uploads, and the age of an old one."""
-        return min(30, self.upload_seconds), self.upload_seconds
+        """Seconds between two looks for old uploads, and the age of an old one: more where longer files may wait.
+
+        Example:
+            >>> Limits().sweeping, Limits(minutes=60).sweeping
+            ((30, 300), (30, 3600))
+        """
+        age = round(self.upload_seconds * max(1, self.minutes / USUAL_MINUTES))
+        return min(30, age), age
+
+    @property
+    def upload_bytes(self) -> int:
+        """Size of the largest upload."""
+        return self.megabytes * 1_000_000
 
     @property
     def values(self) -> int:

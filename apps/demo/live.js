@@ -94,12 +94,14 @@ async function start() {
     waiting = [];
     number = trip = work = loudest = heard = 0;
     microphone = await openMicrophone({ seconds: SECONDS, onBlock, onState });
+    const { model } = strength();
     const answer = await server.live_open({ sample_rate: microphone.rate, block: microphone.block, ...strength() });
     if (answer.problem) throw new Refused(answer.problem);
-    waiting = [];
-    session = answer;
+    microphone.forget(waiting.splice(0).reduce((sum, block) => sum + block.length, 0));
+    session = { ...answer, model };
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", true);
+    adjust(); // what was chosen meanwhile
   } catch (error) {
     await stop();
     note.textContent = error.message;
@@ -117,8 +119,12 @@ async function stop() {
   if (mine) server.live_close({ token: mine.token }).catch(() => {});
 }
 
-function adjust() {
-  if (session) server.live_adjust({ token: session.token, ...strength() }).catch(() => {});
+async function adjust() {
+  if (!session) return;
+  const { model, ...rest } = strength();
+  if (model === session.model) return server.live_adjust({ token: session.token, ...rest }).catch(() => {});
+  await stop();
+  await start();
 }
 
 find(".live-start").addEventListener("click", () => (microphone ? stop() : start()));

@@ -21,6 +21,7 @@ from enhance.stream import Stream
 
 IDLE_SECONDS = 10.0  # after which a stream is forgotten
 LONGEST_BLOCK = 2.0  # seconds
+GLIDE_SECONDS = 0.02  # to another strength, so that it makes no click
 
 
 @dataclass
@@ -118,7 +119,7 @@ class LiveDesk:
         try:
             with microphone.lock:
                 limit, mix = strength.attenuation_limit_db, strength.mix
-                microphone.stream.adjust(attenuation_limit_db=limit, mix=mix)
+                microphone.stream.adjust(attenuation_limit_db=limit, mix=mix, glide_seconds=GLIDE_SECONDS)
         except (TypeError, ValueError) as error:
             raise Problem(str(error)) from None
 

@@ -14,6 +14,10 @@ class Duplex extends AudioWorkletProcessor {
     this.captured = this.played = this.gaps = this.quanta = 0;
     this.dry = false;
     this.port.onmessage = ({ data }) => {
+      if (data.unsent) {
+        this.captured -= data.unsent;
+        return;
+      }
       if (!this.started) this.queue.push(new Float32Array(this.margin));
       this.started = true;
       this.queue.push(data);
@@ -115,6 +119,7 @@ async function openMicrophone({ seconds, margin = 0.04, onBlock, onState }) {
     block,
     deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
     play: (samples) => node.port.postMessage(samples, [samples.buffer]),
+    forget: (unsent) => node.port.postMessage({ unsent }), // samples that will not come back
     close() {
       node.port.onmessage = null;
       stream.getTracks().forEach((track) => track.stop());

@@ -1,5 +1,6 @@
 """The page: examples, upload, recorder and controls on one side, the player on the other, a tab for the microphone."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 from gradio.themes import Base
+from starlette.concurrency import run_in_threadpool
 
 from apps.demo import parts
 from apps.demo.api import Api, strength_of, told, upload_at
@@ -51,6 +53,7 @@ class Page:
 
     def __init__(self, workshop: Workshop, functions: Api, uploads: Path) -> None:
         self._workshop, self._api, self._uploads = workshop, functions, uploads
+        self._writers = asyncio.Semaphore(workshop.limits.jobs)
 
     def blocks(self) -> gr.Blocks:
         """The page as a Gradio app."""
@@ -106,7 +109,9 @@ class Page:
             "outputs": player, "api_visibility": "private", "concurrency_id": "job", "show_progress": "full",
             "concurrency_limit": self._workshop.limits.jobs,
         }  # fmt: skip
-        quick: dict[str, Any] = job | {"concurrency_id": "quick", "concurrency_limit": 8, "show_progress": "hidden"}
+        quick: dict[str, Any] = {  # beside the queue, which is for jobs
+            "outputs": player, "api_visibility": "private", "queue": False, "show_progress": "hidden",
+        }  # fmt: skip
         opened = [button.click(self._example(path), controls, **job) for button, path in examples]
         opened.append(upload.upload(self._given, [upload, *controls], **job))
         opened.append(recorder.submit(self._given, [recorder, *controls], **job))
@@ -175,19 +180,31 @@ class Page:
             return gr.skip()
         work.strength = strength
         work.version += 1
-        return view(work)
+        return self._view(work, request)
 
-    def _write(self, request: gr.Request) -> Any:
+    async def _write(self, request: gr.Request) -> Any:
         work = self._work(request)
         if work is None or work.written == work.strength:
             return gr.skip()
+        async with self._writers:
+            return await run_in_threadpool(self._write_now, work, request)
+
+    def _write_now(self, work: Work, request: gr.Request) -> Any:
         try:
             with told():
-                return view(work) if self._workshop.write(work) else gr.skip()
+                return self._view(work, request) if self._workshop.write(work) else gr.skip()
         except gr.Error:
-            if self._work(request) is not work:  # another file took its place meanwhile
+            if self._work(request) is not work:
                 return gr.skip()
             raise
+
+    def _view(self, work: Work, request: gr.Request) -> Any:
+        """The work as the player shows it; nothing when another file has taken its place meanwhile."""
+        try:
+            shown = view(work)
+        except FileNotFoundError:
+            shown = None
+        return gr.skip() if shown is None or self._work(request) is not work else shown
 
     def _work(self, request: gr.Request) -> Work | None:
         return self._workshop.sessions.get(_session(request))

@@ -1,7 +1,8 @@
-// The A/B player. Input and network output are two buffers that start together and never stop apart, so noisy, cleaned
-// and removed are three settings of two gains: noisy = dry, cleaned = (1 - w) dry + w wet, removed = w (dry - wet).
-// Switching, and a new strength w, only move the gains, at the same sample and without a click.
+// The A/B player. Input and network output are channels of one buffer, played by one source, so that no delay of the page
+// can part them. Noisy, cleaned and removed are three settings of two gains: noisy = dry, cleaned = (1 - w) dry + w wet,
+// removed = w (dry - wet). Switching, and a new strength w, only move the gains, at the same sample and without a click.
 const FADE = 0.012; // seconds
+const AHEAD = 0.02; // seconds from the call of the page until a fade begins, so that both gains hear of it in time
 const TOUR = 2.5; // seconds of noise before an example turns clean by itself
 const find = (name) => element.querySelector(name);
 const all = (name) => [...element.querySelectorAll(name)];
@@ -9,9 +10,10 @@ const gains = (mode, w) => ({ noisy: [1, 0], cleaned: [1 - w, w], removed: [w, -
 const WORDS = { noisy: "noisy", cleaned: "cleaned", removed: "removed noise" };
 
 let context = null;
-let buffers = null; // of dry and wet
-let amplifiers = null;
-let sources = null; // while playing
+let buffer = null; // channels of dry, then as many of wet
+let amplifiers = null; // of dry and wet
+let source = null; // while playing
+let fading = { begin: 0, end: 0, from: [0, 0], to: [0, 0] }; // the latest move of the gains, on the clock of the context
 let view = {};
 let mode = "noisy";
 let loop = true;
@@ -38,36 +40,53 @@ async function sound(path) {
   return audio().decodeAudioData(await answer.arrayBuffer());
 }
 
+function join(dry, wet) {
+  const channels = [dry, wet].flatMap((part) => Array.from({ length: part.numberOfChannels }, (_, channel) => part.getChannelData(channel)));
+  const joined = new AudioBuffer({ numberOfChannels: channels.length, length: dry.length, sampleRate: dry.sampleRate });
+  channels.forEach((samples, channel) => joined.copyToChannel(samples, channel));
+  return joined;
+}
+
+function wire(node) {
+  const splitter = new ChannelSplitterNode(context, { numberOfOutputs: buffer.numberOfChannels });
+  node.connect(splitter);
+  const channels = buffer.numberOfChannels / 2;
+  amplifiers.forEach((amplifier, side) => {
+    const merger = new ChannelMergerNode(context, { numberOfInputs: channels });
+    for (let channel = 0; channel < channels; channel++) splitter.connect(merger, side * channels + channel, channel);
+    merger.connect(amplifier);
+  });
+}
+
 function now() {
-  if (!sources) return position;
+  if (!source) return position;
   const played = Math.max(0, context.currentTime - startedAt);
   return loop ? played % view.seconds : Math.min(played, view.seconds);
 }
 
 function mix(fade = FADE) {
   if (!amplifiers) return;
-  gains(mode, view.weight ?? 1).forEach((gain, index) => {
-    const parameter = amplifiers[index].gain;
-    parameter.cancelScheduledValues(context.currentTime);
-    parameter.setValueAtTime(parameter.value, context.currentTime);
-    parameter.linearRampToValueAtTime(gain, context.currentTime + fade);
+  const begin = context.currentTime + AHEAD;
+  const left = Math.max(0, Math.min(1, (fading.end - begin) / (fading.end - fading.begin || 1)));
+  const from = fading.to.map((value, side) => value + left * (fading.from[side] - value));
+  fading = { begin, end: begin + fade, from, to: gains(mode, view.weight ?? 1) };
+  amplifiers.forEach(({ gain }, side) => {
+    gain.cancelScheduledValues(begin);
+    gain.linearRampToValueAtTime(fading.from[side], begin); // the rest of the fade before
+    gain.linearRampToValueAtTime(fading.to[side], fading.end);
   });
 }
 
 async function play(from = position) {
-  if (!buffers) return;
+  if (!buffer) return;
   await audio().resume();
   halt();
   if (!loop && from >= view.seconds - 0.01) from = 0;
   const when = context.currentTime + 0.03;
-  sources = buffers.map((buffer, index) => {
-    const source = new AudioBufferSourceNode(context, { buffer, loop });
-    source.connect(amplifiers[index]);
-    source.start(when, Math.min(from, buffer.duration));
-    return source;
-  });
-  const mine = sources;
-  sources[0].onended = () => sources === mine && pause(0);
+  const mine = (source = new AudioBufferSourceNode(context, { buffer, loop }));
+  wire(mine);
+  mine.onended = () => source === mine && pause(0);
+  mine.start(when, Math.min(from, buffer.duration));
   startedAt = when - from;
   mix(0.001);
   show();
@@ -75,8 +94,8 @@ async function play(from = position) {
 }
 
 function halt() {
-  sources?.forEach((source) => source.stop());
-  sources = null;
+  source?.stop();
+  source = null;
 }
 
 function pause(at = now()) {
@@ -88,7 +107,7 @@ function pause(at = now()) {
 
 function seek(seconds) {
   position = Math.max(0, Math.min(seconds, view.seconds));
-  sources ? play(position) : show();
+  source ? play(position) : show();
 }
 
 function choose(next, byPerson = true) {
@@ -109,8 +128,8 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed
 function show() {
   const at = now();
   const button = find(".mp-play");
-  button.setAttribute("aria-label", sources ? "Pause" : "Play");
-  button.classList.toggle("mp-playing", Boolean(sources));
+  button.setAttribute("aria-label", source ? "Pause" : "Play");
+  button.classList.toggle("mp-playing", Boolean(source));
   find(".mp-time").textContent = `${clock(at)} / ${clock(view.seconds ?? 0)}`;
   const bar = find(".mp-seek");
   bar.value = at;
@@ -119,7 +138,7 @@ function show() {
 }
 
 function tick() {
-  if (!sources) return;
+  if (!source) return;
   show();
   requestAnimationFrame(tick);
 }
@@ -155,7 +174,7 @@ function draw() {
   const link = find(".mp-download");
   const file = view.download;
   link.setAttribute("aria-disabled", !file);
-  file ? (link.href = address(file.path)) : link.removeAttribute("href");
+  file ? (link.href = `${address(file.path)}?v=${view.version}`) : link.removeAttribute("href"); // each strength has its own
   link.download = file?.name ?? "";
   const size = file && (file.bytes < 1e6 ? `${Math.ceil(file.bytes / 1000)} kB` : `${(file.bytes / 1e6).toFixed(1)} MB`);
   link.textContent = file ? `Download ${file.name} (${size})` : "Writing the download …";
@@ -179,13 +198,13 @@ async function update() {
   asked = view.key;
   pause(0);
   clearTimeout(tour);
-  buffers = null;
+  buffer = null;
   choose(next.tour ? "noisy" : mode, false);
   if (element.getBoundingClientRect().top > innerHeight / 2) find(".mp").scrollIntoView({ behavior: "smooth" });
   try {
     const both = await Promise.all([sound(view.sounds.noisy), sound(view.sounds.wet)]);
     if (asked !== next.key) return;
-    buffers = both;
+    buffer = join(...both);
   } catch (error) {
     find(".mp-status").textContent = `The sound could not be fetched (${error.message}): load the file again.`;
     return;
@@ -197,9 +216,9 @@ async function update() {
   } else show();
 }
 
-find(".mp-play").addEventListener("click", () => (sources ? pause() : play()));
+find(".mp-play").addEventListener("click", () => (source ? pause() : play()));
 find(".mp-loop").addEventListener("click", ({ currentTarget }) => {
-  const playing = Boolean(sources);
+  const playing = Boolean(source);
   pause();
   loop = !loop;
   currentTarget.setAttribute("aria-pressed", loop);
@@ -224,7 +243,7 @@ for (const lane of all(".mp-lane")) {
     const box = surface.getBoundingClientRect();
     if (lane.dataset.mode) choose(lane.dataset.mode);
     seek(((event.clientX - box.left) / box.width) * view.seconds);
-    if (!sources) play();
+    if (!source) play();
   });
 }
 document.addEventListener("keydown", (event) => {
@@ -235,7 +254,7 @@ document.addEventListener("keydown", (event) => {
   if (chosen) return choose(chosen);
   if (event.key === " " && !target.closest("button, a, input, summary, label, [role=button], [role=tab]")) {
     event.preventDefault();
-    sources ? pause() : play();
+    source ? pause() : play();
   }
 });
 // Browsers let sound begin only after a person did something; a click anywhere will do.

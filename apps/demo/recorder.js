@@ -23,7 +23,7 @@ function onBlock(block) {
   loudest = Math.max(loudest, peak);
   meter.style.width = `${100 * Math.max(0, 1 + Math.log10(Math.max(peak, 1e-4)) / 3)}%`;
   const seconds = (blocks.length * block.length) / microphone.rate;
-  word.textContent = `Stop (${seconds.toFixed(1)} s)`;
+  word.textContent = `Stop (${seconds.toFixed(1)} of ${60 * props.minutes} s)`;
   if (seconds > 2 && loudest === 0) note.textContent = SILENT;
   if (seconds >= 60 * props.minutes) stop();
 }
@@ -32,11 +32,14 @@ async function start() {
   note.textContent = "";
   blocks = [];
   loudest = 0;
+  button.disabled = true; // while the browser asks
   try {
     microphone = await openMicrophone({ seconds: 0.1, onBlock });
   } catch (error) {
     note.textContent = error.message;
     return;
+  } finally {
+    button.disabled = false;
   }
   button.setAttribute("aria-pressed", true);
   word.textContent = "Stop";

@@ -3,6 +3,8 @@
 import secrets
 import shutil
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,8 +29,22 @@ class Results:
 
     def sweep(self) -> None:
         """Remove what is old."""
-        if not self._folder.is_dir():
-            return
-        for folder in self._folder.iterdir():
-            if time.time() - folder.stat().st_mtime > self._seconds:
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_old(self._folder, self._seconds)
+
+
+def remove_old(folder: Path, seconds: float, keep: Collection[str] = ()) -> None:
+    """Remove files and folders in a folder that did not change for so long, while others may do the same.
+
+    Args:
+        folder: need not be there.
+        seconds: since the last change of a file, or of what is in a folder.
+        keep: names of those that stay.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if path.name in keep or time.time() - path.stat().st_ctime <= seconds:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

@@ -1,7 +1,8 @@
 """Serving the page: what is checked before, where its files lie, and that all of them are gone after.
 
-Everything that people send lies in one temporary folder that is removed when the server ends. Gradio takes its settings
-from the environment when it is imported; here they are set first, so that only the options of the command count.
+Everything that people send lies in one temporary folder that is removed when the server ends (`apps.demo.folder`).
+Gradio takes its settings from the environment when it is imported; here they are set first, so that only the options of
+the command count.
 """
 
 import os
@@ -9,7 +10,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from apps.demo.folder import own_folder
 from apps.demo.limits import Limits
 from apps.problems import Problem, UsageProblem, one_line
 
@@ -46,8 +47,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
     """
     login = _login(auth)
     port = _free_port(host, port)
-    with tempfile.TemporaryDirectory(prefix="mpeace-demo-", ignore_cleanup_errors=True) as folder:
-        root = Path(folder).resolve()
+    with own_folder() as root:
         _settle_environment(root, host)
         with _until_stopped() as stopped, _errors_in_one_line():
             blocks, sweep = _build(root, model, limits)
@@ -55,7 +55,8 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
             _tell(blocks, address, host, login is not None)
             try:
                 while not stopped.wait(limits.sweeping[0]):
-                    sweep()
+                    with suppress(OSError):  # the next one may succeed
+                        sweep()
             finally:
                 blocks.close(verbose=False)
 
@@ -88,6 +89,7 @@ def _settle_environment(folder: Path, host: str) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder / "examples")
     for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is there
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
 
@@ -103,18 +105,20 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", A
     from apps.demo.api import Api
     from apps.demo.live import LiveDesk
     from apps.demo.page import Page
-    from apps.demo.results import Results
+    from apps.demo.results import Results, remove_old
     from apps.demo.workshop import Workshop, known_models
 
     workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
     workshop.denoiser(None)
     threading.Thread(target=_warm, args=(workshop,), daemon=True).start()
-    results = Results(folder / "results", limits.upload_seconds)
+    _, age = limits.sweeping
+    results = Results(folder / "results", age)
     api = Api(workshop, LiveDesk(workshop, limits), folder, results.new_folder)
 
     def sweep() -> None:
         workshop.sessions.sweep()
         results.sweep()
+        remove_old(folder, age, keep=("sessions", "results"))
 
     return Page(workshop, api, folder).blocks(), sweep
 
@@ -144,7 +148,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
             server_port=port,
             auth=login,
             share=share,
-            max_file_size=limits.megabytes * 1_000_000,
+            max_file_size=limits.upload_bytes,
             theme=theme(),
             css=css(),
             quiet=True,
@@ -154,7 +158,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
             run_history=False,
             enable_monitoring=False,
             state_session_capacity=256,
-            app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
+            app_kwargs={"middleware": [Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
         )
     except (OSError, ValueError) as error:
         raise Problem(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None

@@ -80,6 +80,7 @@ class Sessions:
         self._folder = folder
         self._limits = limits
         self._entries: dict[str, _Entry] = {}
+        self._closed: dict[str, float] = {}  # session: when its page was closed, time.monotonic()
         self._lock = threading.Lock()
 
     def new_folder(self) -> Path:
@@ -90,11 +91,21 @@ class Sessions:
         (folder / "out").mkdir()
         return folder
 
-    def put(self, session: str, work: Work) -> None:
-        """Let a session work with another file; what it had is removed."""
+    def put(self, session: str, work: Work, begun: float | None = None) -> None:
+        """Let a session work with another file; what it had is removed.
+
+        Args:
+            session: its name.
+            work: is removed at once if the page was closed while it was made.
+            begun: when that was begun, time.monotonic(); now when None.
+        """
+        now = time.monotonic()
         with self._lock:
             gone = [self._entries.pop(session, None)]
-            self._entries[session] = _Entry(work, time.monotonic())
+            if self._closed.get(session, -float("inf")) < (now if begun is None else begun):
+                self._entries[session] = _Entry(work, now)
+            else:
+                gone.append(_Entry(work, now))
             gone += self._outdated()
         self._remove(gone)
 
@@ -110,7 +121,10 @@ class Sessions:
 
     def drop(self, session: str) -> None:
         """The page was closed."""
+        now = time.monotonic()
         with self._lock:
+            since = now - self._limits.idle_seconds
+            self._closed = {name: closed for name, closed in self._closed.items() if closed > since} | {session: now}
             gone = [self._entries.pop(session, None), *self._outdated()]
         self._remove(gone)
 

@@ -17,7 +17,8 @@ def view(work: Work) -> dict[str, Any]:
     """Everything that the player needs; the sound itself is fetched by address when `key` is a new one."""
     analysis = work.analysis
     assert analysis is not None
-    weight = float(weight_of(work.strength.attenuation_limit_db, work.strength.mix))
+    version, strength = work.version, work.strength  # in this order: never an older strength under a newer version
+    weight = float(weight_of(strength.attenuation_limit_db, strength.mix))
     signals = shares(weight)
     weights = _filterbank(analysis.sample_rate, analysis.window // 2 + 1)
     levels = {name: analysis.level_db(share) for name, share in signals.items()}
@@ -25,10 +26,10 @@ def view(work: Work) -> dict[str, Any]:
         name: spectrogram.data_address(spectrogram.picture(analysis.power(share), weights, analysis.loudest))
         for name, share in signals.items()
     }
-    ready = work.written == work.strength
+    ready = work.written == strength
     return {
         "key": work.folder.name,
-        "version": work.version,
+        "version": version,
         "name": work.source.name,
         "sounds": {"noisy": str(work.folder / "noisy.wav"), "wet": str(work.folder / "wet.wav")},
         "weight": weight,

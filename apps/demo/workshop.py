@@ -6,6 +6,7 @@ the analysis and written anew by the same job, so the download is what `mpeace d
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ class Workshop:
         Raises:
             Problem: what is wrong with the file or the settings, in one line.
         """
+        begun = time.monotonic()
         work = self._new_work(upload, strength, model)
         try:
             work.outcome = self._render(work, strength, tell)
@@ -81,7 +83,7 @@ class Workshop:
         except BaseException:
             shutil.rmtree(work.folder, ignore_errors=True)
             raise
-        self.sessions.put(session, work)
+        self.sessions.put(session, work, begun)
         return work
 
     def write(self, work: Work) -> bool:

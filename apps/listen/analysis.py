@@ -11,6 +11,7 @@ Written beside the TOML file, or into another folder:
 
 import csv
 import io
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from apps.listen.mushra import Marks, comparisons, marks_of, summary
 from apps.listen.pairs import discriminations, preferences
 from apps.listen.plan import Plan, make_plan
 from apps.listen.screening import Screened, screen
+from apps.listen.session import planned
 from apps.listen.settings import Method
-from apps.listen.store import Answer, read_answers
+from apps.listen.store import Answer, read_answers, read_design
 from apps.problems import UsageProblem, told_as
 
 Row = dict[str, Any]
@@ -95,12 +97,18 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
         The analysis, and the files that were written.
 
     Raises:
-        UsageProblem: when there are no answers.
+        UsageProblem: when there are no answers, or they are to another version of the test.
     """
     plan = make_plan(path)
     answers, playback = read_answers(plan.settings.answers)
     if not answers:
         raise UsageProblem(f"no answers yet in {plan.settings.answers}")
+    now, then = json.loads(json.dumps(planned(plan))), read_design(plan.settings.answers)
+    if changed := [key for key in now if now[key] != then.get(key)]:
+        raise UsageProblem(
+            f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
+            "undo the change of its TOML file or folders"
+        )
     found = analyse(plan, answers, playback)
     out = plan.settings.path.parent if out is None else out
     stem = out / plan.settings.path.stem

@@ -140,7 +140,7 @@ async def _content(request: Request) -> dict[str, Any]:
             raise Problem("This call is too large.")
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise Problem("This call takes a JSON object.")

@@ -24,6 +24,7 @@ from apps.problems import Problem
 PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners of a test must use the same
 BEST = 100  # one sound of a MUSHRA page must get it: the reference is among them (BS.1534-3, attachment 1)
 NO_PREFERENCE = "none"
+LONGEST = 1e6  # seconds: what says that it took longer does not say how long it took
 
 _ID = re.compile(r"\w[\w.@+-]{0,63}")
 _QUESTIONS = {
@@ -40,8 +41,14 @@ class Gone(Problem):
 
 def design_of(plan: Plan, stimuli: Stimuli) -> tuple[str, dict[str, Any]]:
     """The fingerprint of a test, and all that it is made from: what must not change once there are answers."""
+    design = planned(plan) | {"sounds": stimuli.fingerprint}
+    return digest(json.dumps(design, sort_keys=True)).hex(), design
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """The design of a test but for its sounds."""
     settings = plan.settings
-    design = {
+    return {
         "method": plan.method,
         "seed": settings.seed,
         "items": plan.items,
@@ -51,9 +58,7 @@ def design_of(plan: Plan, stimuli: Stimuli) -> tuple[str, dict[str, Any]]:
         "repeats": settings.repeats,
         "loudness": settings.loudness,
         "target_lufs": settings.target_lufs,
-        "sounds": stimuli.fingerprint,
     }
-    return digest(json.dumps(design, sort_keys=True)).hex(), design
 
 
 class Session:
@@ -141,8 +146,8 @@ class Session:
         """
         phase, page, _ = self._on_page(listener, content)
         if phase == "page":
-            kept = {key: content[key] for key in ("played", "choice", "ratings") if key in content}
-            self._store.set_draft(listener, page.key, kept)
+            names = {slot.token for slot in slots(self._plan, listener, page)}
+            self._store.set_draft(listener, page.key, _begun(content, names))
 
     def answer(self, listener: str, content: dict[str, Any]) -> None:
         """Take the answer to a page; when it returns, the answer is on the disk. Practice is only counted.
@@ -166,7 +171,7 @@ class Session:
             self._store.set_trained(listener, self._training.index(page) + 1)
             return
         seconds = content.get("seconds")
-        seconds = round(float(seconds), 1) if isinstance(seconds, int | float) else None
+        seconds = round(float(seconds), 1) if isinstance(seconds, int | float) and 0 <= seconds < LONGEST else None
         where = (page.set_name, page.item, page.repeat, position)
         self._store.add(Answer(listener, page.key, *where, kept, seconds))
 
@@ -198,22 +203,38 @@ class Session:
         """The answer to a pair, by the names of the systems."""
         first, second = choices
         named = {slot.token: slot.stimulus for slot in choices}
+        given = choice if isinstance(choice, str) else ""
         if self._plan.method is Method.ABX:
-            if choice not in named:
+            if given not in named:
                 raise Problem("Say whether X is A or B.")
-            return {"a": first.stimulus, "b": second.stimulus, "x": last.stimulus, "answered": named[str(choice)]}
-        if choice not in (*named, NO_PREFERENCE):
+            return {"a": first.stimulus, "b": second.stimulus, "x": last.stimulus, "answered": named[given]}
+        if given not in (*named, NO_PREFERENCE):
             raise Problem("Choose A, B, or no preference.")
-        return {"first": first.stimulus, "second": second.stimulus, "preferred": named.get(str(choice))}
+        return {"first": first.stimulus, "second": second.stimulus, "preferred": named.get(given)}
+
+
+def _begun(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """What a draft may hold: sounds of the page that were heard, a choice, and grades."""
+    kept: dict[str, Any] = {}
+    played, choice, ratings = (content.get(key) for key in ("played", "choice", "ratings"))
+    if isinstance(played, list):
+        kept["played"] = [name for name in played if isinstance(name, str) and name in names]
+    if isinstance(choice, str) and choice in (*names, NO_PREFERENCE):
+        kept["choice"] = choice
+    if isinstance(ratings, dict):
+        kept["ratings"] = {name: grade for name, grade in ratings.items() if name in names and _is_grade(grade)}
+    return kept
+
+
+def _is_grade(value: object) -> bool:
+    return type(value) is int and 0 <= value <= BEST
 
 
 def _rated(choices: list[Slot], ratings: object) -> dict[str, Any]:
     """The grades of a MUSHRA page, by the names of the systems."""
     given = ratings if isinstance(ratings, dict) else {}
     grades = {slot.stimulus: given.get(slot.token) for slot in choices}
-    missing = [
-        slot.label for slot in choices if type(grade := grades[slot.stimulus]) is not int or not 0 <= grade <= BEST
-    ]
+    missing = [slot.label for slot in choices if not _is_grade(grades[slot.stimulus])]
     if missing:
         raise Problem(f"Grade every sound from 0 to 100; still missing: {', '.join(missing)}.")
     if BEST not in grades.values():

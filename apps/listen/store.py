@@ -9,7 +9,8 @@ Tables: `test` (one row), `listeners`, `answers` (one row a page; `content` is J
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,21 +181,39 @@ def read_answers(path: Path) -> tuple[list[Answer], dict[str, str]]:
     Raises:
         UsageProblem: when there is no such file, or it is not ours.
     """
-    if not path.is_file():
-        raise UsageProblem(f"no answers yet: {path} is written when the first listener comes")
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as base:
-            rows = base.execute(
-                "SELECT listener, page, set_name, item, repeat, position, content, seconds FROM answers ORDER BY rowid"
-            ).fetchall()
-            playback = dict(base.execute("SELECT listener, coalesce(playback, '') FROM listeners").fetchall())
-    except sqlite3.Error as error:
-        raise UsageProblem(f"{path} holds no answers of a listening test: {error}") from None
+    with _opened(path) as base:
+        rows = base.execute(
+            "SELECT listener, page, set_name, item, repeat, position, content, seconds FROM answers ORDER BY rowid"
+        ).fetchall()
+        playback = dict(base.execute("SELECT listener, coalesce(playback, '') FROM listeners").fetchall())
     answers = [
         Answer(listener, page, set_name, item, repeat, position, json.loads(content), seconds)
         for listener, page, set_name, item, repeat, position, content, seconds in rows
     ]
     return answers, playback
+
+
+def read_design(path: Path) -> dict[str, Any]:
+    """The design of the test that the answers are to.
+
+    Raises:
+        UsageProblem: when there is no such file, or it is not ours.
+    """
+    with _opened(path) as base:
+        (design,) = base.execute("SELECT design FROM test").fetchone()
+    return json.loads(design)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A file of answers, to read only."""
+    if not path.is_file():
+        raise UsageProblem(f"no answers yet: {path} is written when the first listener comes")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as base:
+            yield base
+    except sqlite3.Error as error:
+        raise UsageProblem(f"{path} holds no answers of a listening test: {error}") from None
 
 
 def _now() -> str:

@@ -11,19 +11,8 @@ export class Refused extends Error {
 }
 
 /** JSON from the server. waiting(true) is called when it does not answer, waiting(false) when it does again. */
-export async function call(path, content, waiting = () => {}) {
-  const options = content === undefined ? {} : post(content);
-  for (;;) {
-    const response = await attempt(path, options);
-    if (response) {
-      waiting(false);
-      const reply = await response.json();
-      if (response.ok) return reply;
-      throw new Refused(reply.problem, response.status === 409);
-    }
-    waiting(true);
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MILLISECONDS));
-  }
+export function call(path, content, waiting = () => {}) {
+  return reply(path, content === undefined ? {} : post(content), (response) => response.json(), waiting);
 }
 
 /** Send without waiting, also while the tab is being closed. */
@@ -33,32 +22,35 @@ export function send(path, content) {
 
 /** Samples of a sound: a Float32Array of each channel. */
 export async function sound(path, channels, waiting = () => {}) {
-  for (;;) {
-    const response = await attempt(path, {});
-    if (response && response.ok) {
-      const body = await response.arrayBuffer().catch(() => null);
-      if (body) {
-        waiting(false);
-        const frames = body.byteLength / 4 / channels;
-        return Array.from({ length: channels }, (_, channel) => new Float32Array(body, 4 * channel * frames, frames));
-      }
-    } else if (response) {
-      throw new Refused((await response.json()).problem, response.status === 409);
-    }
-    waiting(true);
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MILLISECONDS));
-  }
+  const body = await reply(path, {}, (response) => response.arrayBuffer(), waiting);
+  const frames = body.byteLength / 4 / channels;
+  return Array.from({ length: channels }, (_, channel) => new Float32Array(body, 4 * channel * frames, frames));
 }
 
 function post(content) {
   return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
 }
 
-/** The response; null when there is no server, or one that is just going down. */
-async function attempt(path, options) {
+async function reply(path, options, read, waiting) {
+  for (;;) {
+    const come = await attempt(path, options, read);
+    if (come) {
+      waiting(false);
+      if (come.refused) throw come.refused;
+      return come.content;
+    }
+    waiting(true);
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MILLISECONDS));
+  }
+}
+
+/** All of the response; null when there is no server, or one that is just going down. */
+async function attempt(path, options, read) {
   try {
     const response = await fetch(path, options);
-    return response.status >= 500 ? null : response;
+    if (response.ok) return { content: await read(response) };
+    if (response.status >= 500) return null;
+    return { refused: new Refused((await response.json()).problem, response.status === 409) };
   } catch {
     return null;
   }

@@ -45,6 +45,7 @@ export class Player {
 
   play() {
     if (this.playing || this.selected === null) return;
+    this.part(this.selected);
     const at = this.next();
     this.origin = at - this.place;
     this.playing = true;
@@ -61,11 +62,12 @@ export class Player {
   /** Loop from one frame up to another; the place in the sound stays when it is inside. */
   loop(start, end) {
     if (start === this.start && end === this.end) return;
+    const parts = new Map(this.playing ? [[this.selected, this.cut(this.sounds.get(this.selected), start, end)]] : []);
     const at = this.playing ? this.finish() : 0;
     const position = this.start + (this.playing ? this.placeAt(at) : this.place);
     this.start = start;
     this.end = end;
-    this.parts.clear();
+    this.parts = parts;
     this.place = position >= start && position < end ? position - start : 0;
     if (this.playing) {
       this.origin = at - this.place;
@@ -78,6 +80,7 @@ export class Player {
   }
 
   change() {
+    this.part(this.selected);
     this.begin(this.finish());
   }
 
@@ -117,16 +120,17 @@ export class Player {
     return this.free;
   }
 
+  /** The looped part of a sound. It takes time to cut, so that is done before the frame of a change is chosen. */
   part(id) {
-    if (!this.parts.has(id)) this.parts.set(id, this.cut(this.sounds.get(id)));
+    if (!this.parts.has(id)) this.parts.set(id, this.cut(this.sounds.get(id), this.start, this.end));
     return this.parts.get(id);
   }
 
-  cut(channels) {
-    const length = this.end - this.start;
+  cut(channels, start, end) {
+    const length = end - start;
     const buffer = this.context.createBuffer(channels.length, length, this.rate);
     channels.forEach((samples, channel) => {
-      const piece = samples.slice(this.start, this.end);
+      const piece = samples.slice(start, end);
       const fade = Math.min(this.fade, Math.floor(length / 2));
       for (let frame = 0; frame < fade; frame++) {
         const factor = 0.5 - 0.5 * Math.cos((Math.PI * frame) / fade);
