@@ -143,6 +143,30 @@ def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -
     assert last["xruns"] == 0
 
 
+def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, noisy: np.ndarray) -> None:
+    """For half a second, twice: the voice is heard again, the queue is hardly longer, what the device adds is told."""
+    with Cable(server, repeated(noisy, 30)) as cable, Live(server, "-i", "test_mic", "-o", "test_speaker") as live:
+        live.until(running)
+        before = live.until(lambda status: status["seconds"] > 5)
+        for _ in range(2):
+            os.kill(live.process.pid, signal.SIGSTOP)
+            time.sleep(0.5)
+            os.kill(live.process.pid, signal.SIGCONT)
+            time.sleep(2)
+        seconds = live.statuses[-1]["seconds"]
+        last = live.until(lambda status: status["seconds"] > seconds + 4)
+        live.stop()
+    end = min(len(cable.heard), len(cable.out))
+    part = slice(end - 4 * RATE, end - 2 * RATE)
+    delay = 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
+    xruns = last["xruns"] - before["xruns"]
+    print(f"told before {before['latency_ms']}, after {last['latency_ms']}, heard {delay:.1f}; {xruns} xruns")
+    assert last["output_rms"] > -60
+    assert np.sqrt(np.mean(cable.out[part] ** 2)) > 0.1 * np.sqrt(np.mean(cable.heard[part] ** 2))
+    assert abs(delay - last["latency_ms"]["total"]) <= 40
+    assert last["latency_ms"]["buffer"] - before["latency_ms"]["buffer"] <= 5 * xruns + 0.1
+
+
 @pytest.mark.parametrize(("source", "target"), [("headset", "headset"), ("test_mic", "test_speaker")])
 def test_the_delay_that_is_aimed_at(server: SoundServer, noisy: np.ndarray, source: str, target: str) -> None:
     with (

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import ROOT, read
-from soundserver import Cable, SoundServer, skip_without_tools
+from soundserver import RATE, Cable, SoundServer, skip_without_tools
 from test_live import ROOMY, recordings, repeated
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
@@ -56,6 +57,12 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Press keys."""
         os.write(self._ours, keys.encode())
+
+    def close(self) -> None:
+        """As if its window were closed."""
+        os.close(self._ours)
+        os.close(self.theirs)
+        os.kill(self.process.pid, signal.SIGHUP)
 
     def wait(self) -> int:
         """Exit status; reads on meanwhile, so that the process is not stuck in writing."""
@@ -109,6 +116,24 @@ def test_the_screen_shows_what_happens_and_the_keys_work(
     given, out = recordings(tmp_path)
     assert read(given).shape == read(out).shape
     assert np.abs(read(given)).max() > 0.01
+
+
+def test_a_terminal_that_is_closed_leaves_a_valid_recording(
+    server: SoundServer, noisy_voice: np.ndarray, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "apps.cli", "live", "-i", "headset", "-o", "headset", *ROOMY, "--record"]
+    with Cable(server, repeated(noisy_voice, 20)):
+        terminal = Terminal([*command, "--folder", str(tmp_path)], {**server.environment, "PYTHONPATH": str(ROOT)})
+        try:
+            terminal.until(lambda text: " REC 0:02" in text)
+            terminal.close()
+            terminal.process.wait(PATIENCE)
+        finally:
+            terminal.process.kill()
+            terminal.process.wait()
+    given, out = recordings(tmp_path)
+    assert read(given).shape == read(out).shape
+    assert read(given).shape[1] > RATE
 
 
 @pytest.fixture(scope="module")

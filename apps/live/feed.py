@@ -45,9 +45,8 @@ class Feed:
         self.flags = 0
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
-        self._played = np.array(
-            [perf_counter(), 0, 0]
-        )  # when it called last, how far ahead it plays, frames taken before
+        # When the output called last, how far ahead it plays, frames taken before.
+        self._played = np.array([perf_counter(), 0, 0])
         self._adapt(0.0)
         self.stream = open_stream(sample_rate, block, policy.device, self._play, None, target)
 
