@@ -134,14 +134,23 @@ def heard(page: Any) -> np.ndarray:
     return np.array([np.zeros(32768), *page.evaluate(code)]).sum(axis=0)
 
 
-def said_and_heard(page: Any) -> np.ndarray:
-    """The last 0.68 s that came from the microphone and that went to the loudspeaker, [2, time] at 48 kHz."""
-    code = """() => [microphone, analysers.get(microphone.context)].map((analyser) => {
-      const samples = new Float32Array(32768);
-      analyser.getFloatTimeDomainData(samples);
-      return samples;
-    }).map((samples) => Array.from(samples))"""
-    return np.array(page.evaluate(code))
+def said_and_heard(page: Any) -> tuple[np.ndarray, float]:
+    """The last 0.68 s that came from the microphone and that went to the loudspeaker, [2, time] at 48 kHz.
+
+    Returns:
+        The sound, and the delay in milliseconds that the page shows at this moment.
+    """
+    code = """() => {
+      const sounds = [microphone, analysers.get(microphone.context)].map((analyser) => {
+        const samples = new Float32Array(32768);
+        analyser.getFloatTimeDomainData(samples);
+        return samples;
+      });
+      const shown = Number(document.querySelector("[data-delay]").dataset.delay);
+      return [sounds.map((samples) => Array.from(samples)), shown];
+    }"""
+    sounds, shown = page.evaluate(code)
+    return np.array(sounds), shown
 
 
 def busy() -> float:

@@ -88,6 +88,7 @@ function onState({ late, gaps }) {
 
 async function start() {
   const button = find(".live-start");
+  if (button.disabled) return; // it starts already
   button.disabled = true;
   note.textContent = "";
   try {

@@ -14,7 +14,7 @@ class Duplex extends AudioWorkletProcessor {
     this.captured = this.played = this.gaps = this.quanta = 0;
     this.dry = false;
     this.port.onmessage = ({ data }) => {
-      if (data.unsent) {
+      if (data.unsent !== undefined) {
         this.captured -= data.unsent;
         return;
       }
