@@ -369,6 +369,13 @@ def test_it_can_be_used_with_the_keyboard_and_a_screen_reader(page: Any) -> None
 def test_light_dark_and_phone(browser: Any, server: Server, name: str, options: dict[str, Any]) -> None:
     page = open_page(browser, server, **options)
     example(page)
+    page.evaluate(
+        """() => new Promise(rests => {
+        let before;
+        const look = () => { if (scrollY === before) rests(); else { before = scrollY; setTimeout(look, 300); } };
+        look();
+        })"""
+    )
     page.get_by_role("radio", name="Cleaned").click()
     time.sleep(1.0)
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
