@@ -1,8 +1,11 @@
 """Fixtures: the shared recordings, a tiny model that is known in closed form, and the shipped model."""
 
 import os
+import signal
 from pathlib import Path
 
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and so by all that the tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files of tests at a time, and what they start: a core for each
 
 import numpy as np

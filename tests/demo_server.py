@@ -154,8 +154,9 @@ def said_and_heard(page: Any) -> tuple[np.ndarray, float]:
 
 
 def busy() -> float:
-    """How many times as long as on an idle machine things may take, by its load."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """How many times as long as on an idle machine things may take, by the tests beside this one and by its load."""
+    beside = float(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(beside, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(condition: Any, seconds: float = 15.0) -> float:
