@@ -4,8 +4,7 @@ A `Task` brings the network and its loss; the loop brings the schedule, the opti
 validation, checkpoints and logs. The learning rate rises, stays, and falls to zero as one minus a square root over the
 last part (Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations", NeurIPS 2024), so
 that a run may be made longer until that last part begins. On a machine that is lent for a time, the clock may stand for
-the steps (`minutes`). Matrices are trained by Muon (Jordan et al., 2024), the rest
-by AdamW.
+the steps (`minutes`). Matrices are trained by Muon (Jordan et al., 2024), the rest by AdamW.
 
 Everything random depends on seed and step alone: stopping and resuming changes nothing, unless the clock rules.
 """

@@ -40,6 +40,15 @@ def test_the_command_measures_the_shipped_model_and_its_int8(
     assert "| int8, static |" in out.read_text()
 
 
+def test_recordings_of_another_rate_are_one_line(
+    shipped_denoiser: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a.wav", speech_like(1.0, 16_000)[0], sample_rate=16_000)
+    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
+    assert main(["--model", shipped_denoiser.info.name, *options]) == 1
+    assert "is at 16000 Hz; calibrate with recordings at 48000 Hz" in capsys.readouterr().err
+
+
 def test_an_unknown_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
     assert main(["--model", "huge", *options]) == 1

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from enhance.config import NetworkConfig
+from enhance.launch import in_bfloat16
 from enhance.loss import LossConfig
 from enhance.mixing import Mixer
 from enhance.network import Enhancer
@@ -104,6 +105,16 @@ def test_the_rate_rises_stays_and_falls_to_zero_as_a_square_root() -> None:
     for wrong in ({"steps": 0}, {"batch": 0}, {"decay": 0.0}, {"decay": 1.5}):
         with pytest.raises(ValueError, match="must be positive and decay in"):
             replace(TrainConfig(), **wrong)
+
+
+def test_bfloat16_is_chosen_where_the_hardware_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor, gpu = torch.device("cpu"), torch.device("cuda")
+    assert in_bfloat16("auto", gpu)
+    for known, expected in (({}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
+        assert in_bfloat16("auto", processor) is expected
+        assert in_bfloat16("bf16", processor)
+        assert not in_bfloat16("32", gpu)
 
 
 def test_the_clock_may_stand_for_the_steps(data: Data, tmp_path: Path) -> None:
