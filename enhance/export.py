@@ -207,7 +207,7 @@ def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNS
     """
     checkpoint = load_checkpoint(checkpoint_file)
     network = load_network(checkpoint)
-    training = {key: checkpoint[key] for key in ("task", "config", "step", "torch")}
+    training = {key: checkpoint[key] for key in ("task", "config", "step", "torch", "averaged") if key in checkpoint}
     model = to_onnx(network, metadata(network, name, training, licence)).SerializeToString()
     difference = parity(network, model)
     if difference > TOLERANCE:
@@ -229,7 +229,7 @@ def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNS
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.export", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
+    parser.add_argument("checkpoint", type=Path, help="last.pt of a training run, or what enhance.average wrote")
     parser.add_argument("onnx", type=Path, help="file to write; a .safetensors is written beside it")
     parser.add_argument("--name", help="name of the model (default: the file's)")
     parser.add_argument("--licence", default=UNSTATED, help=f"of the weights (default: {UNSTATED})")
