@@ -29,6 +29,7 @@ SCORES = {
     "speech_gain": Metric("Speech gain", "dB", 2),
 }
 DRAWN = ("pesq", "estoi", "si_sdr", "ovrl", "visqol", "nmr")
+MISSING = "-"  # no such run, or a score that no file of the set has, as pauses where nobody pauses
 LOWER_IS_BETTER = ("nmr", "pause_residual")
 
 Row = Mapping[str, Any]
@@ -81,7 +82,7 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
                 fmean(bootstrap(seed.values()).mean for seed in by_file(rows, score, **where).values())
                 for score in SCORES
             ]
-            means.append([labels[loss], *(f"{v:.{m.digits}f}" for v, m in zip(values, SCORES.values(), strict=True))])
+            means.append([labels[loss], *map(_shown, values, SCORES.values())])
             if loss != baseline and baseline in losses:
                 paired.append([labels[loss], *(_difference(rows, score, where, baseline) for score in SCORES)])
         seeds = sorted({row["seed"] for row in rows if row["size"] == size})
@@ -98,11 +99,17 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
     return "\n".join(parts)
 
 
+def _shown(value: float, metric: Metric) -> str:
+    return f"{value:.{metric.digits}f}" if np.isfinite(value) else MISSING
+
+
 def _difference(rows: Sequence[Row], score: str, where: Mapping[str, Any], baseline: str) -> str:
     ours, theirs = by_file(rows, score, **where), by_file(rows, score, **{**where, "loss": baseline})
     if not ours.keys() & theirs.keys():
-        return "-"
+        return MISSING
     summary, agree = difference(ours, theirs)
+    if not np.isfinite(summary.mean):
+        return MISSING
     digits = SCORES[score].digits
     mean = f"{summary.mean:+.{digits}f}"
     if agree and (summary.low > 0 or summary.high < 0):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +115,16 @@ def test_only_a_clear_difference_is_bold() -> None:
     rows = [
         {"seed": seed, "size": "tiny", "loss": loss, "set": "eval", "file": str(file), "minutes": 1.0}
         | dict.fromkeys(SCORES, 0.0)
-        | {"pesq": float(loss == "bark") + 0.01 * rng.normal(), "estoi": rng.normal()}
+        | {"pesq": float(loss == "bark") + 0.01 * rng.normal(), "estoi": rng.normal(), "pause_residual": math.nan}
         for seed in (0, 1)
         for loss in ("baseline", "bark")
         for file in range(20)
     ]
-    paired = tables(rows, {"baseline": "B", "bark": "K"}, "baseline").splitlines()[-1]
+    text = tables(rows, {"baseline": "B", "bark": "K"}, "baseline")
+    paired = text.splitlines()[-1]
     assert "**+1.00" in paired
     assert paired.count("**") == 2
+    assert "nan" not in text, "a score that no file has is a dash"
 
 
 def test_a_part_of_the_grid_is_a_smaller_grid() -> None:
