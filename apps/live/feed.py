@@ -12,7 +12,7 @@ from apps.live.outlet import Outlet
 from apps.live.sides import Side, mixed, open_stream
 
 _CAPACITY = 2.0  # seconds of the queue
-_MORE_SLACK, _MOST_SLACK = 0.005, 0.2  # seconds added to the queue after a gap, and when that ends
+_MORE_SLACK, _MOST_SLACK = 0.003, 0.2  # seconds added to the queue after a gap, and when that ends
 _CALM, _EASE = 300.0, 50e-6  # seconds without a gap after which slack is given up again, and how much in a second
 _TOO_LONG = 0.1  # seconds; what the queue is longer than wanted is then dropped at once
 
@@ -72,7 +72,7 @@ class Feed:
         error = (outlet.waiting() - wanted) / self._rate
         if error > _TOO_LONG:
             outlet.playing = False
-        self.drift.correct(error, self._block, elapsed)
+        self.drift.correct(error, elapsed)
         called, ahead, taken = self._played
         return called + ahead + (outlet.ring.written - taken + HELD_BACK) / self._rate
 
