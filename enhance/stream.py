@@ -7,8 +7,9 @@ its own, at its own rate and untouched by any resampler, until the denoised samp
 has no phase error, and `mix=0` returns the input bit for bit (as float32). A signal above 48 kHz loses the band above
 24 kHz, which the network does not see, except for the share of the input that is mixed in.
 
-Live streams resample with a shorter delay and a narrower pass-band (`enhance.polyphase`) than files (`enhance.resampling`),
-and begin the first hop so much earlier that a block of the device ends with a hop also behind the resampler.
+Live streams resample with a shorter delay and a narrower pass-band (`enhance.polyphase`) than files
+(`enhance.resampling`), and begin the first hop so much earlier that a block of the device ends with a hop also behind
+the resampler.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The resampler of live sound: exact totals, time and independence of the blocks, its filter, and what it holds back."""
+"""The resampler of live sound: exact totals and time, independence of the blocks, the filter, what it holds back."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_sine_in_the_pass_band_keeps_its_time_and_level(in_rate: int, out_rate
 
 @pytest.mark.parametrize(("in_rate", "out_rate", "share"), TONES)
 def test_images_and_aliases_are_80_db_down(in_rate: int, out_rate: int, share: float) -> None:
-    """What is no sine of the frequency that went in, or all that comes when it lies above the lower Nyquist frequency."""
+    """Everything but the sine that went in; everything when that lies above the lower Nyquist frequency."""
     hertz = share * min(in_rate, out_rate) / 2
     out = whole(sine(hertz, in_rate), in_rate, out_rate)[0, out_rate // 8 : out_rate // 4].astype(np.float64)
     rest = out

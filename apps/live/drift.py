@@ -2,9 +2,9 @@
 
 `control` is the whole law, a function of numbers: a proportional-integral controller of the length of the queue,
 critically damped; quick at first, then so slow that nobody hears the pitch move. `Drift` applies it: each sample that
-goes out is a product of 32 that came in with a windowed sinc for its place between them. (The variable-rate resampler of
-soxr holds back 240 samples; this one 16.) The band up to 84 % of the Nyquist frequency passes unchanged, as through the
-resampling of live sound; above it, the level moves with the place.
+goes out is a product of 32 that came in with a windowed sinc for its place between them. It holds back 16 samples; the
+variable-rate resampler of soxr holds back 240. The band up to 84 % of the Nyquist frequency passes unchanged; above it,
+the level moves with the place.
 
 Reference: F. Adriaensen, "Using a DLL to filter time", Linux Audio Conference 2005; the loop here has the same order.
 """

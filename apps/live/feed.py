@@ -9,6 +9,7 @@ from apps.live import portaudio
 from apps.live.drift import HELD_BACK, Drift
 from apps.live.latency import Policy
 from apps.live.outlet import Outlet
+from apps.live.priority import hurry
 from apps.live.sides import Side, mixed, open_stream
 
 _CAPACITY = 2.0  # seconds of the queue
@@ -43,6 +44,7 @@ class Feed:
         self.drift = Drift(min(channels, target.channels))
         self.outlet = Outlet(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
+        self._hurried = False
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
         # When the output called last, how far ahead it plays, frames taken before.
@@ -88,6 +90,9 @@ class Feed:
             self.stream.close()
 
     def _play(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        if not self._hurried:
+            hurry()
+            self._hurried = True
         if status:
             self.flags += 1
         taken = self.outlet.ring.taken
