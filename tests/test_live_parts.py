@@ -261,7 +261,7 @@ def test_promise_23_portaudio_missing_is_one_line() -> None:
     assert done.stderr.startswith("mpeace: live sound needs PortAudio, which is not installed: ")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid(), reason="needs Linux, and root for it")
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid() != 0, reason="needs Linux, and root for it")
 def test_promise_20_a_thread_gets_real_time_priority_and_no_other_does() -> None:
     def work() -> None:
         hurry()

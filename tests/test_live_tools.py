@@ -95,6 +95,8 @@ def test_promise_24_lost_sound_does_not_fail_the_test_of_setup_and_damage_does()
     crackling.reshape(-1, 480)[::2][: len(late) // 960] = 0
     assert likeness(crackling, spoken, rate) < 0.9
     assert likeness(np.zeros(rate), spoken, rate) == 0
+    late[rate + 7] = np.nan
+    assert likeness(late, spoken, rate) > 0.999
 
 
 def test_the_help_comes_quickly_and_without_portaudio() -> None:

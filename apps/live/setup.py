@@ -23,6 +23,7 @@ from apps.live.virtual import Cable
 from apps.problems import Problem
 from enhance import Denoiser
 from enhance.resampling import resample
+from enhance.stream import LOUDEST
 
 _TONE = 440.0  # Hz
 _SECONDS = 2.0
@@ -113,6 +114,7 @@ def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float
     and what is lost in one place must not count against the rest.
     """
     found, length = [], round(_PIECE * sample_rate)
+    heard = np.where(np.abs(heard) <= LOUDEST, heard, 0)  # what is no sound is silence, as in `SoundPath`
     for start in range(0, len(expected) - length + 1, length):
         piece = expected[start : start + length].astype(np.float64)
         near = np.pad(heard[start : start + length + round(_LATEST * sample_rate)].astype(np.float64), (0, length))
