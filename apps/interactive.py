@@ -94,6 +94,7 @@ def live(
     attenuation_limit: Annotated[
         float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
     ] = None,
+    mix: Annotated[float, typer.Option(metavar="0..1", help="From 0, the input, to 1, denoised.")] = 1.0,
     sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the devices. [48000 if they can]")] = None,
     channels: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of the microphone. [1]")] = None,
     monitor: Annotated[
@@ -114,12 +115,12 @@ def live(
 ) -> None:
     """Microphone in, clean voice out, all day. Needs pip install 'mpeace[live]'.
 
-    Keys: b bypass, up and down attenuation limit, m mute, l listen, r record, q quit.
+    Keys: b bypass, up and down attenuation limit, left and right mix, m mute, l listen, r record, q quit.
     """
     from apps.live.latency import parse
     from apps.live.session import LiveSettings
 
-    Settings(attenuation_limit_db=attenuation_limit)  # refuses what is out of range
+    Settings(attenuation_limit_db=attenuation_limit, mix=mix)  # refuses what is out of range
     settings = LiveSettings(
         model=model,
         source=source,
@@ -129,6 +130,7 @@ def live(
         policy=parse(latency),
         shared_clock=shared_clock,
         attenuation_limit_db=attenuation_limit,
+        mix=mix,
         monitor=monitor,
         folder=folder,
         record=record,

@@ -6,6 +6,10 @@ Every stage carries its state, so the result does not depend on how the signal w
 its own, at its own rate and untouched by any resampler, until the denoised sample of the same time is ready: the mix
 has no phase error, and `mix=0` returns the input bit for bit (as float32). A signal above 48 kHz loses the band above
 24 kHz, which the network does not see, except for the share of the input that is mixed in.
+
+Live streams resample with a shorter delay and a narrower pass-band (`enhance.polyphase`) than files
+(`enhance.resampling`), and begin the first hop so much earlier that a block of the device ends with a hop also behind
+the resampler.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from enhance.fifo import Fifo
+from enhance.polyphase import Polyphase
 from enhance.resampling import Resampler, check_sample_rate, held_back_seconds
 
 if TYPE_CHECKING:
@@ -47,7 +52,8 @@ class Stream:
 
     With `live_block=B` every call of `process` takes k * B samples and returns as many at once, delayed by the constant
     `latency_samples`; `flush` then returns the last `latency_samples` samples. B is the block size of the sound device
-    (1 for any size). A multiple of the model's hop (480 samples at 48 kHz) saves the wait for a block to be filled.
+    (1 for any size). A multiple of the model's hop (10 ms) saves the wait for a block to be filled. At other rates than
+    the model's the result differs a little from that of a file: the resampling is another, and so is the grid of hops.
 
     Args:
         denoiser: the model.
@@ -79,12 +85,13 @@ class Stream:
         self.channels = channels
         self.live_block = live_block
         self._denoiser = denoiser
-        self._to_model: Resampler | None = None
-        self._from_model: Resampler | None = None
+        self._to_model: Resampler | Polyphase | None = None
+        self._from_model: Resampler | Polyphase | None = None
         model_rate = denoiser.info.sample_rate
         if self.sample_rate != model_rate:
-            self._to_model = Resampler(self.sample_rate, model_rate, channels)
-            self._from_model = Resampler(model_rate, self.sample_rate, channels)
+            kind = Resampler if live_block is None else Polyphase
+            self._to_model = kind(self.sample_rate, model_rate, channels)
+            self._from_model = kind(model_rate, self.sample_rate, channels)
         hops = max(1, HOPS_PER_CALL // channels)
         self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
         self._pending = Fifo(channels)  # at the model's rate, waiting for a whole hop
@@ -99,15 +106,38 @@ class Stream:
     def latency_samples(self) -> int:
         """Bound on the delay in samples of the stream: of the model, of filling its hop, and of both resamplers.
 
-        960 at 48 kHz for a window of 960. With blocks of B samples at the model's rate, at most hop - gcd(hop, B)
-        samples wait for the hop to be filled.
+        960 at 48 kHz for a window of 960. Live, with blocks that are S samples at the model's rate, at most
+        hop - gcd(hop, S) samples wait for the hop to be filled.
         """
         info = self._denoiser.info
+        if self.live_block is not None:
+            to_model, from_model = self._held_back
+            behind = info.latency + info.hop - self._stride + from_model
+            return to_model + behind * self.sample_rate // info.sample_rate
         if self.sample_rate == info.sample_rate:
-            return info.latency + info.hop - (0 if self.live_block is None else math.gcd(info.hop, self.live_block))
+            return info.latency + info.hop
         there = held_back_seconds(self.sample_rate, info.sample_rate)
         back = held_back_seconds(info.sample_rate, self.sample_rate)
         return math.ceil(((info.latency + info.hop) / info.sample_rate + there + back) * self.sample_rate)
+
+    @property
+    def _held_back(self) -> tuple[int, int]:
+        """Samples that wait in the resamplers of a live stream, each at the rate of its input."""
+        if isinstance(self._to_model, Polyphase) and isinstance(self._from_model, Polyphase):
+            return self._to_model.half, self._from_model.half
+        return 0, 0
+
+    @property
+    def _stride(self) -> int:
+        """What the fill of a hop is a multiple of at the ends of live blocks, samples at the model's rate."""
+        info, block = self._denoiser.info, self.live_block or 1
+        fits = block * info.sample_rate % self.sample_rate == 0
+        return math.gcd(info.hop, block * info.sample_rate // self.sample_rate) if fits else 1
+
+    @property
+    def _head_start(self) -> int:
+        """Zeros before a live signal, samples at the model's rate: what the resampler holds back, within a stride."""
+        return self._held_back[0] * self._denoiser.info.sample_rate // self.sample_rate % self._stride
 
     def adjust(
         self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
@@ -200,6 +230,9 @@ class Stream:
             if resampler is not None:
                 resampler.reset()
         if self.live_block is not None:
+            head_start = self._head_start
+            self._delay_left += head_start
+            self._pending.push(np.zeros((self.channels, head_start), np.float32))
             silence = np.zeros((self.channels, self.latency_samples), np.float32)
             self._wet.push(silence)
             self._dry.push(silence)

@@ -16,6 +16,8 @@ import numpy as np
 from soundserver import RATE, SoundServer
 
 ROOT = Path(__file__).resolve().parent.parent
+# A machine that does other things too needs room in the device; the delay that results is what is told.
+ROOMY = ("--latency", "0.15")
 LATER = 20.0  # seconds that anything may take on a busy machine
 
 
@@ -93,6 +95,23 @@ class Live:
 def running(status: dict[str, Any]) -> bool:
     """Sound goes through, and its delay is known."""
     return status["state"] == "running" and status["seconds"] > 2 and status["latency_ms"]["measured"] is not None
+
+
+def repeated(audio: np.ndarray, seconds: float) -> np.ndarray:
+    """Pieces of the audio in random order, so that no three seconds are like any others."""
+    rng, pieces, left = np.random.default_rng(0), [], round(seconds * RATE)
+    while left > 0:
+        length = int(rng.uniform(0.3, 1.0) * RATE)
+        start = int(rng.uniform(0, len(audio) - length))
+        pieces.append(audio[start : start + length] * np.hanning(length) ** 0.1)
+        left -= length
+    return np.concatenate(pieces).astype(np.float32)[: round(seconds * RATE)]
+
+
+def recordings(folder: Path) -> tuple[Path, Path]:
+    """The recorded input and output."""
+    (given,), (out,) = folder.glob("*-in.flac"), folder.glob("*-out.flac")
+    return given, out
 
 
 def find(part: np.ndarray, whole: np.ndarray, after: int = 0, within: int | None = None) -> int:

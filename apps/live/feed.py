@@ -9,10 +9,11 @@ from apps.live import portaudio
 from apps.live.drift import HELD_BACK, Drift
 from apps.live.latency import Policy
 from apps.live.outlet import Outlet
+from apps.live.priority import hurry
 from apps.live.sides import Side, mixed, open_stream
 
 _CAPACITY = 2.0  # seconds of the queue
-_MORE_SLACK, _MOST_SLACK = 0.005, 0.2  # seconds added to the queue after a gap, and when that ends
+_MORE_SLACK, _MOST_SLACK = 0.003, 0.2  # seconds added to the queue after a gap, and when that ends
 _CALM, _EASE = 300.0, 50e-6  # seconds without a gap after which slack is given up again, and how much in a second
 _TOO_LONG = 0.1  # seconds; what the queue is longer than wanted is then dropped at once
 
@@ -43,6 +44,7 @@ class Feed:
         self.drift = Drift(min(channels, target.channels))
         self.outlet = Outlet(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
+        self._hurried = False
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
         # When the output called last, how far ahead it plays, frames taken before.
@@ -72,7 +74,7 @@ class Feed:
         error = (outlet.waiting() - wanted) / self._rate
         if error > _TOO_LONG:
             outlet.playing = False
-        self.drift.correct(error, self._block, elapsed)
+        self.drift.correct(error, elapsed)
         called, ahead, taken = self._played
         return called + ahead + (outlet.ring.written - taken + HELD_BACK) / self._rate
 
@@ -88,6 +90,9 @@ class Feed:
             self.stream.close()
 
     def _play(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        if not self._hurried:
+            hurry()
+            self._hurried = True
         if status:
             self.flags += 1
         taken = self.outlet.ring.taken

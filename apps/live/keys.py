@@ -7,7 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-_ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "\xe0H": "up", "\xe0P": "down"}
+_NAMES = {"A": "up", "B": "down", "C": "right", "D": "left"}  # as terminals end the sequence of an arrow
+_ARROWS = {start + letter: name for start in ("\x1b[", "\x1bO") for letter, name in _NAMES.items()}
+_ARROWS |= {"\xe0H": "up", "\xe0P": "down", "\xe0M": "right", "\xe0K": "left"}  # Windows
 
 
 class Keys:
@@ -40,7 +42,7 @@ class Keys:
             self._restore()
 
     def pressed(self) -> list[str]:
-        """The keys since the last call: letters as they are, arrows as "up" and "down"."""
+        """The keys since the last call: letters as they are, arrows as "up", "down", "left" and "right"."""
         return split_keys(self._read())
 
 

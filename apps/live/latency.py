@@ -28,7 +28,7 @@ class Policy:
         """Give to each of so many parts as much as is left of the aim after `fixed` seconds; without an aim the same.
 
         Example:
-            >>> Policy("low", 0.005, aim=0.08).split(fixed=0.02, parts=3)
+            >>> Policy("low", 0.004, aim=0.08).split(fixed=0.02, parts=3)
             Policy(device=0.02, slack=0.02, aim=0.08)
         """
         if self.aim is None:
@@ -37,7 +37,7 @@ class Policy:
         return replace(self, device=share, slack=share)
 
 
-LOW, SAFE = Policy("low", 0.005), Policy("high", 0.03)
+LOW, SAFE = Policy("low", 0.004), Policy("high", 0.03)
 
 
 def parse(text: str) -> Policy:
@@ -48,7 +48,7 @@ def parse(text: str) -> Policy:
 
     Example:
         >>> parse("low")
-        Policy(device='low', slack=0.005, aim=None)
+        Policy(device='low', slack=0.004, aim=None)
     """
     if text in ("low", "safe"):
         return LOW if text == "low" else SAFE

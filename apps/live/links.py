@@ -14,6 +14,7 @@ from apps.live import portaudio
 from apps.live.drift import HELD_BACK
 from apps.live.feed import Feed
 from apps.live.latency import Latency, Policy, Stamps
+from apps.live.priority import hurry
 from apps.live.rouse import roused
 from apps.live.sides import DeviceProblem, Side, mixed, open_stream, start_stream
 
@@ -116,6 +117,14 @@ class Link:
         """Seconds since the first frame of a block was heard: as the system says, but no less than the block."""
         return max(time.currentTime - time.inputBufferAdcTime, frames / self.path.sample_rate)
 
+    def _note_call(self, status: Any) -> None:
+        self.called = perf_counter()
+        if not self.calls:
+            hurry()
+        self.calls += 1
+        if status:
+            self._flags += 1
+
     def _call(self, *_: Any) -> None:
         raise NotImplementedError
 
@@ -161,10 +170,7 @@ class DuplexLink(Link):
                 sleep(0.01)
 
     def _call(self, given: np.ndarray, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
-        self.called = perf_counter()
-        self.calls += 1
-        if status:
-            self._flags += 1
+        self._note_call(status)
         out[:] = mixed(self.path.process(given), out.shape[1])
         ahead = time.outputBufferDacTime - time.currentTime
         self._stamps.note(ahead + self._age(frames, time) + self.path.latency_samples / self.path.sample_rate)
@@ -205,10 +211,7 @@ class PairLink(Link):
         self.feed.settle()
 
     def _call(self, given: np.ndarray, frames: int, time: Any, status: Any) -> None:
-        self.called = perf_counter()
-        self.calls += 1
-        if status:
-            self._flags += 1
+        self._note_call(status)
         heard = self.feed.bring(self.path.process(given))
         behind = self._age(frames, time) + (self.path.latency_samples - frames) / self.path.sample_rate
         self._stamps.note(heard - self.called + behind)

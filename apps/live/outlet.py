@@ -40,7 +40,7 @@ class Outlet:
         self._rise = np.linspace(0, 1, round(_FADE * sample_rate), dtype=np.float32)[:, None]
         self._fall = self._rise[::-1].copy()
         self._last = np.zeros((1, channels), np.float32)
-        self._silent = True
+        self._fallen = len(self._fall)  # frames of the fall that have been played; all of them is silence
 
     def play(self, out: np.ndarray) -> None:
         """Fill float32 [frames, channels]; called by the callback."""
@@ -48,10 +48,10 @@ class Outlet:
         got = self.ring.read(out) if ready else 0
         self._stamp[:] = perf_counter(), self.ring.taken
         if got:
-            if self._silent:
+            if self._fallen:
                 fade = min(got, len(self._rise))
                 out[:fade] *= self._rise[:fade]
-                self._silent = False
+                self._fallen = 0
             self._last[0] = out[got - 1]
         if got == len(out):
             return
@@ -70,15 +70,14 @@ class Outlet:
         if self.playing:
             return True
         excess = len(self.ring) - self.wanted
-        if not self._silent or excess < 0:
+        if self._fallen < len(self._fall) or excess < 0:
             return False
         self.ring.taken += excess
         self.playing = True
         return True
 
     def _fall_silent(self, rest: np.ndarray) -> None:
-        rest[:] = 0
-        if not self._silent:
-            fade = min(len(rest), len(self._fall))
-            rest[:fade] = self._fall[:fade] * self._last
-            self._silent = True
+        fall = self._fall[self._fallen : self._fallen + len(rest)]
+        rest[: len(fall)] = fall * self._last
+        rest[len(fall) :] = 0
+        self._fallen += len(fall)

@@ -1,6 +1,6 @@
 """What happens to the sound between microphone and loudspeaker, one block of the device at a time.
 
-    block -> denoise (bypass and attenuation limit are weights inside) -> mute -> out, and a copy of both for the meters
+    block -> denoise (bypass, limit and mix are weights inside) -> mute -> out, and a copy of both for the meters
 
 `SoundPath.process` runs in the callback of the sound device. It prints nothing, waits for nothing and leaves no
 allocated memory behind; what the person changes meanwhile is picked up at the start of a block, and glides.
@@ -16,7 +16,7 @@ from apps.live.feed import Feed
 from apps.live.ring import Ring
 from enhance.stream import LOUDEST, Stream
 
-GLIDE = 0.03  # seconds in which bypass, limit and mute change
+GLIDE = 0.03  # seconds in which bypass, limit, mix and mute change
 TAP_SECONDS = 5.0  # that meters and recorder may lag behind
 _TIMES = 1000  # blocks over which the time of a block is told
 
@@ -28,6 +28,7 @@ class Controls:
     bypass: bool = False
     muted: bool = False
     attenuation_limit_db: float | None = None
+    mix: float = 1.0
 
 
 class SoundPath:
@@ -113,7 +114,7 @@ class SoundPath:
         controls = self._controls
         self._stream.adjust(
             attenuation_limit_db=controls.attenuation_limit_db,
-            mix=0.0 if controls.bypass else 1.0,
+            mix=0.0 if controls.bypass else controls.mix,
             glide_seconds=glide_seconds,
         )
 

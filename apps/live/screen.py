@@ -22,6 +22,7 @@ _MESSAGES = 3  # that stay on the screen
 _KEYS = (
     ("b", "bypass"),
     ("\u2191 \u2193", "limit"),
+    ("\u2190 \u2192", "mix"),
     ("m", "mute"),
     ("l", "listen"),
     ("r", "record"),
@@ -73,6 +74,8 @@ class Screen:
             session.limit(-1)
         elif key in ("down", "-"):
             session.limit(1)
+        elif key in ("left", "right"):
+            session.mix(1 if key == "right" else -1)
         elif key.lower() in actions:
             actions[key.lower()]()
 
@@ -161,6 +164,8 @@ def _facts(status: Status) -> Table:
 def _state(status: Status) -> Text:
     limit = status.attenuation_limit_db
     text = Text("noise removed entirely" if limit is None else f"noise lowered by at most {limit:g} dB")
+    if status.mix < 1:
+        text.append(f", {100 * status.mix:.0f} % of it mixed with the input")
     marks = [
         (status.state != RUNNING, status.state, "black on red"),
         (status.bypass, "BYPASS", "black on yellow"),

@@ -1,9 +1,11 @@
 """A live session: devices, network, recording, looked after from one loop, told as one `Status` to screen and log."""
 
 import gc
+import math
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from apps.live.latency import LOW, Policy
 from apps.live.links import BLOCKS_PER_SECOND, Link, make_link
 from apps.live.meters import Meters, Processor
 from apps.live.path import Controls, SoundPath
+from apps.live.priority import hurry
 from apps.live.recorder import Recorder
 from apps.live.sides import DeviceProblem, Side, common_rate, start_stream
 from apps.live.status import Status
@@ -43,6 +46,7 @@ class LiveSettings:
     policy: Policy = LOW
     shared_clock: bool = False
     attenuation_limit_db: float | None = None
+    mix: float = 1.0
     monitor: str | None = None
     folder: Path = Path()
     record: bool = False
@@ -69,9 +73,10 @@ class Session:
         if settings.channels and source.channels < settings.channels:
             raise UsageProblem(f"--channels {settings.channels}: {self._source.name} has {self._source.inputs}")
         rate = common_rate(source, target, settings.sample_rate)
-        self._model = Fallback(ladder(settings.model))
-        self._model.warm_up(source.channels)
-        controls = Controls(attenuation_limit_db=settings.attenuation_limit_db)
+        self._model = Fallback(ladder(settings.model), allowance=math.inf)  # until it runs in the callback
+        with ThreadPoolExecutor(1, initializer=hurry) as thread:  # its speed is that of a thread like the callback's
+            thread.submit(self._model.warm_up, source.channels).result()
+        controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
         block = round(rate / BLOCKS_PER_SECOND)
         self.path = SoundPath(self._model, rate, source.channels, block, controls)
         self._meters, self._processor = Meters(), Processor()
@@ -138,6 +143,10 @@ class Session:
         place = min(range(len(_LIMITS)), key=lambda index: abs(_strength(_LIMITS[index]) - strength))
         self.path.change(attenuation_limit_db=_LIMITS[min(max(place + step, 0), len(_LIMITS) - 1)])
 
+    def mix(self, step: int) -> None:
+        """Take a tenth more (1) or less (-1) of the denoised sound, and the rest of the input."""
+        self.path.change(mix=min(max(round(10 * self.path.controls.mix) + step, 0), 10) / 10)
+
     def monitor(self) -> None:
         """Switch on or off that the output is also heard on the monitor device, when the others are there."""
         self._monitored = not self._monitored
@@ -169,6 +178,7 @@ class Session:
     def _begin(self, source: Side, target: Side) -> None:
         self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
         latency = self.link.latency()
+        self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
         self._model.load.allowance = _ALLOWANCE * min(latency.device, latency.in_device)
         self._settled = False
 

@@ -23,6 +23,7 @@ class Status:
         frame_ms: p50, p95 and p99 of the time that a block of `block_ms` takes.
         load: share of the time there is that the model takes.
         xruns: times that sound was lost, by PortAudio or between two devices.
+        mix: share of the denoised sound, from 0 to 1; the rest is the input.
         skipped: hops that passed undenoised because there was no time.
     """
 
@@ -50,6 +51,7 @@ class Status:
     bypass: bool
     muted: bool
     attenuation_limit_db: float | None
+    mix: float
     monitor: bool
     recording: str | None
     recorded_seconds: float
@@ -96,6 +98,7 @@ class Status:
             bypass=path.controls.bypass,
             muted=path.controls.muted,
             attenuation_limit_db=path.controls.attenuation_limit_db,
+            mix=path.controls.mix,
             monitor=path.listener is not None,
             recording=None if recorder is None else str(recorder.paths[1]),
             recorded_seconds=0.0 if recorder is None else round(recorder.seconds, 2),
