@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file, compared for a second: for over a minute it is by the test of promise 31."""
     path = tmp_path_factory.mktemp("exported") / "mine.onnx"
-    status = export.main([str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"])
-    assert status == 0
+    command = [str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "parity", partial(export.parity, seconds=1.0))
+        assert export.main(command) == 0
     return path
 
 
@@ -88,6 +92,7 @@ def test_a_network_that_disagrees_is_not_written(
 
     original = export.FactoredDFT.inverse
     monkeypatch.setattr(export.FactoredDFT, "inverse", inverse)
+    monkeypatch.setattr(export, "parity", partial(export.parity, seconds=1.0))
     assert export.main([str(checkpoint), str(tmp_path / "wrong.onnx")]) == 1
     assert "differs from PyTorch" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
