@@ -18,8 +18,8 @@ from enhance import Denoiser, ModelError, list_models
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Files of tests that take longest, in the order in which the workers get them, so that both end at the same time. The
-# first one mostly waits, and what is measured in it bears one busy process beside it.
+# Files of tests that take long, in the order in which the workers get them, so that both end at about the same time.
+# The first one mostly waits, and what is measured in it bears one busy process beside it.
 FIRST = (
     "test_live", "test_emulator_training", "test_masking_evidence", "test_autoencoder", "test_ablation",
     "test_training", "test_demo_page", "test_demo_server", "test_descent_cost", "test_export", "test_conditions",
