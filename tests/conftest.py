@@ -18,6 +18,15 @@ from enhance import Denoiser, ModelError, list_models
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Files of tests that take long, in the order in which the workers get them, so that both end at about the same time.
+# The first one mostly waits, and what is measured in it bears one busy process beside it.
+FIRST = (
+    "test_live", "test_emulator_training", "test_masking_evidence", "test_autoencoder", "test_ablation",
+    "test_training", "test_demo_page", "test_demo_server", "test_descent_cost", "test_export", "test_conditions",
+    "test_evaluate", "test_listen_browser", "test_live_screen", "test_cli_promises", "test_cli_batch", "test_stream",
+    "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss", "test_network", "test_sound",
+)  # fmt: skip
+
 TINY_GAIN = 0.5
 TINY_HOP = 480
 TINY_METADATA = {
@@ -65,6 +74,12 @@ def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: A
 
 def _value(name: str, width: int | str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
 
 
 @pytest.fixture(scope="session")

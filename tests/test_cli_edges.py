@@ -151,7 +151,7 @@ def test_an_output_that_is_no_file_costs_one_file(folder: Path, tiny_model: Path
     assert (folder.parent / "out" / "good.wav").is_file()
 
 
-def test_collisions_cost_only_the_files_that_collide(folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_promise_07_collisions_cost_only_the_files_that_collide(folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     first = write(tmp_path / "x" / "a.wav", speech_like(0.1, 48_000))
     second = write(tmp_path / "y" / "a.wav", speech_like(0.1, 48_000))
     out, report = tmp_path / "out", tmp_path / "report.json"

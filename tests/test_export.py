@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -37,9 +39,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file, compared for a second: for over a minute it is by the test of promise 31."""
     path = tmp_path_factory.mktemp("exported") / "mine.onnx"
-    status = export.main([str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"])
-    assert status == 0
+    command = [str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "parity", partial(export.parity, seconds=1.0))
+        assert export.main(command) == 0
     return path
 
 
@@ -81,16 +86,21 @@ def test_the_file_says_all_about_itself(exported: Path) -> None:
 
 
 def test_a_network_that_disagrees_is_not_written(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    exported: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def inverse(self: export.FactoredDFT, real: torch.Tensor, imag: torch.Tensor) -> torch.Tensor:
-        return 1.01 * original(self, real, imag)
-
-    original = export.FactoredDFT.inverse
-    monkeypatch.setattr(export.FactoredDFT, "inverse", inverse)
-    assert export.main([str(checkpoint), str(tmp_path / "wrong.onnx")]) == 1
+    """As if the conversion had gone wrong: what comes of it has other weights than the checkpoint."""
+    values = torch.load(checkpoint, weights_only=True)
+    values["average"]["head.weight"] *= 1.01
+    save_atomically(values, tmp_path / "last.pt")
+    monkeypatch.setattr(export, "to_onnx", lambda *_: onnx.load(exported))
+    monkeypatch.setattr(export, "parity", partial(export.parity, seconds=1.0))
+    assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "out" / "wrong.onnx")]) == 1
     assert "differs from PyTorch" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

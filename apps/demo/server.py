@@ -5,6 +5,7 @@ Gradio takes its settings from the environment when it is imported; here they ar
 the command count.
 """
 
+import inspect
 import os
 import secrets
 import signal
@@ -12,7 +13,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -50,9 +51,10 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
     with own_folder() as root:
         _settle_environment(root, host)
         with _until_stopped() as stopped, _errors_in_one_line():
-            blocks, sweep = _build(root, model, limits)
+            blocks, workshop, sweep = _build(root, model, limits)
             address = _launch(blocks, host, port, login, share, limits)
             _tell(blocks, address, host, login is not None)
+            threading.Thread(target=_warm, args=(workshop,), daemon=True).start()
             try:
                 while not stopped.wait(limits.sweeping[0]):
                     with suppress(OSError):  # the next one may succeed
@@ -94,12 +96,13 @@ def _settle_environment(folder: Path, host: str) -> None:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
 
 
-def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", Any]:
-    """The app, and a function that removes what is not used any more."""
+def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "Workshop", Callable[[], None]]:
+    """The app, what works for it, and a function that removes what is not used any more."""
     from enhance.models import list_models
 
     try:
-        import gradio  # noqa: F401
+        with _without_stubs():
+            import gradio  # noqa: F401
     except ImportError:
         raise UsageProblem('the demo needs Gradio: pip install "mpeace[demo]"') from None
     from apps.demo.api import Api
@@ -110,7 +113,6 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", A
 
     workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
     workshop.denoiser(None)
-    threading.Thread(target=_warm, args=(workshop,), daemon=True).start()
     _, age = limits.sweeping
     results = Results(folder / "results", age)
     api = Api(workshop, LiveDesk(workshop, limits), folder, results.new_folder)
@@ -120,7 +122,26 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", A
         results.sweep()
         remove_old(folder, age, keep=("sessions", "results"))
 
-    return Page(workshop, api, folder).blocks(), sweep
+    return Page(workshop, api, folder).blocks(), workshop, sweep
+
+
+@contextmanager
+def _without_stubs() -> Iterator[None]:
+    """While Gradio is imported: it would write a type stub beside each of its components anew, 40 % of the time that
+    the import takes. It leaves out components that have no file, and so do all of its own here.
+    """
+    file_of = inspect.getfile
+
+    def no_file(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError(f"the file of {of.__name__} is not asked for")
+        return file_of(of)
+
+    inspect.getfile = no_file
+    try:
+        yield
+    finally:
+        inspect.getfile = file_of
 
 
 def _warm(workshop: "Workshop") -> None:
