@@ -1,4 +1,4 @@
-"""Promises of `mpeace live` that need no device: what callbacks do, what is counted, and one strength everywhere."""
+"""Promises of `mpeace live` that need no device: what its callbacks do, and what is counted and told."""
 
 import ast
 import inspect
@@ -13,31 +13,25 @@ import numpy as np
 import pytest
 from command import ROOT
 from helpers import speech_like
+from livepath import BLOCK, RATE, make_path
 
 from apps.live import feed, links
 from apps.live import session as sessions
 from apps.live.devices import INPUT, OUTPUT, Device
-from apps.live.fallback import Fallback
 from apps.live.latency import LOW
 from apps.live.links import DuplexLink, Link, PairLink
 from apps.live.meters import percentiles
-from apps.live.path import Controls, SoundPath
+from apps.live.path import SoundPath
 from apps.live.session import LiveSettings, Session
 from apps.live.sides import Side
 from enhance import Denoiser
 
-RATE, BLOCK = 48_000, 480
 BOTH = (0.01, 0.01)
 DEVICE = Device("device", "ALSA", 0, 1, 1, RATE, BOTH, BOTH)
 TIMES = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1.01)
 SOUND = speech_like(BLOCK / RATE, RATE)[0].reshape(-1, 1)
 WAITING = {"acquire", "__enter__", "sleep", "open", "print", "write", "flush"}  # names of C functions
 WAITING_MODULES = {"threading", "queue", "logging", "io", "subprocess", "rich"}
-
-
-def make_path(model: Denoiser, **controls: Any) -> SoundPath:
-    """A path whose model is never too slow, however busy the machine."""
-    return SoundPath(Fallback([model], allowance=60), RATE, 1, BLOCK, Controls(**controls))
 
 
 @pytest.fixture
@@ -143,12 +137,3 @@ def test_promise_20_lost_sound_is_counted_and_times_are_told(
     assert isinstance(link.path, SoundPath)
     told = percentiles(link.path.times())
     assert 0 < told["p50"] <= told["p95"] <= told["p99"]
-
-
-def test_promise_12_a_limit_is_the_same_live_as_in_a_file(shipped_denoiser: Denoiser) -> None:
-    audio = speech_like(3, RATE)
-    path = make_path(shipped_denoiser, attenuation_limit_db=9.0)
-    out = np.concatenate([path.process(block).copy() for block in audio.T.reshape(-1, BLOCK, 1)]).T
-    expected = shipped_denoiser.denoise(audio, RATE, attenuation_limit_db=9.0)
-    live = out[:, path.latency_samples :]
-    np.testing.assert_allclose(live, expected[:, : live.shape[1]], atol=1e-4)
