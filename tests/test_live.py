@@ -96,6 +96,7 @@ def test_promise_25_the_delay_is_what_is_told(server: SoundServer, noisy: np.nda
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rate: int) -> None:
     """Nearly what the file path gives; the best of three if the machine is so busy that sound passes undenoised."""
+    folder = tmp_path
     for attempt in range(3):
         folder = tmp_path / str(attempt)
         options = ("--sample-rate", rate, "--record", "--folder", folder, "--latency", 0.25)

@@ -54,13 +54,15 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
             blocks, workshop, sweep = _build(root, model, limits)
             address = _launch(blocks, host, port, login, share, limits)
             _tell(blocks, address, host, login is not None)
-            threading.Thread(target=_warm, args=(workshop,), daemon=True).start()
+            warming = threading.Thread(target=_warm, args=(workshop,))
+            warming.start()
             try:
                 while not stopped.wait(limits.sweeping[0]):
                     with suppress(OSError):  # the next one may succeed
                         sweep()
             finally:
                 blocks.close(verbose=False)
+                warming.join()  # libraries that are being loaded crash when the process ends
 
 
 def _login(auth: str | None) -> tuple[str, str] | None:
