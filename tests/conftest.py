@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 if hasattr(signal, "SIGHUP"):
@@ -13,6 +14,7 @@ import onnx
 import pytest
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
+from soundserver import SoundServer, skip_without_tools
 
 from enhance import Denoiser, ModelError, list_models
 
@@ -80,6 +82,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first."""
     place = {name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SoundServer]:
+    """Virtual sound devices for a file of tests. The demo's tests have a server of another kind in its place."""
+    skip_without_tools()
+    with SoundServer() as running_server:
+        running_server.plug_in()
+        yield running_server
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,12 @@ import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
 from livecommand import LATER, ROOMY, Live, find, recordings, repeated, running, shifts
-from soundserver import RATE, Cable, SoundServer, skip_without_tools
+from soundserver import RATE, Cable, SoundServer
 
 ROOMY_PAIR = ("--latency", "0.4")  # shared by three
 SERVERS_OWN = 10  # samples that the server's virtual sink may shift when it moves its own buffers
 SETTLED = 10  # seconds after which the server has found the size of its buffers, and shifts no sound any more
 SECONDS = float(os.environ.get("MPEACE_LIVE_SECONDS", "30"))  # 300 and 1800 are the long runs
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SoundServer]:
-    skip_without_tools()
-    with SoundServer() as running_server:
-        running_server.plug_in()
-        yield running_server
 
 
 @pytest.fixture(scope="module")

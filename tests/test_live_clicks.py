@@ -1,7 +1,6 @@
 """No click behind a device: what is heard when bypass, limit and mix are switched by their keys, on virtual devices."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +8,12 @@ import pytest
 from command import ROOT, read
 from livecommand import ROOMY, recordings
 from numpy.lib.stride_tricks import sliding_window_view
-from soundserver import RATE, Cable, SoundServer, skip_without_tools
+from soundserver import RATE, Cable, SoundServer
 
 pytest.importorskip("termios", reason="needs pseudo-terminals")
 from terminal import Terminal
 
 UP, DOWN, LEFT, RIGHT = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SoundServer]:
-    skip_without_tools()
-    with SoundServer() as running_server:
-        running_server.plug_in()
-        yield running_server
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,16 @@
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import ROOT, read
 from livecommand import ROOMY, recordings, repeated
-from soundserver import RATE, Cable, SoundServer, skip_without_tools
+from soundserver import RATE, Cable, SoundServer
 
 termios = pytest.importorskip("termios", reason="needs pseudo-terminals")
 from terminal import PATIENCE, Terminal  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SoundServer]:
-    skip_without_tools()
-    with SoundServer() as running_server:
-        running_server.plug_in()
-        yield running_server
 
 
 def test_promise_26_one_key_bypasses_and_meters_show_both_sides(

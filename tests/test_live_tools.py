@@ -3,22 +3,12 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import numpy as np
-import pytest
 from command import ROOT, mpeace
-from soundserver import SoundServer, python, skip_without_tools
+from soundserver import SoundServer, python
 
 from apps.live.setup import likeness
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SoundServer]:
-    skip_without_tools()
-    with SoundServer() as running_server:
-        running_server.plug_in()
-        yield running_server
 
 
 def test_devices_are_listed_and_refused_in_one_line(server: SoundServer) -> None:
