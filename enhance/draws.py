@@ -14,7 +14,7 @@ class Draws:
 
     Args:
         seed: key of the generator, with `stream` and `step`.
-        stream: 0 or 1, two independent sets of numbers.
+        stream: 0 to 3, independent sets of numbers.
         step: number of the step, 0 or more.
         first: index of the first example in the whole batch.
         count: number of examples.
@@ -26,7 +26,8 @@ class Draws:
     """
 
     def __init__(self, seed: int, stream: int, step: int, first: int, count: int) -> None:
-        bits = np.random.Philox(key=np.array([2 * seed + stream, step], dtype=np.uint64))
+        more, one = divmod(stream, 2)
+        bits = np.random.Philox(key=np.array([2 * seed + one, step + (more << 63)], dtype=np.uint64))
         bits.advance(first * SLOTS // 4)
         self._table = np.random.Generator(bits).random((count, SLOTS))
         self._taken = 0

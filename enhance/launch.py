@@ -72,6 +72,8 @@ def plain(config: Any) -> dict[str, Any]:
 
 def make_fabric(arguments: argparse.Namespace) -> Fabric:
     """Fabric with the processes that the arguments ask for, or those that torchrun has started."""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # TF32, as cuDNN does by default
     per_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
     devices: int | str = arguments.devices if arguments.devices == "auto" else int(arguments.devices)
     nodes: int = arguments.nodes

@@ -31,6 +31,12 @@ class MixConfig:
     tail_db: tuple[float, float] = (-6.0, 3.0)  # gain of the rest of the response, dB
     noises: tuple[float, ...] = (0.6, 0.3, 0.1)  # probabilities of one, two, three noises
     noise_level_db: float = 10.0  # the second and third noise are up to this much weaker than the first, dB
+    noise_speeds: tuple[float, ...] = (1.0,)  # factors on speed and pitch of recorded noise
+    noise_backwards: float = 0.0  # probability that a recorded noise is played backwards
+    noise_steady: float = 0.0  # probability that a recorded noise is made steady: its spectrum with random phases
+    noise_swing: float = 0.0  # probability that the level of a recorded noise moves
+    noise_swing_db: tuple[float, float] = (3.0, 25.0)  # how far it may then fall, dB
+    noise_room: float = 0.0  # probability that the noise has a room of its own
     synthetic: float = 0.15  # probability that a noise is synthetic, not recorded
     babble: float = 0.08  # probability that the first noise is 3 to 8 other voices
     snr_db: tuple[float, float] = (-5.0, 25.0)  # power of active speech over power of noise, dB

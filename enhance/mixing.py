@@ -17,6 +17,7 @@ from torch import Tensor
 
 from enhance.cache import AudioCache
 from enhance.config import SAMPLE_RATE
+from enhance.disguise import Changes, Disguise
 from enhance.draws import Draws
 from enhance.formants import move_formants
 from enhance.levels import SILENCE, active_power, scale_to
@@ -83,6 +84,7 @@ class Mixer:
         generator = torch.Generator().manual_seed(seed)
         bank = synthetic_noise(config.synthetic_count, round(config.synthetic_seconds * SAMPLE_RATE), generator)
         self._bank = (bank * 32767).to(torch.int16).to(self.device)
+        self._disguise = Disguise(config, self._size, generator, self.device)
         self._frequency = torch.fft.rfftfreq(self._size, 1 / SAMPLE_RATE, device=self.device)
         self._equaliser = Equaliser(self._frequency)
         self._kept: dict[tuple[int, int, int], _Material] = {}
@@ -116,13 +118,15 @@ class Mixer:
 
     def _make(self, group: int, first: int, count: int) -> _Material:
         config, draws = self.config, Draws(self.seed, 0, group, first, count)
+        changes = Draws(self.seed, 2, group, first, count)
         spectrum, band = self._speech_spectrum(draws, count)
         speech_eq, noise_eq = draws.curve(config.speech_eq_db, EQ_KNOTS), draws.curve(config.noise_eq_db, EQ_KNOTS)
         speech_gain, noise_gain = self._equaliser.gains(speech_eq), self._equaliser.gains(noise_eq)
         band = np.minimum(band, self._limit_band(draws, (speech_gain, noise_gain)))
         spectrum *= speech_gain
         speech, target, band = self._reverberate(draws, spectrum, band)
-        noise_spectrum = torch.fft.rfft(self._noise(draws, count))
+        noise_spectrum = torch.fft.rfft(self._noise(draws, changes, count))
+        self._add_rooms(changes, noise_spectrum)
         noise = self._cut(torch.fft.irfft(noise_spectrum.mul_(noise_gain), n=self._size))
 
         rows, places = self._rows(draws.chance(config.late_onset))
@@ -229,7 +233,26 @@ class Mixer:
             speech[places] = full
         return speech, target, band
 
-    def _noise(self, draws: Draws, count: int) -> Tensor:
+    def _add_rooms(self, changes: Draws, spectrum: Tensor) -> None:
+        """Multiplies some spectra `[batch, bins]` of noise by those of whole room responses."""
+        chance, place = changes.chance(self.config.noise_room), changes.take()
+        rows, places = self._rows(chance)
+        if self.rooms is not None and rows.size:
+            chosen = (place[rows] * len(self.rooms)).astype(np.int64)
+            longest = min(int(self.rooms.lengths[chosen].max()), self._size)
+            response = self.rooms.gather(chosen, np.zeros_like(chosen), longest, wrap=False).to(self.device)
+            spectrum[places] *= torch.fft.rfft(response, n=self._size)
+
+    def _recorded(self, chance: np.ndarray, place: np.ndarray, changes: Changes) -> Tensor:
+        """Crops `[batch, size]` of recorded noises, changed."""
+        recordings, crops = self.noise.choose(chance), torch.empty(len(chance), self._size, device=self.device)
+        for length in set(changes.length.tolist()):
+            rows, places = self._rows(changes.length == length)
+            crop = self._crops(self.noise, recordings[rows], place[rows], length)
+            crops[places] = self._disguise.apply(crop, changes.of(rows))
+        return crops
+
+    def _noise(self, draws: Draws, changes: Draws, count: int) -> Tensor:
         """The sum of each example's noises, `[count, size]`."""
         config = self.config
         audio = torch.zeros(count, self._size, device=self.device)
@@ -247,10 +270,10 @@ class Mixer:
             synthetic, level_db = draws.chance(config.synthetic), draws.between((-config.noise_level_db, 0.0))
             gain = np.ones(count) if slot == 0 else 10 ** (level_db / 20)
             used = ~babble if slot == 0 else slot < number
+            change = self._disguise.draw(changes)
             rows, places = self._rows(used & ~synthetic)
             if rows.size:
-                recording = self.noise.choose(chosen[rows])
-                crop = self._crops(self.noise, recording, place[rows], self._size)
+                crop = self._recorded(chosen[rows], place[rows], change.of(rows))
                 audio[places] += scale_to(crop, self._tensor(gain[rows]))
             rows, places = self._rows(used & synthetic)
             if rows.size:
