@@ -105,7 +105,10 @@ class PieceMaker:
 
     def __init__(self, sources: Sources, sample_rate: int, config: CorpusConfig) -> None:
         self.sources, self.sample_rate, self.config = sources, sample_rate, config
-        mix = MixConfig(segment_seconds=config.piece_seconds, level_db=(-25.0, -25.0), noise_only=0.0, clean_only=0.0)
+        level = (-25.0, -25.0)
+        mix = MixConfig(
+            segment_seconds=config.piece_seconds, level_db=level, noise_only=0.0, clean_only=0.0, disguise=0.0
+        )
         self._mixer = Mixer(sources.speech, sources.noise, sources.rooms, mix, config.corpus_seed)
         self._denoiser = Denoiser() if config.enhanced_minutes else None
 

@@ -98,6 +98,7 @@ class Settings:
     rate: float = 0.003
     warmup: int = 50
     reuse: int = 3
+    disguise: float = 0.0  # of recorded noises, which the runs on record do without
 
     def pairs(self) -> list[str]:
         """As arguments of `enhance.train --set`; the running average is as long a part of the run as in a long one."""

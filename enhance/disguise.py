@@ -48,15 +48,19 @@ class Disguise:
         self.config, self.size = config, size
         self._lengths = np.array([fast_length(round(size * speed)) for speed in config.noise_speeds])
         angle = torch.rand((PHASES, size // 2 + 1), generator=generator) * (2 * torch.pi)
-        self._phases = torch.polar(torch.ones_like(angle), angle).to(device) if config.noise_steady else None
+        self._phases = (
+            torch.polar(torch.ones_like(angle), angle).to(device) if config.disguise and config.noise_steady else None
+        )
 
     def draw(self, draws: Draws) -> Changes:
         """What to do to a crop of each example."""
         config = self.config
-        length = self._lengths[draws.index(len(self._lengths))]
-        backwards, steady = draws.chance(config.noise_backwards), draws.chance(config.noise_steady)
+        used = draws.chance(config.disguise)
+        length = np.where(used, self._lengths[draws.index(len(self._lengths))], self.size)
+        backwards = used & draws.chance(config.noise_backwards)
+        steady = used & draws.chance(config.noise_steady)
         phases = draws.index(PHASES)
-        depth = np.where(draws.chance(config.noise_swing), draws.between(config.noise_swing_db), 0.0)
+        depth = np.where(used & draws.chance(config.noise_swing), draws.between(config.noise_swing_db), 0.0)
         knots = np.stack([draws.between((-1.0, 0.0)) for _ in range(SWING_KNOTS)], axis=1)
         return Changes(length, backwards, steady, phases, depth[:, None] * knots)
 

@@ -235,7 +235,7 @@ class Mixer:
 
     def _add_rooms(self, changes: Draws, spectrum: Tensor) -> None:
         """Multiplies some spectra `[batch, bins]` of noise by those of whole room responses."""
-        chance, place = changes.chance(self.config.noise_room), changes.take()
+        chance, place = changes.chance(self.config.disguise * self.config.noise_room), changes.take()
         rows, places = self._rows(chance)
         if self.rooms is not None and rows.size:
             chosen = (place[rows] * len(self.rooms)).astype(np.int64)

@@ -57,7 +57,14 @@ class Row:
 def held_out(cache: Path) -> tuple[np.ndarray, np.ndarray]:
     """Fixed mixtures ``[MIXTURES, time]`` and their targets from the validation caches, dry, 0 to 15 dB SNR."""
     config = MixConfig(
-        room=0.0, snr_db=(0.0, 15.0), noise_only=0.0, clean_only=0.0, clip=0.0, band_limit=0.0, late_onset=0.0
+        room=0.0,
+        snr_db=(0.0, 15.0),
+        noise_only=0.0,
+        clean_only=0.0,
+        clip=0.0,
+        band_limit=0.0,
+        late_onset=0.0,
+        disguise=0.0,
     )
     mixer = Mixer(AudioCache(cache / "valid_speech"), AudioCache(cache / "valid_noise"), None, config, seed=2)
     noisy, target, *_ = mixer.batch(0, 0, MIXTURES)
@@ -131,7 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
     arguments = parser.parse_args(argv)
     rows, common = [], ["--cache", str(arguments.cache), *arguments.arguments]
-    shared = {"batch": arguments.batch, "rate": 0.003, "warmup": 50, "reuse": 3, "validate_every": arguments.steps}
+    shared = {"batch": arguments.batch, "rate": 0.003, "warmup": 50, "reuse": 3, "disguise": 0}
+    shared["validate_every"] = arguments.steps
     try:
         for number, variant in enumerate(arguments.variants):
             folder = arguments.out / f"run-{number}"

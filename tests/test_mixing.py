@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 import torch
 from helpers import lag, level_db
-from recordings import RATE, SHORT, build, sine, white, write
+from recordings import (
+    PLAIN,
+    RATE,
+    SHORT,
+    Caches,
+    assert_same,
+    build,
+    build_tones,
+    mixer,
+    peaks_hz,
+    white,
+    write,
+)  # fmt: skip
 from torch import Tensor
 
 from enhance.cache import AudioCache, build_cache
@@ -18,16 +30,10 @@ ROUNDING_DB = 0.02  # float32 sums over a segment, and the 5 ms fades at the end
 FFT_TOLERANCE = 1e-6  # float32 FFTs of other batch sizes may round differently
 GPU_TOLERANCE = 1e-4  # of a peak of 1: cuFFT and sums in another order, after three long products in float32
 FAST_LENGTH = 0.025  # crops of half a second are up to this much longer, for lengths that transform fast
-PLAIN = replace(  # nothing but speech and one recorded noise
-    SHORT, speeds=(1.0,), join=0.0, late_onset=0.0, speech_eq_db=0.0, noise_eq_db=0.0, room=0.0, noises=(1.0,),
-    synthetic=0.0, babble=0.0, noise_only=0.0, clean_only=0.0, clip=0.0, band_limit=0.0, level_db=(-30.0, -30.0),
-)  # fmt: skip
 EVERYTHING = replace(
     SHORT, join=0.5, late_onset=0.3, room=0.6, synthetic=0.4, babble=0.3, noise_only=0.15, clean_only=0.15,
     clip=0.3, band_limit=0.4, telephone=0.5, noises=(0.4, 0.3, 0.3),
 )  # fmt: skip
-
-Caches = tuple[AudioCache, AudioCache, AudioCache]
 
 
 @pytest.fixture(scope="module")
@@ -37,33 +43,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    """Speech is a sine of 1 kHz; noises are sines of 3, 5, 7, 9 and 11 kHz; a room that is a direct sound alone."""
-    folder = tmp_path_factory.mktemp("tones")
-    write(folder / "speech" / "a.wav", sine(1000, 2.0))
-    for kilohertz in (3, 5, 7, 9, 11):
-        write(folder / "noise" / f"{kilohertz}.wav", sine(1000 * kilohertz, 2.0))
-    write(folder / "rooms" / "a.wav", np.eye(1, 4800)[0])
-    return (
-        build_cache([folder / "speech"], folder / "cache" / "speech", kind="speech"),
-        build_cache([folder / "noise"], folder / "cache" / "noise", kind="noise"),
-        build_cache([folder / "rooms"], folder / "cache" / "rooms", kind="rooms"),
-    )
-
-
-def mixer(caches: Caches, config: MixConfig, seed: int = 0) -> Mixer:
-    return Mixer(*caches, config, seed)
-
-
-def assert_same(ours: Mixture, theirs: Mixture, tolerance: float = 0.0) -> None:
-    for name, one, other in zip(ours._fields, ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}")
-
-
-def peaks_hz(audio: Tensor, above_db: float = -26.0) -> list[int]:
-    """Frequencies, to 100 Hz, of the tones in `[time]` that are within 26 dB of the strongest one."""
-    spectrum = np.abs(np.fft.rfft(audio.numpy() * np.hanning(len(audio))))
-    loud = np.flatnonzero(spectrum > spectrum.max() * 10 ** (above_db / 20)) * RATE / len(audio)
-    return sorted({round(float(hertz), -2) for hertz in loud})  # pyright: ignore[reportReturnType]
+    return build_tones(tmp_path_factory.mktemp("tones"))
 
 
 def active_power(audio: np.ndarray) -> float:
