@@ -23,10 +23,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Files of tests that take long, in the order in which the workers get them, so that both end at about the same time.
 # The first one mostly waits, and what is measured in it bears one busy process beside it.
 FIRST = (
-    "test_live", "test_emulator_training", "test_masking_evidence", "test_autoencoder", "test_ablation",
-    "test_training", "test_demo_page", "test_demo_server", "test_descent_cost", "test_export", "test_conditions",
-    "test_evaluate", "test_listen_browser", "test_live_screen", "test_cli_promises", "test_cli_batch", "test_stream",
-    "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss", "test_network", "test_sound",
+    "test_live", "test_stream", "test_ablation", "test_conditions", "test_emulator_training", "test_masking_evidence",
+    "test_autoencoder", "test_train_command", "test_training", "test_demo_page", "test_demo_server",
+    "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
+    "test_cli_promises", "test_cli_batch", "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss",
+    "test_network", "test_sound",
 )  # fmt: skip
 
 TINY_GAIN = 0.5
