@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 if hasattr(signal, "SIGHUP"):
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from soundserver import SoundServer, skip_without_tools
 
 from enhance import Denoiser, ModelError, list_models
+from enhance.mix_config import MixConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -92,6 +94,14 @@ def server() -> Iterator[SoundServer]:
     with SoundServer() as running_server:
         running_server.plug_in()
         yield running_server
+
+
+@pytest.fixture(scope="module")
+def few_noises() -> Iterator[None]:
+    """Pieces of an emulator's corpus are mixed from two synthetic noises; the usual 120 take four seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emulator.corpus.MixConfig", partial(MixConfig, synthetic_count=2, synthetic_seconds=1.0))
+        yield
 
 
 @pytest.fixture(scope="session")
