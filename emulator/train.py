@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -39,6 +38,9 @@ from enhance.draws import Draws
 from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
 from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 VALID_SHARE = 0.05  # of the minutes of a corpus that its held-out counterpart has
 VALID_CROPS = 8  # of each kind of sound, in a validation
@@ -208,7 +210,7 @@ def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Pat
     return corpus
 
 
-def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any]) -> None:
+def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any]) -> None:
     """Trains with parsed arguments, or goes on.
 
     Raises:

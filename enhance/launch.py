@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 
 def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +72,10 @@ def plain(config: Any) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
 
 
-def make_fabric(arguments: argparse.Namespace) -> Fabric:
+def make_fabric(arguments: argparse.Namespace) -> "Fabric":
     """Fabric with the processes that the arguments ask for, or those that torchrun has started."""
+    from lightning.fabric import Fabric  # here: it takes seconds that --help does without
+
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, as cuDNN does by default
     per_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -28,6 +27,9 @@ from enhance.network import Enhancer
 from enhance.objective import Objective, ObjectiveConfig, Terms
 from enhance.rooms import write_rooms
 from enhance.training import TrainConfig, fit
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 VALID_EXAMPLES = 48
 ROOMS_SEED = 0  # simulated rooms are data, the same whatever the seed of a training
@@ -174,7 +176,7 @@ def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
     return caches
 
 
-def train(arguments: argparse.Namespace, fabric: Fabric, configs: Sequence[Any]) -> None:
+def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any]) -> None:
     """Trains with parsed arguments, or goes on.
 
     Raises:

@@ -17,14 +17,16 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from enhance.display import Display
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 FORMAT = 1
 LAST = "last.pt"
@@ -201,7 +203,7 @@ def resume(
     return step, checkpoint.get("seconds", 0.0)
 
 
-def fit(fabric: Fabric, task: Task, config: TrainConfig, directory: Path) -> nn.Module:
+def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> nn.Module:
     """Trains, or goes on with the checkpoint in ``directory``.
 
     Args:

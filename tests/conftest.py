@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 if hasattr(signal, "SIGHUP"):
@@ -17,16 +18,18 @@ from onnx import TensorProto, helper, numpy_helper
 from soundserver import SoundServer, skip_without_tools
 
 from enhance import Denoiser, ModelError, list_models
+from enhance.mix_config import MixConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Files of tests that take long, in the order in which the workers get them, so that both end at about the same time.
 # The first one mostly waits, and what is measured in it bears one busy process beside it.
 FIRST = (
-    "test_live", "test_emulator_training", "test_masking_evidence", "test_autoencoder", "test_ablation",
-    "test_training", "test_demo_page", "test_demo_server", "test_descent_cost", "test_export", "test_conditions",
-    "test_evaluate", "test_listen_browser", "test_live_screen", "test_cli_promises", "test_cli_batch", "test_stream",
-    "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss", "test_network", "test_sound",
+    "test_live", "test_stream", "test_ablation", "test_conditions", "test_emulator_training", "test_masking_evidence",
+    "test_autoencoder", "test_train_command", "test_training", "test_demo_page", "test_demo_server",
+    "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
+    "test_cli_promises", "test_cli_batch", "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss",
+    "test_network", "test_sound",
 )  # fmt: skip
 
 TINY_GAIN = 0.5
@@ -91,6 +94,14 @@ def server() -> Iterator[SoundServer]:
     with SoundServer() as running_server:
         running_server.plug_in()
         yield running_server
+
+
+@pytest.fixture(scope="module")
+def few_noises() -> Iterator[None]:
+    """Pieces of an emulator's corpus are mixed from two synthetic noises; the usual 120 take four seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emulator.corpus.MixConfig", partial(MixConfig, synthetic_count=2, synthetic_seconds=1.0))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import level_db, speech_like
+from helpers import AtOnce, level_db, speech_like
 from recordings import RATE, sine, white, write
 
+from enhance import conditions, metrics
 from enhance.conditions import main
 from enhance.hard_cases import CASES, Recordings, language, make_pair
 
@@ -92,8 +93,15 @@ def test_missing_material_is_named(recordings: Recordings) -> None:
 
 
 def test_the_command_tables_every_case_and_names_the_worst_file(
-    folder: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """In this process, and rated by DNSMOS once, not every second."""
+    monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
+    monkeypatch.setattr(metrics, "DNSMOS_HOP_SECONDS", 10)
     named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
     (tmp_path / "trained").mkdir()
     (tmp_path / "trained" / "words-zz-000.opus").touch()

@@ -29,6 +29,8 @@ from emulator.probes import masker_and_probe, noise_band, tone
 from emulator.reveal import revealing_noise
 from enhance.models import ModelError
 
+pytestmark = pytest.mark.usefixtures("few_noises")
+
 SMALL = EmulatorConfig("v9", 16_000, window=256, hop=64, channels=(4, 6, 8), middle=1)
 
 

@@ -24,7 +24,7 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(few_noises: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of speech, noise, room responses and music, and caches that the runs share."""
     folder = tmp_path_factory.mktemp("emulator")
     write_folders(folder)

@@ -84,8 +84,7 @@ def test_decibels_follow_the_degree():
 
 
 def test_the_table_has_a_row_for_each_codec_and_distance(tmp_path, monkeypatch, capsys):
-    for name in ("BLOCK", "QUICK_BLOCKS", "QUICK_CODEC_BLOCKS"):
-        monkeypatch.setattr(masking, name, 1)
+    monkeypatch.setattr(masking, "QUICK_CODEC_BLOCKS", 1)
     monkeypatch.setattr(
         masking, "all_distances", lambda rate, _: plain_distances(rate)[:2] + codec_distances(PRESET, RATE, False)[:1]
     )

@@ -41,7 +41,7 @@ STAND_IN = REPOSITORY / "tests" / "data" / "noisy.flac"  # in place of the recor
 
 WIDTHS, SEEDS = (16, 32, 64), (0, 1, 2)
 QUICK_WIDTHS, QUICK_SEEDS = (32,), (0,)
-QUICK = {"batches": 6, "crops": 2, "epochs": 2, "hidden": 64, "items": 2, "item_seconds": 2.0}
+QUICK = {"batches": 3, "crops": 2, "epochs": 1, "hidden": 32, "items": 2, "item_seconds": 1.0}
 
 
 def plan(losses: list[str], widths: tuple[int, ...], seeds: tuple[int, ...]) -> dict[tuple[str, str], list[Run]]:

@@ -28,7 +28,7 @@ from emulator.presets import load_emulator
 from enhance.speeds import speech_like
 
 SECONDS = 4.0  # of audio in each call
-REPEATS, QUICK_REPEATS = 15, 3
+REPEATS, QUICK_REPEATS = 15, 1
 WANTED = 4.0  # times multi-resolution STFT at most, on the CPU with the target cached
 YARDSTICKS = ("l1", BASELINE)
 CONFIGURATIONS: dict[str, dict[str, float | str]] = {

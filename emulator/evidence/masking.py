@@ -38,7 +38,7 @@ from emulator.lame import Setting, round_trip
 from emulator.presets import load_emulator
 
 SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate
-BLOCK = 4  # draws that are measured at once; the spread between blocks gives the standard error
+BLOCK, QUICK_BLOCK = 4, 1  # draws that are measured at once; the spread between blocks gives the standard error
 BLOCKS, QUICK_BLOCKS = 4, 1  # of a distance
 CODEC_BLOCKS, QUICK_CODEC_BLOCKS = 16, 3  # of the codec, whose change is erratic where that of a network is smooth
 TOLERANCE_DB = 3.0  # within which a masking term should be of the real codec
@@ -130,7 +130,13 @@ def selectivity(pairs: Sequence[tuple[float, float]], degree: int) -> tuple[floa
 
 
 def measure(
-    system: str, change: Change, degree: int, experiments: Iterable[Experiment], sample_rate: int, blocks: int
+    system: str,
+    change: Change,
+    degree: int,
+    experiments: Iterable[Experiment],
+    sample_rate: int,
+    blocks: int,
+    size: int = BLOCK,
 ) -> list[Row]:
     """A row for each experiment and level.
 
@@ -140,18 +146,19 @@ def measure(
         degree: of its change.
         experiments: which.
         sample_rate: Hz.
-        blocks: of BLOCK draws each.
+        blocks: how many.
+        size: draws of each.
     """
     rows = []
     for experiment in experiments:
         for level in experiment.levels_db:
             pairs = []
             for block in range(blocks):
-                seeds = range(block * BLOCK, (block + 1) * BLOCK)
+                seeds = range(block * size, (block + 1) * size)
                 pairs.append(change([trial(experiment, level, sample_rate, seed) for seed in seeds]))
             masked, audible = np.mean(pairs, axis=0)
             value, error = selectivity(pairs, degree)
-            rows.append(Row(sample_rate, system, experiment.name, level, masked, audible, value, error, blocks * BLOCK))
+            rows.append(Row(sample_rate, system, experiment.name, level, masked, audible, value, error, blocks * size))
     return rows
 
 
@@ -237,18 +244,21 @@ def make(arguments: argparse.Namespace) -> Report:
     rates = {emulator: load_emulator(emulator).config.sample_rate for emulator in arguments.emulators}
     experiments = (*EXPERIMENTS, *DISTANCES)
     rows: list[Row] = []
-    blocks, codec_blocks = (QUICK_BLOCKS, QUICK_CODEC_BLOCKS) if arguments.quick else (BLOCKS, CODEC_BLOCKS)
+    quick = arguments.quick
+    blocks, codec_blocks, size = (
+        (QUICK_BLOCKS, QUICK_CODEC_BLOCKS, QUICK_BLOCK) if quick else (BLOCKS, CODEC_BLOCKS, BLOCK)
+    )
     for rate, settings in SETTINGS.items():
         for setting in settings:
-            rows += measure(f"LAME {setting}", codec_change(setting, rate), 2, experiments, rate, codec_blocks)
+            rows += measure(f"LAME {setting}", codec_change(setting, rate), 2, experiments, rate, codec_blocks, size)
         for distance in all_distances(rate, [name for name, own in rates.items() if own == rate]):
-            rows += measure(distance.name, distance_change(distance), distance.degree, experiments, rate, blocks)
+            rows += measure(distance.name, distance_change(distance), distance.degree, experiments, rate, blocks, size)
             print(f"{rate} Hz, {distance.name}: done", file=sys.stderr, flush=True)
     settings = {
         "emulators": [str(name) for name in arguments.emulators],
         "masker_dbfs": MASKER_DB,
-        "draws_of_a_distance": blocks * BLOCK,
-        "draws_of_the_codec": codec_blocks * BLOCK,
+        "draws_of_a_distance": blocks * size,
+        "draws_of_the_codec": codec_blocks * size,
         "first_seed": 0,
     }
     return Report("masking", [asdict(row) for row in rows], table(rows), settings, draw(rows))
