@@ -4,8 +4,8 @@ A transform of length N = N1 N2 is N2 transforms of length N1, a rotation of eac
 (Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier series", 1965). For 960 = 30 * 32 that
 takes a quarter of the multiplications of one matrix, and small constants in the file.
 
-Each rotation takes four products of real numbers. The matrix before it yields the four factors, each where it is needed,
-and the matrix after it adds the products up, so that a direction is four operations: product, reshape, factor, product.
+Each rotation takes four products of real numbers. The matrix before it yields the four factors, each where it is
+needed, and the matrix after it adds the products up: a direction is a product, a reshape, a factor and a product.
 """
 
 import math

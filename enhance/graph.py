@@ -1,14 +1,15 @@
 """The network as an ONNX graph: what `enhance.network` computes, in as few operators as can be.
 
-Of one hop, ONNX Runtime spends 2 to 3 us on each operator, however small, so that the hundreds of them that come of
+Of one hop, ONNX Runtime spends about 2 us on each operator, however small, so that the hundreds of them that come of
 tracing PyTorch cost more than all arithmetic. Here each is written by hand:
 
 - shapes are constants, with 0 for a dimension to be kept and -1 for what follows from the rest;
-- time comes first, ``[time, batch, ...]``, as the GRUs along time want it; from the features to the masks both are one;
-- the features of a hop are signed sums of products of rows: two products with constant matrices choose the rows, a third
-  one adds up;
+- time comes before batch, as the GRUs along time want it; from the features to the masks both are one;
+- features and deep filter are signed sums of products of rows: rows are gathered, multiplied, and one product with a
+  constant matrix adds up;
 - the running level is an RNN without a non-linearity;
-- a layer over neighbouring bands or positions is a convolution, next to a transposition.
+- a layer over neighbouring bands or positions is a convolution, next to a transposition;
+- constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
 
 Layers are nodes whose names begin with :data:`LAYER`.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
@@ -93,10 +95,13 @@ class Graph:
         """Axes in another order."""
         return self("Transpose", x, perm=order)
 
-    def linear(self, name: str, layer: nn.Linear, x: Value, bias: Input = None, weight: Tensor | None = None) -> Value:
-        """A layer over the last axis; ``bias`` takes the place of its own."""
-        product = self("MatMul", x, floats((layer.weight if weight is None else weight).T), name=LAYER + name)
-        return self("Add", product, floats(layer.bias) if bias is None else bias)
+    def product(self, name: str, layer: nn.Linear, x: Value) -> Value:
+        """A layer over the last axis, without its bias."""
+        return self("MatMul", x, floats(layer.weight.T), name=LAYER + name)
+
+    def linear(self, name: str, layer: nn.Linear, rows: Value) -> Value:
+        """A layer over the rows of a matrix."""
+        return self("Gemm", rows, floats(layer.weight.T), floats(layer.bias), name=LAYER + name)
 
     def convolution(self, name: str, layer: nn.Linear, x: Value, size: int, stride: int = 1) -> Value:
         """A layer over windows of ``[frames, channels, positions]``, zeros beyond its ends."""
@@ -113,8 +118,8 @@ class Graph:
         """x times its sigmoid, which ONNX Runtime makes one operator of."""
         return self("Mul", x, self("Sigmoid", x))
 
-    def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None) -> list[Value]:
-        """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``, and the last state."""
+    def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
+        """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the last state."""
         ends = ["", "_reverse"][: 1 + layer.bidirectional]
 
         def weights(name: str) -> NDArray[np.float32]:
@@ -126,7 +131,7 @@ class Graph:
         attributes: dict[str, Any] = {"hidden_size": layer.hidden_size, "linear_before_reset": 1}
         if layer.bidirectional:
             attributes["direction"] = "bidirectional"
-        return self.several("GRU", 2, x, by_input, by_state, bias, None, first, name=LAYER + name, **attributes)
+        return self.several("GRU", outputs, x, by_input, by_state, bias, None, first, name=LAYER + name, **attributes)
 
 
 _WEIGHTS, _BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
@@ -142,24 +147,24 @@ def _spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Valu
 
 
 def _waves(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value) -> Value:
-    """Windowed frames ``[time, batch, rows, columns]`` of spectra."""
+    """Windowed frames ``[time, batch, rows, columns]`` of spectra that were multiplied by ``dft.twice``."""
     ends = integers(0, 0, 0, 0, 0, 0, 0, dft.groups * dft.rows - dft.bins)
-    x = g.reshape(g("Pad", g("Mul", spectra, dft.twice), ends), 0, 0, 2 * dft.groups, dft.rows)
+    x = g.reshape(g("Pad", spectra, ends), 0, 0, 2 * dft.groups, dft.rows)
     x = g("MatMul", g.swap(x, 0, 1, 3, 2), dft.first_inverse)
     x = g("Mul", g.reshape(x, 0, 0, 4 * dft.rows, dft.columns), dft.turn_inverse)
     return g("Mul", g("MatMul", dft.last_inverse, x), floats(network.window).reshape(dft.rows, dft.columns))
 
 
 def _level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
-    """`Enhancer.running_level` of the bands' power ``[time, batch, 1, bands]``: ``[time, batch, 1, 1]``, next state."""
+    """`Enhancer.running_level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
     c = network.config
     decay = math.exp(-c.hop / SAMPLE_RATE / c.level_seconds)
     mean = np.zeros((1, 2, c.bands), np.float32)
     mean[0, 0] = 1 / c.bins  # the bands' weights add up to one at each bin
-    one = floats([[0, 1, 0, 0]])
+    added = floats([[TINY_POWER, 1, 0, 0]])
     linear: dict[str, Any] = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     first = g.reshape(state, 1, -1, 2)
-    inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], one, None, first
+    inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], added, None, first
     sums, last = g.several("RNN", 2, *inputs, hidden_size=2, **linear)
     total, count = g.split(g.reshape(sums, 0, -1, 1, 2), [1, 1], axis=3)
     return g("Div", total, count), g.reshape(last, -1, 2)
@@ -182,12 +187,12 @@ def _features(g: Graph, network: Enhancer, now: Value, before: Value, state: Val
     products = g("Mul", *(g("Gather", rows, integers(*choice), axis=2) for choice in (one, other)))
     pairs = np.kron(np.eye(6), [1, 1])  # power, power before, along and across: of each real and imaginary part
     pairs[[3, 5], [7, 11]] = -1
-    narrow, wide = g.split(g("MatMul", floats(pairs[[1, 1, 0, 0, 2, 3, 4, 5]]), products), [c.narrow_bands, c.bins - c.narrow_bands], axis=3)
+    quantities = g("MatMul", floats(pairs[[1, 1, 0, 0, 0, 2, 3, 4, 5]]), products)
+    narrow, wide = g.split(quantities, [c.narrow_bands, c.bins - c.narrow_bands], axis=3)
     bands = g("Concat", narrow, g("MatMul", wide, floats(network.wide)), axis=3)
-    powers, differences = g.split(bands, [4, 4], axis=2)
-    power = g.cut(powers, 3, 4, axis=2)
+    powers, power, differences = g.split(bands, [4, 1, 4], axis=2)
     level, state = _level(g, network, power, state)
-    relative = g("Div", power, g("Add", level, floats(TINY_POWER)))
+    relative = g("Div", power, level)
     norms = g("Add", g("Sqrt", g("Mul", powers, power)), floats(TINY_POWER))
     logarithm = g("Log", g("Add", relative, floats(10 ** (SPECTRUM_FLOOR_DB / 10))))
     features = g(
@@ -201,9 +206,9 @@ def _features(g: Graph, network: Enhancer, now: Value, before: Value, state: Val
 
 
 def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
-    """`Neighbours` of ``[frames, positions, channels]``."""
+    """`Neighbours` of ``[frames, positions, channels]``, but for the last bias: only linear layers follow."""
     mixed = g.convolution(f"{name}.mix", block.mix, g.swap(g.norm(block.norm, x), 0, 2, 1), 3)
-    return g("Add", x, g.linear(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
+    return g("Add", x, g.product(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
 
 
 def _masks(g: Graph, network: Enhancer, features: Value, states: list[Value], time: Value) -> tuple[Value, list[Value]]:
@@ -213,61 +218,61 @@ def _masks(g: Graph, network: Enhancer, features: Value, states: list[Value], ti
     x = g.swap(g.convolution("stem", network.stem, features, 8, stride=4), 0, 2, 1)
     x = g("Add", x, floats(network.stem_position))
     skip = _neighbours(g, "encode", network.encode, x)
-    x = g.reshape(skip, -1, positions, 2 * c.stem_channels)
-    x = g.linear("down", network.down, x, floats(network.down.bias + network.position))
+    x = g.product("down", network.down, g.reshape(skip, -1, positions, 2 * c.stem_channels))
+    bias = network.down(network.encode.out.bias.repeat(2)) + network.position
+    x = g.reshape(g("Add", x, floats(bias)), -1, c.channels)
     by_time = g("Concat", time, integers(-1, c.channels), axis=0)
     after = []
     for index, (path, state) in enumerate(zip(network.paths, states, strict=True)):
         assert isinstance(path, DualPath)
         name = f"paths.{index}"
-        across = g.swap(g.norm(path.frequency_norm, x), 1, 0, 2)
-        across, _ = g.gru(f"{name}.frequency", path.frequency, across)
-        across = g.reshape(g.swap(across, 2, 0, 1, 3), -1, positions, c.channels)
+        across = g.reshape(g.norm(path.frequency_norm, x), -1, positions, c.channels)
+        (across,) = g.gru(f"{name}.frequency", path.frequency, g.swap(across, 1, 0, 2))
+        across = g.reshape(g.swap(across, 2, 0, 1, 3), -1, c.channels)
         x = g("Add", x, g.linear(f"{name}.frequency_out", path.frequency_out, across))
         along = g("Reshape", g.norm(path.time_norm, x), by_time)
-        along, last = g.gru(f"{name}.time", path.time, along, g.reshape(state, 1, -1, c.channels))
-        along = g.reshape(along, -1, positions, c.channels)
-        x = g("Add", x, g.linear(f"{name}.time_out", path.time_out, along))
+        state = g.reshape(state, 1, -1, c.channels)
+        along, last = g.gru(f"{name}.time", path.time, along, state, outputs=2)
+        x = g("Add", x, g.linear(f"{name}.time_out", path.time_out, g.reshape(along, -1, c.channels)))
         after.append(g.reshape(last, -1, positions * c.channels))
-    biases = floats(network.up.bias).reshape(2, -1) + floats(network.skip.bias)
-    x = g("MatMul", x, floats(network.up.weight.T), name=LAYER + "up")
-    x = g("Add", g.reshape(x, -1, 2 * positions, c.stem_channels), floats(np.tile(biases, (positions, 1))))
-    x = g("Add", x, g("MatMul", skip, floats(network.skip.weight.T), name=LAYER + "skip"))
+    x = g.reshape(g.linear("up", network.up, x), -1, 2 * positions, c.stem_channels)
+    bias = network.skip(network.encode.out.bias)
+    x = g("Add", g("Add", x, floats(bias)), g.product("skip", network.skip, skip))
     x = _neighbours(g, "decode", network.decode, x)
-    x = g("MatMul", x, floats(network.expand.weight.T), name=LAYER + "expand")
-    x = g.reshape(x, -1, c.bands, c.head_channels)
-    biases = floats(network.expand.bias).reshape(4, -1) + floats(network.features_skip.bias)
-    skipped = g("MatMul", g.swap(features, 0, 2, 1), floats(network.features_skip.weight.T), name=LAYER + "features_skip")
-    x = g("Add", g("Add", x, floats(np.tile(biases, (c.bands // 4, 1)))), skipped)
+    x = g.reshape(g.product("expand", network.expand, x), -1, c.bands, c.head_channels)
+    bias = network.expand(network.decode.out.bias).reshape(4, -1) + network.features_skip.bias
+    skipped = g.product("features_skip", network.features_skip, g.swap(features, 0, 2, 1))
+    x = g("Add", g("Add", x, floats(bias.repeat(c.bands // 4, 1))), skipped)
     x = g.convolution("head", network.head, g.swap(g.silu(x), 0, 2, 1), 3)
     return g("Reshape", x, g("Concat", time, integers(-1, 1 + 2 * c.taps, c.bands), axis=0)), after
 
 
-def _filtered(g: Graph, network: Enhancer, masks: Value, spectra: Value) -> Value:
-    """Gains and deep filter on spectra ``[history + time, batch, 2, bins]``: ``[time, batch, 2, bins]``."""
+def _filtered(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
+    """Masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
     c = network.config
     narrow = c.narrow_bands
 
-    def frames(tap: int, bins: int) -> Value:
+    def frames(tap: int, begin: int, end: int) -> Value:
         late = c.lookahead + tap
-        ends = integers(-late if late else END, bins)
-        return g("Slice", spectra, integers(c.history - late, 0), ends, integers(0, 3))
+        ends = integers(-late if late else END, end)
+        return g("Slice", spectra, integers(c.history - late, begin), ends, integers(0, 3))
 
     gains, filters = g.split(masks, [1, 2 * c.taps], axis=2)
-    low, high = g.split(g("Sigmoid", gains), [narrow, c.wide_bands], axis=3)
-    gains = g("Concat", low, g("MatMul", high, floats(network.wide.T)), axis=3)
+    gains, high = g.split(g("Sigmoid", gains), [narrow, c.wide_bands], axis=3)
+    high = g("Mul", frames(0, narrow, c.bins), g("MatMul", high, floats(network.wide.T) * weights[narrow:]))
     filters = g("Tanh", g.cut(filters, 0, narrow, axis=3))
-    turns = floats(network.turns.T).repeat(2, axis=0)
-    taps = g("Mul", g("Concat", *(frames(tap, narrow) for tap in range(c.taps)), axis=2), turns)
-    same = np.arange(2 * c.taps)  # real and imaginary part of each tap
-    taps = g("Gather", taps, integers(*same, *(same ^ 1)), axis=2)
-    signs = np.kron(np.eye(2), np.ones(2 * c.taps))
-    signs[0, 1 : 2 * c.taps : 2] = -1  # the product of the imaginary parts
-    low = g("MatMul", floats(signs), g("Mul", taps, g("Concat", filters, filters, axis=2)))
-    low = g("Pad", low, integers(0, 0, 0, 0, 0, 0, 0, c.bins - narrow))
-    return g("Add", g("Mul", frames(0, c.bins), gains), low)
+    filters = g("Concat", filters, gains, filters, gains, axis=2)
+    turns = floats(network.turns.T).repeat(2, axis=0) * weights[:narrow]
+    taps = g("Mul", g("Concat", *(frames(tap, 0, narrow) for tap in range(c.taps)), axis=2), turns)
+    real = [*range(2 * c.taps), 0]  # what the filters and the gain are multiplied by, for the real part of the sum
+    imag = [*(part ^ 1 for part in range(2 * c.taps)), 1]
+    products = g("Mul", g("Gather", taps, integers(*real, *imag), axis=2), filters)
+    signs = np.kron(np.eye(2), np.ones(len(real)))
+    signs[0, 1 : 2 * c.taps : 2] = -1  # products of imaginary parts
+    return g("Concat", g("MatMul", floats(signs), products), high, axis=3)
 
 
+@torch.no_grad()
 def build(network: Enhancer) -> onnx.ModelProto:
     """The network as a model that takes audio and state to estimate and next state; batch and hops are free."""
     c, g, dft = network.config, Graph(), FactoredDFT(network.config.window)
@@ -280,7 +285,7 @@ def build(network: Enhancer) -> onnx.ModelProto:
     features, level = _features(g, network, now, g.cut(spectra, c.history - 1, -1, axis=0), level)
     time = g("Shape", now, start=0, end=1)
     masks, recurrent = _masks(g, network, features, recurrent, time)
-    waves = _waves(g, network, dft, _filtered(g, network, masks, spectra))
+    waves = _waves(g, network, dft, _filtered(g, network, masks, spectra, dft.twice))
     heads, tails = g.split(waves, [dft.rows // 2] * 2, axis=2)
     tails = g("Concat", g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns), tails, axis=0)
     hops = g("Add", heads, g.cut(tails, 0, -1, axis=0))
