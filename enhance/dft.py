@@ -1,86 +1,89 @@
-"""The real discrete Fourier transform as two small matrix products, for inference engines without a fast one.
+"""The real discrete Fourier transform as small matrix products, for inference engines without a fast one.
 
 A transform of length N = N1 N2 is N2 transforms of length N1, a rotation of each value, and N1 transforms of length N2
 (Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier series", 1965). For 960 = 30 * 32 that
-takes an eighth of the multiplications of one matrix, and small constants in the file.
+takes a quarter of the multiplications of one matrix, and small constants in the file.
+
+Each rotation takes four products of real numbers. The matrix before it yields the four factors, each where it is
+needed, and the matrix after it adds the products up: a direction is a product, a reshape, a factor and a product.
 """
 
 import math
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
 
 
 def factors(size: int) -> tuple[int, int]:
-    """The two factors of ``size`` that are closest to each other, the smaller first.
+    """The two factors of the even number ``size`` that are closest to each other, an even one first.
 
     Example:
-        >>> factors(960)
-        (30, 32)
+        >>> factors(960), factors(882)
+        ((30, 32), (42, 21))
     """
-    small = max(n for n in range(1, math.isqrt(size) + 1) if size % n == 0)
-    return small, size // small
+    pairs = [(n, size // n) for n in range(2, size + 1, 2) if size % n == 0]
+    return min(pairs, key=lambda pair: (abs(pair[0] - pair[1]), pair))
 
 
-class FactoredDFT(nn.Module):
-    """One-sided DFT of real frames and its inverse, as `torch.fft.rfft` and `irfft` compute them.
+class FactoredDFT:
+    """One-sided DFT of real frames and its inverse, as `numpy.fft.rfft` and `irfft` compute them.
+
+    Spectra are pairs of rows, real and imaginary part: ``[..., 2, bins]``.
 
     Example:
-        >>> dft, x = FactoredDFT(12), torch.randn(3, 12)
-        >>> real, imag = dft(x)
-        >>> torch.allclose(torch.complex(real, imag), torch.fft.rfft(x), atol=1e-5)
+        >>> dft, x = FactoredDFT(12), np.random.default_rng(0).standard_normal((3, 12))
+        >>> spectra, expected = dft.forward(x), np.fft.rfft(x)
+        >>> np.allclose(spectra[:, 0] + 1j * spectra[:, 1], expected, atol=1e-5)
         True
-        >>> torch.allclose(dft.inverse(real, imag), x, atol=1e-5)
+        >>> np.allclose(dft.inverse(spectra), x, atol=1e-5)
         True
     """
 
     def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
+        self.size, self.bins = size, size // 2 + 1
         self.rows, self.columns = rows, columns = factors(size)  # sample n = columns * row + column
-        self.groups = -(-(size // 2 + 1) // rows)  # bin k = k1 + rows * k2 with k2 below this
+        self.groups = -(-self.bins // rows)  # bin k = k1 + rows * k2 with k2 below this
 
-        def wave(a: int, b: int, period: int) -> tuple[Tensor, Tensor]:
-            angle = (torch.outer(torch.arange(a), torch.arange(b)) % period).double() * (2 * math.pi / period)
-            return angle.cos(), angle.sin()
+        def wave(a: int, b: int, period: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            angle = np.outer(np.arange(a), np.arange(b)) % period * (2 * math.pi / period)
+            return np.cos(angle), np.sin(angle)
 
-        def keep(name: str, value: Tensor) -> None:
-            self.register_buffer(name, value.float(), persistent=False)
+        def joined(parts: list[NDArray[np.float64]], axis: int) -> Matrix:
+            """Matrices side by side, or with ``axis`` 2 interleaved column by column."""
+            return np.stack(parts, axis).reshape(len(parts[0]), -1).astype(np.float32)
 
         cos, sin = wave(rows, rows, rows)
-        keep("first", torch.cat([cos, -sin], dim=1))
-        keep("last_inverse", torch.cat([cos, -sin]) / size)
+        self.first = joined([cos, -sin, -sin, cos], 1)  # [row, (4, k1)]
+        self.last_inverse = joined([cos / size, -cos / size, -sin / size, -sin / size], 2)  # [row, (k1, 4)]
         cos, sin = wave(columns, rows, size)
-        keep("turn_cos", cos)
-        keep("turn_sin", sin)
-        cos, sin = wave(columns, self.groups, columns)
-        keep("second", torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)]))
-        keep("first_inverse", torch.cat([torch.cat([cos.T, sin.T], dim=1), torch.cat([-sin.T, cos.T], dim=1)]))
-        twice = torch.full((size // 2 + 1,), 2.0)
-        twice[0] = 1.0
-        if size % 2 == 0:
-            twice[-1] = 1.0
-        keep("twice", twice)
+        self.turn = joined([cos, sin, cos, sin], 1)  # [column, (4, k1)]
+        self.turn_inverse = np.stack([cos, sin, sin, cos]).transpose(2, 0, 1).reshape(-1, columns).astype(np.float32)
+        cos, sin = wave(self.groups, columns, columns)
+        self.second = np.concatenate([joined([cos, cos, sin, -sin], 2), joined([-sin, -sin, cos, -cos], 2)])
+        self.first_inverse = np.concatenate([joined([cos, sin, cos, sin], 1), joined([-sin, cos, -sin, cos], 1)])
+        self.twice = np.full(self.bins, 2, np.float32)  # bins that stand for a second, negative one
+        self.twice[[0, -1]] = 1
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """``[..., size]`` to the real and imaginary part, ``[..., size // 2 + 1]`` each."""
-        b = self.get_buffer
-        x = frames.unflatten(-1, (self.rows, self.columns)).transpose(-1, -2) @ b("first")  # [..., n2, 2 k1]
-        real, imag = x[..., : self.rows], x[..., self.rows :]
-        cos, sin = b("turn_cos"), b("turn_sin")
-        turned = torch.cat([real * cos + imag * sin, imag * cos - real * sin], dim=-2)  # [..., 2 n2, k1]
-        y = (turned.transpose(-1, -2) @ b("second")).transpose(-1, -2)  # [..., 2 k2, k1]
-        bins = self.size // 2 + 1
-        return y[..., : self.groups, :].flatten(-2)[..., :bins], y[..., self.groups :, :].flatten(-2)[..., :bins]
+    @property
+    def products(self) -> int:
+        """Multiplications of both directions, those by a window and by ``twice`` left out."""
+        around = 4 * self.rows * self.rows * self.columns  # first or last matrix
+        between = 4 * self.rows * self.columns * (2 * self.groups + 1)
+        return 2 * (around + between)
 
-    def inverse(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Real and imaginary part, ``[..., size // 2 + 1]``, to ``[..., size]``."""
-        b = self.get_buffer
-        missing = self.rows * self.groups - (self.size // 2 + 1)
-        parts = [nn.functional.pad(part * b("twice"), (0, missing)) for part in (real, imag)]
-        x = torch.cat([part.unflatten(-1, (self.groups, self.rows)) for part in parts], dim=-2)  # [..., 2 k2, k1]
-        y = (x.transpose(-1, -2) @ b("first_inverse")).transpose(-1, -2)  # [..., 2 n2, k1]
-        real, imag = y[..., : self.columns, :], y[..., self.columns :, :]
-        cos, sin = b("turn_cos"), b("turn_sin")
-        turned = torch.cat([real * cos - imag * sin, imag * cos + real * sin], dim=-1)  # [..., n2, 2 k1]
-        return (turned @ b("last_inverse")).transpose(-1, -2).flatten(-2)
+    def forward(self, frames: NDArray[np.floating]) -> NDArray[np.floating]:
+        """``[..., size]`` to ``[..., 2, bins]``: the operations that `enhance.graph` exports."""
+        lead = frames.shape[:-1]
+        x = frames.reshape(*lead, self.rows, self.columns).swapaxes(-1, -2) @ self.first * self.turn
+        y = self.second @ x.reshape(*lead, 4 * self.columns, self.rows)
+        return y.reshape(*lead, 2, self.groups * self.rows)[..., : self.bins]
+
+    def inverse(self, spectra: NDArray[np.floating]) -> NDArray[np.floating]:
+        """``[..., 2, bins]`` to ``[..., size]``."""
+        lead, missing = spectra.shape[:-2], self.groups * self.rows - self.bins
+        padded = np.concatenate([spectra * self.twice, np.zeros((*lead, 2, missing))], axis=-1)
+        x = padded.reshape(*lead, 2 * self.groups, self.rows).swapaxes(-1, -2) @ self.first_inverse
+        y = x.reshape(*lead, 4 * self.rows, self.columns) * self.turn_inverse
+        return (self.last_inverse @ y).reshape(*lead, self.size)

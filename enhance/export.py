@@ -5,7 +5,6 @@ are free. All that a program must know is in its metadata. A file is written onl
 """
 
 import argparse
-import copy
 import json
 import sys
 from collections.abc import Sequence
@@ -21,76 +20,20 @@ from torch import Tensor
 
 from enhance.config import SAMPLE_RATE, NetworkConfig
 from enhance.dft import FactoredDFT
+from enhance.graph import build
 from enhance.machine import versions
 from enhance.models import ModelError, register_model
 from enhance.network import Enhancer
 from enhance.runtime import FORMAT_VERSION
 from enhance.training import load_checkpoint
 
-OPSET = 20
 UNSTATED = "not stated"
 TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs
 PARITY_SECONDS = 65.0
 PARITY_HOPS = (1, 7, 200)
 
 
-class OnnxGRU(torch.nn.Module):
-    """A GRU as the ONNX operator of that name, gates in its order and the reset after the product.
-
-    PyTorch's own conversion leaves out `linear_before_reset` (pytorch issue 189225). This module can only be exported.
-    """
-
-    def __init__(self, gru: torch.nn.GRU) -> None:
-        super().__init__()
-        self.hidden_size, self.directions = gru.hidden_size, 1 + gru.bidirectional
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            weights = [getattr(gru, f"{name}_l0{end}").detach() for end in ("", "_reverse")[: self.directions]]
-            ordered = [torch.cat([w.chunk(3)[gate] for gate in (1, 0, 2)]) for w in weights]  # update, reset, new
-            self.register_buffer(name, torch.stack(ordered))
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """As `torch.nn.GRU`."""
-        steps, rows = input.shape[0], input.shape[1]
-        if hx is None:
-            hx = input.new_zeros(self.directions, rows, self.hidden_size)
-        bias = torch.cat([self.get_buffer("bias_ih"), self.get_buffer("bias_hh")], dim=1)
-        attributes: dict[str, Any] = {"hidden_size": self.hidden_size, "linear_before_reset": 1}
-        if self.directions == 2:
-            attributes["direction"] = "bidirectional"
-        outputs, last = torch.onnx.ops.symbolic_multi_out(
-            "GRU",
-            (input, self.get_buffer("weight_ih"), self.get_buffer("weight_hh"), bias, None, hx),
-            attributes,
-            dtypes=(input.dtype, input.dtype),
-            shapes=((steps, self.directions, rows, self.hidden_size), hx.shape),
-            version=OPSET,
-        )
-        return outputs.transpose(1, 2).flatten(2), last
-
-
-class ExportedEnhancer(Enhancer):
-    """The network with its transforms as matrix products, which every inference engine computes fast."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config)
-        self.dft = FactoredDFT(config.window)
-
-    def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        return self.dft(frames)
-
-    def synthesise(self, real: Tensor, imag: Tensor) -> Tensor:
-        return self.dft.inverse(real, imag)
-
-    def with_onnx_grus(self) -> "ExportedEnhancer":
-        """A copy that can be exported, but not run."""
-        network = copy.deepcopy(self)
-        for path in network.paths:
-            for name in ("frequency", "time"):
-                setattr(path, name, OnnxGRU(getattr(path, name)))
-        return network
-
-
-def load_network(checkpoint: dict[str, Any]) -> ExportedEnhancer:
+def load_network(checkpoint: dict[str, Any]) -> Enhancer:
     """The network with the averaged weights of a training checkpoint.
 
     Raises:
@@ -98,15 +41,14 @@ def load_network(checkpoint: dict[str, Any]) -> ExportedEnhancer:
     """
     if "dimensions" not in checkpoint["task"]:
         raise ValueError(f"expected a checkpoint of enhance.train; this one holds {', '.join(checkpoint['task'])}")
-    network = ExportedEnhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
+    network = Enhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
     network.load_state_dict(checkpoint["average"])
     return network.eval()
 
 
-def macs_per_second(network: ExportedEnhancer) -> int:
+def macs_per_second(network: Enhancer) -> int:
     """Multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
-    dft = network.dft
-    counted = 4 * dft.columns * dft.rows**2 + 8 * dft.rows * dft.columns * dft.groups  # both directions
+    counted = FactoredDFT(network.config.window).products
     counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
 
     def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
@@ -126,7 +68,7 @@ def macs_per_second(network: ExportedEnhancer) -> int:
     return counted * SAMPLE_RATE // network.config.hop
 
 
-def metadata(network: ExportedEnhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
+def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
     """What the file says of itself."""
     c = network.config
     values = {
@@ -147,38 +89,16 @@ def metadata(network: ExportedEnhancer, name: str, training: dict[str, Any], lic
     return {key: str(value) for key, value in values.items()}
 
 
-def to_onnx(network: ExportedEnhancer, properties: dict[str, str]) -> onnx.ModelProto:
+def to_onnx(network: Enhancer, properties: dict[str, str]) -> onnx.ModelProto:
     """The network as an ONNX model with metadata."""
-    hop = network.config.hop
-    batch, hops = torch.export.Dim("batch", min=1), torch.export.Dim("hops", min=1)
-    program = torch.onnx.export(
-        network.with_onnx_grus(),
-        (torch.zeros(2, 3 * hop), network.initial_state(2)),
-        input_names=["audio", "state"],
-        output_names=["estimate", "next_state"],
-        dynamic_shapes=({0: batch, 1: hop * hops}, {0: batch}),
-        opset_version=OPSET,
-        dynamo=True,
-        optimize=False,  # it takes constants as small as 1e-12 for zero; ONNX Runtime optimises when it loads the file
-        verbose=False,
-    )
-    assert program is not None
-    model = program.model_proto
-    model.producer_name = "mpeace"
-    for node in model.graph.node:  # stack traces of the exporting machine
-        del node.metadata_props[:]
+    model = build(network)
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     return model
 
 
 def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> float:
-    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes.
-
-    PyTorch runs the network as it was trained, with its own transforms.
-    """
-    trained = Enhancer(network.config).eval()
-    trained.load_state_dict(network.state_dict())
+    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -188,7 +108,7 @@ def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> 
     loudness = torch.rand(2, hops // 20 + 1, generator=generator).square().repeat_interleave(20 * hop, dim=1)
     audio = 0.3 * torch.randn(2, hops * hop, generator=generator) * loudness[:, : hops * hop]
     with torch.no_grad():
-        expected = trained(audio, trained.initial_state(2))[0].numpy()
+        expected = network.eval()(audio, network.initial_state(2))[0].numpy()
     worst = 0.0
     for size in PARITY_HOPS:
         state = np.zeros((2, network.state_size), np.float32)

@@ -26,6 +26,7 @@ from emulator.evidence.report import markdown_table
 from enhance import Denoiser, ModelError, metrics
 from enhance.config import SAMPLE_RATE
 from enhance.evaluate import SetError, find_pairs, read_pair
+from enhance.graph import LAYER
 from enhance.machine import machine, versions
 from enhance.models import find_model
 from enhance.speeds import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
@@ -34,7 +35,8 @@ LARGEST_LOSS = 0.02  # of PESQ
 LEAST_GAIN = 0.05  # of the time; less is within the noise of a measurement
 TURNS = 5  # in which all are timed; the first does not count
 TIMED_SECONDS = 10.0
-LAYER = "node_MatMul_"  # name of what torch exports of an nn.Linear; transforms and bands are node_matmul_*
+LAYERS = (LAYER, "node_MatMul_")  # how names of layers begin; the second one in files that torch exported
+QUANTISED = ("Conv", "Gemm", "MatMul")  # of the layers; not the GRUs
 CALIBRATION_FILES, CALIBRATION_HOPS = 4, 100
 
 
@@ -79,9 +81,11 @@ def quantise(model: Path, files: Sequence[Path], folder: Path) -> dict[str, Path
     """The files of all variants, by name; `files` calibrate the static one."""
     prepared = folder / "prepared.onnx"
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-    layers = [node.name for node in onnx.load(prepared).graph.node if node.name.startswith(LAYER)]
+    nodes = [node for node in onnx.load(prepared).graph.node if node.op_type in QUANTISED]
+    layers = [node.name for node in nodes if node.name.startswith(LAYERS)]
     if not layers:
-        raise ValueError(f"'{model}' has no node named {LAYER}*; it was exported by another version of torch")
+        raise ValueError(f"'{model}' has no node named {LAYER}*; it was not exported by enhance.export")
+    layers += [f"{node.name}_MatMul" for node in nodes if node.op_type == "Gemm"]  # what the quantiser makes of them
     dynamic, static = folder / "dynamic.onnx", folder / "static.onnx"
     quantize_dynamic(str(prepared), str(dynamic), weight_type=QuantType.QInt8, nodes_to_quantize=layers)
     blocks = Blocks(model, files)

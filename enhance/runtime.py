@@ -207,12 +207,14 @@ def denoise(
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    """One thread, with a memory arena: without it, each call maps its buffers anew, as slow as the model itself."""
+    """One thread, with a memory arena: without it, each call maps its buffers anew, as slow as the model itself.
+
+    A memory pattern, one piece of memory for all buffers of a call of known size, saves an eighth of the time of a hop.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False
     options.log_severity_level = 4  # its errors are raised and need no second line on stderr
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
