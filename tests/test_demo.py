@@ -86,6 +86,37 @@ def test_promise_12_also_for_the_sound_of_m4a(workshop: Workshop, tmp_path: Path
     assert work.target.read_bytes() == (tmp_path / "cli.m4a").read_bytes()
 
 
+def test_an_example_runs_the_network_once_for_everybody(
+    workshop: Workshop, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.flac", speech_like(3, 44_100, 2), 44_100)
+    first = workshop.open_example("one", source, Strength(), None)
+    monkeypatch.setattr(workshop.denoiser(None), "stream", None)  # it cannot run again
+    second = workshop.open_example("two", source, STRENGTHS[1], None)
+    assert first.folder != second.folder
+    for name in ("noisy.wav", "wet.wav"):
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
+    kept = next((tmp_path / "demo" / "kept").iterdir())
+    assert {path.name for path in kept.iterdir()} == {"0.dry", "0.wet", "noisy.wav", "wet.wav"}
+    for work, strength in ((first, STRENGTHS[0]), (second, STRENGTHS[1])):
+        assert work.written is None
+        assert workshop.write(work)
+        expected = tmp_path / str(strength.mix) / "a.flac"
+        mpeace("denoise", source, "-o", expected, "--model", tiny_model, *options_of(strength), "-q")
+        assert work.target.read_bytes() == expected.read_bytes()
+    workshop.sessions.drop("one")
+    assert not first.folder.exists()
+    assert workshop.open_example("one", source, Strength(), None).folder.exists()
+
+
+def test_an_example_that_is_wrong_leaves_nothing_behind(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_text("no sound")
+    for _ in range(2):
+        with pytest.raises(Problem, match="not a sound file"):
+            workshop.open_example("one", tmp_path / "bad.wav", Strength(), None)
+    assert not list((tmp_path / "demo" / "kept").iterdir())
+
+
 def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(workshop: Workshop, tmp_path: Path) -> None:
     audio = speech_like(3, 48_000)
     work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))

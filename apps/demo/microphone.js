@@ -2,27 +2,45 @@
 // One audio worklet captures and plays, so that it can tell by its own clock how late a sample comes back.
 const WORKLET = `
 class Duplex extends AudioWorkletProcessor {
-  constructor({ processorOptions: { block, margin } }) {
+  constructor({ processorOptions: { block, margin, settling } }) {
     super();
     this.block = new Float32Array(block);
     this.filled = 0; // of the block that is being captured
-    this.queue = []; // what came back and was not played yet, after silence: room for blocks that come late
+    this.queue = []; // what came back and was not played yet
     this.offset = 0; // in the first of the queue
-    this.waiting = margin; // samples in the queue
-    this.margin = margin;
-    this.least = Infinity; // samples that waited, within the last second
-    this.captured = this.played = this.gaps = this.quanta = 0;
+    this.waiting = 0; // samples in the queue
+    this.margin = margin; // samples that wait when a block comes as late as any: room for later ones
+    this.settling = settling; // samples after which it plays
+    this.oldest = 0; // samples: of all that came back before it plays, how long ago the first one of a block was captured
+    this.least = Infinity; // samples that waited, since the last look
+    this.captured = this.came = this.quanta = this.gaps = 0;
+    this.playing = this.dry = false;
+    this.port.onmessage = ({ data }) => (data.unsent === undefined ? this.receive(data) : (this.captured -= data.unsent));
+  }
+  receive(samples) {
+    this.oldest = Math.max(this.oldest, this.captured - this.came);
+    this.came += samples.length;
+    if (this.dry) this.hush(this.margin);
     this.dry = false;
-    this.port.onmessage = ({ data }) => {
-      if (data.unsent !== undefined) {
-        this.captured -= data.unsent;
-        return;
-      }
-      if (!this.started) this.queue.push(new Float32Array(this.margin));
-      this.started = true;
-      this.queue.push(data);
-      this.waiting += data.length;
-    };
+    this.push(samples);
+    if (!this.playing && this.came >= this.settling) this.begin();
+  }
+  push(samples) {
+    this.queue.push(samples);
+    this.waiting += samples.length;
+  }
+  hush(length) {
+    this.push(new Float32Array(length));
+  }
+  begin() { // so late that each block so far would have come in time, with a margin
+    const excess = this.captured - this.oldest - this.margin;
+    if (excess > 0) this.take(new Float32Array(excess));
+    else {
+      this.queue.unshift(new Float32Array(-excess));
+      this.waiting -= excess;
+    }
+    this.playing = true;
+    this.quanta = 0;
   }
   take(target) { // fills target as far as there is something; returns how far
     let done = 0;
@@ -34,7 +52,6 @@ class Duplex extends AudioWorkletProcessor {
       if (this.offset === this.queue[0].length) { this.queue.shift(); this.offset = 0; }
     }
     this.waiting -= done;
-    this.played += done;
     return done;
   }
   catchUp(out) { // leaves out what waits too long, with a crossfade
@@ -58,15 +75,15 @@ class Duplex extends AudioWorkletProcessor {
     }
     this.captured += sound.length;
     this.quanta++;
-    if (this.started) {
-      const short = this.take(out) < out.length;
-      if (short && !this.dry) this.gaps++;
-      this.dry = short;
+    if (this.playing && !this.dry) {
+      this.dry = this.take(out) < out.length;
+      if (this.dry) this.gaps++;
       this.least = Math.min(this.least, this.waiting);
       if (this.quanta % 375 === 0) this.catchUp(out);
       for (let channel = 1; channel < output.length; channel++) output[channel].set(out);
-      if (this.quanta % 64 === 0) this.port.postMessage({ late: this.captured - this.played + this.margin, gaps: this.gaps });
     }
+    if (this.playing && this.quanta % 64 === 0)
+      this.port.postMessage({ late: this.captured - this.came + this.waiting, gaps: this.gaps });
     return true;
   }
 }
@@ -87,7 +104,7 @@ function connect(stream) {
   }
 }
 
-async function openMicrophone({ seconds, margin = 0.04, onBlock, onState }) {
+async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock, onState }) {
   if (!navigator.mediaDevices?.getUserMedia)
     throw new Refused("The browser gives the microphone only to pages from https or from localhost: open the demo there, or start it with --share.");
   const wanted = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
@@ -110,7 +127,7 @@ async function openMicrophone({ seconds, margin = 0.04, onBlock, onState }) {
   const block = Math.round(seconds * 100) * Math.round(rate / 100);
   const node = new AudioWorkletNode(context, "duplex", {
     outputChannelCount: [2],
-    processorOptions: { block, margin: Math.round(margin * rate) },
+    processorOptions: { block, margin: Math.round(margin * rate), settling: Math.round(settling * rate) },
   });
   node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
   source.connect(node).connect(context.destination);

@@ -26,6 +26,11 @@ _CSS = Path(__file__).with_name("page.css")
 PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as an argument
 
 
+def example_files() -> list[Path]:
+    """The sounds that the page offers, in its order."""
+    return sorted(path for path in EXAMPLES.iterdir() if path.suffix != ".md")
+
+
 def theme() -> Base:
     """Colours and fonts of the system: none is fetched."""
     return Base(
@@ -82,8 +87,7 @@ class Page:
         with gr.Row(elem_id="examples"):
             examples = [
                 (gr.Button(path.stem.replace("_", " ").capitalize(), min_width=80, elem_classes="example"), path)
-                for path in sorted(EXAMPLES.iterdir())
-                if path.suffix != ".md"
+                for path in example_files()
             ]
         gr.Markdown("### Your own")
         recorder = parts.recorder(min(self._workshop.limits.minutes, 2.0))
@@ -141,7 +145,10 @@ class Page:
             limited: bool, limit: float, mix: float, model: str, request: gr.Request,
             progress: gr.Progress = PROGRESS,
         ) -> dict[str, Any]:  # fmt: skip
-            return self._open(path, _strength(limited, limit, mix), model, request, progress) | {"tour": True}
+            with told():
+                session, strength = _session(request), _strength(limited, limit, mix)
+                work = self._workshop.open_example(session, path, strength, model, _tell(progress))
+                return view(work) | {"tour": True}
 
         return example
 
@@ -167,11 +174,8 @@ class Page:
     def _open(
         self, path: Path, strength: Strength, model: str, request: gr.Request, progress: gr.Progress
     ) -> dict[str, Any]:
-        def tell(seconds: float, total: float | None) -> None:
-            progress((seconds, total), desc="Denoising", unit="s")  # type: ignore[arg-type]
-
         with told():
-            return view(self._workshop.open(_session(request), path, strength, model, tell))
+            return view(self._workshop.open(_session(request), path, strength, model, _tell(progress)))
 
     def _show(self, limited: bool, limit: float, mix: float, model: str, request: gr.Request) -> Any:
         """Another strength: pictures and sound at once; the download follows."""
@@ -219,6 +223,13 @@ _STRENGTH = "(limited, limit, mix, model) => ({ attenuation_limit: limited ? lim
 def _strength(limited: bool, limit: float, mix: float) -> Strength:
     with told():
         return strength_of(limit if limited else None, mix)
+
+
+def _tell(progress: gr.Progress) -> Callable[[float, float | None], None]:
+    def tell(seconds: float, total: float | None) -> None:
+        progress((seconds, total), desc="Denoising", unit="s")  # type: ignore[arg-type]
+
+    return tell
 
 
 def _session(request: gr.Request) -> str:

@@ -193,16 +193,21 @@ async function update() {
   if (!next?.key) return pause(0);
   if (next.key === view.key && next.version < view.version) return;
   view = next;
-  draw();
-  if (view.key === asked) return mix();
+  if (view.key === asked) {
+    draw();
+    return mix();
+  }
   asked = view.key;
+  const sounds = Promise.all([sound(view.sounds.noisy), sound(view.sounds.wet)]); // comes while the page is drawn
+  sounds.catch(() => {}); // told below
+  draw();
   pause(0);
   clearTimeout(tour);
   buffer = null;
   choose(next.tour ? "noisy" : mode, false);
   if (element.getBoundingClientRect().top > innerHeight / 2) find(".mp").scrollIntoView({ behavior: "smooth" });
   try {
-    const both = await Promise.all([sound(view.sounds.noisy), sound(view.sounds.wet)]);
+    const both = await sounds;
     if (asked !== next.key) return;
     buffer = join(...both);
   } catch (error) {

@@ -6,7 +6,7 @@ samples of input (dry) and network (wet) are kept on the disk, cut as the stream
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,15 @@ class Recall:
         track = Track(self._folder / f"{number}.dry", self._folder / f"{number}.wet", sample_rate, channels)
         self.tracks.append(track)
         return _Recorder(self._denoiser.stream(sample_rate, channels), track, weight)
+
+    def again(self, folder: Path) -> "Recall":
+        """One that remembers the same, whose samples were copied to another folder."""
+        other = Recall(self._denoiser, folder)
+        other.tracks = [
+            replace(track, dry=folder / track.dry.name, wet=folder / track.wet.name) for track in self.tracks
+        ]
+        other.finish()
+        return other
 
     def finish(self) -> None:
         """The file was denoised as a whole: from now on, remember it."""

@@ -7,14 +7,13 @@ the command count.
 
 import inspect
 import os
-import secrets
 import signal
 import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -94,6 +93,7 @@ def _settle_environment(folder: Path, host: str) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder / "examples")
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"  # calls between two statistics of them, with pandas
     for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is there
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
 
@@ -111,7 +111,7 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
     from apps.demo.live import LiveDesk
     from apps.demo.page import Page
     from apps.demo.results import Results, remove_old
-    from apps.demo.workshop import Workshop, known_models
+    from apps.demo.workshop import KEPT, Workshop, known_models
 
     workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
     workshop.denoiser(None)
@@ -122,7 +122,7 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
     def sweep() -> None:
         workshop.sessions.sweep()
         results.sweep()
-        remove_old(folder, age, keep=("sessions", "results"))
+        remove_old(folder, age, keep=("sessions", "results", KEPT))
 
     return Page(workshop, api, folder).blocks(), workshop, sweep
 
@@ -146,16 +146,20 @@ def _without_stubs() -> Iterator[None]:
         inspect.getfile = file_of
 
 
+def _without_matplotlib() -> None:
+    """From now on Gradio does not load it, half a second, for the first call that it gets: the demo draws without."""
+    from gradio import utils
+
+    utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
+
+
 def _warm(workshop: "Workshop") -> None:
-    """Denoise an example, so that the first person does not wait for what is loaded on first use."""
-    from apps.demo.page import EXAMPLES
-    from apps.demo.session import Strength
-    from apps.demo.view import view
+    """Denoise the examples, so that nobody waits for them, nor for what is loaded on first use."""
+    from apps.demo.page import example_files
 
     with suppress(Problem, OSError):  # who opens an example will be told
-        name = secrets.token_hex()
-        view(workshop.open(name, min(EXAMPLES.glob("*.opus")), Strength(), None))
-        workshop.sessions.drop(name)
+        for path in example_files():
+            workshop.example(path, None)
 
 
 def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
@@ -165,6 +169,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
     from apps.demo.page import css, theme
 
     refuse_addresses()
+    _without_matplotlib()
     try:
         _, address, _ = blocks.launch(
             server_name=host,

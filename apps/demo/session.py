@@ -7,10 +7,11 @@ import secrets
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apps.demo.analysis import Analysis
+from apps.demo.drawing import Drawing
 from apps.demo.limits import Limits
 from apps.demo.recall import Recall
 from apps.problems import Problem
@@ -35,6 +36,7 @@ class Work:
         recall: the network's output.
         outcome: of the first rendering, which ran the network.
         analysis: for the pictures.
+        drawing: made of it last.
         gain: of the sound that the browser plays.
         delay_seconds: of a live stream of such sound.
         strength: that the person wants now.
@@ -50,6 +52,7 @@ class Work:
     strength: Strength
     model: str
     analysis: Analysis | None = None
+    drawing: Drawing | None = None
     gain: float = 1.0
     delay_seconds: float = 0.0
     version: int = 0
@@ -60,6 +63,16 @@ class Work:
     def target(self) -> Path:
         """The output, named as `mpeace denoise` names it."""
         return self.folder / "out" / f"{self.source.stem}_denoised{self.source.suffix}"
+
+    def again(self, folder: Path, strength: Strength) -> "Work":
+        """The same in another folder, of `new_folder`. Its output is not written yet."""
+        for path in self.folder.iterdir():
+            if path.is_file():
+                shutil.copyfile(path, folder / path.name)
+        source, recall = take(self.source, folder), self.recall.again(folder)
+        return replace(
+            self, folder=folder, source=source, recall=recall, strength=strength, written=None, busy=threading.Lock()
+        )
 
 
 @dataclass
@@ -84,12 +97,8 @@ class Sessions:
         self._lock = threading.Lock()
 
     def new_folder(self) -> Path:
-        """An empty folder with a name of 128 random bits, readable by this program only."""
-        folder = self._folder / secrets.token_hex(16)
-        folder.mkdir(parents=True, mode=0o700)
-        (folder / "in").mkdir()
-        (folder / "out").mkdir()
-        return folder
+        """For the work of somebody."""
+        return new_folder(self._folder)
 
     def put(self, session: str, work: Work, begun: float | None = None) -> None:
         """Let a session work with another file; what it had is removed.
@@ -148,6 +157,15 @@ class Sessions:
         for entry in entries:
             if entry is not None:
                 shutil.rmtree(entry.work.folder, ignore_errors=True)
+
+
+def new_folder(parent: Path) -> Path:
+    """A folder for a piece of work, with a name of 128 random bits, readable by this program only."""
+    folder = parent / secrets.token_hex(16)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    return folder
 
 
 def take(upload: Path, folder: Path) -> Path:

@@ -1,12 +1,12 @@
 """What the player on the page shows of a piece of work: plain values for `player.js`."""
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from apps.demo import spectrogram
-from apps.demo.analysis import Analysis, shares
+from apps.demo.analysis import Analysis
+from apps.demo.drawing import draw
 from apps.demo.recall import weight_of
 from apps.demo.session import Work
 
@@ -19,13 +19,9 @@ def view(work: Work) -> dict[str, Any]:
     assert analysis is not None
     version, strength = work.version, work.strength  # in this order: never an older strength under a newer version
     weight = float(weight_of(strength.attenuation_limit_db, strength.mix))
-    signals = shares(weight)
-    weights = _filterbank(analysis.sample_rate, analysis.window // 2 + 1)
-    levels = {name: analysis.level_db(share) for name, share in signals.items()}
-    pictures = {
-        name: spectrogram.data_address(spectrogram.picture(analysis.power(share), weights, analysis.loudest))
-        for name, share in signals.items()
-    }
+    drawing = work.drawing
+    if drawing is None or drawing.weight != weight:
+        work.drawing = drawing = draw(analysis, weight)
     ready = work.written == strength
     return {
         "key": work.folder.name,
@@ -34,11 +30,11 @@ def view(work: Work) -> dict[str, Any]:
         "sounds": {"noisy": str(work.folder / "noisy.wav"), "wet": str(work.folder / "wet.wav")},
         "weight": weight,
         "seconds": analysis.seconds,
-        "pictures": pictures,
+        "pictures": drawing.pictures,
         "ticks": spectrogram.ticks(analysis.sample_rate),
         "scale": [_decibels(analysis) - spectrogram.RANGE_DB, _decibels(analysis)],
-        "levels": {name: np.round(level, 1).tolist() for name, level in levels.items()},
-        "figures": _figures(work, levels),
+        "levels": {name: np.round(level, 1).tolist() for name, level in drawing.levels.items()},
+        "figures": _figures(work, drawing.levels),
         "download": {"path": str(work.target), "name": work.target.name, "bytes": work.target.stat().st_size}
         if ready
         else None,
@@ -62,8 +58,3 @@ def _figures(work: Work, levels: dict[str, np.ndarray]) -> list[tuple[str, str]]
         ("File", f"{kind}, {(outcome.sample_rate or 0) / 1000:g} kHz, {channels}; kept"),
         ("Model", f"{work.model}, {info.parameters / 1000:.0f} k parameters"),
     ]
-
-
-@lru_cache(maxsize=16)
-def _filterbank(sample_rate: int, bins: int) -> np.ndarray:
-    return spectrogram.filterbank(sample_rate, bins)

@@ -2,6 +2,7 @@
 
 The first rendering runs the network and keeps its output (`apps.demo.recall`). Another strength is shown at once from
 the analysis and written anew by the same job, so the download is what `mpeace denoise` writes with these settings.
+The examples are the same for everybody: for each of them the network runs once for each model.
 """
 
 import shutil
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.demo.analysis import Analysis
+from apps.demo.drawing import draw
 from apps.demo.limits import Limits
 from apps.demo.preview import write_previews
-from apps.demo.recall import Recall
-from apps.demo.session import Sessions, Strength, Work, take
+from apps.demo.recall import Recall, weight_of
+from apps.demo.session import Sessions, Strength, Work, new_folder, take
 from apps.job import run_task
 from apps.problems import Problem
 from apps.settings import Settings
@@ -25,6 +27,9 @@ from enhance import Denoiser
 
 if TYPE_CHECKING:
     from apps.job import Tell
+
+
+KEPT = "kept"  # name of the folder of examples
 
 
 class Outdated(Exception):
@@ -45,6 +50,9 @@ class Workshop:
         self.limits = limits
         self.models = models
         self._denoisers: dict[str, Denoiser] = {}
+        self._folder = folder / KEPT
+        self._examples: dict[tuple[Path, str], Work] = {}
+        self._making: dict[tuple[Path, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def denoiser(self, name: str | None) -> Denoiser:
@@ -70,21 +78,44 @@ class Workshop:
             Problem: what is wrong with the file or the settings, in one line.
         """
         begun = time.monotonic()
-        work = self._new_work(upload, strength, model)
+        work = self._new_work(self.sessions.new_folder(), upload, strength, model)
+        self._make(work, tell)
+        self.sessions.put(session, work, begun)
+        return work
+
+    def open_example(
+        self, session: str, path: Path, strength: Strength, model: str | None, tell: "Tell | None" = None
+    ) -> Work:
+        """As `open`, of a file that never changes: only the first one waits for the network. Its output is not written.
+
+        Raises:
+            Problem: what is wrong with the file or the settings, in one line.
+        """
+        begun = time.monotonic()
+        _settings(strength)
+        example = self.example(path, model, tell)
+        folder = self.sessions.new_folder()
         try:
-            work.outcome = self._render(work, strength, tell)
-            work.recall.finish()
-            work.written = strength
-            track = work.recall.tracks[0]
-            work.analysis = Analysis(track)
-            work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
-            stream = self.denoiser(model).stream(track.sample_rate)
-            work.delay_seconds = stream.latency_samples / track.sample_rate
+            work = example.again(folder, strength)
         except BaseException:
-            shutil.rmtree(work.folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         self.sessions.put(session, work, begun)
         return work
+
+    def example(self, path: Path, model: str | None, tell: "Tell | None" = None) -> Work:
+        """An example, denoised when nobody asked for it before."""
+        key = path, model or next(iter(self.models))
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            if key not in self._examples:
+                work = self._work(new_folder(self._folder), path, Strength(), model)
+                self._make(work, tell)
+                for name in ("in", "out"):
+                    shutil.rmtree(work.folder / name)
+                self._examples[key] = work
+            return self._examples[key]
 
     def write(self, work: Work) -> bool:
         """Write the output with the strength that the person wants now.
@@ -116,7 +147,7 @@ class Workshop:
         Raises:
             Problem: what is wrong with the file or the settings, in one line.
         """
-        work = self._new_work(upload, strength, model)
+        work = self._new_work(self.sessions.new_folder(), upload, strength, model)
         try:
             outcome = self._render(work, strength, None)
             outcome.output = str(keep(work.target))
@@ -124,17 +155,34 @@ class Workshop:
         finally:
             shutil.rmtree(work.folder, ignore_errors=True)
 
-    def _new_work(self, upload: Path, strength: Strength, model: str | None) -> Work:
-        denoiser = self.denoiser(model)
-        _settings(strength)  # refuses values out of range before anything is copied
-        folder = self.sessions.new_folder()
+    def _make(self, work: Work, tell: "Tell | None") -> None:
+        """Run the network, and make all that the page shows."""
+        strength = work.strength
         try:
-            source = take(upload, folder)
-        except Problem:
+            work.outcome = self._render(work, strength, tell)
+            work.recall.finish()
+            work.written = strength
+            track = work.recall.tracks[0]
+            work.analysis = Analysis(track)
+            work.drawing = draw(work.analysis, float(weight_of(strength.attenuation_limit_db, strength.mix)))
+            work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
+            stream = self.denoiser(work.model).stream(track.sample_rate)
+            work.delay_seconds = stream.latency_samples / track.sample_rate
+        except BaseException:
+            shutil.rmtree(work.folder, ignore_errors=True)
+            raise
+
+    def _new_work(self, folder: Path, upload: Path, strength: Strength, model: str | None) -> Work:
+        try:
+            _settings(strength)  # refuses values out of range before anything is copied
+            return self._work(folder, take(upload, folder), strength, model)
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        name = model or next(iter(self.models))
-        return Work(folder, source, Recall(denoiser, folder), Outcome(str(source), None, "failed"), strength, name)
+
+    def _work(self, folder: Path, source: Path, strength: Strength, model: str | None) -> Work:
+        recall, outcome = Recall(self.denoiser(model), folder), Outcome(str(source), None, "failed")
+        return Work(folder, source, recall, outcome, strength, model or next(iter(self.models)))
 
     def _render(self, work: Work, strength: Strength, tell: "Tell | None") -> Outcome:
         """The job of the command line, with the limits watched after each block."""
