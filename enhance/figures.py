@@ -22,6 +22,7 @@ from enhance.speeds import HOP_BY_HOP, Speed, load_speeds
 WINDOW, HOP = 2048, 512  # samples
 RANGE_DB = 80.0  # shown below the loudest point of both pictures
 SHOWN = ("pesq", "ovrl")  # metrics of the quality plot
+UNIT = "RNNoise"  # whose time is the unit of cost
 MARKERS = "sDv^P*X"  # one for each published system
 
 
@@ -62,30 +63,49 @@ def spectrogram(noisy: Path, estimate: Path, out: Path) -> None:
 
 
 def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> None:
-    """Draw quality against the cost of streaming for evaluated systems and the published ones.
+    """Draw quality against the cost of streaming and the parameters, for evaluated systems and the published ones.
+
+    The cost is in units of RNNoise's hop by hop in the same benchmark, so that machines may differ.
 
     Raises:
-        ValueError: if an evaluation is of another set than the published figures, or a benchmark has no live speed.
+        ValueError: if an evaluation is of another set than the published figures, or a benchmark lacks a speed.
     """
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    axes = figure.subplots(1, len(SHOWN))
-    for axis, metric in zip(axes, SHOWN, strict=True):
+    unit = next(anchor.rtf for anchor in ANCHORS if anchor.name.startswith(UNIT))
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    axes = figure.subplots(len(SHOWN), 2, sharey="row")
+    for row, metric in zip(axes, SHOWN, strict=True):
         for anchor, marker in zip(ANCHORS, MARKERS, strict=True):
             score = anchor.scores[COLUMNS.index(metric)]
-            axis.scatter(anchor.rtf, score, color="dimgray", marker=marker, label=anchor.name)
+            for axis, x in zip(row, (anchor.rtf / unit, anchor.parameters), strict=True):
+                axis.scatter(x, score, color="dimgray", marker=marker, label=anchor.name)
         for evaluation, speeds in systems:
-            if evaluation.set != ANCHOR_SET:
-                raise ValueError(f"expected an evaluation of the set {ANCHOR_SET}, got one of {evaluation.set}")
-            live = [speed.rtf for speed in speeds if speed.mode == HOP_BY_HOP]
-            if not live:
-                raise ValueError(f"expected the speed {HOP_BY_HOP} in the benchmark of {evaluation.model}, found none")
+            if evaluation.set != ANCHOR_SET or evaluation.parameters is None:
+                raise ValueError(f"expected an evaluation of a model on {ANCHOR_SET}, got one on {evaluation.set}")
             summary = evaluation.metrics[metric]
             error = [[summary.mean - summary.low], [summary.high - summary.mean]]
-            axis.errorbar(live[0], summary.mean, error, fmt="o", capsize=3, label=f"{evaluation.model} (streaming)")
-        axis.set(xscale="log", xlabel="RTF, one thread (CPU s per s of audio)", ylabel=METRICS[metric].label)
-        axis.grid(alpha=0.3, which="both")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+            for axis, x in zip(row, (relative_cost(speeds), evaluation.parameters), strict=True):
+                axis.errorbar(x, summary.mean, error, fmt="o", capsize=3, label=f"{evaluation.model} (streaming)")
+        row[0].set(ylabel=METRICS[metric].label)
+        for axis in row:
+            axis.set(xscale="log")
+            axis.grid(alpha=0.3, which="both")
+    axes[-1, 0].set(xlabel="time on one thread, relative to RNNoise")
+    axes[-1, 1].set(xlabel="parameters")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     _save(figure, out)
+
+
+def relative_cost(speeds: Sequence[Speed]) -> float:
+    """Time of the model hop by hop over that of RNNoise in the same run.
+
+    Raises:
+        ValueError: if one of the two was not measured.
+    """
+    live = [speed for speed in speeds if speed.mode == HOP_BY_HOP]
+    peers = [speed.rtf for speed in live if speed.system.startswith(UNIT)]
+    if not peers or live[0].system.startswith(UNIT):
+        raise ValueError(f"expected the speed {HOP_BY_HOP} of the model and of {UNIT} in a benchmark, found none")
+    return live[0].rtf / peers[0]
 
 
 def _save(figure: Figure, out: Path) -> None:

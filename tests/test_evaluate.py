@@ -211,13 +211,17 @@ def test_spectrograms_share_one_scale_and_are_written(pairs, tmp_path):
 def test_quality_against_cost_needs_figures_that_compare(evaluated, tmp_path):
     evaluation = replace(results.load(evaluated / "tiny_made.json"), set=comparison.ANCHOR_SET)
     evaluation = replace(evaluation, metrics={**evaluation.metrics, "pesq": made_up(1.6), "ovrl": made_up(2.4)})
-    speeds = [Speed("mpeace tiny", HOP_BY_HOP, 0.02, 1.0, 200.0, 220.0, 250.0)]
+    own = Speed("mpeace tiny", HOP_BY_HOP, 0.02, 1.0, 200.0, 220.0, 250.0)
+    peer = Speed("RNNoise (pyrnnoise 0.4.5)", HOP_BY_HOP, 0.08, 4.0, 800.0, 820.0, 850.0)
+    speeds = [own, peer]
+    assert figures.relative_cost(speeds) == pytest.approx(0.25)
     figures.quality([(evaluation, speeds)], tmp_path / "q.png")
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="expected an evaluation of the set eval"):
+    with pytest.raises(ValueError, match="expected an evaluation of a model on eval, got one on made"):
         figures.quality([(replace(evaluation, set="made"), speeds)], tmp_path / "r.png")
-    with pytest.raises(ValueError, match="hop by hop"):
-        figures.quality([(evaluation, [])], tmp_path / "r.png")
+    for lacking in ([], [own], [peer]):
+        with pytest.raises(ValueError, match="hop by hop of the model and of RNNoise"):
+            figures.quality([(evaluation, lacking)], tmp_path / "r.png")
 
 
 def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated, tiny_model, tmp_path):
