@@ -35,7 +35,6 @@ LARGEST_LOSS = 0.02  # of PESQ
 LEAST_GAIN = 0.05  # of the time; less is within the noise of a measurement
 TURNS = 5  # in which all are timed; the first does not count
 TIMED_SECONDS = 10.0
-LAYERS = (LAYER, "node_MatMul_")  # how names of layers begin; the second one in files that torch exported
 QUANTISED = ("Conv", "Gemm", "MatMul")  # of the layers; not the GRUs
 CALIBRATION_FILES, CALIBRATION_HOPS = 4, 100
 
@@ -82,7 +81,7 @@ def quantise(model: Path, files: Sequence[Path], folder: Path) -> dict[str, Path
     prepared = folder / "prepared.onnx"
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
     nodes = [node for node in onnx.load(prepared).graph.node if node.op_type in QUANTISED]
-    layers = [node.name for node in nodes if node.name.startswith(LAYERS)]
+    layers = [node.name for node in nodes if node.name.startswith(LAYER)]
     if not layers:
         raise ValueError(f"'{model}' has no node named {LAYER}*; it was not exported by enhance.export")
     layers += [f"{node.name}_MatMul" for node in nodes if node.op_type == "Gemm"]  # what the quantiser makes of them

@@ -11,8 +11,8 @@ backward pass computes the gates of all steps at once from the hidden states, wh
 sequence is linear in the gradient of the state, two elementwise operations and a matrix product a step. It has trained
 on a GPU, but how much it gains there was not measured.
 
-In ONNX export and when no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in
-cuDNN's form (reset gate after the product).
+When no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset gate
+after the product).
 """
 
 from typing import Any
@@ -135,7 +135,7 @@ class GRU(nn.GRU):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``[time, batch, input]`` and ``[directions, batch, hidden]`` to the outputs and the last state."""
-        if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        if not torch.is_grad_enabled():
             with torch.autocast(input.device.type, enabled=False):  # cuDNN's GRU would take float16, not bfloat16
                 return super().forward(input.float(), None if hx is None else hx.float())
         if input.device.type != "cpu":
