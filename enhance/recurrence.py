@@ -11,8 +11,8 @@ backward pass computes the gates of all steps at once from the hidden states, wh
 sequence is linear in the gradient of the state, two elementwise operations and a matrix product a step. It has trained
 on a GPU, but how much it gains there was not measured.
 
-When no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset gate
-after the product).
+When no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset
+gate after the product).
 """
 
 from typing import Any
