@@ -78,7 +78,13 @@ class PlainLoss(nn.Module):
         return spectrum / window.square().sum().sqrt()
 
     def forward(
-        self, estimate: Tensor, target: Tensor, noisy: Tensor, band_limit: Tensor, progress: float, turn: int = 0
+        self,
+        estimate: Tensor,
+        target: Tensor,
+        noisy: Tensor,
+        band_limit: Tensor,
+        progress: float | Tensor,
+        turn: int = 0,
     ) -> PlainTerms:
         """Compare.
 
@@ -87,7 +93,7 @@ class PlainLoss(nn.Module):
             target: ``[batch, samples]``.
             noisy: ``[batch, samples]``, the input; it sets the level.
             band_limit: ``[batch]`` in Hz; spectra above do not count, since the target has no content there.
-            progress: 0 at the start of the training, 1 at its end.
+            progress: 0 at the start of the training, 1 at its end; a tensor [] may change under a captured graph.
             turn: number of the step, which picks among the further resolutions.
 
         Raises:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import resample
+from torchaudio.transforms import Resample
 
 from emulator.distances import Distance, codec_distances, plain_distances
 from emulator.terms import LEVEL
@@ -92,6 +92,15 @@ class Terms(NamedTuple):
     extra: Tensor  # weighted sum of the further distances
 
 
+class Heard(NamedTuple):
+    """What the further distances need of a mixture's source."""
+
+    source: Tensor  # [batch, samples] at 48 kHz
+    level: Tensor  # [batch, 1], RMS
+    target: Tensor  # [batch, samples] at 16 kHz, at LEVEL
+    compare: list[Callable[[Tensor], Tensor]]  # from such an estimate to each distance
+
+
 class Objective(nn.Module):
     """The whole loss of an estimate of a mixture's target.
 
@@ -109,12 +118,18 @@ class Objective(nn.Module):
         self.config = config
         self.plain = PlainLoss(plain).to(mixer.device)
         self._distances = [EXTRAS[name].make(mixer.device) for name in config.extra]
-        self._source: Tensor | None = None
-        self._target = torch.empty(0)
-        self._compare: list[Callable[[Tensor], Tensor]] = []
+        self._resample = Resample(SAMPLE_RATE, RATE).to(mixer.device).forward  # not a part of what is saved
+        self._heard: Heard | None = None
         self.weights = calibrate(self, mixer) if config.extra else []
 
-    def forward(self, estimate: Tensor, mixture: Mixture, progress: float, turn: int = 0) -> Terms:
+    def forward(
+        self,
+        estimate: Tensor,
+        mixture: Mixture,
+        progress: float | Tensor,
+        turn: int = 0,
+        heard: Heard | None = None,
+    ) -> Terms:
         """Compare.
 
         Args:
@@ -122,6 +137,7 @@ class Objective(nn.Module):
             mixture: that it was made from.
             progress: 0 at the start of the training, 1 at its end.
             turn: number of the step, which picks among the plain loss's resolutions.
+            heard: of the mixture's source; without it, that is kept from call to call while the source is the same.
 
         Raises:
             ValueError: the shapes differ.
@@ -129,25 +145,32 @@ class Objective(nn.Module):
         noisy, target, band_limit, _ = mixture
         plain = self.plain(estimate, target, noisy, band_limit, progress, turn)
         extra = estimate.new_zeros(())
-        for weight, value in zip(self.weights, self.distances(estimate, mixture), strict=True):
+        for weight, value in zip(self.weights, self.distances(estimate, mixture, heard), strict=True):
             extra = extra + weight * value
         extra = extra * (1 + (self.config.extra_last - 1) * progress)
         total = self.config.plain * plain.total + extra
         return Terms(total, plain.magnitude, plain.asymmetry, plain.phase, plain.snr_db, extra.detach())
 
-    def distances(self, estimate: Tensor, mixture: Mixture) -> list[Tensor]:
-        """The further distances, without weights. What depends on the source alone is kept until another one comes."""
+    @torch.no_grad()
+    def hear(self, source: Tensor) -> Heard:
+        """All that the further distances need of ``[batch, samples]``."""
+        level = rms(source)
+        target = self._resample(source * (LEVEL / level.clamp(min=SILENCE)))
+        return Heard(source, level, target, [distance.to(target) for distance in self._distances])
+
+    def distances(self, estimate: Tensor, mixture: Mixture, heard: Heard | None = None) -> list[Tensor]:
+        """The further distances, without weights; `heard` as above."""
         if not self._distances:
             return []
-        source_level, level = rms(mixture.source), rms(mixture.target)
-        if mixture.source is not self._source:
-            target = resample(mixture.source * (LEVEL / source_level.clamp(min=SILENCE)), SAMPLE_RATE, RATE)
-            self._source, self._target = mixture.source, target
-            self._compare = [distance.to(target) for distance in self._distances]
-        ours = resample(estimate * (LEVEL / level.clamp(min=SILENCE)), SAMPLE_RATE, RATE)
-        ours = torch.where((level > SILENCE) & (source_level > SILENCE), ours, self._target)
-        ours = self._target + low_pass(ours - self._target, mixture.band_limit)
-        return [compare(ours) for compare in self._compare]
+        if heard is None:
+            if self._heard is None or mixture.source is not self._heard.source:
+                self._heard = self.hear(mixture.source)
+            heard = self._heard
+        level = rms(mixture.target)
+        ours = self._resample(estimate * (LEVEL / level.clamp(min=SILENCE)))
+        ours = torch.where((level > SILENCE) & (heard.level > SILENCE), ours, heard.target)
+        ours = heard.target + low_pass(ours - heard.target, mixture.band_limit)
+        return [compare(ours) for compare in heard.compare]
 
 
 def low_pass(audio: Tensor, limit: Tensor) -> Tensor:

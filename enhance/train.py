@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from enhance.cache import AudioCache, Kind, build_cache
+from enhance.captured import CapturedSteps
 from enhance.config import SAMPLE_RATE, SIZES, NetworkConfig
 from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
 from enhance.loss import LossConfig
@@ -46,6 +47,7 @@ class Enhancement:
         valid: makes held-out examples, or None.
         fast: compute the network in bfloat16.
         start: name of the file that the first weights come from, if they are not random.
+        capture: replay steps as CUDA graphs, see `enhance.captured`.
     """
 
     def __init__(
@@ -56,9 +58,11 @@ class Enhancement:
         valid: Mixer | None,
         fast: bool,
         start: str = "",
+        capture: bool = False,
     ) -> None:
         self.network, self.objective, self.mixer, self.valid, self.fast = network, objective, mixer, valid, fast
-        self.start = start
+        self.start, self.capture = start, capture
+        self._captured: CapturedSteps | None = None
 
     def describe(self) -> dict[str, Any]:
         """Dimensions of the network and all settings of its loss and data."""
@@ -82,6 +86,10 @@ class Enhancement:
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
         """Loss of some examples of a step."""
         mixture = self.mixer.batch(step, first, count)
+        if self.capture:
+            if self._captured is None:
+                self._captured = CapturedSteps(self.network, self.estimate, self.objective, mixture)
+            return self._captured(mixture, progress, turn=step)
         return self.objective(self.estimate(network, mixture.noisy), mixture, progress, turn=step)
 
     @torch.no_grad()
@@ -139,6 +147,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate besides (default 240)")
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
     parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
+    parser.add_argument("--eager", action="store_true", help="do not capture steps as CUDA graphs on a GPU")
     add_launch_arguments(parser)
     return parser
 
@@ -205,7 +214,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
         load_weights(network, arguments.start)
     start = arguments.start.name if arguments.start else ""
     fast = in_bfloat16(arguments.precision, fabric.device)
-    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, fast, start)
+    capture = fabric.device.type == "cuda" and fabric.world_size == 1 and not arguments.eager
+    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, fast, start, capture)
     fit(fabric, task, config, arguments.out)
 
 

@@ -203,6 +203,12 @@ def resume(
     return step, checkpoint.get("seconds", 0.0)
 
 
+def check(norm: Tensor, step: int) -> None:
+    """Raises FloatingPointError if a norm of gradients, or a sum of such, is not finite."""
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"the gradient is {norm.item()} at step {step}; the last checkpoint is kept")
+
+
 def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> nn.Module:
     """Trains, or goes on with the checkpoint in ``directory``.
 
@@ -248,6 +254,8 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
                 directory / LAST,
             )
 
+    waits = fabric.device.type == "cuda"  # to look at a value would let the GPU run dry in every step
+    norms = torch.zeros((), device=fabric.device)
     started = saved = logged = time.monotonic()
     logged_step, done, seconds = begin, begin, before
     shown = Display(config.steps, begin, fabric.is_global_zero)
@@ -260,8 +268,9 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
             total: Tensor = terms[0]
             fabric.backward(total)
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.gradient_limit)
-            if not torch.isfinite(norm):
-                raise FloatingPointError(f"the gradient is {norm.item()} at step {step}; the last checkpoint is kept")
+            norms = norms + norm
+            if not waits:
+                check(norms, step)
             for optimizer in wrapped:
                 optimizer.step()
                 optimizer.zero_grad()
@@ -272,6 +281,10 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
             agreed = torch.as_tensor(fabric.all_reduce(agreed, reduce_op="sum")).cpu()
             stop, seconds = float(agreed[0]) > 0, float(agreed[1]) / fabric.world_size
             last = config.done(done, seconds) >= 1
+            saves = stop or last or now - saved > 60 * config.save_minutes
+            if saves or done % config.log_every == 0:
+                check(norms, step)
+                norms = torch.zeros_like(norm)
             display.advance(done)
             if writer and (done % config.log_every == 0 or last):
                 values = {name: value.item() for name, value in terms._asdict().items()}
@@ -289,7 +302,7 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
                     for name, value in held_out.items():
                         writer.add_scalar(f"valid/{name}", value, done)
                 fabric.barrier()
-            if stop or last or now - saved > 60 * config.save_minutes:
+            if saves:
                 save(done, seconds)
                 saved = time.monotonic()
             if stop:
