@@ -13,7 +13,7 @@ from apps.live.priority import hurry
 from apps.live.sides import Side, mixed, open_stream
 
 _CAPACITY = 2.0  # seconds of the queue
-_MORE_SLACK, _MOST_SLACK = 0.003, 0.2  # seconds added to the queue after a gap, and when that ends
+_FIRST_MORE, _MOST_MORE, _MOST_SLACK = 0.001, 0.004, 0.2  # seconds added to the queue after a gap, and when that ends
 _CALM, _EASE = 300.0, 50e-6  # seconds without a gap after which slack is given up again, and how much in a second
 _TOO_LONG = 0.1  # seconds; what the queue is longer than wanted is then dropped at once
 
@@ -103,8 +103,8 @@ class Feed:
         """Wait longer after a gap, and by and by less when there has been none."""
         if self.outlet.gaps != self._gaps:
             self._gaps, self._calm = self.outlet.gaps, 0.0
-            if self.slack < _MOST_SLACK:
-                self.slack += _MORE_SLACK
+            if self.slack < _MOST_SLACK:  # one gap may be chance, several are not
+                self.slack += min(_FIRST_MORE + self.slack - self._least, _MOST_MORE)
         else:
             self._calm += elapsed
             if self._calm > _CALM:

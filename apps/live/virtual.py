@@ -7,12 +7,15 @@ from apps.live.devices import Device
 
 SINK, SOURCE = "mpeace", "mpeace_microphone"  # names for the sound server
 SINK_TITLE, SOURCE_TITLE = "mpeace-output", "mpeace-microphone"  # names for people; the server wants no spaces
-_MODULES = (
+_SINK_MODULE = (
     f"module-null-sink sink_name={SINK} format=float32le rate=48000 channels=2 "
-    f"sink_properties=device.description={SINK_TITLE}",
-    f"module-remap-source source_name={SOURCE} master={SINK}.monitor "
-    f"source_properties=device.description={SOURCE_TITLE}",
+    f"sink_properties=device.description={SINK_TITLE}"
 )
+_SOURCE_MODULE = (
+    f"module-remap-source source_name={SOURCE} master={SINK}.monitor "
+    f"source_properties=device.description={SOURCE_TITLE}"
+)
+_NO_REWINDS = " norewinds=1"  # PulseAudio's rewinds put single wrong samples into what others record
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,8 @@ def make_cable() -> tuple[Cable, bool]:
     Raises:
         PulseError: when there is no server or it refuses.
     """
-    pulse.pactl("info")
     present, new = {name for name, _ in pulse.present()}, False
-    for name, module in zip((SINK, SOURCE), _MODULES, strict=True):
+    for name, module in zip((SINK, SOURCE), _modules(), strict=True):
         if name not in present:
             pulse.pactl("load-module", *module.split())
             new = True
@@ -80,19 +82,29 @@ def make_cable() -> tuple[Cable, bool]:
 
 def keep_advice() -> list[str]:
     """How to have the virtual microphone after the next login, for the server that runs, and how to remove it now."""
-    if "PipeWire" in pulse.pactl("info"):
+    modules = _modules()
+    if _is_pipewire():
         place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
-        commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in _MODULES)
+        commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in modules)
         lines = [f"pulse.cmd = [ {commands} ]"]
     else:
         place = "~/.config/pulse/default.pa (first line: .include /etc/pulse/default.pa)"
-        lines = [f"load-module {module}" for module in _MODULES]
+        lines = [f"load-module {module}" for module in modules]
     removal = "; ".join(f"pactl unload-module {number}" for number in _numbers())
     return [
         f"To have it after the next login too, put into {place}:",
         *(f"  {line}" for line in lines),
         *([f"To remove it now: {removal}"] if removal else []),
     ]
+
+
+def _is_pipewire() -> bool:
+    return "PipeWire" in pulse.pactl("info")
+
+
+def _modules() -> tuple[str, str]:
+    """Sink and source, in the words of the server that runs."""
+    return _SINK_MODULE + ("" if _is_pipewire() else _NO_REWINDS), _SOURCE_MODULE
 
 
 def _numbers() -> list[str]:

@@ -33,6 +33,7 @@ WANTED = 4.0  # times multi-resolution STFT at most, on the CPU with the target 
 YARDSTICKS = ("l1", BASELINE)
 CONFIGURATIONS: dict[str, dict[str, float | str]] = {
     "noise-to-mask": {},
+    "loudness": {"noise_to_mask": 0.0, "loudness": 1.0},
     "noise-to-mask, output": {"output": 1.0},
     "noise-to-mask, output, masking layers": {"output": 1.0, "layers": 1.0},
     "encoder layers": {"noise_to_mask": 0.0, "layers": 1.0, "layer_names": "encoder"},
