@@ -76,7 +76,8 @@ def test_probes_have_one_energy_and_a_seed_fixes_everything(experiment):
 def test_decibels_follow_the_degree():
     assert masking.selectivity([(1.0, 10.0)], degree=1)[0] == pytest.approx(20)
     assert masking.selectivity([(1.0, 10.0)], degree=2)[0] == pytest.approx(10)
-    assert masking.selectivity([(0.0, 0.0)], degree=2)[0] == 0
+    assert masking.selectivity([(0.0, 1.0)], degree=2)[0] == np.inf
+    assert np.isnan(masking.selectivity([(0.0, 0.0)], degree=2)[0])
     value, error = masking.selectivity([(1.0, 10.0), (1.0, 20.0), (1.0, 30.0)], degree=2)
     assert value == pytest.approx(10 * np.log10(20))
     # By the delta method: 10 / ln 10 times the standard error of the mean over the mean; good to a tenth here.

@@ -109,6 +109,9 @@ def distance_change(distance: Distance) -> Change:
 def selectivity(pairs: Sequence[tuple[float, float]], degree: int) -> tuple[float, float]:
     """Selectivity and its standard error in dB, from mean changes (masked, audible) of blocks.
 
+    Infinite where one of them changes nothing at all, as a loss with a dead zone may; the error is then not a number, nor
+    is the selectivity where both change nothing.
+
     Example:
         >>> selectivity([(1.0, 100.0), (3.0, 300.0)], degree=2)
         (20.0, 0.0)
@@ -117,15 +120,15 @@ def selectivity(pairs: Sequence[tuple[float, float]], degree: int) -> tuple[floa
 
     def decibels(chosen: NDArray[np.float64]) -> float:
         masked, audible = chosen.sum(axis=0)
-        if masked == audible:
-            return 0.0
-        tiny = np.finfo(np.float64).tiny
-        return float(20 / degree * np.log10(max(audible, tiny) / max(masked, tiny)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(20 / degree * (np.log10(audible) - np.log10(masked)))
 
     count = len(blocks)
     if count < 2:
         return decibels(blocks), float("nan")
     left_out = np.array([decibels(np.delete(blocks, index, axis=0)) for index in range(count)])
+    if not np.isfinite(left_out).all():
+        return decibels(blocks), float("nan")
     return decibels(blocks), float(np.sqrt((count - 1) * np.mean((left_out - left_out.mean()) ** 2)))
 
 
@@ -171,7 +174,7 @@ def table(rows: Sequence[Row]) -> str:
         lines = []
         for system in dict.fromkeys(row.system for row in rows if row.sample_rate == rate):
             values = [found[system, *column].selectivity_db for column in columns]
-            lines.append([system, float(np.mean(values[: len(SPREAD.levels_db)])), *values])
+            lines.append([system, float(np.nanmean(values[: len(SPREAD.levels_db)])), *values])
         header = [f"{rate // 1000} kHz", "spread, mean", *(f"{name} {level:.0f} dB" for name, level in columns)]
         parts.append(markdown_table(header, lines))
     draws = {
@@ -185,6 +188,8 @@ def table(rows: Sequence[Row]) -> str:
         if np.isfinite(error).any()
         else "Selectivity in dB: how much less a masked probe changes something than an audible one of the same energy."
     )
+    if any(np.isinf(row.selectivity_db) for row in rows):
+        note += " inf: in no draw does the masked probe change anything; -: nor does the audible one."
     return "\n\n".join([*parts, note, *verdicts(rows)]) + "\n"
 
 
@@ -200,7 +205,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         chosen = [
             r.selectivity_db for r in rows if (r.system, r.sample_rate, r.experiment) == (system, rate, SPREAD.name)
         ]
-        return float(np.mean(chosen))
+        return float(np.nanmean(chosen))
 
     sentences = []
     for preset, config in PRESETS.items():

@@ -128,7 +128,7 @@ def _text(value: str | float, digits: int) -> str:
         return value
     if isinstance(value, int):
         return str(value)
-    if not math.isfinite(value):
+    if math.isnan(value):
         return "-"
     return f"{value + 0.0:.{digits}f}".replace("-0.0", "0.0") if round(value, digits) == 0 else f"{value:.{digits}f}"
 
