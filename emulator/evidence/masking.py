@@ -109,8 +109,8 @@ def distance_change(distance: Distance) -> Change:
 def selectivity(pairs: Sequence[tuple[float, float]], degree: int) -> tuple[float, float]:
     """Selectivity and its standard error in dB, from mean changes (masked, audible) of blocks.
 
-    Infinite where one of them changes nothing at all, as a loss with a dead zone may; the error is then not a number, nor
-    is the selectivity where both change nothing.
+    Infinite where one of them changes nothing at all, as a loss with a dead zone may; the error is then not a number,
+    nor is the selectivity where both change nothing.
 
     Example:
         >>> selectivity([(1.0, 100.0), (3.0, 300.0)], degree=2)
