@@ -84,11 +84,19 @@ class Enhancement:
         return estimate[:, config.latency : config.latency + length]
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
-        """Loss of some examples of a step."""
+        """Loss of some examples of a step.
+
+        Raises:
+            ValueError: the step cannot be captured.
+        """
         mixture = self.mixer.batch(step, first, count)
         if self.capture:
             if self._captured is None:
-                self._captured = CapturedSteps(self.network, self.estimate, self.objective, mixture)
+                try:
+                    self._captured = CapturedSteps(self.network, self.estimate, self.objective, mixture)
+                except RuntimeError as error:  # memory, or a distance that looks at its values
+                    reason = str(error).strip().partition("\n")[0]
+                    raise ValueError(f"steps cannot be captured as CUDA graphs ({reason}); add --eager") from error
             return self._captured(mixture, progress, turn=step)
         return self.objective(self.estimate(network, mixture.noisy), mixture, progress, turn=step)
 

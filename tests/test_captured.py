@@ -13,17 +13,18 @@ from enhance.network import Enhancer
 from enhance.objective import Objective, ObjectiveConfig
 from enhance.train import Enhancement
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU of NVIDIA's")
-
 STEPS = 6  # of each material two, with each resolution
 
 
-def trained(mixer: Mixer, capture: bool) -> list[torch.Tensor]:
-    """The loss and the gradient of some steps, as the weights move on."""
+def make_task(mixer: Mixer, capture: bool) -> Enhancement:
     torch.manual_seed(0)
-    network = Enhancer(SMALLEST).cuda()
     objective = Objective(ObjectiveConfig(extra=("loudness",), extra_last=0.5), LossConfig(), mixer)
-    task = Enhancement(network, objective, mixer, None, fast=False, capture=capture)
+    return Enhancement(Enhancer(SMALLEST).to(mixer.device), objective, mixer, None, fast=False, capture=capture)
+
+
+def trained(task: Enhancement) -> list[torch.Tensor]:
+    """The loss and the gradient of some steps, as the weights move on."""
+    network = task.network
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     found = []
     for step in range(STEPS):
@@ -36,8 +37,16 @@ def trained(mixer: Mixer, capture: bool) -> list[torch.Tensor]:
     return found
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU of NVIDIA's")
 def test_captured_steps_are_the_same_steps(tmp_path: Path) -> None:
     caches = [cache.to("cuda") for cache in build(tmp_path)]
     mixers = [Mixer(*caches, replace(SHORT, reuse=2), 0, "cuda") for _ in range(2)]
-    for ours, theirs in zip(trained(mixers[0], True), trained(mixers[1], False), strict=True):
+    for ours, theirs in zip(trained(make_task(mixers[0], True)), trained(make_task(mixers[1], False)), strict=True):
         assert (ours - theirs).norm() < 1e-3 * theirs.norm()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="steps can be captured here")
+def test_what_cannot_be_captured_says_what_to_do(tmp_path: Path) -> None:
+    task = make_task(Mixer(*build(tmp_path), SHORT, 0), True)
+    with pytest.raises(ValueError, match=r"^steps cannot be captured as CUDA graphs \(.+\); add --eager$"):
+        task.terms(task.network, 0, 0, 8, progress=0.0)
