@@ -49,10 +49,11 @@ class CapturedSteps:
         self._progress = torch.zeros((), device=mixture.noisy.device)
         turns = max(1, len(objective.plain.config.more_windows))
         inputs = (mixture.noisy.clone(), mixture.target.clone(), mixture.band_limit.clone(), self._progress)
-        self._steps = [
-            torch.cuda.make_graphed_callables(_Step(network, estimate, objective, self._heard, turn), inputs)
-            for turn in range(turns)
-        ]
+        self._steps: list[Callable[..., tuple[Tensor, ...]]] = []
+        for turn in range(turns):
+            step = _Step(network, estimate, objective, self._heard, turn)
+            torch.cuda.make_graphed_callables(step, inputs)  # in place
+            self._steps.append(step)
 
     def __call__(self, mixture: Mixture, progress: float, turn: int) -> Terms:
         """As `Objective.forward`; the result is overwritten by the next call with the same turn."""

@@ -39,8 +39,8 @@ def trained(task: Enhancement) -> list[torch.Tensor]:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU of NVIDIA's")
 def test_captured_steps_are_the_same_steps(tmp_path: Path) -> None:
-    caches = [cache.to("cuda") for cache in build(tmp_path)]
-    mixers = [Mixer(*caches, replace(SHORT, reuse=2), 0, "cuda") for _ in range(2)]
+    speech, noise, rooms = (cache.to("cuda") for cache in build(tmp_path))
+    mixers = [Mixer(speech, noise, rooms, replace(SHORT, reuse=2), 0, "cuda") for _ in range(2)]
     for ours, theirs in zip(trained(make_task(mixers[0], True)), trained(make_task(mixers[1], False)), strict=True):
         assert (ours - theirs).norm() < 1e-3 * theirs.norm()
 
