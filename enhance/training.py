@@ -206,7 +206,8 @@ def resume(
 def check(norm: Tensor, step: int) -> None:
     """Raises FloatingPointError if a norm of gradients, or a sum of such, is not finite."""
     if not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradient is {norm.item()} at step {step}; the last checkpoint is kept")
+        when = "by" if norm.is_cuda else "at"  # on a GPU it is looked at now and then only
+        raise FloatingPointError(f"the gradient is {norm.item()} {when} step {step}; the last checkpoint is kept")
 
 
 def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> nn.Module:

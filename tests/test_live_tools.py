@@ -5,9 +5,11 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from command import ROOT, mpeace
 from soundserver import SoundServer, python
 
+from apps.live import pulse, virtual
 from apps.live.setup import likeness
 
 
@@ -93,3 +95,21 @@ def test_the_help_comes_quickly_and_without_portaudio() -> None:
     start = time.perf_counter()
     assert "--attenuation-limit" in mpeace("live", "--help").stdout
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("server", "without_rewinds"),
+    [
+        ("Server Name: pulseaudio\nServer Version: 16.1\n", True),
+        ("Server Name: pulseaudio\nServer Version: 14.2\n", False),
+        ("Server Name: PulseAudio (on PipeWire 1.0.5)\nServer Version: 15.0.0\n", False),
+    ],
+)
+def test_the_sink_is_described_in_words_that_the_server_knows(
+    monkeypatch: pytest.MonkeyPatch, server: str, without_rewinds: bool
+) -> None:
+    monkeypatch.setattr(pulse, "pactl", lambda *arguments: server if arguments == ("info",) else "")
+    advice = "\n".join(virtual.keep_advice())
+    assert "module-null-sink sink_name=mpeace" in advice
+    assert ("norewinds=1" in advice) == without_rewinds
+    assert ("pulse.cmd" in advice) == ("PipeWire" in server)

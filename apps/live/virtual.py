@@ -1,5 +1,6 @@
 """The virtual microphone that other programs hear: made by `pactl` on Linux, explained for macOS and Windows."""
 
+import re
 from dataclasses import dataclass
 
 from apps.live import pulse
@@ -15,7 +16,8 @@ _SOURCE_MODULE = (
     f"module-remap-source source_name={SOURCE} master={SINK}.monitor "
     f"source_properties=device.description={SOURCE_TITLE}"
 )
-_NO_REWINDS = " norewinds=1"  # PulseAudio's rewinds put single wrong samples into what others record
+_NO_REWINDS, _NO_REWINDS_SINCE = " norewinds=1", 15  # PulseAudio's rewinds put single wrong samples into recordings
+_PIPEWIRE = "PipeWire"  # in what a server says of itself
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def make_cable() -> tuple[Cable, bool]:
         PulseError: when there is no server or it refuses.
     """
     present, new = {name for name, _ in pulse.present()}, False
-    for name, module in zip((SINK, SOURCE), _modules(), strict=True):
+    for name, module in zip((SINK, SOURCE), _modules(pulse.pactl("info")), strict=True):
         if name not in present:
             pulse.pactl("load-module", *module.split())
             new = True
@@ -82,8 +84,9 @@ def make_cable() -> tuple[Cable, bool]:
 
 def keep_advice() -> list[str]:
     """How to have the virtual microphone after the next login, for the server that runs, and how to remove it now."""
-    modules = _modules()
-    if _is_pipewire():
+    server = pulse.pactl("info")
+    modules = _modules(server)
+    if _PIPEWIRE in server:
         place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
         commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in modules)
         lines = [f"pulse.cmd = [ {commands} ]"]
@@ -98,13 +101,11 @@ def keep_advice() -> list[str]:
     ]
 
 
-def _is_pipewire() -> bool:
-    return "PipeWire" in pulse.pactl("info")
-
-
-def _modules() -> tuple[str, str]:
-    """Sink and source, in the words of the server that runs."""
-    return _SINK_MODULE + ("" if _is_pipewire() else _NO_REWINDS), _SOURCE_MODULE
+def _modules(server: str) -> tuple[str, str]:
+    """Sink and source, in words that a server knows which says this of itself (`pactl info`)."""
+    version = re.search(r"^Server Version: (\d+)", server, re.MULTILINE)
+    rewinds = _PIPEWIRE in server or version is None or int(version[1]) < _NO_REWINDS_SINCE
+    return _SINK_MODULE + ("" if rewinds else _NO_REWINDS), _SOURCE_MODULE
 
 
 def _numbers() -> list[str]:
