@@ -37,6 +37,7 @@ class Stopper:
         self._ignore_interrupt = ignore_interrupt
         self._number: int | None = None
         self._waiting = False
+        self._leaving = False
         self._former: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -49,13 +50,14 @@ class Stopper:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._leaving = True  # a signal now has nothing left to stop, and must not keep a handler from being restored
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, _: FrameType | None) -> None:
         again = self._number is not None
         self._number = number
-        if again or self._waiting:
+        if not self._leaving and (again or self._waiting):
             raise Stopped(number)
 
     def check(self) -> None:

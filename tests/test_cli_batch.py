@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,22 @@ def test_a_second_signal_does_not_wait() -> None:
             stopper.check()
         with pytest.raises(Stopped, match="SIGTERM"):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_while_the_stopper_is_left_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    former, restore = signal.getsignal(signal.SIGTERM), signal.signal
+    with Stopper() as stopper:
+        signal.raise_signal(signal.SIGTERM)
+
+        def signaled(number: int, handler: Any) -> Any:
+            if number == signal.SIGINT:  # SIGTERM's handler is still the stopper's
+                signal.raise_signal(signal.SIGTERM)
+            return restore(number, handler)
+
+        monkeypatch.setattr(signal, "signal", signaled)
+    assert signal.getsignal(signal.SIGTERM) is former
+    with pytest.raises(Stopped, match="SIGTERM"):
+        stopper.check()
 
 
 def test_patterns_keep_the_tree_below_their_first_wildcard(tmp_path: Path, tiny_model: Path) -> None:
