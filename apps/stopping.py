@@ -29,12 +29,12 @@ class Stopper:
     A SIGHUP that is ignored already, as under `nohup`, stays so.
 
     Args:
-        ignore_interrupt: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends
-            them.
+        worker: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends them. It
+            may tell them what they know already, so a second signal changes nothing; it kills those that go on.
     """
 
-    def __init__(self, ignore_interrupt: bool = False) -> None:
-        self._ignore_interrupt = ignore_interrupt
+    def __init__(self, worker: bool = False) -> None:
+        self._worker = worker
         self._number: int | None = None
         self._waiting = False
         self._leaving = False
@@ -42,7 +42,7 @@ class Stopper:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            interrupt = signal.SIG_IGN if self._ignore_interrupt else self._note
+            interrupt = signal.SIG_IGN if self._worker else self._note
             self._former[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
             self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
             if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -50,14 +50,16 @@ class Stopper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._leaving = True  # a signal now has nothing left to stop, and must not keep a handler from being restored
+        self._leaving = True  # nothing is left to stop, and a handler must not be kept from being restored
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, _: FrameType | None) -> None:
         again = self._number is not None
         self._number = number
-        if not self._leaving and (again or self._waiting):
+        if self._leaving or (self._worker and again):
+            return
+        if again or self._waiting:
             raise Stopped(number)
 
     def check(self) -> None:

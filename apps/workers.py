@@ -133,11 +133,8 @@ def _end(workers: list[_Worker]) -> None:
 
 
 def _serve(pipe: Connection, settings: Settings) -> None:
-    """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop.
-
-    It may be told twice, by its parent and by whoever signals the whole group, so the end is caught around everything.
-    """
-    with suppress(Stopped, EOFError, BrokenPipeError), Stopper(ignore_interrupt=True) as stopper:
+    """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop."""
+    with suppress(Stopped, EOFError, BrokenPipeError), Stopper(worker=True) as stopper:
         from apps.job import describe, run_task
         from enhance import Denoiser
 

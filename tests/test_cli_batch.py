@@ -141,6 +141,14 @@ def test_a_second_signal_does_not_wait() -> None:
             signal.raise_signal(signal.SIGTERM)
 
 
+def test_a_worker_that_is_told_twice_cleans_up_in_peace() -> None:
+    with Stopper(worker=True) as stopper:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopped, match="SIGTERM"):
+            stopper.check()
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_a_signal_while_the_stopper_is_left_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     former, restore = signal.getsignal(signal.SIGTERM), signal.signal
     with Stopper() as stopper:
