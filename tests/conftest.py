@@ -26,8 +26,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # The first one mostly waits, and what is measured in it bears one busy process beside it.
 FIRST = (
     "test_live", "test_stream", "test_ablation", "test_conditions", "test_emulator_training", "test_masking_evidence",
-    "test_autoencoder", "test_train_command", "test_training", "test_demo_page", "test_demo_server", "test_demo_live",
-    "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
+    "test_autoencoder", "test_train_command", "test_training", "test_demo_page", "test_demo_server", "test_demo_guards",
+    "test_demo_live", "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
     "test_cli_promises", "test_cli_batch", "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss",
     "test_network", "test_sound",
 )  # fmt: skip

@@ -92,6 +92,13 @@ def test_missing_material_is_named(recordings: Recordings) -> None:
     assert language(Path("a-b-c-0.opus")) == ""
 
 
+def trained_on_another(folder: Path) -> Path:
+    """A folder of speech in a language that the recordings do not have."""
+    (folder / "trained").mkdir()
+    (folder / "trained" / "words-zz-000.opus").touch()
+    return folder / "trained"
+
+
 def test_the_command_tables_every_case_and_names_the_worst_file(
     folder: Path,
     tiny_model: Path,
@@ -103,9 +110,7 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
     monkeypatch.setattr(metrics, "DNSMOS_HOP_SECONDS", 10)
     named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
-    (tmp_path / "trained").mkdir()
-    (tmp_path / "trained" / "words-zz-000.opus").touch()
-    named += ["--trained", str(tmp_path / "trained")]
+    named += ["--trained", str(trained_on_another(tmp_path))]
     out = tmp_path / "out"
     assert main(["--model", str(tiny_model), *named, "--pairs", "1", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -116,6 +121,18 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     assert [row["case"] for row in rows] == list(CASES)
     assert all(row["name"] in printed for row in rows)
     assert json.loads((out / f"{name}.json").read_text())["settings"]["pairs"] == 1
+
+
+def test_processes_share_the_work(
+    folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = list(CASES)[:2]
+    monkeypatch.setattr(conditions, "CASES", cases)
+    named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
+    named += ["--trained", str(trained_on_another(tmp_path)), "--pairs", "1", "--jobs", "2"]
+    assert main(["--model", str(tiny_model), *named, "--out", str(tmp_path)]) == 0
+    with (tmp_path / f"{tiny_model.stem}_conditions.csv").open(newline="") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == cases
 
 
 def test_a_folder_without_recordings_is_one_line(
