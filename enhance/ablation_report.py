@@ -88,7 +88,7 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
         seeds = sorted({row["seed"] for row in rows if row["size"] == size})
         minutes = [row["minutes"] for row in rows if row["size"] == size]
         parts += [
-            f"**`{size}` on {name}**: means over files and seeds {', '.join(map(str, seeds))}; "
+            f"**`{size}` on {name}**: means over files and seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
             f"{min(minutes):.0f} to {max(minutes):.0f} minutes a run.",
             "",
         ]
@@ -148,6 +148,7 @@ def figure(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> Fig
         axis.set(title=f"{metric.label} ({better} is better)", ylim=(len(shown) - 0.5, -0.5))
         axis.set_yticks(range(len(shown)), [labels[loss] for loss in shown] if axis in axes[::3] else [])
         axis.grid(axis="x", alpha=0.3)
-    axes[0].legend(title="size")
+    if axes[0].get_legend_handles_labels()[0]:  # not before the baseline has rows
+        axes[0].legend(title="size")
     drawn.supxlabel(f"difference from {labels[baseline]}, 95 % interval over the files of {name}")
     return drawn

@@ -14,7 +14,7 @@ from recordings import white, write, write_folders
 
 from enhance import ablate, export
 from enhance.ablate import LOSSES, main, plan
-from enhance.ablation_report import SCORES, difference, tables
+from enhance.ablation_report import SCORES, difference, figure, tables
 from enhance.training import load_checkpoint
 
 SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
@@ -146,6 +146,14 @@ def test_only_a_clear_difference_is_bold() -> None:
     assert "**+1.00" in paired
     assert paired.count("**") == 2
     assert "nan" not in text, "a score that no file has is a dash"
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_come_before_their_baseline_are_tabled_without_differences() -> None:
+    row = {"seed": 0, "size": "tiny", "loss": "bark", "set": "eval", "file": "a", "minutes": 1.0}
+    rows, labels = [row | dict.fromkeys(SCORES, 1.0)], {"baseline": "B", "bark": "K"}
+    assert "| K | 1.000 |" in tables(rows, labels, "baseline")
+    assert not figure(rows, labels, "baseline").axes[0].containers
 
 
 def test_a_part_of_the_grid_is_a_smaller_grid() -> None:
