@@ -68,6 +68,7 @@ LOSSES = {
     "mel": Loss("+ log mel", ('extra=["mel"]',)),
     "bark": Loss("+ Bark noise-to-mask", ('extra=["bark"]',)),
     "less-noise-to-mask": Loss("+ V9 noise-to-mask, a third of it", ('extra=["noise-to-mask"]', "extra_share=0.33")),
+    "more-layers": Loss("+ CBR16 layers, four times that weight", ('extra=["layers"]', "extra_share=4")),
     "both": Loss("+ V9 noise-to-mask + CBR16 layers", ('extra=["noise-to-mask", "layers"]',)),
     "l1": Loss("l1 alone", ('extra=["l1"]', "plain=0")),
     "l2": Loss("l2 alone", ('extra=["l2"]', "plain=0")),
