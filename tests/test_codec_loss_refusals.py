@@ -19,11 +19,6 @@ def emulator() -> Emulator:
     return random_emulator("mp3-v9-16k", seed=0)
 
 
-@pytest.fixture(scope="module")
-def loss(emulator: Emulator) -> CodecLoss:
-    return CodecLoss(emulator, sample_rate=RATE, **ALL)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -72,8 +67,9 @@ AUDIO = torch.full((2, SAMPLES), 0.1)
     ],
 )
 def test_signals_that_make_no_sense_are_refused(
-    loss: CodecLoss, estimate: Tensor, target: Tensor, message: str
+    emulator: Emulator, estimate: Tensor, target: Tensor, message: str
 ) -> None:
+    loss = CodecLoss(emulator, sample_rate=RATE, **ALL)
     with pytest.raises(ValueError, match=message) as raised:
         loss(estimate, target)
     assert "\n" not in str(raised.value)
@@ -90,7 +86,8 @@ def test_the_shortest_length_is_one_window_at_any_rate(emulator: Emulator, rate:
         loss(torch.zeros(least - 1), torch.zeros(least - 1))
 
 
-def test_a_reference_that_was_made_for_something_else_is_refused(loss: CodecLoss, emulator: Emulator) -> None:
+def test_a_reference_that_was_made_for_something_else_is_refused(emulator: Emulator) -> None:
+    loss = CodecLoss(emulator, sample_rate=RATE, **ALL)
     estimate, target = signals(1)
     with pytest.raises(ValueError, match=r"must have one shape; got \(1, 4000\) and \(1, 3999\)"):
         loss(estimate, loss.reference(target[:, 1:]))
