@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from apps import interactive
-from apps.problems import Problem, UsageProblem, one_line
-from apps.settings import Clip, IfExists, Settings, checked_rate
-from apps.stopping import Stopped
+from enhance.io.options import Clip, IfExists, Settings, checked_rate
+from enhance.utils.errors import Problem, UsageProblem, one_line
+from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a file failed, 2 what was asked for cannot be started, 128 + n stopped by signal n.
     """
-    from enhance.models import ModelError
+    from enhance.runtime.registry import ModelError
 
     try:
         app(args=argv, prog_name="mpeace")
@@ -65,7 +65,7 @@ def _fail(what: object, status: int) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from apps.report import own_version
+        from apps.batch.report import own_version
 
         typer.echo(f"mpeace {own_version()}")
         raise typer.Exit
@@ -152,7 +152,7 @@ def denoise(
         clip=clip,
         salvage=salvage,
     )
-    from apps.batch import denoise_all
+    from apps.batch.denoise_all import denoise_all
 
     status = denoise_all(
         inputs,
@@ -170,7 +170,7 @@ def denoise(
 @app.command()
 def models() -> None:
     """List the models that come with mpeace; the default is marked."""
-    from enhance.models import list_models
+    from enhance.runtime.registry import list_models
 
     entries = list_models()
     width = max(len(entry.name) for entry in entries)
@@ -206,7 +206,7 @@ app.command()(interactive.devices)
 
 
 def _container(name: str | None) -> str | None:
-    from apps.formats import CONTAINERS
+    from enhance.io.formats import CONTAINERS
 
     if name is None or name.lower() in CONTAINERS:
         return name and name.lower()

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from apps.problems import UsageProblem
-from apps.settings import Settings, checked_rate
+from enhance.io.options import Settings, checked_rate
+from enhance.utils.errors import UsageProblem
 
 
 def demo(
@@ -29,7 +29,7 @@ def demo(
     It needs no network and sends nothing anywhere. What people upload is removed.
     """
     from apps.demo.limits import Limits
-    from apps.demo.server import serve
+    from apps.demo.web.server import serve
 
     serve(host, port, auth, share, model, Limits(minutes=minutes, megabytes=megabytes))
 
@@ -64,7 +64,7 @@ def listen(
     if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
         raise UsageProblem(f"--method {method} is none of pairwise, abx, mushra")
     try:
-        from apps.listen.command import analyse_test, run_test, write_test
+        from apps.listen.commands import analyse_test, run_test, write_test
 
         if new:
             write_test(test, method or "pairwise")
@@ -117,8 +117,8 @@ def live(
 
     Keys: b bypass, up and down attenuation limit, left and right mix, m mute, l listen, r record, q quit.
     """
-    from apps.live.latency import parse
-    from apps.live.session import LiveSettings
+    from apps.live.engine.latency import parse
+    from apps.live.session.session import LiveSettings
 
     Settings(attenuation_limit_db=attenuation_limit, mix=mix)  # refuses what is out of range
     settings = LiveSettings(
@@ -136,21 +136,21 @@ def live(
         record=record,
     )
     if setup:
-        from apps.live.setup import run_setup
+        from apps.live.diagnostics.setup import run_setup
 
         raise typer.Exit(run_setup(settings))
     if measure:
-        from apps.live.measure import run_measure
+        from apps.live.diagnostics.latency_measurement import run_measure
 
         raise typer.Exit(run_measure(settings))
-    from apps.live.run import run_live
+    from apps.live.ui.run_live import run_live
 
     raise typer.Exit(run_live(settings, show_screen=not no_ui and sys.stdout.isatty()))
 
 
 def devices() -> None:
     """List the sound devices; > marks the default microphone, < the default output."""
-    from apps.live.devices import list_devices, table
+    from apps.live.devices.devices import list_devices, table
 
     for line in table(list_devices()):
         typer.echo(line)

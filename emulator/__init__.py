@@ -15,11 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.balancer import Balancer
     from emulator.lame import Setting, round_trip
-    from emulator.loss import CodecLoss, CodecTerms, Reference
-    from emulator.network import Emulation, Emulator
-    from emulator.presets import load_emulator
+    from emulator.losses.balancer import Balancer
+    from emulator.losses.codec_loss import CodecLoss, CodecTerms, Reference
+    from emulator.model.network import Emulation, Emulator
+    from emulator.model.presets import load_emulator
 
 __all__ = [
     "Balancer", "CodecLoss", "CodecTerms", "Emulation", "Emulator", "Reference", "Setting", "load_emulator",
@@ -27,14 +27,14 @@ __all__ = [
 ]  # fmt: skip
 
 _HOME = {
-    "Balancer": "emulator.balancer",
-    "CodecLoss": "emulator.loss",
-    "CodecTerms": "emulator.loss",
-    "Emulation": "emulator.network",
-    "Emulator": "emulator.network",
-    "Reference": "emulator.loss",
+    "Balancer": "emulator.losses.balancer",
+    "CodecLoss": "emulator.losses.codec_loss",
+    "CodecTerms": "emulator.losses.codec_loss",
+    "Emulation": "emulator.model.network",
+    "Emulator": "emulator.model.network",
+    "Reference": "emulator.losses.codec_loss",
     "Setting": "emulator.lame",
-    "load_emulator": "emulator.presets",
+    "load_emulator": "emulator.model.presets",
     "round_trip": "emulator.lame",
 }
 

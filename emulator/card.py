@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from emulator.evidence.fidelity import table
-from emulator.presets import EMULATORS, describe
+from emulator.model.presets import EMULATORS, describe
 from enhance.card import flatten, licence_tables, two_columns
-from enhance.models import ModelError, list_models
+from enhance.runtime.registry import ModelError, list_models
 
 LIMITS = (
     "It has learned mono sound from -40 to -14 dBFS (RMS). `CodecLoss` brings signals to -25 dBFS first.",
@@ -33,7 +33,7 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
     Args:
         name: of the preset.
         description: one line.
-        about: what `emulator.presets.describe` gives.
+        about: what `emulator.model.presets.describe` gives.
         fidelity: Markdown tables.
         data: Markdown tables of the sources with their licences.
     """

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emulator.config import EmulatorConfig
-from emulator.network import Emulator
-from emulator.paper import PaperUNet
-from emulator.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
-from enhance.models import ModelError, register_model
-from enhance.training import load_checkpoint
+from emulator.model.config import EmulatorConfig
+from emulator.model.network import Emulator
+from emulator.model.paper_unet import PaperUNet
+from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
+from enhance.runtime.registry import ModelError, register_model
+from enhance.training.loop import load_checkpoint
 
 
 def export(checkpoint_file: Path, target: Path, licence: str) -> Emulator | PaperUNet:

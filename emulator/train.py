@@ -1,7 +1,7 @@
 """`python -m emulator.train`: trains an emulator of LAME on folders of speech, noise and music."""
 
 if __name__ == "__main__":
-    from enhance.allocator import restart_with_kept_heap
+    from enhance.training.malloc import restart_with_kept_heap
 
     restart_with_kept_heap()
 
@@ -17,8 +17,11 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from emulator.config import PRESETS
-from emulator.corpus import (
+from emulator.lame import Setting
+from emulator.model.config import PRESETS
+from emulator.model.network import Emulator
+from emulator.model.paper_unet import PaperEmulation, PaperUNet, paper_loss
+from emulator.training.corpus import (
     KINDS,
     CorpusConfig,
     Sources,
@@ -28,16 +31,21 @@ from emulator.corpus import (
     coded,
     split_music,
 )
-from emulator.imitation import ImitationTerms, imitation_loss
-from emulator.lame import Setting
-from emulator.network import Emulator
-from emulator.paper import PaperEmulation, PaperUNet, paper_loss
-from enhance.cache import AudioCache, build_cache
-from enhance.decoding import SUFFIXES
-from enhance.draws import Draws
-from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
-from enhance.rooms import write_rooms
-from enhance.training import TrainConfig, fit
+from emulator.training.loss import ImitationTerms, imitation_loss
+from enhance.data.cache import AudioCache, build_cache
+from enhance.data.counter_random import Draws
+from enhance.data.decoding import SUFFIXES
+from enhance.data.room_responses import write_rooms
+from enhance.training.launch import (
+    add_launch_arguments,
+    apply_settings,
+    in_bfloat16,
+    make_fabric,
+    plain,
+    print_settings,
+    run,
+)
+from enhance.training.loop import TrainConfig, fit
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -62,7 +70,7 @@ class Corpus(NamedTuple):
 
 
 class Imitation:
-    """The task of `enhance.training.fit`: an emulator and pairs of sounds before and after the codec.
+    """The task of `enhance.training.loop.fit`: an emulator and pairs of sounds before and after the codec.
 
     Args:
         network: our emulator or the paper's.

@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from enhance.models import ModelEntry, ModelError, find_model, list_models
-    from enhance.runtime import Denoiser, ModelInfo, denoise
-    from enhance.stream import Stream
+    from enhance.runtime.denoiser import Denoiser, ModelInfo, denoise
+    from enhance.runtime.registry import ModelEntry, ModelError, find_model, list_models
+    from enhance.runtime.stream import Stream
 
 __all__ = ["Denoiser", "ModelEntry", "ModelError", "ModelInfo", "Stream", "denoise", "find_model", "list_models"]
 
 _HOME = {
-    "Denoiser": "enhance.runtime",
-    "ModelEntry": "enhance.models",
-    "ModelError": "enhance.models",
-    "ModelInfo": "enhance.runtime",
-    "Stream": "enhance.stream",
-    "denoise": "enhance.runtime",
-    "find_model": "enhance.models",
-    "list_models": "enhance.models",
+    "Denoiser": "enhance.runtime.denoiser",
+    "ModelEntry": "enhance.runtime.registry",
+    "ModelError": "enhance.runtime.registry",
+    "ModelInfo": "enhance.runtime.denoiser",
+    "Stream": "enhance.runtime.stream",
+    "denoise": "enhance.runtime.denoiser",
+    "find_model": "enhance.runtime.registry",
+    "list_models": "enhance.runtime.registry",
 }
 
 

@@ -3,13 +3,13 @@
 Answers in the open whether an MP3 encoder's knowledge helps an enhancer, and where: sizes, losses and seeds make a grid
 of trainings that differ in the loss alone. Each is trained by `enhance.train` in a process of its own, exported, and
 scored on sets of pairs that no training has seen. The rows of every finished run are in `OUT/ablation.csv`: the same
-command goes on with what is missing there. `enhance.ablation_report` makes the tables and the figure.
+command goes on with what is missing there. `enhance.reporting.ablation` makes the tables and the figure.
 
 Training wants a GPU, scoring only cores: `--train-only` leaves the networks in `WORK/runs`, and the command without it
 scores what it finds there.
 
 Outputs of the first seed on the first set are kept for a blind listening test in `WORK/audio`
-(`emulator.evidence.listening`), beside the checkpoints.
+(`emulator.evidence.listening_files`), beside the checkpoints.
 """
 
 import argparse
@@ -29,18 +29,18 @@ from typing import Any
 
 import numpy as np
 
-from emulator.evidence.listening import Heard, write_manifest, write_outputs
-from emulator.evidence.report import Report, save_report
-from emulator.evidence.scores import Judge
-from enhance.ablation_report import SCORES, figure, tables
-from enhance.config import SAMPLE_RATE, SIZES
+from emulator.evidence.listening_files import Heard, write_manifest, write_outputs
+from emulator.evidence.perceptual_scores import Judge
 from enhance.evaluate import SetError, find_pairs, read_pair, score
 from enhance.export import export
-from enhance.machine import machine
-from enhance.models import ModelError
-from enhance.runtime import Denoiser
+from enhance.model.config import SAMPLE_RATE, SIZES
+from enhance.reporting.ablation import SCORES, figure, tables
+from enhance.reporting.report import Report, save_report
+from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.registry import ModelError
 from enhance.study import train
 from enhance.train import get_parser as get_train_parser
+from enhance.utils.environment import machine
 
 NAME = "ablation"
 HEARD_SEED = 0  # whose outputs are kept for listening

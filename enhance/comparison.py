@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.results import METRICS, Evaluation, load
+from enhance.evaluation.results import METRICS, Evaluation, load
 
 COLUMNS = ("pesq", "stoi", "estoi", "si_sdr", "sig", "bak", "ovrl", "covl", "lsd")
 DIGITS = (3, 3, 3, 1, 2, 2, 2, 2, 2)  # shown of each

@@ -1,8 +1,8 @@
 """`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: how a model fares where a test set does not look.
 
-Eleven cases (`enhance.hard_cases`), the same number of pairs each, made from recordings that no training has seen. For
-each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md, .csv and .json;
-`enhance.card` shows the table.
+Eleven cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training has
+seen. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md, .csv
+and .json; `enhance.card` shows the table.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from emulator.evidence.report import Report, markdown_table, save_report
-from enhance import Denoiser, ModelError, metrics
-from enhance.config import SAMPLE_RATE
-from enhance.hard_cases import CASES, Recordings, language, make_pair
-from enhance.results import model_name
+from enhance import Denoiser, ModelError
+from enhance.evaluation import metrics
+from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
+from enhance.evaluation.results import model_name
+from enhance.model.config import SAMPLE_RATE
+from enhance.reporting.report import Report, markdown_table, save_report
 
 PAIRS = 8  # of each case
 SHOWN = {"pesq": ("PESQ-WB", 2), "estoi": ("ESTOI", 2), "si_sdr": ("SI-SDR", 1), "ovrl": ("OVRL", 2)}

@@ -1,9 +1,9 @@
 """Evaluate a model on a set of clean and noisy pairs: `python -m enhance.evaluate --model NAME|FILE --set FOLDER`.
 
 The set is a folder with `clean/` and `noisy/` that hold mono files of the same names, lengths and rates. Every noisy
-file is denoised whole and measured (`enhance.metrics`); the mean of each metric gets a 95 % interval by the bootstrap
-over files (Efron 1979; seeded, percentile). Two probes follow, made from the same files: clean speech in, which
-should come out untouched, and noise alone (noisy - clean) in, which should vanish. `--model noisy` measures the
+file is denoised whole and measured (`enhance.evaluation.metrics`); the mean of each metric gets a 95 % interval by the
+bootstrap over files (Efron 1979; seeded, percentile). Two probes follow, made from the same files: clean speech in,
+which should come out untouched, and noise alone (noisy - clean) in, which should vanish. `--model noisy` measures the
 unprocessed input.
 
 With `--out FOLDER`, three files are written, named after model and set: the table (.md), one row per file (.csv) and
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from enhance import Denoiser, ModelError, metrics
-from enhance.composite import composite
-from enhance.machine import machine, versions
-from enhance.results import (
+from enhance import Denoiser, ModelError
+from enhance.evaluation import metrics
+from enhance.evaluation.composite import composite
+from enhance.evaluation.results import (
     METRICS,
     NOISY,
     Evaluation,
@@ -42,6 +42,7 @@ from enhance.results import (
     report,
     save,
 )
+from enhance.utils.environment import machine, versions
 
 Audio = NDArray[np.float32]
 Denoise = Callable[[Audio, int], Audio]

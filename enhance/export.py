@@ -18,14 +18,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from enhance.config import SAMPLE_RATE, NetworkConfig
-from enhance.dft import FactoredDFT
-from enhance.graph import build
-from enhance.machine import versions
-from enhance.models import ModelError, register_model
-from enhance.network import Enhancer
-from enhance.runtime import FORMAT_VERSION
-from enhance.training import load_checkpoint
+from enhance.model.config import SAMPLE_RATE, NetworkConfig
+from enhance.model.network import Enhancer
+from enhance.model.onnx_dft import FactoredDFT
+from enhance.model.onnx_graph import build
+from enhance.runtime.denoiser import FORMAT_VERSION
+from enhance.runtime.registry import ModelError, register_model
+from enhance.training.loop import load_checkpoint
+from enhance.utils.environment import versions
 
 UNSTATED = "not stated"
 TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs

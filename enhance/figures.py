@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from enhance.comparison import ANCHOR_SET, ANCHORS, COLUMNS
-from enhance.results import METRICS, Evaluation, load
-from enhance.speeds import HOP_BY_HOP, Speed, load_speeds
+from enhance.evaluation.results import METRICS, Evaluation, load
+from enhance.evaluation.speed import HOP_BY_HOP, Speed, load_speeds
 
 WINDOW, HOP = 2048, 512  # samples
 RANGE_DB = 80.0  # shown below the loudest point of both pictures

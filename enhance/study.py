@@ -18,13 +18,13 @@ from statistics import fmean, median
 
 import numpy as np
 
-from enhance.cache import AudioCache
-from enhance.config import SAMPLE_RATE
+from enhance.data.cache import AudioCache
+from enhance.data.mixing import MixConfig, Mixer
+from enhance.evaluation.metrics import estoi, pesq_wb, si_sdr
 from enhance.export import export
-from enhance.machine import machine, versions
-from enhance.metrics import estoi, pesq_wb, si_sdr
-from enhance.mixing import MixConfig, Mixer
-from enhance.runtime import Denoiser
+from enhance.model.config import SAMPLE_RATE
+from enhance.runtime.denoiser import Denoiser
+from enhance.utils.environment import machine, versions
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "small": (),

@@ -1,7 +1,7 @@
 """`python -m enhance.train`: trains an enhancement network on folders of speech, noise and impulse responses."""
 
 if __name__ == "__main__":
-    from enhance.allocator import restart_with_kept_heap
+    from enhance.training.malloc import restart_with_kept_heap
 
     restart_with_kept_heap()
 
@@ -18,16 +18,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from enhance.cache import AudioCache, Kind, build_cache
-from enhance.captured import CapturedSteps
-from enhance.config import SAMPLE_RATE, SIZES, NetworkConfig
-from enhance.launch import add_launch_arguments, apply_settings, in_bfloat16, make_fabric, plain, print_settings, run
-from enhance.loss import LossConfig
-from enhance.mixing import MixConfig, Mixer
-from enhance.network import Enhancer
-from enhance.objective import Objective, ObjectiveConfig, Terms
-from enhance.rooms import write_rooms
-from enhance.training import TrainConfig, fit
+from enhance.data.cache import AudioCache, Kind, build_cache
+from enhance.data.mixing import MixConfig, Mixer
+from enhance.data.room_responses import write_rooms
+from enhance.model.config import SAMPLE_RATE, SIZES, NetworkConfig
+from enhance.model.network import Enhancer
+from enhance.training.cuda_graphs import CapturedSteps
+from enhance.training.launch import (
+    add_launch_arguments,
+    apply_settings,
+    in_bfloat16,
+    make_fabric,
+    plain,
+    print_settings,
+    run,
+)
+from enhance.training.loop import TrainConfig, fit
+from enhance.training.loss import LossConfig
+from enhance.training.objective import Objective, ObjectiveConfig, Terms
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -38,7 +46,7 @@ GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 
 
 class Enhancement:
-    """The task of `enhance.training.fit`: a network, its mixtures and its loss.
+    """The task of `enhance.training.loop.fit`: a network, its mixtures and its loss.
 
     Args:
         network: the network.
@@ -47,7 +55,7 @@ class Enhancement:
         valid: makes held-out examples, or None.
         fast: compute the network in bfloat16.
         start: name of the file that the first weights come from, if they are not random.
-        capture: replay steps as CUDA graphs, see `enhance.captured`.
+        capture: replay steps as CUDA graphs, see `enhance.training.cuda_graphs`.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from enhance.config import SIZES, NetworkConfig
-from enhance.network import Enhancer
+from enhance.model.config import SIZES, NetworkConfig
+from enhance.model.network import Enhancer
 
 SHARES = (0.25, 0.75)  # of a weight that one of two equal channels gets
 # Parts that a matrix's rows and columns fall into; within each, channels lie one after the other.

@@ -10,15 +10,12 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and so by all that the tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files of tests at a time, and what they start: a core for each
 
-import numpy as np
-import onnx
 import pytest
-from numpy.typing import ArrayLike
-from onnx import TensorProto, helper, numpy_helper
 from soundserver import SoundServer, skip_without_tools
+from tiny_model import write_tiny_model
 
 from enhance import Denoiser, ModelError, list_models
-from enhance.mix_config import MixConfig
+from enhance.data.mix_config import MixConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -29,56 +26,8 @@ FIRST = (
     "test_autoencoder", "test_train_command", "test_training", "test_demo_page", "test_demo_server", "test_demo_guards",
     "test_demo_live", "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
     "test_cli_promises", "test_cli_batch", "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss",
-    "test_network", "test_sound",
+    "test_network", "test_shipped_models",
 )  # fmt: skip
-
-TINY_GAIN = 0.5
-TINY_HOP = 480
-TINY_METADATA = {
-    "mpeace_version": "0.0.0",
-    "format_version": "1",
-    "name": "tiny-delay",
-    "sample_rate": "48000",
-    "window": "960",
-    "hop": str(TINY_HOP),
-    "lookahead": "0",
-    "latency": str(TINY_HOP),
-    "state_size": str(TINY_HOP),
-    "parameters": "1",
-    "macs_per_second": "48000",
-    "training": "{}",
-    "licence": "Apache-2.0",
-}
-
-
-def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: ArrayLike = TINY_GAIN) -> Path:
-    """Write a model that obeys the contract and only delays by one hop and scales by `gain`.
-
-    The state holds the last hop: estimate = gain * (state, audio)[:-hop], next_state = (state, audio)[-hop:].
-    """
-    constants = {"gain": np.asarray(gain, np.float32), "zero": [0], "last": [-TINY_HOP], "end": [2**31], "time": [1]}
-    nodes = [
-        helper.make_node("Concat", ["state", "audio"], ["line"], axis=1),
-        helper.make_node("Slice", ["line", "zero", "last", "time"], ["delayed"]),
-        helper.make_node("Slice", ["line", "last", "end", "time"], ["next_state"]),
-        helper.make_node("Mul", ["delayed", "gain"], ["estimate"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [_value("audio", "samples"), _value("state", TINY_HOP)],
-        [_value("estimate", "samples"), _value("next_state", TINY_HOP)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, TINY_METADATA if metadata is None else metadata)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def _value(name: str, width: int | str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,7 +49,9 @@ def server() -> Iterator[SoundServer]:
 def few_noises() -> Iterator[None]:
     """Pieces of an emulator's corpus are mixed from two synthetic noises; the usual 120 take four seconds to make."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emulator.corpus.MixConfig", partial(MixConfig, synthetic_count=2, synthetic_seconds=1.0))
+        patch.setattr(
+            "emulator.training.corpus.MixConfig", partial(MixConfig, synthetic_count=2, synthetic_seconds=1.0)
+        )
         yield
 
 

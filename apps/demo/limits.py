@@ -6,7 +6,7 @@ one job, and how many people work at the same time.
 
 from dataclasses import dataclass
 
-from apps.problems import Problem
+from enhance.utils.errors import Problem
 
 USUAL_MINUTES = 5.0
 USUAL_VALUES_PER_SECOND = 2 * 48_000  # stereo at 48 kHz; files with more are limited to as many samples
@@ -77,7 +77,8 @@ class Limits:
             >>> Limits(minutes=1).check(61, 48_000, 1)
             Traceback (most recent call last):
                 ...
-            apps.problems.Problem: longer than the demo takes (1 min); denoise it with the command: mpeace denoise FILE
+            enhance.utils.errors.Problem: longer than the demo takes (1 min); denoise it with the command: mpeace
+            denoise FILE
         """
         if seconds > 60 * self.minutes:
             raise Problem(f"longer than the demo takes ({self.minutes:g} min); {BEYOND}")

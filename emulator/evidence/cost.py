@@ -20,12 +20,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from emulator.config import PRESETS
-from emulator.distances import BASELINE, plain_distances
-from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
-from emulator.loss import CodecLoss, Reference
-from emulator.presets import load_emulator
-from enhance.speeds import speech_like
+from emulator.losses.codec_loss import CodecLoss, Reference
+from emulator.losses.distances import BASELINE, plain_distances
+from emulator.model.config import PRESETS
+from emulator.model.presets import load_emulator
+from enhance.evaluation.speed import speech_like
+from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
 
 SECONDS = 4.0  # of audio in each call
 REPEATS, QUICK_REPEATS = 15, 1

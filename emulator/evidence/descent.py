@@ -3,8 +3,9 @@
 The waveform itself is what is optimised: from noisy speech, towards the clean speech, by Adam. Nothing stands between
 the loss and the sound, so what comes out is what the gradient of the loss is worth, not what a network makes of it.
 Each loss is tried alone and beside a baseline that is aware of phase, the compressed complex spectrum, both with an
-equal share of the gradient at the start (:class:`emulator.balancer.Balancer`). Whatever a loss cannot see, the noise in
-it stays. Losses of the waveform have the easiest task here, since their optimum is straight ahead of every sample.
+equal share of the gradient at the start (:class:`emulator.losses.balancer.Balancer`). Whatever a loss cannot see, the
+noise in it stays. Losses of the waveform have the easiest task here, since their optimum is straight ahead of every
+sample.
 
 Of emulators of a variable rate all terms are tried; of others, and of untrained ones, the encoder layers of the paper
 and the noise-to-mask ratio: whether its gradient is worth more for having been trained is the question.
@@ -25,14 +26,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from emulator.balancer import Balancer
-from emulator.config import PRESETS
-from emulator.distances import Distance, all_distances
-from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
 from emulator.lame import Setting
-from emulator.presets import load_emulator
-from emulator.terms import compress, output_distance
-from enhance.metrics import pesq_wb, si_sdr
+from emulator.losses.balancer import Balancer
+from emulator.losses.distances import Distance, all_distances
+from emulator.losses.terms import compress, output_distance
+from emulator.model.config import PRESETS
+from emulator.model.presets import load_emulator
+from enhance.evaluation.metrics import pesq_wb, si_sdr
+from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
 
 SAMPLE_RATE = 16_000  # Hz, that of PESQ
 SNRS_DB = (0.0, 5.0, 10.0)

@@ -12,7 +12,8 @@ Measures, on an STFT of 1024 samples with hop 256:
 - F1 of removed cells: those that the codec lowers by more than 12 dB, among cells under its low-pass that are within
   50 dB of the mean power. The low-pass itself, easily learnt, does not count.
 - Noise level error: mean absolute difference in dB between predicted and true power of the codec's error, both averaged
-  over critical bands and 50 ms as in :class:`emulator.loss.CodecLoss`, where the signal is within 50 dB of its mean.
+  over critical bands and 50 ms as in :class:`emulator.losses.codec_loss.CodecLoss`, where the signal is within 50 dB of
+  its mean.
 - Noise correlation: of predicted and true noise-to-signal ratio in dB, in the same bands.
 """
 
@@ -29,17 +30,17 @@ from matplotlib.figure import Figure
 from scipy.signal import firwin
 from torch import Tensor
 
-from emulator.config import PRESETS, EmulatorConfig
-from emulator.corpus import CorpusConfig, PieceMaker, Sources
-from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
-from emulator.imitation import log_spectral_distance, power
 from emulator.lame import FULL_SCALE, Setting, round_trip
-from emulator.loss import SMOOTHING_SECONDS, critical_bands
-from emulator.network import POWER_FLOOR, Emulator
-from emulator.paper import PaperUNet
-from emulator.presets import PAPER, load_emulator, load_network
-from emulator.terms import smooth
+from emulator.losses.codec_loss import SMOOTHING_SECONDS, critical_bands
+from emulator.losses.terms import smooth
+from emulator.model.config import PRESETS, EmulatorConfig
+from emulator.model.network import POWER_FLOOR, Emulator
+from emulator.model.paper_unet import PaperUNet
+from emulator.model.presets import PAPER, load_emulator, load_network
 from emulator.train import add_source_arguments, open_sources
+from emulator.training.corpus import CorpusConfig, PieceMaker, Sources
+from emulator.training.loss import log_spectral_distance, power
+from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
 
 KINDS = ("speech", "music", "noisy")
 REMOVED_DB = 12.0  # a cell that the codec lowers by more counts as removed

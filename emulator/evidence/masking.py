@@ -6,8 +6,8 @@ distance it is the distance of masker + probe from the masker. A distance of deg
 power of the amplitude of a small error, counts 20 / d dB per decade. So l1 and l2 have selectivity 0 by construction,
 and a loss that hears as the codec does has that of the codec.
 
-The stimuli are those of :mod:`emulator.evidence.stimuli`. The one that counts is the spread probe, a critical band
-above its masker: a probe close to its masker shares bins with it, which flatters every logarithmic distance.
+The stimuli are those of :mod:`emulator.evidence.masking_trials`. The one that counts is the spread probe, a critical
+band above its masker: a probe close to its masker shares bins with it, which flatters every logarithmic distance.
 """
 
 import argparse
@@ -21,10 +21,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from emulator.config import PRESETS
-from emulator.distances import Distance, all_distances
-from emulator.evidence.report import Report, add_report_arguments, markdown_table, run_report
-from emulator.evidence.stimuli import (
+from emulator.evidence.masking_trials import (
     DISTANCES,
     DISTANCES_HZ,
     EXPERIMENTS,
@@ -35,7 +32,10 @@ from emulator.evidence.stimuli import (
     trial,
 )  # fmt: skip
 from emulator.lame import Setting, round_trip
-from emulator.presets import load_emulator
+from emulator.losses.distances import Distance, all_distances
+from emulator.model.config import PRESETS
+from emulator.model.presets import load_emulator
+from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
 
 SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate
 BLOCK, QUICK_BLOCK = 4, 1  # draws that are measured at once; the spread between blocks gives the standard error

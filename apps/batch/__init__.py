@@ -1,0 +1,1 @@
+"""Many files: finding, planning, workers, report."""

@@ -1,0 +1,104 @@
+"""A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
+
+import stat
+from pathlib import Path
+
+from apps.batch.discovery import mode_of
+from apps.batch.plan import make_plan
+from apps.batch.report import Reporter, write_report
+from enhance.io.options import IfExists, Settings
+from enhance.io.task import Outcome, Task
+from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.interrupt import Stopped, Stopper
+
+
+def denoise_all(
+    inputs: list[str],
+    output: str | None,
+    settings: Settings,
+    *,
+    name: str | None = None,
+    if_exists: IfExists = IfExists.SKIP,
+    jobs: int = 1,
+    report: Path | None = None,
+    quiet: bool = False,
+) -> int:
+    """Denoise all inputs.
+
+    Args:
+        inputs: files, folders, patterns, or `-`.
+        output: file, folder or `-`; None for beside each input.
+        settings: how to denoise and to write.
+        name: template of output names.
+        if_exists: what to do with outputs that are there.
+        jobs: processes that work at the same time.
+        report: path of a JSON report.
+        quiet: say nothing but problems.
+
+    Returns:
+        The exit status: 0 when every file is done or was there, 1 when one failed.
+
+    Raises:
+        UsageProblem: when the run cannot be started, before anything is written.
+        ModelError: when the model cannot be used.
+        Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
+    """
+    if report is not None:
+        with told_as(f"--report {report} cannot be written", UsageProblem):
+            if not stat.S_ISDIR(mode_of(report.absolute().parent)):
+                raise UsageProblem(f"--report {report} cannot be written: there is no such folder")
+    with Stopper() as stopper:
+        plan = make_plan(inputs, output, name, if_exists, settings)
+        outcomes = list(plan.settled)
+        model: dict[str, str] = {}
+        stopped: Stopped | None = None
+        with Reporter(plan.tasks, quiet) as reporter:
+            for outcome in plan.settled:
+                reporter.done(outcome)
+            try:
+                if plan.tasks:
+                    _run(plan.tasks, jobs, settings, stopper, reporter, outcomes, model)
+            except Stopped as signal:
+                stopped = signal
+        order = {task.source: index for index, task in enumerate(plan.tasks)}
+        outcomes.sort(key=lambda outcome: order.get(outcome.input, -1))
+        reporter.summary(outcomes)
+        if report is not None:
+            options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
+            write_report(report, outcomes, model, options)
+        if stopped is not None:
+            raise stopped
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _run(
+    tasks: list[Task],
+    jobs: int,
+    settings: Settings,
+    stopper: Stopper,
+    reporter: Reporter,
+    outcomes: list[Outcome],
+    model: dict[str, str],
+) -> None:
+    """Do the tasks, adding to `outcomes` as they end. Name and file of the model are put into `model`."""
+
+    def done(task: Task, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reporter.done(outcome, task)
+
+    if jobs > 1 and len(tasks) > 1:
+        from apps.batch.workers import run_in_processes
+
+        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.tell, done, model)
+        return
+    from enhance import Denoiser
+    from enhance.io.denoise_file import describe, run_task
+
+    denoiser = Denoiser(settings.model)
+    model.update(describe(denoiser))
+    for task in tasks:
+
+        def tell(seconds: float, total: float | None, task: Task = task) -> None:
+            reporter.tell(task, seconds, total)
+
+        done(task, run_task(denoiser, task, settings, stopper, tell))

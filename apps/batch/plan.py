@@ -1,0 +1,223 @@
+"""From what the person named to one task per file, before anything is read or written.
+
+Outputs keep the tree below a folder. Two inputs with one output, an output that is an input, and an output that is no
+file are settled here as failed; the other files go on. What makes no sense as a whole is a `UsageProblem`.
+"""
+
+import os
+import secrets
+import stat
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apps.batch.discovery import Found, find_inputs, identity, mode_of
+from enhance.io.formats import CONTAINERS, MUXERS, container_of
+from enhance.io.options import Clip, IfExists, Settings
+from enhance.io.task import PIPE, Outcome, Status, Task
+from enhance.utils.errors import UsageProblem, one_line, told_as
+
+PARTIAL = ".mpeace-part"  # ends the name of an output that is not finished
+_ABANDONED = 3600.0  # seconds without a write after which a partial file belongs to no running program
+_BESIDE = "{stem}_denoised{suffix}"
+_ELSEWHERE = "{stem}{suffix}"
+
+
+@dataclass
+class Plan:
+    """What is to be done, and what is already settled: inputs that are missing, outputs that are there."""
+
+    tasks: list[Task] = field(default_factory=list)
+    settled: list[Outcome] = field(default_factory=list)
+
+
+def make_plan(inputs: list[str], output: str | None, name: str | None, if_exists: IfExists, settings: Settings) -> Plan:
+    """One task for each file.
+
+    Args:
+        inputs: files, folders, patterns, or `-` alone.
+        output: file, folder or `-`; None for beside each input.
+        name: template of the output's name; None for the usual one.
+        if_exists: what to do with outputs that are there.
+        settings: the container is used for the suffix of the output.
+
+    Raises:
+        UsageProblem: when the plan cannot be carried out as a whole.
+    """
+    plan = Plan()
+    if inputs == [PIPE] or output == PIPE:
+        if settings.clip is Clip.RESCALE:
+            raise UsageProblem("--clip rescale needs the whole sound before the first sample; it works on files only")
+        if output in (None, PIPE) and settings.container not in (None, "wav"):
+            raise UsageProblem(f"standard output is WAV, not {settings.container}")
+    if inputs == [PIPE]:
+        _plan_pipe(plan, output, name, if_exists, settings)
+        return plan
+    if PIPE in inputs:
+        raise UsageProblem("standard input (-) is the only input when it is one")
+    leave_out = None if output in (None, PIPE) else Path(output or "")
+    found = find_inputs(inputs, leave_out, plan.settled)
+    single = len(inputs) == 1 and len(found) == 1 and not found[0].searched
+    if output == PIPE:
+        if not single and (found or len(inputs) > 1):
+            raise UsageProblem("standard output (-) takes one input file")
+        plan.tasks = [Task(str(item.path), PIPE, "", "wav") for item in found]
+        return plan
+    if single and output is not None and _names_a_file(output):
+        if name is not None:
+            raise UsageProblem("--name is for outputs in folders; -o already names the file")
+        targets = [Path(output)]
+        _check_target(targets[0])
+    else:
+        folder = None if output is None else Path(output)
+        if found and folder is not None and _kind(folder) not in (0, stat.S_IFDIR):
+            raise UsageProblem(f"{folder} is a file, expected a folder for the outputs")
+        template = name or (_BESIDE if folder is None else _ELSEWHERE)
+        targets = [_target(item, folder, template, settings.container) for item in found]
+    _settle(plan, found, targets, if_exists, settings)
+    return plan
+
+
+def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: Settings) -> None:
+    if name is not None:
+        raise UsageProblem("--name needs input files, not standard input")
+    target = output or PIPE
+    if target == PIPE:
+        plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
+        return
+    path = Path(target)
+    if _kind(path) == stat.S_IFDIR or path.suffix.lower() in MUXERS:
+        raise UsageProblem(f"standard input is written to a sound file such as out.wav, not to {target}")
+    _check_target(path)
+    refusal = _existing(path, None, if_exists)
+    if refusal is None:
+        named = container_of(path)
+        container = settings.container or (named.name if named else None)
+        plan.tasks.append(Task(PIPE, target, _partial(path), container))
+    else:
+        plan.settled.append(Outcome(PIPE, target, *refusal))
+
+
+def _names_a_file(output: str) -> bool:
+    path = Path(output)
+    kind = _kind(path)
+    return kind != stat.S_IFDIR and not output.endswith(("/", os.sep)) and (path.suffix != "" or kind != 0)
+
+
+def _target(item: Found, folder: Path | None, template: str, container: str | None) -> Path:
+    suffix = CONTAINERS[container].suffixes[0] if container else item.path.suffix
+    fields = {"stem": item.path.stem, "suffix": suffix, "extension": item.path.suffix.lstrip(".")}
+    try:
+        name = template.format(**fields)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        known = ", ".join("{" + key + "}" for key in fields)
+        raise UsageProblem(f"--name {template!r} is no template; its fields are {known}") from None
+    if not name or name in (".", "..") or Path(name).name != name:
+        raise UsageProblem(f"--name gives {name!r}, expected a file name without folders")
+    return item.path.with_name(name) if folder is None else folder / item.below / name
+
+
+def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfExists, settings: Settings) -> None:
+    """Leave out what is there, settle what collides, and make tasks of the rest."""
+    earlier, faults = _collisions(found, targets)
+    swept: set[Path] = set()
+    for item, target in zip(found, targets, strict=True):
+        source = identity(item.path)
+        if source in earlier:
+            continue
+        if target.parent not in swept:
+            swept.add(target.parent)
+            _sweep(target.parent)
+        refusal = ("failed", faults[source]) if source in faults else _existing(target, item.path, if_exists)
+        if refusal is not None:
+            plan.settled.append(Outcome(str(item.path), str(target), *refusal))
+            continue
+        plan.tasks.append(Task(str(item.path), str(target), _partial(target), _named(item.path, target, settings)))
+
+
+def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict[str, str]]:
+    """Identities of the inputs that are outputs of a former run, and of those that cannot be written, with the reason.
+
+    An output of a former run is one that a search came upon. One that the person named is wanted as an input: then
+    neither it nor the file that would become it is touched.
+    """
+    inputs = {identity(item.path): item for item in found}
+    outputs = [identity(target) for target in targets]
+    earlier = {
+        output
+        for source, output in zip(inputs, outputs, strict=True)
+        if output in inputs and output != source and inputs[output].searched
+    }
+    faults: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for source, output, target in zip(inputs, outputs, targets, strict=True):
+        if source in earlier:
+            continue
+        path = inputs[source].path
+        other = inputs.get(owners.setdefault(output, source))
+        if output == source:
+            faults[source] = "would be written over itself; name another output with -o or --name"
+        elif output in inputs and output not in earlier:
+            advice = "name their folder, which leaves out earlier outputs, or another output with -o or --name"
+            faults[source] = f"its output {target} is an input; {advice}"
+            faults[output] = f"is an input, and would be the output of {path}; {advice}"
+        elif other is not None and owners[output] != source:
+            advice = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
+            faults[source] = f"it and {other.path} would both become {target}; {advice}"
+            faults.setdefault(owners[output], f"it and {path} would both become {target}; {advice}")
+    return earlier, faults
+
+
+def _named(source: Path, target: Path, settings: Settings) -> str | None:
+    """The container that the person chose, by `--format` or by the suffix of the output; None keeps the input's."""
+    if settings.container is not None:
+        return settings.container
+    if source.suffix.lower() == target.suffix.lower():
+        return None
+    if target.suffix.lower() in MUXERS:
+        raise UsageProblem(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
+    container = container_of(target)
+    return container.name if container else None
+
+
+def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[Status, str] | None:
+    """Status and message when the output is there and stays; None when it is to be written."""
+    try:
+        if not os.path.lexists(target):
+            return None
+        if not stat.S_ISREG(mode_of(target)):
+            return "failed", f"the output {target} is there and is no file"
+        if if_exists is IfExists.OVERWRITE:
+            return None
+        if if_exists is IfExists.FAIL:
+            return "failed", f"the output {target} exists (--if-exists skip or overwrite)"
+        if source is not None and source.stat().st_mtime > target.stat().st_mtime:
+            return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
+    except OSError as error:
+        return "failed", f"the output {target} cannot be reached: {one_line(error)}"
+    return "skipped", f"the output {target} exists"
+
+
+def _check_target(target: Path) -> None:
+    if os.path.lexists(target) and _kind(target) != stat.S_IFREG:
+        raise UsageProblem(f"the output {target} is there and is no file")
+
+
+def _kind(output: Path) -> int:
+    """What is there under the name that the person gave the outputs: S_IFDIR, S_IFREG, ..., 0 for nothing."""
+    with told_as(f"the output {output} cannot be reached", UsageProblem):
+        return stat.S_IFMT(mode_of(output))
+
+
+def _partial(target: Path) -> str:
+    return str(target.with_name(f".{secrets.token_hex(6)}{PARTIAL}"))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove partial files that a killed program left behind."""
+    with suppress(OSError):  # there is no such folder, or it is shut: whoever writes there will say so
+        for path in folder.glob(f".*{PARTIAL}"):
+            with suppress(OSError):  # another program has just finished or removed it
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()

@@ -1,0 +1,157 @@
+"""Several files at a time: one process each, fed one task after the other over a pipe.
+
+A pool of the standard library gives up as a whole when one of its processes dies, as it does when the system runs out
+of memory or a codec crashes. Here the parent notices which file it was, removes what was half-written, counts the
+file as failed and starts another process for the rest.
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from time import monotonic
+
+from enhance.io.options import Settings
+from enhance.io.task import Outcome, Task
+from enhance.runtime.registry import ModelError
+from enhance.utils.interrupt import Stopped, Stopper
+
+_LOOK = 0.1  # seconds between two looks at the stopper
+_TELL = 0.1  # seconds between two words of progress from one process
+_PATIENCE = 10.0  # seconds that a process gets to clean up when it is told to end
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    task: Task | None = None
+
+
+def run_in_processes(
+    tasks: list[Task],
+    jobs: int,
+    settings: Settings,
+    stopper: Stopper,
+    tell: Callable[[Task, float, float | None], object],
+    done: Callable[[Task, Outcome], object],
+    model: dict[str, str],
+) -> None:
+    """Denoise all tasks, `jobs` at a time, the largest files first so that the last ones end together.
+
+    Args:
+        tasks: what to do.
+        jobs: number of processes.
+        settings: how.
+        stopper: when it is told to stop, all processes clean up and end.
+        tell: called with progress: task, seconds done, seconds in all if known.
+        done: called with each outcome.
+        model: name and file of the model are put in when a process has loaded it.
+
+    Raises:
+        ModelError: when the model cannot be used.
+        Stopped: when the person stopped the work.
+    """
+    queue = sorted(tasks, key=lambda task: task.size)
+    workers: list[_Worker] = []
+    try:
+        while queue or any(worker.task for worker in workers):
+            while queue and len(workers) < jobs:
+                workers.append(_start(settings))
+            for worker in workers:
+                if worker.task is None and queue:
+                    _hand(worker, queue.pop())
+            ready = wait([worker.pipe for worker in workers], timeout=_LOOK)
+            stopper.check()
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                if not _listen(worker, model, tell, done):
+                    workers.remove(worker)
+    finally:
+        _end(workers)
+
+
+def _start(settings: Settings) -> _Worker:
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, settings), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _hand(worker: _Worker, task: Task) -> None:
+    worker.task = task
+    with suppress(BrokenPipeError):  # the process is dead: `_listen` finds the end of the pipe and says so
+        worker.pipe.send(task)
+
+
+def _listen(
+    worker: _Worker,
+    model: dict[str, str],
+    tell: Callable[[Task, float, float | None], object],
+    done: Callable[[Task, Outcome], object],
+) -> bool:
+    """Take one message. Returns False when the process has died."""
+    task = worker.task
+    try:
+        message = worker.pipe.recv()
+    except (EOFError, OSError):
+        worker.process.join(_PATIENCE)
+        worker.pipe.close()
+        if task is not None:
+            Path(task.partial).unlink(missing_ok=True)
+            reason = f"the process that worked on it died (exit code {worker.process.exitcode}); not enough memory?"
+            done(task, Outcome(task.source, task.target, "failed", reason))
+        return False
+    if isinstance(message, ModelError):
+        raise message
+    if isinstance(message, dict):
+        model.update(message)
+    elif task is not None and isinstance(message, Outcome):
+        worker.task = None
+        done(task, message)
+    elif task is not None:
+        tell(task, *message)
+    return True
+
+
+def _end(workers: list[_Worker]) -> None:
+    """Tell the processes to end; those at work remove their partial files first."""
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(_PATIENCE)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        if worker.task is not None:
+            Path(worker.task.partial).unlink(missing_ok=True)
+        worker.pipe.close()
+
+
+def _serve(pipe: Connection, settings: Settings) -> None:
+    """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop."""
+    with suppress(Stopped, EOFError, BrokenPipeError), Stopper(worker=True) as stopper:
+        from enhance import Denoiser
+        from enhance.io.denoise_file import describe, run_task
+
+        last = 0.0
+
+        def tell(seconds: float, total: float | None) -> None:
+            nonlocal last
+            if monotonic() - last >= _TELL:
+                last = monotonic()
+                pipe.send((seconds, total))
+
+        try:
+            denoiser = Denoiser(settings.model)
+            pipe.send(describe(denoiser))
+            while True:
+                with stopper.waiting():
+                    task = pipe.recv()
+                pipe.send(run_task(denoiser, task, settings, stopper, tell))
+        except ModelError as error:
+            pipe.send(error)

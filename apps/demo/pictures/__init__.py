@@ -1,0 +1,1 @@
+"""Spectrograms and level plots of the demo, as PNG."""

@@ -1,0 +1,223 @@
+"""The work of the demo: files through `enhance.io.denoise_file`, once with the network and then by memory.
+
+The first rendering runs the network and keeps its output (`apps.demo.remix`). Another strength is shown at once from
+the analysis and written anew by the same job, so the download is what `mpeace denoise` writes with these settings.
+The examples are the same for everybody: for each of them the network runs once for each model.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apps.demo.limits import Limits
+from apps.demo.pictures.plots import draw
+from apps.demo.pictures.preview import write_previews
+from apps.demo.pictures.spectra import Analysis
+from apps.demo.remix import Recall, weight_of
+from apps.demo.service.session import Sessions, Strength, Work, new_folder, take
+from enhance import Denoiser
+from enhance.io.denoise_file import run_task
+from enhance.io.options import Settings
+from enhance.io.task import Outcome, Task
+from enhance.utils.errors import Problem
+from enhance.utils.interrupt import Stopper
+
+if TYPE_CHECKING:
+    from enhance.io.denoise_file import Tell
+
+
+KEPT = "kept"  # name of the folder of examples
+
+
+class Outdated(Exception):
+    """The strength was changed while its output was written."""
+
+
+class Workshop:
+    """Denoises for everybody who has the page open.
+
+    Args:
+        folder: for what people work with.
+        limits: caps.
+        models: name on the page -> name or path for `Denoiser`. Nobody can name another.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, models: dict[str, str]) -> None:
+        self.sessions = Sessions(folder / "sessions", limits)
+        self.limits = limits
+        self.models = models
+        self._denoisers: dict[str, Denoiser] = {}
+        self._folder = folder / KEPT
+        self._examples: dict[tuple[Path, str], Work] = {}
+        self._making: dict[tuple[Path, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def denoiser(self, name: str | None) -> Denoiser:
+        """A model of the page; the first one when None.
+
+        Raises:
+            Problem: for another name.
+        """
+        name = name or next(iter(self.models))
+        if name not in self.models:
+            raise Problem(f"no model {name!r}: the models are {', '.join(self.models)}")
+        with self._lock:
+            if name not in self._denoisers:
+                self._denoisers[name] = Denoiser(self.models[name])
+            return self._denoisers[name]
+
+    def open(
+        self, session: str, upload: Path, strength: Strength, model: str | None, tell: "Tell | None" = None
+    ) -> Work:
+        """Denoise a file and let the session work with it.
+
+        Raises:
+            Problem: what is wrong with the file or the settings, in one line.
+        """
+        begun = time.monotonic()
+        work = self._new_work(self.sessions.new_folder(), upload, strength, model)
+        self._make(work, tell)
+        self.sessions.put(session, work, begun)
+        return work
+
+    def open_example(
+        self, session: str, path: Path, strength: Strength, model: str | None, tell: "Tell | None" = None
+    ) -> Work:
+        """As `open`, of a file that never changes: only the first one waits for the network. Its output is not written.
+
+        Raises:
+            Problem: what is wrong with the file or the settings, in one line.
+        """
+        begun = time.monotonic()
+        _settings(strength)
+        example = self.example(path, model, tell)
+        folder = self.sessions.new_folder()
+        try:
+            work = example.again(folder, strength)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self.sessions.put(session, work, begun)
+        return work
+
+    def example(self, path: Path, model: str | None, tell: "Tell | None" = None) -> Work:
+        """An example, denoised when nobody asked for it before."""
+        key = path, model or next(iter(self.models))
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            if key not in self._examples:
+                work = self._work(new_folder(self._folder), path, Strength(), model)
+                self._make(work, tell)
+                for name in ("in", "out"):
+                    shutil.rmtree(work.folder / name)
+                self._examples[key] = work
+            return self._examples[key]
+
+    def write(self, work: Work) -> bool:
+        """Write the output with the strength that the person wants now.
+
+        Returns:
+            Whether the output on the disk is up to date; False when the strength was changed meanwhile.
+        """
+        with work.busy:
+            strength = work.strength
+            if work.written == strength:
+                return True
+            work.written = None
+
+            def tell(seconds: float, total: float | None) -> None:
+                if work.strength != strength:
+                    raise Outdated
+
+            work.recall.finish()
+            try:
+                self._render(work, strength, tell)
+            except Outdated:
+                return False
+            work.written = strength
+            return True
+
+    def once(self, upload: Path, strength: Strength, model: str | None, keep: Callable[[Path], Path]) -> Outcome:
+        """Denoise a file for a program. `keep` puts the output elsewhere; all else that was made is removed.
+
+        Raises:
+            Problem: what is wrong with the file or the settings, in one line.
+        """
+        work = self._new_work(self.sessions.new_folder(), upload, strength, model)
+        try:
+            outcome = self._render(work, strength, None)
+            outcome.output = str(keep(work.target))
+            return outcome
+        finally:
+            shutil.rmtree(work.folder, ignore_errors=True)
+
+    def _make(self, work: Work, tell: "Tell | None") -> None:
+        """Run the network, and make all that the page shows."""
+        strength = work.strength
+        try:
+            work.outcome = self._render(work, strength, tell)
+            work.recall.finish()
+            work.written = strength
+            track = work.recall.tracks[0]
+            work.analysis = Analysis(track)
+            work.drawing = draw(work.analysis, float(weight_of(strength.attenuation_limit_db, strength.mix)))
+            work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
+            stream = self.denoiser(work.model).stream(track.sample_rate)
+            work.delay_seconds = stream.latency_samples / track.sample_rate
+        except BaseException:
+            shutil.rmtree(work.folder, ignore_errors=True)
+            raise
+
+    def _new_work(self, folder: Path, upload: Path, strength: Strength, model: str | None) -> Work:
+        try:
+            _settings(strength)  # refuses values out of range before anything is copied
+            return self._work(folder, take(upload, folder), strength, model)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _work(self, folder: Path, source: Path, strength: Strength, model: str | None) -> Work:
+        recall, outcome = Recall(self.denoiser(model), folder), Outcome(str(source), None, "failed")
+        return Work(folder, source, recall, outcome, strength, model or next(iter(self.models)))
+
+    def _render(self, work: Work, strength: Strength, tell: "Tell | None") -> Outcome:
+        """The job of the command line, with the limits watched after each block."""
+        outdated = False
+
+        def watch(seconds: float, total: float | None) -> None:
+            nonlocal outdated
+            track = work.recall.tracks[-1]
+            self.limits.check(max(seconds, total or 0), track.sample_rate, track.channels)
+            if tell is not None:
+                try:
+                    tell(seconds, total)
+                except Outdated:
+                    outdated = True
+                    raise
+
+        task = Task(str(work.source), str(work.target), str(work.target.with_suffix(".part")))
+        outcome = run_task(work.recall, task, _settings(strength), Stopper(), watch)  # type: ignore[arg-type]
+        if outdated:
+            raise Outdated
+        if outcome.status != "done":
+            raise Problem(outcome.message.replace("(--salvage", "(mpeace denoise --salvage"))
+        return outcome
+
+
+def _settings(strength: Strength) -> Settings:
+    return Settings(attenuation_limit_db=strength.attenuation_limit_db, mix=strength.mix)
+
+
+def known_models(names: Iterable[str], more: str | None) -> dict[str, str]:
+    """Names on the page with what `Denoiser` takes: the registered ones, and first the one that was named.
+
+    Example:
+        >>> known_models(["small"], "mine/other.onnx")
+        {'other': 'mine/other.onnx', 'small': 'small'}
+    """
+    models = {} if more is None else {Path(more).stem if more.endswith(".onnx") else more: more}
+    return models | {name: name for name in names if name not in models}

@@ -1,0 +1,1 @@
+"""The demo's pages and programming interface (Gradio)."""

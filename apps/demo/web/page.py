@@ -1,0 +1,238 @@
+"""The page: examples, upload, recorder and controls on one side, the player on the other, a tab for the microphone."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+from gradio.themes import Base
+from starlette.concurrency import run_in_threadpool
+
+from apps.demo.service.service import Workshop
+from apps.demo.service.session import Strength, Work
+from apps.demo.web import components as parts
+from apps.demo.web.api import Api, strength_of, told, upload_at
+from apps.demo.web.player_state import view
+from enhance.io.formats import CONTAINERS, MUXERS
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+HIGHEST_LIMIT = 40  # dB, right end of the slider
+TITLE = "mpeace: noise out of speech"
+_LEAD = "Hear what it does: switch between **noisy** and **cleaned** at the same place, at the same gain."
+_SUFFIXES = sorted({suffix for container in CONTAINERS.values() for suffix in container.suffixes} | set(MUXERS))
+_CSS = Path(__file__).parents[1] / "static" / "page.css"
+PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as an argument
+
+
+def example_files() -> list[Path]:
+    """The sounds that the page offers, in its order."""
+    return sorted(path for path in EXAMPLES.iterdir() if path.suffix != ".md")
+
+
+def theme() -> Base:
+    """Colours and fonts of the system: none is fetched."""
+    return Base(
+        primary_hue="teal",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    ).set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
+
+
+def css() -> str:
+    """Style of the page beside that of its parts."""
+    return _CSS.read_text(encoding="utf-8")
+
+
+class Page:
+    """Builds the page over a workshop.
+
+    Args:
+        workshop: denoises.
+        functions: for programs, and for the live tab.
+        uploads: folder in which Gradio puts uploads.
+    """
+
+    def __init__(self, workshop: Workshop, functions: Api, uploads: Path) -> None:
+        self._workshop, self._api, self._uploads = workshop, functions, uploads
+        self._writers = asyncio.Semaphore(workshop.limits.jobs)
+
+    def blocks(self) -> gr.Blocks:
+        """The page as a Gradio app."""
+        limits = self._workshop.limits
+        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=limits.sweeping) as blocks:
+            gr.Markdown(f"# mpeace\n{_LEAD}", elem_id="lead")
+            with gr.Row(elem_id="columns"):
+                with gr.Column(elem_id="sources"):
+                    sources = self._sources()
+                with gr.Column(elem_id="stage"):
+                    with gr.Tab("File"):
+                        player = parts.player()
+                    with gr.Tab("Live"):
+                        value = {"attenuation_limit": None, "mix": 1.0, "model": next(iter(self._workshop.models))}
+                        live = parts.live(self._api.for_the_page(), value)
+                with gr.Column(elem_id="controls"):
+                    controls = self._controls()
+            self._wire(sources, controls, player, live)
+            self._for_programs()
+            blocks.unload(self._leave)
+        blocks.queue(max_size=limits.waiting, default_concurrency_limit=limits.jobs)
+        return blocks
+
+    def _sources(self) -> tuple[list[tuple[gr.Button, Path]], gr.File, gr.HTML]:
+        gr.Markdown("### Examples")
+        with gr.Row(elem_id="examples"):
+            examples = [
+                (gr.Button(path.stem.replace("_", " ").capitalize(), min_width=80, elem_classes="example"), path)
+                for path in example_files()
+            ]
+        gr.Markdown("### Your own")
+        recorder = parts.recorder(min(self._workshop.limits.minutes, 2.0))
+        upload = gr.File(label="Sound file or video", file_types=_SUFFIXES, height=130, elem_id="upload")
+        gr.HTML(self._workshop.limits.in_words(), apply_default_css=False, elem_id="limits")
+        return examples, upload, recorder
+
+    def _controls(self) -> list[Any]:
+        gr.Markdown("### Strength")
+        limited = gr.Checkbox(False, label="Limit the attenuation", elem_id="limited")
+        limit = gr.Slider(
+            0, HIGHEST_LIMIT, 12, step=1, label="Noise is lowered by at most (dB)", visible=False, elem_id="limit"
+        )
+        mix = gr.Slider(0, 1, 1, step=0.01, label="Mix, from 0 (noisy) to 1 (cleaned)", elem_id="mix")
+        models = list(self._workshop.models)
+        model = gr.Dropdown(models, value=models[0], label="Model", elem_id="model")
+        return [limited, limit, mix, model]
+
+    def _wire(self, sources: Any, controls: list[Any], player: gr.HTML, live: gr.HTML) -> None:
+        examples, upload, recorder = sources
+        limited, limit, mix, model = controls
+        job: dict[str, Any] = {
+            "outputs": player, "api_visibility": "private", "concurrency_id": "job", "show_progress": "full",
+            "concurrency_limit": self._workshop.limits.jobs,
+        }  # fmt: skip
+        quick: dict[str, Any] = {  # beside the queue, which is for jobs
+            "outputs": player, "api_visibility": "private", "queue": False, "show_progress": "hidden",
+        }  # fmt: skip
+        opened = [button.click(self._example(path), controls, **job) for button, path in examples]
+        opened.append(upload.upload(self._given, [upload, *controls], **job))
+        opened.append(recorder.submit(self._given, [recorder, *controls], **job))
+        opened.append(model.input(self._again, controls, trigger_mode="always_last", **job))
+        for event in opened:  # the controls may have been moved meanwhile
+            event.success(self._show, controls, **quick).then(self._write, None, **quick)
+        limited.input(
+            lambda on: gr.update(visible=on), limited, limit, api_visibility="private", show_progress="hidden"
+        )
+        for control in (limited, limit, mix):
+            shown = control.input(self._show, controls, trigger_mode="always_last", **quick)
+            shown.then(self._write, None, trigger_mode="always_last", **quick)
+            control.input(None, controls, live, js=_STRENGTH, api_visibility="private", show_progress="hidden")
+        model.input(None, controls, live, js=_STRENGTH, api_visibility="private", show_progress="hidden")
+
+    def _for_programs(self) -> None:
+        jobs = self._workshop.limits.jobs
+        api(self._api.denoise, api_name="denoise", concurrency_id="job", concurrency_limit=jobs)
+        api(self._api.models, api_name="models", queue=False)
+        api(self._api.live_open, api_name="live_open", queue=False)
+        api(self._api.live_block, api_name="live_block", queue=False)
+        api(self._api.live_adjust, api_name="live_adjust", queue=False)
+        api(self._api.live_close, api_name="live_close", queue=False)
+
+    def _example(self, path: Path) -> Callable[..., dict[str, Any]]:
+        def example(
+            limited: bool, limit: float, mix: float, model: str, request: gr.Request,
+            progress: gr.Progress = PROGRESS,
+        ) -> dict[str, Any]:  # fmt: skip
+            with told():
+                session, strength = _session(request), _strength(limited, limit, mix)
+                work = self._workshop.open_example(session, path, strength, model, _tell(progress))
+                return view(work) | {"tour": True}
+
+        return example
+
+    def _given(
+        self, file: Any, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[str, Any]:  # fmt: skip
+        """An upload or a recording."""
+        with told():
+            path = upload_at(file, self._uploads)
+        return self._open(path, _strength(limited, limit, mix), model, request, progress)
+
+    def _again(
+        self, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The same file with another model."""
+        work = self._work(request)
+        if work is None:
+            return gr.skip()  # type: ignore[return-value]
+        return self._open(work.source, _strength(limited, limit, mix), model, request, progress)
+
+    def _open(
+        self, path: Path, strength: Strength, model: str, request: gr.Request, progress: gr.Progress
+    ) -> dict[str, Any]:
+        with told():
+            return view(self._workshop.open(_session(request), path, strength, model, _tell(progress)))
+
+    def _show(self, limited: bool, limit: float, mix: float, model: str, request: gr.Request) -> Any:
+        """Another strength: pictures and sound at once; the download follows."""
+        work, strength = self._work(request), _strength(limited, limit, mix)
+        if work is None or work.strength == strength:
+            return gr.skip()
+        work.strength = strength
+        work.version += 1
+        return self._view(work, request)
+
+    async def _write(self, request: gr.Request) -> Any:
+        work = self._work(request)
+        if work is None or work.written == work.strength:
+            return gr.skip()
+        async with self._writers:
+            return await run_in_threadpool(self._write_now, work, request)
+
+    def _write_now(self, work: Work, request: gr.Request) -> Any:
+        try:
+            with told():
+                return self._view(work, request) if self._workshop.write(work) else gr.skip()
+        except gr.Error:
+            if self._work(request) is not work:
+                return gr.skip()
+            raise
+
+    def _view(self, work: Work, request: gr.Request) -> Any:
+        """The work as the player shows it; nothing when another file has taken its place meanwhile."""
+        try:
+            shown = view(work)
+        except FileNotFoundError:
+            shown = None
+        return gr.skip() if shown is None or self._work(request) is not work else shown
+
+    def _work(self, request: gr.Request) -> Work | None:
+        return self._workshop.sessions.get(_session(request))
+
+    def _leave(self, request: gr.Request) -> None:
+        self._workshop.sessions.drop(_session(request))
+
+
+_STRENGTH = "(limited, limit, mix, model) => ({ attenuation_limit: limited ? limit : null, mix, model })"
+
+
+def _strength(limited: bool, limit: float, mix: float) -> Strength:
+    with told():
+        return strength_of(limit if limited else None, mix)
+
+
+def _tell(progress: gr.Progress) -> Callable[[float, float | None], None]:
+    def tell(seconds: float, total: float | None) -> None:
+        progress((seconds, total), desc="Denoising", unit="s")  # type: ignore[arg-type]
+
+    return tell
+
+
+def _session(request: gr.Request) -> str:
+    if not request.session_hash:
+        raise gr.Error("this is for the page; programs call /denoise", print_exception=False)
+    return request.session_hash

@@ -1,0 +1,233 @@
+"""Serving the page: what is checked before, where its files lie, and that all of them are gone after.
+
+Everything that people send lies in one temporary folder that is removed when the server ends
+(`apps.demo.service.server_folder`). Gradio takes its settings from the environment when it is imported; here they are
+set first, so that only the options of the command count.
+"""
+
+import inspect
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from apps.demo.limits import Limits
+from apps.demo.service.server_folder import own_folder
+from enhance.utils.errors import Problem, UsageProblem, one_line
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+    from apps.demo.service.service import Workshop
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(host: str, port: int, auth: str | None, share: bool, model: str | None, limits: Limits) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        host: address to listen on.
+        port: 0 for any free one.
+        auth: NAME:PASSWORD, or None for everybody.
+        share: also open an address that everybody in the world can reach, through Gradio's servers.
+        model: name or ONNX file that is chosen first; None for the default.
+        limits: caps.
+
+    Raises:
+        UsageProblem: when Gradio is missing, the port is taken, or an option makes no sense.
+        ModelError: when the model cannot be used.
+    """
+    login = _login(auth)
+    port = _free_port(host, port)
+    with own_folder() as root:
+        _settle_environment(root, host)
+        with _until_stopped() as stopped, _errors_in_one_line():
+            blocks, workshop, sweep = _build(root, model, limits)
+            address = _launch(blocks, host, port, login, share, limits)
+            _tell(blocks, address, host, login is not None)
+            warming = threading.Thread(target=_warm, args=(workshop,))
+            warming.start()
+            try:
+                while not stopped.wait(limits.sweeping[0]):
+                    with suppress(OSError):  # the next one may succeed
+                        sweep()
+            finally:
+                blocks.close(verbose=False)
+                warming.join()  # libraries that are being loaded crash when the process ends
+
+
+def _login(auth: str | None) -> tuple[str, str] | None:
+    if auth is None:
+        return None
+    name, colon, password = auth.partition(":")
+    if not (name and colon and password):
+        raise UsageProblem("--auth is NAME:PASSWORD, both not empty")
+    return name, password
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, tried out; a free one for 0."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return probe.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        advice = "name another with --port, or 0 for any free one"
+        raise UsageProblem(f"cannot listen on {host}, port {port}: {one_line(error)}; {advice}") from None
+
+
+def _settle_environment(folder: Path, host: str) -> None:
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder / "examples")
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"  # calls between two statistics of them, with pandas
+    for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is there
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
+
+
+def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "Workshop", Callable[[], None]]:
+    """The app, what works for it, and a function that removes what is not used any more."""
+    from enhance.runtime.registry import list_models
+
+    try:
+        with _without_stubs():
+            import gradio  # noqa: F401
+    except ImportError:
+        raise UsageProblem('the demo needs Gradio: pip install "mpeace[demo]"') from None
+    from apps.demo.service.downloads import Results, remove_old
+    from apps.demo.service.live_streams import LiveDesk
+    from apps.demo.service.service import KEPT, Workshop, known_models
+    from apps.demo.web.api import Api
+    from apps.demo.web.page import Page
+
+    workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
+    workshop.denoiser(None)
+    _, age = limits.sweeping
+    results = Results(folder / "results", age)
+    api = Api(workshop, LiveDesk(workshop, limits), folder, results.new_folder)
+
+    def sweep() -> None:
+        workshop.sessions.sweep()
+        results.sweep()
+        remove_old(folder, age, keep=("sessions", "results", KEPT))
+
+    return Page(workshop, api, folder).blocks(), workshop, sweep
+
+
+@contextmanager
+def _without_stubs() -> Iterator[None]:
+    """While Gradio is imported: it would write a type stub beside each of its components anew, 40 % of the time that
+    the import takes. It leaves out components that have no file, and so do all of its own here.
+    """
+    file_of = inspect.getfile
+
+    def no_file(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError(f"the file of {of.__name__} is not asked for")
+        return file_of(of)
+
+    inspect.getfile = no_file
+    try:
+        yield
+    finally:
+        inspect.getfile = file_of
+
+
+def _without_matplotlib() -> None:
+    """From now on Gradio does not load it, half a second, for the first call that it gets: the demo draws without."""
+    from gradio import utils
+
+    utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
+
+
+def _warm(workshop: "Workshop") -> None:
+    """Denoise the examples, so that nobody waits for them, nor for what is loaded on first use."""
+    from apps.demo.web.page import example_files
+
+    with suppress(Problem, OSError):  # who opens an example will be told
+        for path in example_files():
+            workshop.example(path, None)
+
+
+def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
+    from starlette.middleware import Middleware
+
+    from apps.demo.web.middleware import Guard, refuse_addresses
+    from apps.demo.web.page import css, theme
+
+    refuse_addresses()
+    _without_matplotlib()
+    try:
+        _, address, _ = blocks.launch(
+            server_name=host,
+            server_port=port,
+            auth=login,
+            share=share,
+            max_file_size=limits.upload_bytes,
+            theme=theme(),
+            css=css(),
+            quiet=True,
+            prevent_thread_lock=True,
+            inline=False,
+            footer_links=["api"],
+            run_history=False,
+            enable_monitoring=False,
+            state_session_capacity=256,
+            app_kwargs={"middleware": [Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
+        )
+    except (OSError, ValueError) as error:
+        raise Problem(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None
+    return address
+
+
+def _tell(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
+    print(f"mpeace demo: {address}  (Ctrl-C ends it)", flush=True)
+    if host not in LOOPBACK and not has_login:
+        print("mpeace demo: everybody in this network can use it; --auth NAME:PASSWORD asks for a password", flush=True)
+    if blocks.share_url:
+        print(f"mpeace demo: {blocks.share_url}  (for everybody, through Gradio's servers)", flush=True)
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Gradio prints the traceback of a request that it refuses; here it is one line."""
+    former = traceback.print_exc
+
+    def tell(*_: Any, **__: Any) -> None:
+        error = sys.exception()
+        print(f"mpeace demo: a request failed: {error and one_line(error)}", file=sys.stderr, flush=True)
+
+    traceback.print_exc = tell
+    try:
+        yield
+    finally:
+        traceback.print_exc = former
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that the end is an orderly one."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

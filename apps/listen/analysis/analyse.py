@@ -1,0 +1,187 @@
+"""From the stored answers to tables (CSV) and a picture (PNG), in one go and at any time, also while the test runs.
+
+Written beside the TOML file, or into another folder:
+
+- `NAME-results.csv`: the figures (`apps.listen.analysis.paired`, `apps.listen.analysis.mushra`);
+- `NAME-answers.csv`: every answer, one line each (for MUSHRA one a grade), by the names of the systems;
+- `NAME-listeners.csv`: what each listener did, and for MUSHRA what the post-screening says;
+- `NAME-comparisons.csv`: MUSHRA only, system against system;
+- `NAME-results.png`.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apps.listen.analysis.mushra import Marks, comparisons, marks_of, summary
+from apps.listen.analysis.paired import discriminations, preferences
+from apps.listen.analysis.screening import Screened, screen
+from apps.listen.design.plan import Plan, make_plan
+from apps.listen.design.settings import Method
+from apps.listen.serving.answer_store import Answer, read_answers, read_design
+from apps.listen.serving.session import planned
+from enhance.utils.errors import UsageProblem, told_as
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that the answers say.
+
+    Attributes:
+        plan: the test.
+        results: the figures.
+        answers: each answer.
+        listeners: each listener.
+        comparisons: MUSHRA: system against system; else [].
+        marks: MUSHRA: grades of the listeners that were not excluded; else {}.
+        notes: lines that belong beside the figures.
+    """
+
+    plan: Plan
+    results: list[Row]
+    answers: list[Row]
+    listeners: list[Row]
+    comparisons: list[Row]
+    marks: Marks
+    notes: list[str]
+
+
+def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> Analysis:
+    """Make all tables of a test.
+
+    Args:
+        plan: the test.
+        answers: at least one.
+        playback: what each listener listened with.
+    """
+    marks: Marks = {}
+    compared: list[Row] = []
+    screened: dict[str, Screened] = {}
+    notes = [f"{len(answers)} pages answered by {len({answer.listener for answer in answers})} listeners"]
+    kinds = {playback.get(answer.listener, "") for answer in answers}
+    if len(kinds) > 1:
+        notes.append("headphones and loudspeakers were mixed, which BS.1534-3 (8) does not allow within a test")
+    if plan.method is Method.PAIRWISE:
+        results = preferences(plan, answers)
+        notes.append("rate leaves no-preference answers out; half_rate counts each as half a preference for either")
+    elif plan.method is Method.ABX:
+        results = discriminations(plan, answers)
+    else:
+        assert plan.reference is not None
+        marks = marks_of(answers)
+        screened, exempt = screen(marks, plan.reference, plan.anchors)
+        marks = {listener: given for listener, given in marks.items() if not screened[listener].excluded}
+        notes += [f"{listener} is excluded: {found.reason}" for listener, found in screened.items() if found.excluded]
+        if exempt:
+            notes.append(f"items without a say on the mid-range anchor (over 25 % grade it above 90): {len(exempt)}")
+        results, compared = summary(plan, marks), comparisons(plan, marks)
+    listeners = _listeners(plan, answers, playback, screened)
+    return Analysis(plan, results, _flat(plan, answers, screened), listeners, compared, marks, notes)
+
+
+def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[Path]]:
+    """Analyse the answers of a test and write the tables and the picture.
+
+    Args:
+        path: the TOML file, or its folder.
+        out: folder to write into; that of the TOML file when None.
+
+    Returns:
+        The analysis, and the files that were written.
+
+    Raises:
+        UsageProblem: when there are no answers, or they are to another version of the test.
+    """
+    plan = make_plan(path)
+    answers, playback = read_answers(plan.settings.answers)
+    if not answers:
+        raise UsageProblem(f"no answers yet in {plan.settings.answers}")
+    now, then = json.loads(json.dumps(planned(plan))), read_design(plan.settings.answers)
+    if changed := [key for key in now if now[key] != then.get(key)]:
+        raise UsageProblem(
+            f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
+            "undo the change of its TOML file or folders"
+        )
+    found = analyse(plan, answers, playback)
+    out = plan.settings.path.parent if out is None else out
+    stem = out / plan.settings.path.stem
+    tables = {"results": found.results, "answers": found.answers, "listeners": found.listeners}
+    if found.comparisons:
+        tables["comparisons"] = found.comparisons
+    written = []
+    with told_as(f"the results cannot be written into {out}", UsageProblem):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, rows in tables.items():
+            if rows:
+                written.append(_replace(Path(f"{stem}-{name}.csv"), _csv(rows)))
+        if found.results:
+            from apps.listen.analysis.plots import draw
+
+            written.append(_replace(Path(f"{stem}-results.png"), draw(found)))
+    return found, written
+
+
+def _listeners(
+    plan: Plan, answers: Sequence[Answer], playback: dict[str, str], screened: dict[str, Screened]
+) -> list[Row]:
+    rows = []
+    for listener in dict.fromkeys(answer.listener for answer in answers):
+        own = sum(answer.listener == listener for answer in answers)
+        row = {"listener": listener, "playback": playback.get(listener, ""), "answered": own, "of": plan.pages}
+        if screened:
+            found = screened[listener]
+            row |= {"reference_below_90": found.reference_below, "anchor_above_90": found.anchor_above}
+            row |= {"excluded": found.excluded, "reason": found.reason}
+        rows.append(row)
+    return rows
+
+
+def _flat(plan: Plan, answers: Sequence[Answer], screened: dict[str, Screened]) -> list[Row]:
+    """Every answer as plain columns."""
+    rows: list[Row] = []
+    for answer in answers:
+        row: Row = {
+            "listener": answer.listener,
+            "position": answer.position,
+            "set": answer.set_name,
+            "item": answer.item,
+            "repeat": answer.repeat,
+            "seconds": answer.seconds,
+        }
+        if plan.method is not Method.MUSHRA:
+            rows.append({**row, **{key: value or "no preference" for key, value in answer.content.items()}})
+            continue
+        excluded = screened[answer.listener].excluded
+        for place, system in enumerate(answer.content["order"], 1):
+            grade = answer.content["ratings"][system]
+            rows.append({**row, "place": place, "system": system, "grade": grade, "excluded": excluded})
+    return rows
+
+
+def _csv(rows: list[Row]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _shown(value) for key, value in row.items()} for row in rows)
+    return text.getvalue().encode("utf-8")
+
+
+def _shown(value: object) -> object:
+    """Six digits of a fraction; nothing where there is no value."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6g}"
+    return "" if value is None else value
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+    return path

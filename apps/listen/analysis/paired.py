@@ -1,0 +1,90 @@
+"""Tables of pairwise and ABX answers.
+
+Answers of one listener are not independent of each other, which no interval here accounts for: many answers of few
+listeners look surer than they are. So the number of listeners stands beside each figure.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apps.listen.analysis.statistics import Interval, binomial_p, wilson
+from apps.listen.design.plan import Plan
+from apps.listen.serving.answer_store import Answer
+
+ALL = "all"  # sets, or listeners
+Row = dict[str, Any]  # of a CSV file: column: value
+
+
+def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
+    """Preference rates, one row for each set and pair, and for each pair over all sets when there are several.
+
+    "No preference" is split by two rules, and both are told: `rate` leaves such answers out (with the sign test as
+    `p`), `half_rate` counts each as half a preference for either side. `none_rate` is their own share.
+    """
+    rows = []
+    for name, pair, chosen in _groups(plan, answers, ("first", "second")):
+        a, b = pair
+        wins = [sum(answer.content["preferred"] == system for answer in chosen) for system in pair]
+        ties = len(chosen) - sum(wins)
+        rows.append(
+            {
+                "set": name,
+                "a": a,
+                "b": b,
+                "listeners": len({answer.listener for answer in chosen}),
+                "answers": len(chosen),
+                "prefer_a": wins[0],
+                "no_preference": ties,
+                "prefer_b": wins[1],
+                **_columns("rate", wilson(wins[0], sum(wins))),
+                "p": binomial_p(wins[0], sum(wins)),
+                **_columns("half_rate", wilson(wins[0] + ties / 2, len(chosen))),
+                **_columns("none_rate", wilson(ties, len(chosen))),
+            }
+        )
+    return rows
+
+
+def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
+    """ABX: how often X was found, for each set and pair, for all listeners and for each one.
+
+    `p` is that of so many or more by guessing (exact binomial test, one-sided).
+    """
+    rows = []
+    for name, pair, chosen in _groups(plan, answers, ("a", "b")):
+        for listener in (ALL, *sorted({answer.listener for answer in chosen})):
+            own = [answer for answer in chosen if listener in (ALL, answer.listener)]
+            correct = sum(answer.content["answered"] == answer.content["x"] for answer in own)
+            rows.append(
+                {
+                    "set": name,
+                    "a": pair[0],
+                    "b": pair[1],
+                    "listener": listener,
+                    "answers": len(own),
+                    "correct": correct,
+                    **_columns("rate", wilson(correct, len(own))),
+                    "p": binomial_p(correct, len(own), "greater"),
+                }
+            )
+    return rows
+
+
+def _groups(
+    plan: Plan, answers: Sequence[Answer], sides: tuple[str, str]
+) -> Iterable[tuple[str, tuple[str, str], list[Answer]]]:
+    """Answers by set and pair, in the order of the plan; those without answers are left out."""
+    names = [*plan.sets, *([ALL] if len(plan.sets) > 1 else [])]
+    for name in names:
+        for pair in plan.pairs:
+            chosen = [
+                answer
+                for answer in answers
+                if name in (ALL, answer.set_name) and {answer.content[side] for side in sides} == set(pair)
+            ]
+            if chosen:
+                yield name, pair, chosen
+
+
+def _columns(name: str, interval: Interval) -> Row:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -1,0 +1,70 @@
+"""What `mpeace listen` does: run a test, write the first TOML file of one, or analyse its answers."""
+
+from contextlib import closing, suppress
+from pathlib import Path
+
+from apps.listen.design.plan import make_plan
+from apps.listen.design.settings import Method
+from apps.listen.design.template import write_starter
+from apps.listen.serving.answer_store import Store
+from apps.listen.serving.bs1534_advice import advice
+from apps.listen.serving.session import Session, design_of
+from apps.listen.serving.stimuli import Stimuli
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def run_test(path: Path, host: str, port: int) -> None:
+    """Serve a test until Ctrl-C.
+
+    Args:
+        path: the TOML file, or a folder with a `listen.toml`.
+        host: address to listen on.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageProblem: when the test cannot be run.
+    """
+    from apps.listen.serving.server import serve
+
+    plan = make_plan(path)
+    stimuli = Stimuli(plan)
+    store = Store(plan.settings.answers, *design_of(plan, stimuli))
+
+    def ready(address: str) -> None:
+        print(f"{plan.settings.title}: {plan.method}, {plan.pages} pages for each listener")
+        for line in advice(plan, stimuli):
+            print(f"note: {line}")
+        if host not in LOOPBACK:
+            print("note: everybody who reaches this machine can take part")
+        print(f"answers go to {store.path}\nopen {address}  (Ctrl-C ends; started again, it goes on)", flush=True)
+
+    with closing(store):
+        with suppress(KeyboardInterrupt):
+            serve(Session(plan, stimuli, store), host, port, ready)
+        print("ended; all answers are kept")
+
+
+def write_test(folder: Path, method: str) -> None:
+    """Write the first TOML file of a test into a folder of sounds.
+
+    Raises:
+        UsageProblem: when the folder holds no sounds in a known layout, or the file is there already.
+    """
+    path, pages = write_starter(folder, Method(method))
+    print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
+
+
+def analyse_test(path: Path, out: Path | None) -> None:
+    """Write tables and a picture of the answers, and print the main figures.
+
+    Raises:
+        UsageProblem: when there are no answers.
+    """
+    from apps.listen.analysis.analyse import analyse_files
+    from apps.listen.analysis.terminal_tables import print_results
+
+    found, written = analyse_files(path, out)
+    print_results(found)
+    for file in written:
+        print(f"wrote {file}")

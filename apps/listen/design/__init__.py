@@ -1,0 +1,1 @@
+"""What a listening test consists of: settings, stimuli, the order of pages."""

@@ -1,0 +1,117 @@
+"""The folder of sounds: sets of systems that made something of the same items.
+
+Two layouts are read. With a `manifest.json`, as the experiments of this project write it
+(`emulator.evidence.listening_files`):
+
+    {"layout": "SET/SYSTEM/ITEM.flac",
+     "sets": {"speech-16": {"reference": "reference", "systems": {"l1": "plain l1"}, "items": ["talk"]}}}
+
+and without one: `FOLDER/SYSTEM/ITEM.wav`, where each folder of sounds is a system; they make one set.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from enhance.utils.errors import UsageProblem, told_as
+
+MANIFEST, REFERENCE = "manifest.json", "reference"
+PLAIN_SET = "all"  # the set of a folder without manifest
+SUFFIXES = (".flac", ".wav", ".ogg", ".aiff", ".aif", ".mp3", ".opus")
+
+
+@dataclass(frozen=True)
+class SoundSet:
+    """Systems and the items that each of them has.
+
+    Attributes:
+        name: of the set.
+        reference: name of the folder that holds the reference; it may be missing in a folder without manifest.
+        labels: name of each system: how people call it. The reference is none of them.
+        items: names of the items, sorted.
+        files: (system or reference, item): the sound.
+    """
+
+    name: str
+    reference: str
+    labels: dict[str, str]
+    items: tuple[str, ...]
+    files: dict[tuple[str, str], Path]
+
+
+def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSet]:
+    """The sets of a folder by name, in the order of the manifest.
+
+    Args:
+        folder: of the sounds.
+        reference: folder of the reference, if it is not the one that the manifest names.
+
+    Raises:
+        UsageProblem: when the folder or what the manifest names is missing.
+    """
+    if not folder.is_dir():
+        raise UsageProblem(f"no folder {folder}: folder names where the sounds are, relative to the TOML file")
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {PLAIN_SET: _plain(folder, reference or REFERENCE)}
+    with told_as(f"{path} cannot be read", UsageProblem):
+        text = path.read_bytes()
+    try:
+        content = json.loads(text)
+        layout = str(content.get("layout", "SET/SYSTEM/ITEM.flac"))
+        sets = {str(name): _described(folder, layout, str(name), entry, reference) for name, entry in _sets(content)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        example = '{"sets": {NAME: {"systems": {NAME: LABEL}, "items": [NAME]}}}'
+        raise UsageProblem(f"{path} is not a manifest of a listening test; expected {example}") from None
+    if not sets:
+        raise UsageProblem(f"{path} names no set")
+    return sets
+
+
+def _sets(content: dict) -> list[tuple[str, dict]]:
+    return list(content["sets"].items())
+
+
+def _described(folder: Path, layout: str, name: str, entry: dict, reference: str | None) -> SoundSet:
+    """A set as its entry in the manifest tells it."""
+    original = reference or str(entry.get("reference", REFERENCE))
+    labels = {str(system): str(label) for system, label in entry["systems"].items() if system != original}
+    items = tuple(sorted(map(str, entry["items"])))
+    files = {}
+    for system in (original, *labels):
+        for item in items:
+            file = folder / _place(layout, name, system, item)
+            if not file.is_file():
+                raise UsageProblem(f"{folder / MANIFEST} names {file}, which is not there")
+            files[system, item] = file
+    return SoundSet(name, original, labels, items, files)
+
+
+def _place(layout: str, name: str, system: str, item: str) -> str:
+    """A path of the layout; part by part, since a name may hold the word ITEM itself."""
+    stem, dot, suffix = layout.rpartition(".")
+    words = {"SET": name, "SYSTEM": system, "ITEM": item}
+    return "/".join(words.get(part, part) for part in stem.split("/")) + dot + suffix
+
+
+def _plain(folder: Path, reference: str) -> SoundSet:
+    """Each subfolder with sounds is a system; items are those that all of them have."""
+    found: dict[str, dict[str, Path]] = {}
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        sounds = {
+            path.stem: path
+            for path in sorted(subfolder.iterdir())
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        }
+        if sounds:
+            found[subfolder.name] = sounds
+    if len(found) < 2:
+        raise UsageProblem(
+            f"{folder} has neither a {MANIFEST} nor two folders of sounds; expected FOLDER/SYSTEM/ITEM.wav"
+        )
+    items = sorted(set.intersection(*(set(sounds) for sounds in found.values())))
+    if not items:
+        raise UsageProblem(f"the folders in {folder} share no item: a sound needs the same name in each of them")
+    files = {(system, item): sounds[item] for system, sounds in found.items() for item in items}
+    labels = {system: system for system in found if system != reference}
+    return SoundSet(PLAIN_SET, reference, labels, tuple(items), files)

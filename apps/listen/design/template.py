@@ -1,0 +1,90 @@
+"""The first TOML file of a test, written from what is in a folder of sounds."""
+
+import json
+from pathlib import Path
+
+from apps.listen.design.plan import make_plan
+from apps.listen.design.settings import FILE, Method
+from apps.listen.design.stimulus_folder import read_corpus
+from enhance.utils.errors import UsageProblem, told_as
+
+SYSTEMS, ITEMS = 4, 6  # that a first test takes of what is there
+
+_TEXT = """\
+# A blind listening test of mpeace. Run it:  mpeace listen {file}
+# Answers are kept beside this file, in {answers}; once there are some, the test must stay as it is.
+
+title = "Listening test"
+method = "{method}"             # "pairwise" (A, B or no preference), "abx" or "mushra" (ITU-R BS.1534-3)
+seed = 1                        # the order for each listener is drawn from it
+folder = "."                    # of the sounds, relative to this file
+
+sets = {sets}
+systems = {systems}
+{pairs}{no}reference = {reference}
+items = {items}                 # of each set; the others are for practice; 0 for all
+repeats = 1                     # of each page; sides are swapped
+training = 1                    # pages of practice, not kept
+open_reference = true           # pairwise: the reference can be heard on each page
+
+loudness = "bs1770"             # each sound at target_lufs; "bs1770-reference": all of a page by the reference; "none"
+target_lufs = -23.0
+anchors_hz = [3500, 7000]       # MUSHRA: low-pass anchors, made from the reference
+
+# question = "Which one sounds better?"
+instructions = \"\"\"
+You will hear short recordings that were processed in different ways.
+
+Use headphones in a quiet room. Listen to every sound as often as you like before you answer.
+\"\"\"
+"""
+
+
+def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path, int]:
+    """Write `listen.toml` into a folder of sounds.
+
+    Args:
+        folder: with a `manifest.json`, or `FOLDER/SYSTEM/ITEM.wav`.
+        method: of the test.
+
+    Returns:
+        The file, and how many pages each listener will answer.
+
+    Raises:
+        UsageProblem: when the folder holds no sounds in a known layout, or the file is there already.
+    """
+    corpus = read_corpus(folder)
+    path = folder / FILE
+    if path.exists():
+        raise UsageProblem(f"{path} is there already: edit it, or move it away")
+    first = next(iter(corpus.values()))
+    systems = [name for name in first.labels if all(name in entry.labels for entry in corpus.values())][:SYSTEMS]
+    fewest = min(len(entry.items) for entry in corpus.values())
+    has_reference = all((entry.reference, entry.items[0]) in entry.files for entry in corpus.values())
+    pairs = ""
+    if method is Method.PAIRWISE and len(systems) > 2:
+        against = [[systems[0], other] for other in systems[1:]]
+        pairs = f"pairs = {_toml(against)}  # left out: every two systems\n"
+    text = _TEXT.format(
+        file=FILE,
+        answers=path.with_suffix(".sqlite").name,
+        method=method,
+        sets=_toml(list(corpus)),
+        systems=_toml(systems),
+        pairs=pairs,
+        no="" if has_reference else "# ",
+        reference=_toml(first.reference),
+        items=min(ITEMS, max(1, fewest - 1)),
+    )
+    with told_as(f"{path} cannot be written", UsageProblem), path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    try:
+        return path, make_plan(path).pages
+    except UsageProblem:
+        path.unlink()
+        raise
+
+
+def _toml(value: object) -> str:
+    """Text and lists of text are written in TOML as in JSON."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""The pages of a listening test, its sounds and its answers."""

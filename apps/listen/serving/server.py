@@ -1,0 +1,147 @@
+"""The test over HTTP: one page, its scripts, and a few calls in JSON. Starlette, served by uvicorn.
+
+    GET  /                          the page
+    GET  /api/about                 title, method, instructions
+    GET  /api/state/LISTENER        where the listener is, and the page to show
+    GET  /api/audio/LISTENER/TOKEN  samples, float32
+    POST /api/setup/LISTENER        {"playback": ...}
+    POST /api/draft/LISTENER        what is begun on the page
+    POST /api/answer/LISTENER       the answer to the page; stored before the reply, which is the next state
+
+A refused call gets status 400 (or 409 when the page is not the listener's any more) and {"problem": one line}. Other
+sites cannot post: the calls take JSON only, for which a browser asks first, and no site is allowed.
+"""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from apps.listen.serving.session import Gone, Session
+from enhance.utils.errors import Problem, UsageProblem, one_line
+
+STATIC = Path(__file__).parents[1] / "static"
+LARGEST_CALL = 64 * 1024  # bytes
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_app(session: Session) -> Starlette:
+    """The application that serves a test."""
+
+    async def page(_: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers=_HEADERS)
+
+    async def about(_: Request) -> Response:
+        return JSONResponse(session.about(), headers=_HEADERS)
+
+    async def state(request: Request) -> Response:
+        return await _reply(session.state, request.path_params["listener"])
+
+    async def audio(request: Request) -> Response:
+        path = request.path_params
+        try:
+            samples = await run_in_threadpool(session.audio, path["listener"], path["token"])
+        except Problem as problem:
+            return _refused(problem)
+        return Response(samples, media_type="application/octet-stream", headers=_HEADERS)
+
+    def call(act: Callable[[str, dict[str, Any]], None]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            listener = request.path_params["listener"]
+            try:
+                content = await _content(request)
+                await run_in_threadpool(session.state, listener)  # checks the id
+                await run_in_threadpool(act, listener, content)
+            except Problem as problem:
+                return _refused(problem)
+            return await _reply(session.state, listener)
+
+        return endpoint
+
+    def set_up(listener: str, content: dict[str, Any]) -> None:
+        session.set_up(listener, str(content.get("playback")))
+
+    routes = [
+        Route("/", page),
+        Route("/api/about", about),
+        Route("/api/state/{listener}", state),
+        Route("/api/audio/{listener}/{token}", audio),
+        Route("/api/setup/{listener}", call(set_up), methods=["POST"]),
+        Route("/api/draft/{listener}", call(session.draft), methods=["POST"]),
+        Route("/api/answer/{listener}", call(session.answer), methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    return Starlette(routes=routes)
+
+
+def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a test until the process is told to stop.
+
+    Args:
+        session: the test.
+        host: address to listen on.
+        port: 0 for any that is free.
+        ready: called with the address of the page when it can be opened.
+
+    Raises:
+        UsageProblem: when the address cannot be used.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = one_line(error) if isinstance(error, OSError) else "expected a port from 0 to 65535"
+        raise UsageProblem(f"cannot serve at {host} port {port}: {reason}; choose another --port or --host") from None
+    config = uvicorn.Config(make_app(session), log_level="warning", timeout_graceful_shutdown=1)
+    shown = f"[{host}]" if ":" in host else host
+    with listening:
+        ready(f"http://{shown}:{listening.getsockname()[1]}/")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+async def _reply(tell: Callable[[str], dict[str, Any]], listener: str) -> Response:
+    try:
+        return JSONResponse(await run_in_threadpool(tell, listener), headers=_HEADERS)
+    except Problem as problem:
+        return _refused(problem)
+
+
+def _refused(problem: Problem) -> Response:
+    return JSONResponse({"problem": str(problem)}, 409 if isinstance(problem, Gone) else 400, headers=_HEADERS)
+
+
+async def _content(request: Request) -> dict[str, Any]:
+    """The JSON object of a call.
+
+    Raises:
+        Problem: when it is something else, or too large.
+    """
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise Problem("This call takes JSON.")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_CALL:
+            raise Problem("This call is too large.")
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise Problem("This call takes a JSON object.")
+    return content

@@ -1,0 +1,242 @@
+"""What a listener sees now, and what becomes of an answer: the rules of a test, without HTTP.
+
+A listener is known by an id. Set-up comes first (what the sounds are heard with, and the volume), then the pages of
+practice, then the pages of the test. The place of a listener is never kept: it is the first page that is not answered,
+so it is right after any end of the browser or of the server.
+
+The browser learns of a page its letters and tokens, nothing of files and systems.
+"""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from apps.listen.design.page_order import Page, Slot, page_token, pages, slots, training_pages
+from apps.listen.design.plan import Plan
+from apps.listen.design.settings import Method
+from apps.listen.design.stable_random import digest, token
+from apps.listen.serving.answer_store import Answer, Store
+from apps.listen.serving.stimuli import Stimuli
+from enhance.utils.errors import Problem
+
+PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners of a test must use the same
+BEST = 100  # one sound of a MUSHRA page must get it: the reference is among them (BS.1534-3, attachment 1)
+NO_PREFERENCE = "none"
+LONGEST = 1e6  # seconds: what says that it took longer does not say how long it took
+
+_ID = re.compile(r"\w[\w.@+-]{0,63}")
+_QUESTIONS = {
+    Method.PAIRWISE: "Which one sounds better?",
+    Method.ABX: "Which one is X?",
+    Method.MUSHRA: "How good is each sound, compared with the reference?",
+}
+_CLOSER = "Which one is closer to the reference?"
+
+
+class Gone(Problem):
+    """The page is not the listener's page now: it was answered, in another tab perhaps."""
+
+
+def design_of(plan: Plan, stimuli: Stimuli) -> tuple[str, dict[str, Any]]:
+    """The fingerprint of a test, and all that it is made from: what must not change once there are answers."""
+    design = planned(plan) | {"sounds": stimuli.fingerprint}
+    return digest(json.dumps(design, sort_keys=True)).hex(), design
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """The design of a test but for its sounds."""
+    settings = plan.settings
+    return {
+        "method": plan.method,
+        "seed": settings.seed,
+        "items": plan.items,
+        "pages": plan.on_a_page,
+        "reference": plan.reference,
+        "shows_reference": plan.shows_reference,
+        "repeats": settings.repeats,
+        "loudness": settings.loudness,
+        "target_lufs": settings.target_lufs,
+    }
+
+
+class Session:
+    """A test that is being run.
+
+    Args:
+        plan: the test.
+        stimuli: its sounds.
+        store: its answers.
+    """
+
+    def __init__(self, plan: Plan, stimuli: Stimuli, store: Store) -> None:
+        self._plan = plan
+        self._stimuli = stimuli
+        self._store = store
+        self._training = training_pages(plan)
+
+    def about(self) -> dict[str, Any]:
+        """What anybody may know of the test."""
+        settings, method = self._plan.settings, self._plan.method
+        question = _CLOSER if method is Method.PAIRWISE and self._plan.shows_reference else _QUESTIONS[method]
+        return {
+            "title": settings.title,
+            "method": method,
+            "instructions": settings.instructions,
+            "question": settings.question or question,
+            "pages": self._plan.pages,
+            "training": len(self._training),
+        }
+
+    def state(self, listener: str) -> dict[str, Any]:
+        """Where the listener is, and the page to show.
+
+        Raises:
+            Problem: when the id is not one.
+        """
+        if not _ID.fullmatch(listener):
+            raise Problem("An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces.")
+        phase, page, position = self._place(listener)
+        state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
+        if page is None:
+            return state
+        shape = self._stimuli.shapes[page.set_name, page.item]
+        shown = slots(self._plan, listener, page) if phase != "setup" else [self._setup_slot(listener)]
+        state["page"] = {
+            "id": page_token(self._plan, listener, page),
+            "sample_rate": shape.sample_rate,
+            "frames": shape.frames,
+            "channels": shape.channels,
+            "slots": [{"id": slot.token, "role": slot.role, "label": slot.label} for slot in shown],
+            "draft": self._store.draft(listener, page.key) if phase == "page" else {},
+        }
+        return state
+
+    def audio(self, listener: str, name: str) -> bytes:
+        """The samples behind a token of the listener's page now: float32, little-endian, channel after channel.
+
+        Raises:
+            Gone: when the page has no such token.
+        """
+        phase, page, _ = self._place(listener)
+        if page is not None:
+            shown = [self._setup_slot(listener)] if phase == "setup" else slots(self._plan, listener, page)
+            for slot in shown:
+                if slot.token == name:
+                    samples = self._stimuli.samples(page.set_name, page.item, slot.stimulus)
+                    return np.ascontiguousarray(samples.T, "<f4").tobytes()
+        raise Gone("This sound is not on your page any more. Load the page again.")
+
+    def set_up(self, listener: str, playback: str) -> None:
+        """End the set-up.
+
+        Raises:
+            Problem: when `playback` is not one of `PLAYBACK`.
+        """
+        if playback not in PLAYBACK:
+            raise Problem(f"Say what you listen with: {' or '.join(PLAYBACK)}.")
+        self._store.set_playback(listener, playback)
+
+    def draft(self, listener: str, content: dict[str, Any]) -> None:
+        """Keep what the listener has begun on the page.
+
+        Raises:
+            Gone: when it is not the listener's page now.
+        """
+        phase, page, _ = self._on_page(listener, content)
+        if phase == "page":
+            names = {slot.token for slot in slots(self._plan, listener, page)}
+            self._store.set_draft(listener, page.key, _begun(content, names))
+
+    def answer(self, listener: str, content: dict[str, Any]) -> None:
+        """Take the answer to a page; when it returns, the answer is on the disk. Practice is only counted.
+
+        Raises:
+            Problem: when the answer is not complete, with what is missing.
+            Gone: when it is not the listener's page now.
+        """
+        phase, page, position = self._on_page(listener, content)
+        shown = slots(self._plan, listener, page)
+        played = content.get("played")
+        missing = [slot.label for slot in shown if not isinstance(played, list) or slot.token not in played]
+        if missing:
+            raise Problem(f"Listen to every sound first; you have not heard {', '.join(missing)}.")
+        choices = [slot for slot in shown if slot.role == "choice"]
+        if self._plan.method is Method.MUSHRA:
+            kept = _rated(choices, content.get("ratings"))
+        else:
+            kept = self._chosen(choices, shown[-1], content.get("choice"))
+        if phase == "training":
+            self._store.set_trained(listener, self._training.index(page) + 1)
+            return
+        seconds = content.get("seconds")
+        seconds = round(float(seconds), 1) if isinstance(seconds, int | float) and 0 <= seconds < LONGEST else None
+        where = (page.set_name, page.item, page.repeat, position)
+        self._store.add(Answer(listener, page.key, *where, kept, seconds))
+
+    def _place(self, listener: str) -> tuple[str, Page | None, int]:
+        """Phase, page and its number from 1."""
+        known = self._store.listener(listener)
+        if known.playback is None:
+            first = self._training[0] if self._training else pages(self._plan, listener)[0]
+            return "setup", first, 0
+        if known.trained < len(self._training):
+            return "training", self._training[known.trained], known.trained + 1
+        answered = self._store.answered(listener)
+        for number, page in enumerate(pages(self._plan, listener), 1):
+            if page.key not in answered:
+                return "page", page, number
+        return "done", None, self._plan.pages
+
+    def _on_page(self, listener: str, content: dict[str, Any]) -> tuple[str, Page, int]:
+        phase, page, position = self._place(listener)
+        if page is None or phase == "setup" or content.get("page") != page_token(self._plan, listener, page):
+            raise Gone("This page is answered already. The next one comes.")
+        return phase, page, position
+
+    def _setup_slot(self, listener: str) -> Slot:
+        name = self._plan.reference or self._plan.systems[0]
+        return Slot(name, "choice", "Sound", token(self._plan.settings.seed, listener, "setup"))
+
+    def _chosen(self, choices: list[Slot], last: Slot, choice: object) -> dict[str, Any]:
+        """The answer to a pair, by the names of the systems."""
+        first, second = choices
+        named = {slot.token: slot.stimulus for slot in choices}
+        given = choice if isinstance(choice, str) else ""
+        if self._plan.method is Method.ABX:
+            if given not in named:
+                raise Problem("Say whether X is A or B.")
+            return {"a": first.stimulus, "b": second.stimulus, "x": last.stimulus, "answered": named[given]}
+        if given not in (*named, NO_PREFERENCE):
+            raise Problem("Choose A, B, or no preference.")
+        return {"first": first.stimulus, "second": second.stimulus, "preferred": named.get(given)}
+
+
+def _begun(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """What a draft may hold: sounds of the page that were heard, a choice, and grades."""
+    kept: dict[str, Any] = {}
+    played, choice, ratings = (content.get(key) for key in ("played", "choice", "ratings"))
+    if isinstance(played, list):
+        kept["played"] = [name for name in played if isinstance(name, str) and name in names]
+    if isinstance(choice, str) and choice in (*names, NO_PREFERENCE):
+        kept["choice"] = choice
+    if isinstance(ratings, dict):
+        kept["ratings"] = {name: grade for name, grade in ratings.items() if name in names and _is_grade(grade)}
+    return kept
+
+
+def _is_grade(value: object) -> bool:
+    return type(value) is int and 0 <= value <= BEST
+
+
+def _rated(choices: list[Slot], ratings: object) -> dict[str, Any]:
+    """The grades of a MUSHRA page, by the names of the systems."""
+    given = ratings if isinstance(ratings, dict) else {}
+    grades = {slot.stimulus: given.get(slot.token) for slot in choices}
+    missing = [slot.label for slot in choices if not _is_grade(grades[slot.stimulus])]
+    if missing:
+        raise Problem(f"Grade every sound from 0 to 100; still missing: {', '.join(missing)}.")
+    if BEST not in grades.values():
+        raise Problem("Give 100 to at least one sound: the reference is among them, under a number.")
+    return {"order": [slot.stimulus for slot in choices], "ratings": grades}

@@ -1,0 +1,1 @@
+"""Microphones, outputs and virtual devices."""

@@ -1,0 +1,156 @@
+"""One side of the sound, a device with a number of channels, and the opening of PortAudio's streams on such sides."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from apps.live.devices import portaudio
+from apps.live.devices.devices import INPUT, OUTPUT, Device
+from enhance.utils.errors import UsageProblem
+
+_USUAL_RATES = (44_100, 96_000, 32_000, 16_000, 88_200, 192_000, 24_000, 22_050, 11_025, 8_000)
+_ENVIRONMENT = {INPUT: "PULSE_SOURCE", OUTPUT: "PULSE_SINK"}  # read by the sound server's library for new streams
+
+
+class DeviceProblem(UsageProblem):
+    """A device cannot be opened now; it may be later."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A device in one direction."""
+
+    device: Device
+    kind: str
+    channels: int
+
+
+def open_stream(
+    sample_rate: int,
+    block: int,
+    latency: str | float,
+    callback: Callable[..., None],
+    source: Side | None,
+    target: Side | None,
+) -> Any:
+    """Open a stream of PortAudio on one or two sides; it is not started.
+
+    Args:
+        sample_rate: Hz.
+        block: frames in each call of the callback.
+        latency: "low", "high" or seconds, for each side.
+        callback: as sounddevice's for such a stream.
+        source, target: the sides, at least one.
+
+    Raises:
+        DeviceProblem: when that does not work, in PortAudio's words.
+    """
+    sounddevice = portaudio.load()
+    sides = [side for side in (source, target) if side is not None]
+    kind = {2: sounddevice.Stream}.get(len(sides), sounddevice.InputStream if source else sounddevice.OutputStream)
+    device = [side.device.index for side in sides]
+    channels = [side.channels for side in sides]
+    extra = [_settings(side.device) for side in sides]
+    try:
+        with portaudio.quiet(), _server_told(sides):
+            return kind(
+                samplerate=sample_rate,
+                blocksize=block,
+                device=device if len(sides) == 2 else device[0],
+                channels=channels if len(sides) == 2 else channels[0],
+                extra_settings=extra if len(sides) == 2 else extra[0],
+                dtype="float32",
+                latency=latency,
+                callback=callback,
+            )
+    except (sounddevice.PortAudioError, ValueError) as error:
+        names = " and ".join(dict.fromkeys(side.device.full_name for side in sides))
+        raise DeviceProblem(f"{names} cannot be opened at {sample_rate} Hz: {portaudio.reason(error)}") from None
+
+
+def start_stream(stream: Any) -> None:
+    """Start a stream of `open_stream`.
+
+    Raises:
+        DeviceProblem: when that does not work.
+    """
+    sounddevice = portaudio.load()
+    try:
+        with portaudio.quiet():
+            stream.start()
+    except sounddevice.PortAudioError as error:
+        raise DeviceProblem(f"the device does not start: {portaudio.reason(error)}") from None
+
+
+def mixed(sound: np.ndarray, channels: int) -> np.ndarray:
+    """Float32 [frames, given] for an output: where it has fewer channels, each plays the mean of every so many.
+
+    Example:
+        >>> mixed(np.array([[1, 2, 3, 4]], np.float32), 2)
+        array([[2., 3.]], dtype=float32)
+    """
+    if sound.shape[1] <= channels:
+        return sound
+    return np.stack([sound[:, channel::channels].mean(axis=1) for channel in range(channels)], axis=1)
+
+
+def common_rate(source: Side, target: Side, wanted: int | None) -> int:
+    """A rate that both sides take, Hz: the wanted one, or 48 kHz, or a default of theirs, or another usual one.
+
+    Raises:
+        DeviceProblem: when there is none.
+    """
+    defaults = (source.device.sample_rate, target.device.sample_rate)
+    for rate in (wanted,) if wanted else (48_000, *defaults, *_USUAL_RATES):
+        if _takes(source, rate) and _takes(target, rate):
+            return rate
+    names = " and ".join(dict.fromkeys((source.device.full_name, target.device.full_name)))
+    what = f"{wanted} Hz" if wanted else "no common sample rate"
+    raise DeviceProblem(
+        f"{names}: {what} does not work, or a device is in use" if wanted else f"{names}: {what}, or a device is in use"
+    )
+
+
+def _takes(side: Side, sample_rate: int) -> bool:
+    sounddevice = portaudio.load()
+    check = sounddevice.check_input_settings if side.kind == INPUT else sounddevice.check_output_settings
+    try:
+        with portaudio.quiet(), _server_told([side]):
+            check(
+                device=side.device.index,
+                channels=side.channels,
+                dtype="float32",
+                extra_settings=_settings(side.device),
+                samplerate=sample_rate,
+            )
+    except (sounddevice.PortAudioError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def _server_told(sides: list[Side]) -> Iterator[None]:
+    """Inside, new streams to the sound server lead to the sinks and sources of these sides."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT.values()}
+    for side in sides:
+        if side.device.server_name is not None:
+            os.environ[_ENVIRONMENT[side.kind]] = side.device.server_name
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _settings(device: Device) -> Any:
+    """Shared WASAPI takes other rates than the mixer's only when it is told to convert."""
+    if device.host_api == "Windows WASAPI":
+        return portaudio.load().WasapiSettings(auto_convert=True)
+    return None

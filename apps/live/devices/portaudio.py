@@ -1,0 +1,143 @@
+"""PortAudio through sounddevice: found or explained, quiet on standard error, and asked anew for its devices."""
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from enhance.utils.errors import UsageProblem
+
+_INSTALL = {  # by ID or ID_LIKE of /etc/os-release
+    "debian": "sudo apt install libportaudio2",
+    "ubuntu": "sudo apt install libportaudio2",
+    "fedora": "sudo dnf install portaudio",
+    "rhel": "sudo dnf install portaudio",
+    "arch": "sudo pacman -S portaudio",
+    "suse": "sudo zypper install libportaudio2",
+    "alpine": "sudo apk add portaudio",
+}
+
+
+def load() -> ModuleType:
+    """The sounddevice module.
+
+    Raises:
+        UsageProblem: when it or PortAudio is missing; says what to install on this system.
+    """
+    try:
+        with quiet():
+            import sounddevice
+    except ModuleNotFoundError:
+        raise UsageProblem("live sound needs the package sounddevice: pip install 'mpeace[live]'") from None
+    except OSError:
+        raise UsageProblem(f"live sound needs PortAudio, which is not installed: {install_command()}") from None
+    return sounddevice
+
+
+def install_command(release: Path = Path("/etc/os-release")) -> str:
+    """How PortAudio is installed here.
+
+    Args:
+        release: file that names a Linux distribution.
+    """
+    if sys.platform == "darwin":
+        return "brew install portaudio"
+    if sys.platform == "win32":
+        return "pip install --force-reinstall sounddevice (it brings PortAudio along)"
+    try:
+        described = platform_release(release.read_text(encoding="utf-8"))
+    except OSError:
+        described = {}
+    for name in (described.get("ID", ""), *described.get("ID_LIKE", "").split()):
+        for known, command in _INSTALL.items():
+            if name == known or (known == "suse" and "suse" in name):
+                return command
+    return "install the PortAudio library (often called portaudio or libportaudio2) with the package manager"
+
+
+def platform_release(text: str) -> dict[str, str]:
+    """The fields of an os-release file.
+
+    Example:
+        >>> platform_release('ID=ubuntu\\nID_LIKE="debian"')
+        {'ID': 'ubuntu', 'ID_LIKE': 'debian'}
+    """
+    fields = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key: value.strip().strip("\"'") for key, _, value in fields}
+
+
+def rescan() -> bool:
+    """Let PortAudio look for devices again, which it does only when it starts. No stream may be open.
+
+    sounddevice has no public function for it (its issue 3); these two are what its author names there.
+
+    Returns:
+        Whether PortAudio is at work; where not, the next call may help.
+    """
+    sounddevice = load()
+    with quiet():
+        with contextlib.suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError:
+            return False
+    return True
+
+
+def reason(error: Exception) -> str:
+    """What PortAudio says, in one line without its code.
+
+    Example:
+        >>> reason(ValueError("Error opening Stream: Invalid sample rate [PaErrorCode -9997]"))
+        'invalid sample rate'
+    """
+    details = error.args[2] if len(error.args) > 2 else None
+    if isinstance(details, tuple) and details[-1]:
+        text = str(details[-1])
+    else:
+        text = str(error).partition("[PaErrorCode")[0].rpartition(": ")[2]
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, what C libraries print on standard error is dropped: ALSA and PortAudio tell a person nothing useful.
+
+    What Python prints goes on to where it went.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    stderr = sys.stderr
+    stderr.flush()
+    own = stderr if _descriptor(stderr) != 2 else os.fdopen(os.dup(kept), "w", buffering=1, encoding="utf-8")
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = own
+    try:
+        yield
+    finally:
+        sys.stderr = stderr
+        os.dup2(kept, 2)
+        os.close(kept)
+        if own is not stderr:
+            own.close()
+
+
+def _descriptor(stream: object) -> int | None:
+    try:
+        return stream.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def system() -> str:
+    """ "Linux", "macOS" or "Windows", or what Python calls it."""
+    return {"Darwin": "macOS"}.get(platform.system(), platform.system())

@@ -1,0 +1,120 @@
+"""The virtual microphone that other programs hear: made by `pactl` on Linux, explained for macOS and Windows."""
+
+import re
+from dataclasses import dataclass
+
+from apps.live.devices import pulseaudio as pulse
+from apps.live.devices.devices import Device
+
+SINK, SOURCE = "mpeace", "mpeace_microphone"  # names for the sound server
+SINK_TITLE, SOURCE_TITLE = "mpeace-output", "mpeace-microphone"  # names for people; the server wants no spaces
+_SINK_MODULE = (
+    f"module-null-sink sink_name={SINK} format=float32le rate=48000 channels=2 "
+    f"sink_properties=device.description={SINK_TITLE}"
+)
+_SOURCE_MODULE = (
+    f"module-remap-source source_name={SOURCE} master={SINK}.monitor "
+    f"source_properties=device.description={SOURCE_TITLE}"
+)
+_NO_REWINDS, _NO_REWINDS_SINCE = " norewinds=1", 15  # PulseAudio's rewinds put single wrong samples into recordings
+_PIPEWIRE = "PipeWire"  # in what a server says of itself
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A way from this program to others: `target` is what it plays to, `source` what they record from; of `choose`."""
+
+    target: str
+    source: str
+
+
+_KNOWN = {"macOS": Cable("BlackHole", "BlackHole"), "Windows": Cable("CABLE Input", "CABLE Output")}
+
+_GUIDES = {
+    "macOS": (
+        "macOS has no virtual microphone of its own. BlackHole is one, free:",
+        "  brew install blackhole-2ch      (or https://existential.audio/blackhole), then start the computer anew",
+        "  mpeace live --output BlackHole",
+        "In the other program choose the microphone 'BlackHole 2ch'. `l` in mpeace live lets you listen.",
+    ),
+    "Windows": (
+        "Windows has no virtual microphone of its own. VB-Cable is one, donationware:",
+        "  https://vb-audio.com/Cable: unpack, run the setup as administrator, start the computer anew",
+        '  mpeace live --output "CABLE Input"',
+        "In the other program choose the microphone 'CABLE Output'. `l` in mpeace live lets you listen.",
+    ),
+    "Linux": (
+        "A virtual microphone needs PulseAudio or PipeWire with its pulse server, and pactl:",
+        "  sudo apt install pulseaudio-utils libasound2-plugins      (or what your distribution calls them)",
+        "Then run mpeace live --setup again.",
+    ),
+}
+
+
+def guide(system: str) -> tuple[str, ...]:
+    """What to do by hand on a system, line by line."""
+    return _GUIDES.get(system, _GUIDES["Linux"])
+
+
+def known_cable(system: str, devices: list[Device]) -> Cable | None:
+    """The virtual cable that is usual on this system, if it is installed."""
+    cable = _KNOWN.get(system)
+    if cable is None:
+        return None
+    there = all(any(name.lower() in device.name.lower() for device in devices) for name in (cable.target, cable.source))
+    return cable if there else None
+
+
+def make_cable() -> tuple[Cable, bool]:
+    """The virtual microphone of the sound server, made if it is not there.
+
+    Returns:
+        The cable, and whether it is new.
+
+    Raises:
+        PulseError: when there is no server or it refuses.
+    """
+    present, new = {name for name, _ in pulse.present()}, False
+    for name, module in zip((SINK, SOURCE), _modules(pulse.pactl("info")), strict=True):
+        if name not in present:
+            pulse.pactl("load-module", *module.split())
+            new = True
+    return Cable(SINK, SOURCE), new
+
+
+def keep_advice() -> list[str]:
+    """How to have the virtual microphone after the next login, for the server that runs, and how to remove it now."""
+    server = pulse.pactl("info")
+    modules = _modules(server)
+    if _PIPEWIRE in server:
+        place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
+        commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in modules)
+        lines = [f"pulse.cmd = [ {commands} ]"]
+    else:
+        place = "~/.config/pulse/default.pa (first line: .include /etc/pulse/default.pa)"
+        lines = [f"load-module {module}" for module in modules]
+    removal = "; ".join(f"pactl unload-module {number}" for number in _numbers())
+    return [
+        f"To have it after the next login too, put into {place}:",
+        *(f"  {line}" for line in lines),
+        *([f"To remove it now: {removal}"] if removal else []),
+    ]
+
+
+def _modules(server: str) -> tuple[str, str]:
+    """Sink and source, in words that a server knows which says this of itself (`pactl info`)."""
+    version = re.search(r"^Server Version: (\d+)", server, re.MULTILINE)
+    rewinds = _PIPEWIRE in server or version is None or int(version[1]) < _NO_REWINDS_SINCE
+    return _SINK_MODULE + ("" if rewinds else _NO_REWINDS), _SOURCE_MODULE
+
+
+def _numbers() -> list[str]:
+    """Of the modules that make the virtual microphone, in the order in which they may be unloaded."""
+    loaded = [line.split("\t") for line in pulse.pactl("list", "short", "modules").splitlines()]
+    wanted = (("module-remap-source", f"source_name={SOURCE}"), ("module-null-sink", f"sink_name={SINK}"))
+    return [
+        fields[0]
+        for module, argument in wanted
+        for fields in loaded
+        if len(fields) > 2 and fields[1] == module and argument in fields[2].split()
+    ]

@@ -1,0 +1,1 @@
+"""Measurements of live sound: latency, devices, the set-up check."""

@@ -1,0 +1,1 @@
+"""Streams, buffers and the callback of live sound."""

@@ -1,0 +1,1 @@
+"""A live session: what runs, watches, meters and records."""

@@ -1,0 +1,273 @@
+"""A live session: devices, network, recording, looked after from one loop, told as one `Status` to screen and log."""
+
+import gc
+import math
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from apps.live.devices import devices
+from apps.live.devices.devices import INPUT, OUTPUT
+from apps.live.devices.endpoints import DeviceProblem, Side, common_rate, start_stream
+from apps.live.engine.block_processor import Controls, SoundPath
+from apps.live.engine.latency import LOW, Policy
+from apps.live.engine.playback import Feed
+from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, make_link
+from apps.live.engine.thread_priority import hurry
+from apps.live.session import silence_hint as silence
+from apps.live.session.device_watch import Watch, gone, sides
+from apps.live.session.meters import Meters, Processor
+from apps.live.session.recorder import Recorder
+from apps.live.session.status import Status
+from enhance.runtime.adaptive import Fallback, ladder
+from enhance.utils.errors import Problem, UsageProblem
+
+_LIMITS = (None, 40.0, 30.0, 24.0, 18.0, 15.0, 12.0, 9.0, 6.0, 3.0, 0.0)  # dB, from strong to weak
+_SETTLE = 1.0  # seconds after which troubles of starting are forgotten
+_ALLOWANCE = 0.5  # share of the device's buffers that a slow model may use up
+_COLLECT = 10.0  # seconds between two collections of garbage
+_SWITCH = 0.0005  # seconds that another thread may keep the interpreter from the callback
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What the person asked for; None is the default of each."""
+
+    model: str | None = None
+    source: str | None = None
+    target: str | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    policy: Policy = LOW
+    shared_clock: bool = False
+    attenuation_limit_db: float | None = None
+    mix: float = 1.0
+    monitor: str | None = None
+    folder: Path = Path()
+    record: bool = False
+
+
+class Session:
+    """From the choice of devices to their closing. `poll` has to be called some ten times a second.
+
+    Args:
+        settings: what was asked for.
+
+    Raises:
+        UsageProblem: when devices cannot be chosen or opened.
+        ModelError: when the model cannot be used.
+    """
+
+    def __init__(self, settings: LiveSettings) -> None:
+        self._settings = settings
+        found = devices.list_devices()
+        self._source = devices.choose(settings.source, INPUT, found)
+        self._target = devices.choose(settings.target, OUTPUT, found)
+        self._watch = Watch(self._source, self._target)
+        source, target = sides(self._source, self._target, settings.channels)
+        if settings.channels and source.channels < settings.channels:
+            raise UsageProblem(f"--channels {settings.channels}: {self._source.name} has {self._source.inputs}")
+        rate = common_rate(source, target, settings.sample_rate)
+        self._model = Fallback(ladder(settings.model), allowance=math.inf)  # until it runs in the callback
+        with ThreadPoolExecutor(1, initializer=hurry) as thread:  # its speed is that of a thread like the callback's
+            thread.submit(self._model.warm_up, source.channels).result()
+        controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
+        block = round(rate / BLOCKS_PER_SECOND)
+        self.path = SoundPath(self._model, rate, source.channels, block, controls)
+        self._meters, self._processor = Meters(), Processor()
+        self._recorder: Recorder | None = None
+        self._messages: list[str] = []
+        self._silent = self._settled = self._monitored = False
+        self._missed = 0  # frames that the tap has lost so far
+        self._former_xruns = 0
+        self._collected = time.monotonic()
+        _be_quick()
+        self.link: Link | None = None
+        self._begin(source, target)
+        if settings.record:
+            self.record()
+
+    def poll(self) -> None:
+        """Look after everything."""
+        self._drain()
+        if self.link is None:
+            self._look_for_devices()
+        elif lost := self._watch.lost(self.link):
+            self._say(f"{self._source.name} -> {self._target.name} {lost}; waiting for it to come back")
+            self._end()
+        elif not self._settled and self.link.calls > _SETTLE * BLOCKS_PER_SECOND:
+            self._settled = True
+            self.link.settle()
+        if self.path.listener is not None and gone(self.path.listener):
+            self._say("the monitor has vanished")
+            self.monitor()
+        self._look_for_silence()
+        while self._model.messages:
+            self._say(self._model.messages.pop(0))
+        if time.monotonic() - self._collected > _COLLECT:
+            self._collected = time.monotonic()
+            gc.collect()
+
+    def status(self) -> Status:
+        """How things are. Messages are handed out once."""
+        messages, self._messages = self._messages, []
+        return Status.of(
+            self.path,
+            self.link,
+            self._model,
+            self._meters,
+            source=self._source.name,
+            target=self._target.name,
+            cpu=self._processor.percent(),
+            xruns=self._former_xruns + (0 if self.link is None else self.link.xruns),
+            recorder=self._recorder,
+            messages=messages,
+        )
+
+    def bypass(self) -> None:
+        """Switch between the denoised sound and the input, both with the same delay."""
+        self.path.change(bypass=not self.path.controls.bypass)
+
+    def mute(self) -> None:
+        """Switch the output off or on."""
+        self.path.change(muted=not self.path.controls.muted)
+
+    def limit(self, step: int) -> None:
+        """Make the attenuation limit stronger (-1) or weaker (1) by a step of some dB."""
+        strength = _strength(self.path.controls.attenuation_limit_db)
+        place = min(range(len(_LIMITS)), key=lambda index: abs(_strength(_LIMITS[index]) - strength))
+        self.path.change(attenuation_limit_db=_LIMITS[min(max(place + step, 0), len(_LIMITS) - 1)])
+
+    def mix(self, step: int) -> None:
+        """Take a tenth more (1) or less (-1) of the denoised sound, and the rest of the input."""
+        self.path.change(mix=min(max(round(10 * self.path.controls.mix) + step, 0), 10) / 10)
+
+    def monitor(self) -> None:
+        """Switch on or off that the output is also heard on the monitor device, when the others are there."""
+        self._monitored = not self._monitored
+        self._listen()
+
+    def record(self) -> None:
+        """Begin or end a recording of both sides."""
+        try:
+            if self._recorder is not None:
+                recorder, self._recorder = self._recorder, None
+                recorder.close()
+                self._say(f"recorded {recorder.seconds:.1f} s: {recorder.paths[0]}, {recorder.paths[1].name}")
+                return
+            path = self.path
+            self._recorder = Recorder(self._settings.folder, path.sample_rate, path.channels, path.latency_samples)
+        except Problem as problem:
+            self._say(str(problem))
+
+    def close(self) -> list[str]:
+        """End everything; recordings are finished. Returns the messages that nobody has seen."""
+        self._end()
+        self._drain()
+        if self._recorder is not None:
+            self.record()
+        gc.unfreeze()
+        gc.enable()
+        return self._messages
+
+    def _begin(self, source: Side, target: Side) -> None:
+        self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
+        latency = self.link.latency()
+        self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
+        self._model.load.allowance = _ALLOWANCE * min(latency.device, latency.in_device)
+        self._settled = False
+
+    def _end(self) -> None:
+        link, self.link = self.link, None
+        self._listen()
+        if link is not None:
+            self._former_xruns += link.xruns
+            link.close()
+
+    def _listen(self) -> None:
+        """Open or close the monitor, as it is wanted and there is sound."""
+        wanted, feed = self._monitored and self.link is not None, self.path.listener
+        if feed is not None and not wanted:
+            self.path.listener = None
+            time.sleep(2 / BLOCKS_PER_SECOND)  # the callback may be in it
+            feed.close()
+        if feed is not None or not wanted:
+            return
+        try:
+            device = devices.choose(self._settings.monitor, OUTPUT)
+            if (device.full_name, device.server_name) == (self._target.full_name, self._target.server_name):
+                raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
+            target = Side(device, OUTPUT, min(2, device.outputs))
+            path = self.path
+            policy = self._settings.policy.split(path.latency_samples / path.sample_rate, 3)
+            feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
+            try:
+                start_stream(feed.stream)
+            except DeviceProblem:
+                feed.close()
+                raise
+            path.listener = feed
+        except Problem as problem:
+            self._monitored = False
+            self._say(str(problem))
+
+    def _look_for_devices(self) -> None:
+        found = self._watch.find()
+        if found is None:
+            return
+        source, target = sides(*found, self._settings.channels)
+        if source.channels != self.path.channels:
+            return
+        with suppress(DeviceProblem):
+            self._begin(source, target)
+            self._say(f"{source.device.name} -> {target.device.name} is back")
+            self._listen()
+
+    def _drain(self) -> None:
+        path = self.path
+        frames = np.empty((len(path.tap), 2 * path.channels), np.float32)
+        frames = frames[: path.tap.read(frames)]
+        missed = path.tap.lost
+        lost, self._missed = missed - self._missed, missed
+        given, out = frames[:, : path.channels], frames[:, path.channels :]
+        self._meters.feed(given, out, path.sample_rate, path.controls.muted)
+        if self._recorder is None:
+            return
+        try:
+            if len(frames):
+                self._recorder.write(given, out)
+            if lost:
+                self._recorder.lose(lost)
+                self._say(f"recording: {lost / path.sample_rate:.2f} s are silence, as this program was held up")
+        except Problem as problem:
+            self._recorder = None
+            self._say(str(problem))
+
+    def _look_for_silence(self) -> None:
+        silent = self.path.blocks - self.path.heard > silence.SECONDS * BLOCKS_PER_SECOND
+        if silent and not self._silent:
+            self._say(silence.advice(self._source.name))
+        self._silent = silent
+
+    def _say(self, message: str) -> None:
+        self._messages.append(message)
+
+
+def _strength(limit: float | None) -> float:
+    return 100.0 if limit is None else limit
+
+
+def _be_quick() -> None:
+    """What makes callbacks punctual: priority where the system allows it, no garbage collection in them."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0), -11))
+    sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()
+    gc.disable()

@@ -1,0 +1,1 @@
+"""Screen, keyboard and log of `mpeace live`."""

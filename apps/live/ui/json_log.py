@@ -1,0 +1,32 @@
+"""A live session without a screen: one line of JSON a second on standard output, for logs and programs."""
+
+import json
+import sys
+import time
+from typing import Any, Self
+
+from apps.live.session.session import Session
+
+_INTERVAL = 1.0  # seconds
+
+
+class Log:
+    """Context with the interface of `Screen`. It leaves the terminal alone, so that it can run in the background."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._written = time.monotonic() - _INTERVAL
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def update(self) -> bool:
+        """Write when it is time. Returns True: only a signal ends it."""
+        if time.monotonic() - self._written >= _INTERVAL:
+            self._written += _INTERVAL
+            sys.stdout.write(json.dumps(self._session.status().as_dict(), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        return True

@@ -1,0 +1,47 @@
+"""`mpeace live`: a session with its screen or its log, until a key or a signal ends it."""
+
+import sys
+import time
+
+from apps.live.devices import portaudio
+from apps.live.session.session import LiveSettings, Session
+from apps.live.ui.json_log import Log
+from apps.live.ui.screen import Screen, clock
+from enhance.utils.interrupt import Stopped, Stopper
+
+_TICK = 0.04  # seconds between two looks at everything
+
+
+def run_live(settings: LiveSettings, show_screen: bool) -> int:
+    """Run until it is stopped.
+
+    Args:
+        settings: what was asked for.
+        show_screen: draw a screen; else a line of JSON a second.
+
+    Returns:
+        The exit status: 0 after the quit key, 128 + n after signal n. Recordings are finished either way.
+
+    Raises:
+        UsageProblem: when it cannot start.
+        ModelError: when the model cannot be used.
+    """
+    portaudio.load()
+    status = 0
+    with Stopper() as stopper, portaudio.quiet():
+        session = Session(settings)
+        try:
+            with Screen(session) if show_screen else Log(session) as front:
+                while front.update():
+                    stopper.check()
+                    session.poll()
+                    time.sleep(_TICK)
+        except Stopped as stopped:
+            status = stopped.exit_status
+        finally:
+            messages = session.close()
+        for message in messages:
+            print(f"mpeace: {message}", file=sys.stderr)
+        end = session.status()
+        print(f"mpeace: live for {clock(end.seconds)}, {end.xruns} xruns", file=sys.stderr)
+    return status

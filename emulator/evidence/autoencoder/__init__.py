@@ -1,0 +1,1 @@
+"""`python -m emulator.evidence.autoencoder`: the paper's autoencoder experiment."""

@@ -1,0 +1,1 @@
+"""The network that stands for the codec, its dimensions and its presets."""

@@ -1,0 +1,1 @@
+"""What an emulator learns from, and its loss."""

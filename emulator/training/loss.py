@@ -1,0 +1,67 @@
+"""The emulator's own loss: how far it is from what the codec did.
+
+Three terms. The log-spectral distance compares what the mask leaves with what the codec left, in the unit in which
+codecs are judged. The compressed complex distance keeps strong cells right. The likelihood of the codec's error under a
+complex Gaussian with the predicted variance trains the second head: its minimum is the expected power of the error
+given what the network sees. That error is taken where a faint noise reveals it (`emulator.training.threshold_noise`).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from emulator.model.network import POWER_FLOOR, Emulation
+
+LOG_FLOOR = 1e-9  # power (-90 dB) that log spectra start from
+COMPRESSION = 0.3
+
+
+class ImitationTerms(NamedTuple):
+    """The loss and its parts, means over the batch, before weights."""
+
+    total: Tensor
+    log_spectral: Tensor  # dB
+    complex_spectral: Tensor
+    likelihood: Tensor  # negative log-likelihood per cell, nats
+
+
+LOG_SPECTRAL, COMPLEX_SPECTRAL, LIKELIHOOD = 0.15, 20.0, 0.5
+"""Weights of the three terms; each then moves by about one over a training."""
+
+
+def power(spectrum: Tensor) -> Tensor:
+    """Squared magnitude of a complex tensor."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def log_spectral_distance(estimate: Tensor, target: Tensor) -> Tensor:
+    """Root mean square over frequency of the difference in dB, mean over frames; of powers ``[batch, bins, frames]``.
+
+    Example:
+        >>> float(log_spectral_distance(torch.full((1, 4, 3), 0.1), torch.ones(1, 4, 3)).round(decimals=4))
+        10.0
+    """
+    decibels = 10 * (torch.log10(estimate + LOG_FLOOR) - torch.log10(target + LOG_FLOOR))
+    return (decibels.square().mean(dim=1) + 1e-6).sqrt().mean()
+
+
+def imitation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
+    """Compares.
+
+    Args:
+        emulation: of the original.
+        coded: spectrum ``[batch, bins, frames]`` of what the codec left, aligned with the original.
+        allowed: spectrum of the noise that the codec allows itself, aligned too.
+    """
+    spectrum = emulation.spectrum
+    original, target = power(spectrum), power(coded)
+    kept = emulation.mask.square() * original
+    log_spectral = log_spectral_distance(kept, target)
+    ours = emulation.mask * spectrum * (kept + LOG_FLOOR) ** ((COMPRESSION - 1) / 2)
+    theirs = coded * (target + LOG_FLOOR) ** ((COMPRESSION - 1) / 2)
+    complex_spectral = power(ours - theirs).mean()
+    variance = emulation.log_variance.exp() + POWER_FLOOR
+    likelihood = ((power(allowed) + POWER_FLOOR) / variance + variance.log()).mean()
+    total = LOG_SPECTRAL * log_spectral + COMPLEX_SPECTRAL * complex_spectral + LIKELIHOOD * likelihood
+    return ImitationTerms(total, log_spectral.detach(), complex_spectral.detach(), likelihood.detach())

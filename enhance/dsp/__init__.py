@@ -1,0 +1,1 @@
+"""Signal processing in NumPy: rates, resampling, bands. Never imports PyTorch."""

@@ -1,0 +1,1 @@
+"""Quality and speed: metrics, pairs of files, hard cases, other systems."""

@@ -1,0 +1,93 @@
+"""Bitrate of lossy outputs: a 320 kbit/s MP3 comes back at 320, a 24 kbit/s voice message at 24.
+
+libsndfile takes one compression level from 0 to 1 for every encoder. The tables and formulas here turn a bitrate into
+that level; they follow libsndfile's `ogg_opus.c`, `ogg_vorbis.c` and `mpeg_l3_encode.c`.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from enhance.io.formats import Encoding
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Settings of a lossy encoder of libsndfile: `level` from 0 (best) to 1, and for MP3 the bitrate mode."""
+
+    level: float | None = None
+    mode: str | None = None
+
+
+# Nominal bits per second and channel of Vorbis q0..q10 and LAME V9..V0, both published for stereo at 44.1 kHz.
+_VORBIS_RATES = (32e3, 40e3, 48e3, 56e3, 64e3, 80e3, 96e3, 112e3, 128e3, 160e3, 250e3)
+_LAME_RATES = (32e3, 42e3, 50e3, 57e3, 65e3, 82e3, 87e3, 95e3, 112e3, 122e3)
+
+
+def compression_like(
+    path: Path, encoding: Encoding, seconds: float | None, channels: int, sample_rate: int
+) -> Compression:
+    """Compression that gives about the bitrate of a file which has the same encoding.
+
+    Args:
+        path: of the input.
+        encoding: of input and output.
+        seconds: length of the input; None when nobody knows.
+        channels: number of channels.
+        sample_rate: of the output in Hz.
+    """
+    if encoding.subtype not in ("VORBIS", "OPUS", "MPEG_LAYER_III"):
+        return Compression()
+    import mutagen
+
+    try:
+        stream = getattr(mutagen.File(path), "info", None)
+    except mutagen.MutagenError:
+        stream = None
+    mode = {1: "CONSTANT", 2: "VARIABLE"}.get(int(getattr(stream, "bitrate_mode", 0)), "AVERAGE")
+    bits_per_second = float(getattr(stream, "bitrate", 0))
+    if bits_per_second <= 0:
+        if not seconds:
+            return Compression()
+        bits_per_second = 8 * path.stat().st_size / seconds
+    return match_compression(encoding.subtype, bits_per_second, channels, sample_rate, mode)
+
+
+def match_compression(subtype: str, bits_per_second: float, channels: int, sample_rate: int, mode: str) -> Compression:
+    """Compression that gives about this bitrate.
+
+    Args:
+        subtype: VORBIS, OPUS or MPEG_LAYER_III; others have no such setting.
+        bits_per_second: of the input, all channels.
+        channels: number of channels.
+        sample_rate: of the output in Hz.
+        mode: CONSTANT, AVERAGE or VARIABLE, for MP3.
+
+    Example:
+        >>> match_compression("OPUS", 64e3, 1, 48000, "AVERAGE")
+        Compression(level=0.768, mode=None)
+    """
+    each = bits_per_second / channels
+    if subtype == "OPUS":  # libsndfile: 6 + (256 - 6) * (1 - level) kbit/s per channel
+        return Compression(_clamped((256e3 - each) / 250e3))
+    if subtype == "VORBIS":  # quality = 1 - level
+        return Compression(_clamped(1 - _place(each, _VORBIS_RATES)))
+    if subtype != "MPEG_LAYER_III":
+        return Compression()
+    if mode == "VARIABLE":
+        return Compression(_clamped(0.9 * (1 - _place(each, _LAME_RATES))), mode)
+    # libsndfile: from the highest to the lowest rate of MPEG-1, 2 and 2.5, linear in the level
+    highest, lowest = (320e3, 32e3) if sample_rate >= 32000 else (160e3, 8e3) if sample_rate >= 16000 else (64e3, 8e3)
+    return Compression(_clamped((highest - bits_per_second) / (highest - lowest)), mode)
+
+
+def _place(value: float, steps: tuple[float, ...]) -> float:
+    """Where a value lies in a rising table, from 0 (first) to 1 (last), linear in between."""
+    for index, (low, high) in enumerate(pairwise(steps)):
+        if value < high:
+            return max(0.0, index + (value - low) / (high - low)) / (len(steps) - 1)
+    return 1.0
+
+
+def _clamped(level: float) -> float:
+    return round(min(max(level, 0.0), 0.99), 6)

@@ -1,0 +1,209 @@
+"""One file from input to output: cleaned by block into a partial file, which takes its name when it is whole.
+
+Whatever goes wrong, the input was only read, the partial file is removed, and the output is either the finished new
+file or what was there before.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from enhance.io.bitrate import Compression, compression_like
+from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_encoding, fit_size
+from enhance.io.options import Settings
+from enhance.io.riff_chunks import loss
+from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
+from enhance.io.tags import carry_tags, shares_tags
+from enhance.io.task import PIPE, Outcome, Task
+from enhance.io.track_pipeline import Chain
+from enhance.io.wav_pipe import PipeReader, PipeWriter
+from enhance.utils.errors import Problem, one_line, told_as
+from enhance.utils.interrupt import Stopper
+
+if TYPE_CHECKING:
+    from enhance import Denoiser
+
+Tell = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
+
+_PIPED = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
+
+
+class _Again(Exception):
+    """The peak must fit and does not: what was written is thrown away, and done again with this gain."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__(gain)
+        self.gain = gain
+
+
+def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell) -> Outcome:
+    """Denoise one file. What goes wrong is told in the outcome; only `Stopped` comes through.
+
+    Args:
+        denoiser: the model.
+        task: what to read and where to write.
+        settings: how.
+        stopper: looked at between blocks.
+        tell: called after each block.
+    """
+    outcome = Outcome(task.source, task.target, "failed")
+    started = perf_counter()
+    try:
+        while outcome.status != "done":
+            outcome.notes = []
+            try:
+                _attempt(denoiser, task, settings, stopper, tell, outcome)
+                outcome.status = "done"
+            except _Again as again:
+                outcome.gain = again.gain
+    except Exception as error:  # one bad file must not stop the others, whatever is wrong with it
+        outcome.message = one_line(error)
+    outcome.elapsed = perf_counter() - started
+    return outcome
+
+
+def describe(denoiser: "Denoiser") -> dict[str, str]:
+    """What a report says about the model."""
+    return {"name": denoiser.info.name, "file": str(denoiser.path)}
+
+
+def _attempt(
+    denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell, outcome: Outcome
+) -> None:
+    """Denoise once with `outcome.gain`; `_Again` comes out of it before anything takes the name of the target."""
+    media = task.source != PIPE and Path(task.source).suffix.lower() in MUXERS
+    if media:
+        _need_pyav()
+    if media and task.container is None:
+        from enhance.io.media_remux import clean_tracks
+
+        with replacing(task) as partial:
+            _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, tell, outcome))
+        return
+    with closing(open_source(task, settings, stopper)) as source:
+        encoding = _encoding(source, task, settings)
+        holds_over = encoding.subtype in FLOATING
+        chain = Chain(denoiser, source.sample_rate, source.channels, settings, holds_over, outcome.gain)
+        frames = None if source.frames is None else chain.output_length(source.frames)
+        if task.target == PIPE:
+            sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
+            _pour(source, chain, sink, stopper, tell)
+        else:
+            encoding = fit_size(encoding, frames, source.channels)
+            with replacing(task) as partial:
+                sink = _writer(partial, task, encoding, source, chain.output_rate)
+                _pour(source, chain, sink, stopper, tell)
+                _check_fit(chain.gain_to_fit())
+                _finish(task, partial, source, encoding, chain, outcome)
+        outcome.notes += getattr(source, "notes", [])
+    outcome.seconds = chain.samples_in / chain.sample_rate
+    outcome.sample_rate, outcome.channels = chain.output_rate, source.channels
+    outcome.format, outcome.subtype, outcome.clamped = encoding.major, encoding.subtype, chain.clamped
+
+
+def _check_fit(gain: float | None) -> None:
+    if gain is not None:
+        raise _Again(gain)
+
+
+def open_source(task: Task, settings: Settings, stopper: Stopper) -> Source:
+    """Open the input of a task: standard input, a sound file, or the first sound track of M4A and video.
+
+    Raises:
+        Problem: when it cannot be read.
+    """
+    if task.source == PIPE:
+        return PipeReader(sys.stdin.buffer, stopper)
+    path = Path(task.source)
+    with told_as("cannot be read"):
+        if path.suffix.lower() in MUXERS:
+            from enhance.io.media_decoder import TrackReader
+
+            return TrackReader(path, settings.salvage)
+        if settings.salvage and loss(path).denied:
+            return PipeReader(path.open("rb"), stopper, "salvaged: its header tells of no sound")
+        return SoundReader(path, settings.salvage)
+
+
+@contextmanager
+def replacing(task: Task) -> Iterator[Path]:
+    """The partial file of a task: it takes the name of the target when the block ends well, and is removed if not."""
+    partial, target = Path(task.partial), Path(task.target)
+    try:
+        with told_as(f"cannot write {target}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            with partial.open("r+b") as file:  # Windows flushes only what is open for writing
+                os.fsync(file.fileno())  # after a power cut the name must not stand for an empty file
+            partial.replace(target)
+    finally:
+        with suppress(OSError):  # where nothing could be written, nothing can be removed
+            partial.unlink()
+
+
+def _need_pyav() -> None:
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        raise Problem('M4A and video need PyAV: pip install "mpeace[video]"') from None
+
+
+def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell) -> None:
+    """Move all sound from source to sink."""
+    total = None if source.frames is None else source.frames / source.sample_rate
+    try:
+        for block in source.blocks():
+            stopper.check()
+            sink.write(chain.process(block))
+            tell(chain.samples_in / source.sample_rate, total)
+        stopper.check()
+        sink.write(chain.flush())
+    except BaseException:
+        sink.abort()
+        raise
+    sink.close()
+
+
+def _encoding(source: Source, task: Task, settings: Settings) -> Encoding:
+    if task.target != PIPE:
+        container = CONTAINERS[task.container] if task.container else None
+        if container is None and task.source == PIPE:
+            container = CONTAINERS["wav"]
+        return choose_encoding(source.encoding, container, settings.subtype)
+    encoding = choose_encoding(source.encoding, CONTAINERS["wav"], settings.subtype)
+    if encoding.subtype in _PIPED:
+        return encoding
+    if settings.subtype is not None:
+        raise Problem(f"standard output takes the subtypes {', '.join(sorted(_PIPED))}, not {encoding.subtype}")
+    return Encoding("WAV", "PCM_16")
+
+
+def _writer(partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int) -> SoundWriter:
+    compression, strings = Compression(), {}
+    if isinstance(source, SoundReader) and source.encoding.subtype == encoding.subtype:
+        seconds = None if source.frames is None else source.frames / source.sample_rate
+        compression = compression_like(Path(task.source), encoding, seconds, source.channels, sample_rate)
+    if not shares_tags(source.encoding, encoding):
+        strings = getattr(source, "strings", dict)()
+    return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings)
+
+
+def _finish(task: Task, partial: Path, source: Source, encoding: Encoding, chain: Chain, outcome: Outcome) -> None:
+    """What is left when the sound is written: the tags, and the encoders that write nothing for no sound."""
+    if not isinstance(source, SoundReader):
+        return
+    same_rate = chain.output_rate == chain.sample_rate
+    if chain.samples_in == 0 and encoding == source.encoding and same_rate:
+        shutil.copyfile(task.source, partial)
+        return
+    if chain.samples_in == 0 and encoding.major in ("FLAC", "MP3", "OGG"):
+        raise Problem(f"it has no sound, and {encoding.major} cannot be written without; keep the format or name wav")
+    try:
+        carry_tags(Path(task.source), partial, source.encoding, encoding, same_rate)
+    except Problem as problem:
+        outcome.notes.append(str(problem))

@@ -1,0 +1,153 @@
+"""Containers and sample encodings: which file name means which container, and what is kept when it changes.
+
+libsndfile (through soundfile) reads and writes the sound files; the containers of PyAV, M4A and video, are listed
+here by suffix only, so that folders can be searched without importing it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from enhance.utils.errors import Problem
+
+# Sample encodings without loss of their own, which move from one container to another; the rest is tied to a codec.
+_PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+FLOATING = frozenset({"FLOAT", "DOUBLE"})  # hold samples over full scale
+PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of the others at most 1
+
+SIZE_LIMIT = 2**32 - 2**26  # bytes of sound that a 32-bit chunk size surely holds beside the header and the tags
+LIMITED = frozenset({"WAV", "WAVEX", "AIFF", "AU"})  # containers with 32-bit sizes
+
+
+@dataclass(frozen=True)
+class Container:
+    """One kind of sound file.
+
+    Attributes:
+        name: as `--format` takes it.
+        major: as libsndfile calls the container.
+        suffixes: of file names, the usual one first.
+        subtype: encoding when the input's own does not fit.
+        coded: always written with `subtype`, whatever the input has (Vorbis, Opus, MP3).
+    """
+
+    name: str
+    major: str
+    suffixes: tuple[str, ...]
+    subtype: str = "PCM_16"
+    coded: bool = False
+
+
+CONTAINERS = {
+    container.name: container
+    for container in (
+        Container("wav", "WAV", (".wav", ".wave", ".bwf")),
+        Container("flac", "FLAC", (".flac",)),
+        Container("ogg", "OGG", (".ogg", ".oga"), "VORBIS", coded=True),
+        Container("opus", "OGG", (".opus",), "OPUS", coded=True),
+        Container("mp3", "MP3", (".mp3",), "MPEG_LAYER_III", coded=True),
+        Container("aiff", "AIFF", (".aiff", ".aif", ".aifc")),
+        Container("caf", "CAF", (".caf",)),
+        Container("w64", "W64", (".w64",)),
+        Container("rf64", "RF64", (".rf64",)),
+        Container("au", "AU", (".au", ".snd")),
+    )
+}
+_BY_SUFFIX = {suffix: container for container in CONTAINERS.values() for suffix in container.suffixes}
+
+# Suffix -> the muxer of FFmpeg's libraries that writes it.
+MUXERS = {
+    ".m4a": "ipod",
+    ".m4b": "ipod",
+    ".aac": "adts",
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".mka": "matroska",
+    ".webm": "webm",
+}
+
+
+def container_of(path: Path) -> Container | None:
+    """The container that a file name stands for, or None.
+
+    Example:
+        >>> container_of(Path("Talk.OPUS")).subtype
+        'OPUS'
+    """
+    return _BY_SUFFIX.get(path.suffix.lower())
+
+
+def is_media_name(path: Path) -> bool:
+    """Whether a file of this name is taken from a folder: sound files, M4A and video."""
+    return path.suffix.lower() in _BY_SUFFIX or path.suffix.lower() in MUXERS
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How samples lie in a file, in libsndfile's names."""
+
+    major: str
+    subtype: str
+    endian: str = "FILE"
+
+
+def choose_encoding(source: Encoding | None, container: Container | None, subtype: str | None) -> Encoding:
+    """Encoding of the output: what the person named, then what the input has, then the container's usual one.
+
+    Args:
+        source: of the input; None when it is no sound file of libsndfile (video).
+        container: named for the output, None to keep the input's.
+        subtype: named for the output, None to keep the input's where it fits.
+
+    Raises:
+        Problem: when the container does not have that subtype.
+
+    Example:
+        >>> choose_encoding(Encoding("WAV", "FLOAT"), CONTAINERS["flac"], None)
+        Encoding(major='FLAC', subtype='PCM_24', endian='FILE')
+    """
+    import soundfile
+
+    if container is None:
+        if source is None:
+            raise ValueError("neither an input nor a container to choose the encoding by")
+        container = Container(source.major.lower(), source.major, (), source.subtype)
+        keeps = True
+    else:
+        keeps = source is not None and not container.coded and source.subtype in _PLAIN
+    endian = source.endian if source is not None and source.major == container.major else "FILE"
+    if subtype is None and keeps and source is not None:
+        subtype = source.subtype
+        if not soundfile.check_format(container.major, subtype, endian):
+            fine = subtype in FLOATING or subtype in ("PCM_32",)
+            subtype = "PCM_24" if fine else container.subtype
+    subtype = (subtype or container.subtype).upper()
+    if not soundfile.check_format(container.major, subtype, endian):
+        known = ", ".join(soundfile.available_subtypes(container.major))
+        raise Problem(f"{container.name} has no subtype {subtype}; it has {known}")
+    return Encoding(container.major, subtype, endian)
+
+
+def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
+    """WAV beyond 4 GB becomes RF64, which players of WAV read; other containers with 32-bit sizes cannot hold it.
+
+    Args:
+        encoding: chosen for the output.
+        frames: samples per channel that will be written; None when nobody knows (`SoundWriter` then keeps watch).
+        channels: number of channels.
+
+    Raises:
+        Problem: when a container that is not WAV cannot hold so much.
+
+    Example:
+        >>> fit_size(Encoding("WAV", "FLOAT"), 2**30, 2).major
+        'RF64'
+    """
+    size = (frames or 0) * channels * _BYTES.get(encoding.subtype, 1)
+    if size <= SIZE_LIMIT or encoding.major not in LIMITED:
+        return encoding
+    if encoding.major in ("WAV", "WAVEX"):
+        return Encoding("RF64", encoding.subtype)
+    raise Problem(f"{encoding.major} cannot hold more than 4 GB; name --format rf64, w64, caf or flac")

@@ -1,0 +1,77 @@
+"""What the person asked for, as one frozen value that is checked once and handed to every job.
+
+Light on purpose: the command line imports it to build its help, so it must not pull in numpy or a codec.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from enhance.utils.errors import UsageProblem
+
+
+class IfExists(StrEnum):
+    """What to do when an output is already there."""
+
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    FAIL = "fail"
+
+
+class Clip(StrEnum):
+    """What to do with samples over full scale in a file that cannot hold them."""
+
+    CLAMP = "clamp"
+    RESCALE = "rescale"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to denoise and how to write.
+
+    Attributes:
+        model: registered name or path of an ONNX file; None for the default.
+        attenuation_limit_db: noise is lowered by at most so many dB; None for no limit.
+        mix: 0 gives the input back, 1 the denoised sound.
+        container: name of the output container in `enhance.io.formats.CONTAINERS`; None keeps the input's.
+        subtype: sample encoding as libsndfile names it (PCM_16, FLOAT, ...); None keeps the input's.
+        sample_rate: of the output in Hz; None keeps the input's.
+        clip: policy for samples over full scale.
+        salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
+
+    Raises:
+        UsageProblem: on a value out of range.
+    """
+
+    model: str | None = None
+    attenuation_limit_db: float | None = None
+    mix: float = 1.0
+    container: str | None = None
+    subtype: str | None = None
+    sample_rate: int | None = None
+    clip: Clip = Clip.CLAMP
+    salvage: bool = False
+
+    def __post_init__(self) -> None:
+        limit = self.attenuation_limit_db
+        if limit is not None and not (math.isfinite(limit) and limit >= 0):
+            raise UsageProblem(f"--attenuation-limit is a number of dB, 0 or more, not {limit:g}")
+        if not 0 <= self.mix <= 1:
+            raise UsageProblem(f"--mix lies between 0 (the input) and 1 (denoised), not {self.mix:g}")
+
+
+def checked_rate(sample_rate: int | None) -> int | None:
+    """A sample rate that was asked for.
+
+    Raises:
+        UsageProblem: it is out of range.
+    """
+    if sample_rate is None:
+        return None
+    from enhance.dsp.resampling import check_sample_rate
+
+    try:
+        return check_sample_rate(sample_rate)
+    except ValueError as error:
+        raise UsageProblem(f"--{error}") from None

@@ -1,0 +1,280 @@
+"""Sound files by block, through libsndfile: any length in constant memory, any channel count, errors in one line.
+
+`SoundReader` yields blocks of float32 [channels, samples] and refuses a file that was cut off; `SoundWriter` writes
+them and does not lose an error of the file system (a full disk), which libsndfile only reports as a short count.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import soundfile
+
+from enhance.io.bitrate import Compression
+from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
+from enhance.io.integrity import declares_length, what_is_missing
+from enhance.io.pcm import block_length, to_integers
+from enhance.utils.errors import Problem, one_line
+
+_NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
+_WRITE_AT_ONCE = 2**14  # samples; libsndfile takes the stack for what an Ogg encoder gets in one call
+
+
+class Source(Protocol):
+    """Where the sound of one file comes from."""
+
+    sample_rate: int
+    channels: int
+    frames: int | None
+
+    @property
+    def encoding(self) -> Encoding | None: ...
+
+    def blocks(self) -> Iterator[np.ndarray]: ...
+
+    def close(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where the sound of one file goes to."""
+
+    def write(self, block: np.ndarray) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class _Stream(soundfile.SoundFile):
+    """Read and write straight on.
+
+    soundfile would stop at the length in the header, which is an estimate for some MP3 files and may be too short, and
+    it would seek after each block.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class SoundReader:
+    """Reads one sound file.
+
+    Args:
+        path: of the file; never written to.
+        salvage: take what is there of a file that was cut off, instead of refusing it.
+
+    Attributes:
+        sample_rate, channels: of the sound.
+        frames: samples per channel; None when the file does not say.
+        encoding: container and subtype.
+        notes: what was salvaged, in a few words each.
+
+    Raises:
+        Problem: when the file is empty, is no sound file, or is cut off.
+        OSError: when it cannot be opened.
+    """
+
+    def __init__(self, path: Path, salvage: bool = False) -> None:
+        self.notes: list[str] = []
+        self._salvage = salvage
+        with path.open("rb") as file:  # the error of the operating system says more than libsndfile's
+            if not file.read(1):
+                raise Problem("the file is empty (0 bytes)")
+        try:
+            self._file = _Stream(path)
+        except soundfile.LibsndfileError as error:
+            if lacks := what_is_missing(path, ""):
+                raise Problem(f"cut off or damaged: {lacks}") from None
+            raise Problem(f"not a sound file that can be read ({_reason(error)})") from None
+        try:
+            self._check(path)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _check(self, path: Path) -> None:
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
+        known = self._file.frames < _NO_LENGTH and declares_length(path, self.encoding.major)
+        self.frames: int | None = self._file.frames if known else None
+        lacks = what_is_missing(path, self.encoding.major)
+        if lacks:
+            self._cut_off(lacks)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The sound in blocks, float32 [channels, samples].
+
+        Raises:
+            Problem: when the file turns out to be damaged or cut off on the way.
+        """
+        length = 4096 if self._salvage else block_length(self.sample_rate, self.channels)
+        buffer = np.empty((length, self.channels), np.float32)
+        done = 0
+        while True:
+            try:
+                frames = self._file.read(out=buffer, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                self._cut_off(f"damaged at {done / self.sample_rate:.2f} s, {_reason(error)}")
+                return
+            if len(frames) == 0:
+                break
+            done += len(frames)
+            yield frames.T
+        if self.frames is not None and done < self.frames:
+            self._cut_off(f"its header promises {self.frames} samples, there are {done}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def strings(self) -> dict[str, str]:
+        """Title, artist and the like, as far as libsndfile knows them."""
+        return self._file.copy_metadata()
+
+    def _cut_off(self, lacks: str) -> None:
+        if not self._salvage:
+            raise Problem(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
+        self.notes.append(f"salvaged: {lacks}")
+
+
+@dataclass
+class _CheckedFile:
+    """A file for libsndfile's callbacks, where an exception would be lost: the first one is kept, and raised later."""
+
+    file: BinaryIO
+    error: BaseException | None = field(default=None)
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+
+    def readinto(self, buffer: bytearray) -> int:
+        return self.file.readinto(buffer)  # type: ignore[attr-defined]
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self.file.seek(offset, whence)
+        except OSError as error:  # it writes what waits in the buffer first
+            self.error = self.error or error
+            return -1
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+
+class SoundWriter:
+    """Writes one sound file.
+
+    Args:
+        path: of the file; what is there is replaced.
+        encoding: container and subtype.
+        sample_rate: Hz.
+        channels: number of channels.
+        compression: of a lossy encoder.
+        strings: title, artist and the like, for libsndfile.
+
+    Raises:
+        Problem: when the container cannot hold such sound.
+        OSError: when the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        encoding: Encoding,
+        sample_rate: int,
+        channels: int,
+        compression: Compression,
+        strings: dict[str, str],
+    ) -> None:
+        self._bits = PCM_BITS.get(encoding.subtype)
+        self._limited = encoding.major if encoding.major in LIMITED else None
+        self._checked = _CheckedFile(path.open("w+b", buffering=2**18))
+        try:
+            self._file = _Stream(
+                self._checked,  # type: ignore[arg-type]
+                "w",
+                sample_rate,
+                channels,
+                encoding.subtype,
+                encoding.endian,
+                encoding.major,
+                compression_level=compression.level,
+                bitrate_mode=compression.mode,
+            )
+        except soundfile.LibsndfileError as error:
+            self._checked.file.close()
+            raise Problem(
+                f"{encoding.major} {encoding.subtype} does not take {channels} channels at {sample_rate} Hz "
+                f"({_reason(error)}); name another --format or --sample-rate"
+            ) from None
+        for name, text in strings.items():
+            with suppress(soundfile.LibsndfileError):  # a container without such a field
+                setattr(self._file, name, text)
+
+    def write(self, block: np.ndarray) -> None:
+        """Write float32 [channels, samples]. Integer subtypes are rounded and clamped; the others get floats.
+
+        Raises:
+            Problem: when the file becomes larger than its container can tell.
+            OSError: when the file system refuses, for example because the disk is full.
+        """
+        frames = block.T
+        for start in range(0, len(frames), _WRITE_AT_ONCE):
+            part = frames[start : start + _WRITE_AT_ONCE]
+            part = np.ascontiguousarray(part) if self._bits is None else to_integers(part, self._bits)
+            try:
+                self._file.write(np.ascontiguousarray(part))
+            except (
+                soundfile.LibsndfileError,
+                AssertionError,
+            ) as error:  # a short count fails an assertion of soundfile
+                raise self._checked.error or Problem(f"the encoder gave up ({one_line(error)})") from None
+            if self._checked.error is not None:
+                raise self._checked.error
+            if self._limited is not None and self._checked.tell() > SIZE_LIMIT:
+                raise Problem(
+                    f"{self._limited} cannot hold more than 4 GB, which the input did not tell beforehand; "
+                    "name --format rf64 or w64"
+                )
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            OSError: when not everything was written.
+        """
+        try:
+            self._file.close()
+        except soundfile.LibsndfileError as error:
+            raise self._checked.error or Problem(f"the encoder gave up ({_reason(error)})") from None
+        finally:
+            self._end()
+        if self._checked.error is not None:
+            raise self._checked.error
+
+    def abort(self) -> None:
+        """Close a file that will not be kept."""
+        with suppress(soundfile.LibsndfileError):
+            self._file.close()
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            self._checked.file.close()
+        except OSError as error:
+            self._checked.error = self._checked.error or error
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    """libsndfile's words, without its "Error :" and its full stop."""
+    text = str(error.error_string).removeprefix("Error : ").strip().rstrip(".").lower()
+    return text or "no reason given"

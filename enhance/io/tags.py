@@ -1,0 +1,158 @@
+"""Tags, cover and chapters of an input, carried over to its output.
+
+Three ways, by what the containers share. Within one family of chunk files (WAV, AIFF, CAF, Wave64) the chunks are
+copied. FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3 keeps its ID3 tag, and M4A and
+MP4 their atoms. Between other containers go the fields that libsndfile knows (title, artist, album, ...:
+`SoundReader.strings`) and the cover.
+
+Reference: the Vorbis comment and METADATA_BLOCK_PICTURE of Xiph.Org, ID3v2.3 and 2.4 (id3.org), through mutagen.
+"""
+
+import base64
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mutagen import FileType, MutagenError
+from mutagen._vorbis import VCommentDict
+from mutagen.aiff import AIFF
+from mutagen.flac import FLAC, Picture
+from mutagen.id3 import APIC, ID3
+from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
+
+from enhance.io.formats import Encoding
+from enhance.io.riff_chunks import copy_chunks
+from enhance.utils.errors import Problem
+
+_FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
+_CLASSES: dict[str, type[FileType]] = {"FLAC": FLAC, "MP3": MP3, "WAV": WAVE, "WAVEX": WAVE, "AIFF": AIFF}
+_OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
+_PICTURE = "metadata_block_picture"
+_CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
+
+
+def shares_tags(before: Encoding | None, after: Encoding) -> bool:
+    """Whether `carry_tags` carries the text fields too, so that libsndfile must not write them a second time."""
+    if before is None:
+        return False
+    if before.major in _FAMILIES or after.major in _FAMILIES:
+        return _FAMILIES.get(before.major) == _FAMILIES.get(after.major)
+    both_known = _class_of(before) is not None and _class_of(after) is not None
+    return both_known and (before.major == "MP3") == (after.major == "MP3")
+
+
+def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, same_rate: bool) -> None:
+    """Give the finished sound file `target` what `source` has beside its sound.
+
+    Raises:
+        Problem: when the tags of `source` cannot be read; `target` is then as it was.
+        OSError: when they cannot be written.
+    """
+    if before.major in _FAMILIES and shares_tags(before, after):
+        copy_chunks(source, target, same_rate)
+        return
+    old_class, new_class = _class_of(before), _class_of(after)
+    if old_class is None or new_class is None:
+        return
+    old, pictures = _read(old_class, source)
+    if not old.tags and not pictures:
+        return
+    with _writing():
+        new = _opened(new_class, target)
+        if before.major == after.major == "MP3":
+            early = old.tags.version < (2, 4, 0)
+            if early:
+                old.tags.update_to_v23()
+            old.tags.save(target, v2_version=3 if early else 4)
+            return
+        if isinstance(old.tags, VCommentDict) and isinstance(new.tags, VCommentDict):
+            new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
+        _add_pictures(new, pictures)
+        if before.major == after.major == "FLAC" and same_rate:
+            new.metadata_blocks.extend(block for block in old.metadata_blocks if block.code == _CUESHEET)
+        new.save()
+
+
+def carry_atoms(source: Path, target: Path) -> None:
+    """Give the finished M4A or MP4 file `target` the tags and the cover of `source`.
+
+    Raises:
+        Problem: when those of `source` cannot be read; `target` is then as it was.
+        OSError: when they cannot be written.
+    """
+    old, _ = _read(MP4, source)
+    if not old.tags:
+        return
+    with _writing():
+        new = _opened(MP4, target)
+        new.tags.clear()
+        new.tags.update(old.tags)
+        new.save()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Errors of mutagen inside become the error of the file system that they hide."""
+    try:
+        yield
+    except MutagenError as error:
+        hidden = next((item for item in error.args if isinstance(item, OSError)), None)
+        raise hidden or OSError(errno.EIO, f"tags: {error}") from error
+
+
+def _class_of(encoding: Encoding) -> type[FileType] | None:
+    if encoding.major == "OGG":
+        return _OGG.get(encoding.subtype, OggFLAC)
+    return _CLASSES.get(encoding.major)
+
+
+def _read(kind: type[FileType], path: Path) -> tuple[Any, list[Picture]]:
+    try:
+        file = kind(path)
+        return file, _pictures(file)
+    except (MutagenError, ValueError) as error:  # a picture may hold anything
+        raise Problem(f"its tags cannot be read, and are not kept ({error})") from None
+
+
+def _opened(kind: type[FileType], path: Path) -> Any:
+    """A file of mutagen that has tags, if only empty ones."""
+    file = kind(path)
+    if file.tags is None:
+        file.add_tags()
+    return file
+
+
+def _pictures(file: Any) -> list[Picture]:
+    """The pictures of a file of mutagen, whatever its tags are."""
+    if isinstance(file, FLAC):
+        return list(file.pictures)
+    if isinstance(file.tags, VCommentDict):
+        return [Picture(base64.b64decode(value)) for value in file.tags.get(_PICTURE) or []]
+    if isinstance(file.tags, ID3):
+        return [_from_frame(frame) for frame in file.tags.getall("APIC")]
+    return []
+
+
+def _add_pictures(file: Any, pictures: list[Picture]) -> None:
+    if isinstance(file, FLAC):
+        file.clear_pictures()
+        for picture in pictures:
+            file.add_picture(picture)
+    elif isinstance(file.tags, ID3):
+        for picture in pictures:
+            file.tags.add(APIC(3, picture.mime, picture.type, picture.desc, picture.data))
+    elif pictures:
+        file.tags[_PICTURE] = [base64.b64encode(picture.write()).decode("ascii") for picture in pictures]
+
+
+def _from_frame(frame: Any) -> Picture:
+    picture = Picture()
+    picture.mime, picture.type, picture.desc, picture.data = frame.mime, int(frame.type), frame.desc, frame.data
+    return picture

@@ -1,0 +1,69 @@
+"""What is to be done with one file, and what became of it: plain values for other processes and for reports."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["done", "skipped", "failed"]
+PIPE = "-"  # standard input or output
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to denoise.
+
+    Attributes:
+        source: path of the input, or `PIPE`.
+        target: path of the output, or `PIPE`.
+        partial: path to write to, in the folder of the target, which then takes the target's name in one step.
+        container: name in `enhance.io.formats.CONTAINERS` that the person gave the output; None keeps the input's.
+    """
+
+    source: str
+    target: str
+    partial: str
+    container: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the input, 0 when it cannot be told."""
+        try:
+            return 0 if self.source == PIPE else Path(self.source).stat().st_size
+        except OSError:
+            return 0
+
+
+@dataclass
+class Outcome:
+    """What became of one input.
+
+    Attributes:
+        input, output: paths, or `PIPE`.
+        status: done, skipped (it was there), failed.
+        message: why it failed or was skipped; one line.
+        notes: what a person should know about a file that was done.
+        seconds: length of the sound.
+        elapsed: seconds of work.
+        sample_rate, channels, format, subtype: of the output.
+        clamped: samples over full scale that were clamped.
+        gain: factor that made the peak fit, with `--clip rescale`.
+    """
+
+    input: str
+    output: str | None
+    status: Status
+    message: str = ""
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    sample_rate: int | None = None
+    channels: int | None = None
+    format: str | None = None
+    subtype: str | None = None
+    clamped: int = 0
+    gain: float = 1.0
+
+    @property
+    def speed(self) -> float:
+        """Seconds of sound per second of work."""
+        return self.seconds / self.elapsed if self.elapsed > 0 else 0.0

@@ -1,0 +1,129 @@
+"""From the samples of an input to the samples of its output: check, denoise, convert the rate, keep within full scale.
+
+One `Chain` serves one sound track from its first sample to its last, in blocks of any size. It counts, so that what
+came out can be held against what went in.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from enhance.dsp.resampling import Resampler, check_sample_rate, resampled_length
+from enhance.io.options import Clip, Settings
+from enhance.utils.errors import Problem
+
+if TYPE_CHECKING:
+    from enhance import Denoiser
+
+
+class Chain:
+    """Denoises one sound track.
+
+    Args:
+        denoiser: the model.
+        sample_rate: of the input in Hz.
+        channels: number of channels.
+        settings: strength, output rate and clipping policy.
+        holds_over: whether the output can hold samples over full scale (float): then none is touched.
+        gain: factor on the result, to make it fit (`Clip.RESCALE`).
+
+    Attributes:
+        samples_in, samples_out: samples per channel so far.
+        clamped: samples, of all channels, that were over full scale and clamped.
+        peak: highest absolute sample of the result before clamping.
+
+    Raises:
+        Problem: when the rate is out of range.
+    """
+
+    def __init__(
+        self,
+        denoiser: "Denoiser",
+        sample_rate: int,
+        channels: int,
+        settings: Settings,
+        holds_over: bool,
+        gain: float = 1.0,
+    ) -> None:
+        try:
+            self.sample_rate = check_sample_rate(sample_rate)
+            self.output_rate = check_sample_rate(settings.sample_rate or sample_rate)
+        except ValueError as error:
+            raise Problem(str(error)) from None
+        self.samples_in = self.samples_out = self.clamped = 0
+        self.peak = 0.0
+        self._stream = denoiser.stream(
+            self.sample_rate,
+            channels,
+            attenuation_limit_db=settings.attenuation_limit_db,
+            mix=settings.mix,
+        )
+        self._resampler = None
+        if self.output_rate != self.sample_rate:
+            self._resampler = Resampler(self.sample_rate, self.output_rate, channels)
+        self._policy = settings.clip
+        self._holds_over = holds_over
+        self._gain = np.float32(gain)
+
+    def process(self, block: np.ndarray) -> np.ndarray:
+        """Take float32 [channels, samples], give what is ready, float32 [channels, any].
+
+        Raises:
+            Problem: on NaN and infinite samples, with the place of the first; on clipping if that is the policy.
+        """
+        self._check(block)
+        try:
+            denoised = self._stream.process(block)
+        except ValueError as error:
+            raise Problem(str(error)) from None
+        self.samples_in += block.shape[1]
+        return self._finish(denoised if self._resampler is None else self._resampler.process(denoised))
+
+    def flush(self) -> np.ndarray:
+        """The rest, float32 [channels, any]. Afterwards the whole output is as long as the whole input.
+
+        Raises:
+            Problem: when it is not: a fault of this program that must not pass unseen.
+        """
+        rest = self._stream.flush()
+        if self._resampler is not None:
+            rest = np.concatenate([self._resampler.process(rest), self._resampler.flush()], axis=1)
+        rest = self._finish(rest)
+        expected = self.output_length(self.samples_in)
+        if self.samples_out != expected:
+            raise Problem(f"{self.samples_out} samples came out, {expected} were expected: please report this")
+        return rest
+
+    def output_length(self, samples: int) -> int:
+        """Samples per channel that so many samples of input become."""
+        return resampled_length(samples, self.sample_rate, self.output_rate)
+
+    def gain_to_fit(self) -> float | None:
+        """Gain with which to start again so that the peak fits, or None when it does or the output holds it anyway."""
+        if self._holds_over or self._policy is not Clip.RESCALE or self.peak * float(self._gain) <= 1:
+            return None
+        return (1 - 2.0**-20) / self.peak  # a hair below full scale: rounding must not reach over it
+
+    def _check(self, block: np.ndarray) -> None:
+        if np.isfinite(block).all():
+            return
+        channel, place = min(np.argwhere(~np.isfinite(block)).tolist(), key=lambda where: where[1])
+        what = "NaN" if np.isnan(block[channel, place]) else "infinite"
+        sample = self.samples_in + place
+        seconds = sample / self.sample_rate
+        raise Problem(f"sample {sample} ({seconds:.3f} s) of channel {channel + 1} is {what}; expected finite samples")
+
+    def _finish(self, samples: np.ndarray) -> np.ndarray:
+        self.samples_out += samples.shape[1]
+        if samples.size == 0:
+            return samples
+        self.peak = max(self.peak, float(np.abs(samples).max()))
+        if self._gain != 1:
+            samples = samples * self._gain
+        if self._holds_over or self.peak * float(self._gain) <= 1:
+            return samples
+        over = int(np.count_nonzero(np.abs(samples) > 1))
+        if over and self._policy is Clip.FAIL:
+            raise Problem(f"the result reaches {self.peak:.3f} of full scale (--clip clamp or rescale writes it)")
+        self.clamped += over
+        return np.clip(samples, -1, 1)

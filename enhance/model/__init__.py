@@ -1,0 +1,1 @@
+"""The network in PyTorch and as an ONNX graph. Knows nothing of data, losses and training."""

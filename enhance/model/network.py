@@ -1,0 +1,276 @@
+"""The enhancement network: causal, 48 kHz, waveform and state in, waveform and state out.
+
+A 20 ms STFT (root-Hann, 10 ms hop) is seen as 128 bands: every bin up to 5 kHz, triangles on the ERB-rate scale above.
+Four bands at a time become a position with ``stem_channels`` channels, two positions then one with ``channels``. There,
+dual-path blocks run a bidirectional GRU across frequency and a GRU along time (Luo et al., "Dual-path RNN", ICASSP
+2020; used the same way by GTCRN, Rong et al., ICASSP 2024, and LiSenNet, Yan et al., ICASSP 2025). The way back yields
+a gain for each band and, below 5 kHz, a deep filter over the last frames (Schröter et al., "DeepFilterNet", ICASSP
+2022).
+
+All layers but the GRUs are matrix products over the last axis, applied to each frame on its own, so time lives in the
+GRUs only: the state is small, training is fast on a CPU, and one file serves one hop or hundreds a call. Early
+reduction of the frequency axis follows FastEnhancer (Ahn et al., 2025). `enhance/README.md` has the measurements.
+
+Features do not depend on the input's level: powers are divided by a running mean, phases enter as differences along
+time (with the hop's own rotation removed) and along frequency.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from enhance.dsp.erb import wide_band_matrix
+from enhance.model.config import SAMPLE_RATE, NetworkConfig
+from enhance.model.gru import GRU
+
+FEATURES = 6
+TINY_POWER = 1e-12  # far below the power of a dithered 24-bit silence in one STFT bin
+SPECTRUM_FLOOR_DB = -60.0  # powers below this, relative to the running level, look alike in the logarithmic feature
+
+
+def joined(x: Tensor, size: int) -> Tensor:
+    """Runs of ``size`` positions as one: ``[frames, F, C]`` to ``[frames, F / size, size * C]``."""
+    return x.reshape(-1, x.shape[1] // size, size * x.shape[2])
+
+
+def parted(x: Tensor, size: int) -> Tensor:
+    """Inverse of :func:`joined`."""
+    return x.reshape(-1, x.shape[1] * size, x.shape[2] // size)
+
+
+def neighbourhoods(x: Tensor, stride: int) -> Tensor:
+    """Windows of three positions, or of twice the stride: ``[frames, F, C]`` to ``[frames, F / stride, size * C]``."""
+    if stride == 1:
+        padded = F.pad(x, (0, 0, 1, 1))
+        return torch.cat([padded[:, :-2], x, padded[:, 2:]], dim=-1)
+    halves = joined(x, stride // 2)
+    padded = F.pad(halves, (0, 0, 1, 1))
+    return torch.cat([padded[:, 0:-2:2], joined(halves, 2), padded[:, 3::2]], dim=-1)
+
+
+class Neighbours(nn.Module):
+    """Residual block that mixes each position with its two neighbours in frequency."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.mix = nn.Linear(3 * channels, channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(F.silu(self.mix(neighbourhoods(self.norm(x), 1))))
+
+
+class DualPath(nn.Module):
+    """A bidirectional GRU across frequency, then a GRU along time; both residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.frequency_norm = nn.LayerNorm(channels)
+        self.frequency = GRU(channels, channels // 2, bidirectional=True)
+        self.frequency_out = nn.Linear(channels, channels)
+        self.time_norm = nn.LayerNorm(channels)
+        self.time = GRU(channels, channels)
+        self.time_out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """``[batch * time, F, C]`` and state ``[batch, F, C]`` to the same two shapes."""
+        batch, positions, channels = state.shape
+        across = self.frequency(self.frequency_norm(x).transpose(0, 1))[0]
+        x = x + self.frequency_out(across).transpose(0, 1)
+        along = self.time_norm(x).unflatten(0, (batch, -1)).transpose(0, 1)
+        along, last = self.time(along.flatten(1, 2), state.reshape(1, batch * positions, channels))
+        along = self.time_out(along).unflatten(1, (batch, positions)).transpose(0, 1)
+        return x + along.flatten(0, 1), last.reshape(batch, positions, channels)
+
+
+class Enhancer(nn.Module):
+    """Speech enhancement as a causal function of a waveform and a state.
+
+    Args:
+        config: the dimensions.
+
+    Example:
+        >>> network = Enhancer(NetworkConfig(stem_channels=8, channels=8, head_channels=4))
+        >>> estimate, state = network(torch.zeros(2, 4800), network.initial_state(2))
+        >>> estimate.shape, state.shape == (2, network.state_size)
+        (torch.Size([2, 4800]), True)
+    """
+
+    window: Tensor
+    wide: Tensor
+    rotation: Tensor
+    turns: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.register_buffer("window", torch.hann_window(c.window).sqrt(), persistent=False)
+        wide = wide_band_matrix(c.bins, c.narrow_bands, c.wide_bands, SAMPLE_RATE)
+        self.register_buffer("wide", torch.from_numpy(wide).float(), persistent=False)
+        hops = torch.arange(c.bins, dtype=torch.float64) * c.hop / c.window * 2
+        rotation = torch.cos(math.pi * hops).float()  # +1, -1, +1 ...: the phase that a hop adds to each bin
+        self.register_buffer("rotation", rotation, persistent=False)
+        powers = [rotation[: c.narrow_bands] ** tap for tap in range(c.taps)]
+        self.register_buffer("turns", torch.stack(powers, dim=-1), persistent=False)
+        self.stem = nn.Linear(8 * FEATURES, c.stem_channels)
+        self.stem_position = nn.Parameter(torch.zeros(c.bands // 4, c.stem_channels))
+        self.encode = Neighbours(c.stem_channels)
+        self.down = nn.Linear(2 * c.stem_channels, c.channels)
+        self.position = nn.Parameter(torch.zeros(c.bands // 8, c.channels))
+        self.paths = nn.ModuleList(DualPath(c.channels) for _ in range(c.blocks))
+        self.up = nn.Linear(c.channels, 2 * c.stem_channels)
+        self.skip = nn.Linear(c.stem_channels, c.stem_channels)
+        self.decode = Neighbours(c.stem_channels)
+        self.expand = nn.Linear(c.stem_channels, 4 * c.head_channels)
+        self.features_skip = nn.Linear(FEATURES, c.head_channels)
+        self.head = nn.Linear(3 * c.head_channels, 1 + 2 * c.taps)
+        with torch.no_grad():  # at the start the deep filter is silent and the gains are open
+            self.head.weight.mul_(0.1)
+            self.head.bias.zero_()
+            self.head.bias[0] = 1.0
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Values per kind of state: last hop, overlap, level, spectra (real and imaginary), recurrent blocks."""
+        c = self.config
+        recurrent = c.bands // 8 * c.channels
+        return (c.hop, c.hop, 2, *[2 * c.history * c.bins], *[recurrent] * c.blocks)
+
+    @property
+    def state_size(self) -> int:
+        """Values of the state of one channel."""
+        return sum(self.state_sizes)
+
+    def initial_state(self, batch: int) -> Tensor:
+        """The state before the first sample: ``[batch, state_size]`` zeros."""
+        return torch.zeros(batch, self.state_size, device=self.window.device)
+
+    def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Windowed frames ``[..., window]`` to the real and imaginary part of their spectra, ``[..., bins]`` each."""
+        spectrum = torch.fft.rfft(frames)
+        return spectrum.real, spectrum.imag
+
+    def synthesise(self, real: Tensor, imag: Tensor) -> Tensor:
+        """Inverse of :meth:`analyse`: ``[..., bins]`` twice to ``[..., window]``."""
+        return torch.fft.irfft(torch.complex(real, imag), n=self.config.window)
+
+    def to_bands(self, x: Tensor) -> Tensor:
+        """Sums over bands: ``[..., bins] -> [..., bands]``."""
+        narrow = self.config.narrow_bands
+        return torch.cat([x[..., :narrow], x[..., narrow:] @ self.wide], dim=-1)
+
+    def running_level(self, power: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Exponential running mean of the frames' power, unbiased from the first frame on.
+
+        Args:
+            power: ``[batch, time]``.
+            state: ``[batch, 2]``, the decayed sums of power and of ones.
+
+        Returns:
+            Mean ``[batch, time]`` and the next state.
+        """
+        frames = power.shape[1]
+        decay = math.exp(-self.config.hop / SAMPLE_RATE / self.config.level_seconds)
+        age = torch.arange(1, frames + 1, device=power.device)
+        lag = (age[:, None] - age[None, :]).to(power.dtype)
+        kernel = torch.where(lag >= 0, decay ** lag.clamp(min=0), torch.zeros_like(lag))
+        carried = decay ** age.to(power.dtype)
+        total = power @ kernel.T + state[:, :1] * carried
+        count = kernel.sum(dim=1) + state[:, 1:] * carried
+        return total / count, torch.stack([total[:, -1], count[:, -1]], dim=1)
+
+    def features(self, real: Tensor, imag: Tensor, before: tuple[Tensor, Tensor], level: Tensor) -> Tensor:
+        """Level-free features ``[batch, time, bands, FEATURES]`` of spectra and the spectra one frame before."""
+        lower_real, lower_imag = F.pad(real, (1, -1)), F.pad(imag, (1, -1))  # one bin down
+        quantities = [
+            real.square() + imag.square(),
+            before[0].square() + before[1].square(),
+            (real * before[0] + imag * before[1]) * self.rotation,
+            (imag * before[0] - real * before[1]) * self.rotation,
+            real * lower_real + imag * lower_imag,
+            imag * lower_real - real * lower_imag,
+        ]
+        bands = self.to_bands(torch.stack(quantities, dim=-2))
+        power, power_before, along_real, along_imag, across_real, across_imag = bands.unbind(dim=-2)
+        relative = power / (level[..., None] + TINY_POWER)
+        along_norm = (power * power_before).sqrt() + TINY_POWER
+        across_norm = -(power + TINY_POWER)  # the window's centre at half its length turns each second bin
+        return torch.stack(
+            [
+                (relative + 1e-9) ** 0.15,
+                torch.log10(relative + 10 ** (SPECTRUM_FLOOR_DB / 10)) / 3,
+                along_real / along_norm,
+                along_imag / along_norm,
+                (across_real / across_norm).clamp(-2, 2),
+                (across_imag / across_norm).clamp(-2, 2),
+            ],
+            dim=-1,
+        )
+
+    def masks(self, features: Tensor, states: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Gains ``[batch, time, bands]`` and filters ``[batch, time, narrow bands, taps, 2]`` from features."""
+        c = self.config
+        shape = features.shape[:2]
+        features = features.flatten(0, 1)
+        if torch.is_autocast_enabled(features.device.type):  # keep the residual stream in the fast type as well
+            features = features.to(torch.get_autocast_dtype(features.device.type))
+        x = self.stem(neighbourhoods(features, 4))
+        x = x + self.stem_position.to(x.dtype)
+        skip = self.encode(x)
+        x = self.down(joined(skip, 2))
+        x = x + self.position.to(x.dtype)
+        after = []
+        for path, state in zip(self.paths, states, strict=True):
+            x, state = path(x, state.unflatten(1, (c.bands // 8, c.channels)))
+            after.append(state.flatten(1))
+        x = self.decode(parted(self.up(x), 2) + self.skip(skip))
+        x = parted(self.expand(x), 4)
+        x = self.head(neighbourhoods(F.silu(x + self.features_skip(features)), 1))
+        gains, filters = torch.sigmoid(x[..., 0]), torch.tanh(x[:, : c.narrow_bands, 1:])
+        return gains.unflatten(0, shape), filters.unflatten(-1, (c.taps, 2)).unflatten(0, shape), after
+
+    def forward(self, audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Enhance a block.
+
+        Args:
+            audio: ``[batch, hops * hop]`` samples at 48 kHz.
+            state: ``[batch, state_size]`` from the block before, or :meth:`initial_state`.
+
+        Returns:
+            The estimate, ``[batch, hops * hop]``, late by ``config.latency`` samples, and the next state.
+        """
+        c = self.config
+        last_hop, overlap, level_state, spectra, *recurrent = state.split(self.state_sizes, dim=1)
+        hops = torch.cat([last_hop, audio], dim=1).unflatten(1, (-1, c.hop))
+        real, imag = self.analyse(torch.cat([hops[:, :-1], hops[:, 1:]], dim=2) * self.window)
+        spectra = spectra.unflatten(1, (c.history, 2 * c.bins))
+        real = torch.cat([spectra[..., : c.bins], real], dim=1)  # [batch, history + time, bins]
+        imag = torch.cat([spectra[..., c.bins :], imag], dim=1)
+        frames = hops.shape[1] - 1
+        now, before = slice(c.history, None), slice(c.history - 1, -1)
+        power = (real[:, now].square() + imag[:, now].square()).mean(dim=-1)
+        level, level_state = self.running_level(power, level_state)
+        features = self.features(real[:, now], imag[:, now], (real[:, before], imag[:, before]), level)
+        gains, filters, recurrent = self.masks(features, recurrent)
+        gains, filters = gains.to(audio.dtype), filters.to(audio.dtype)
+        narrow = c.narrow_bands
+        gains = torch.cat([gains[..., :narrow], gains[..., narrow:] @ self.wide.T], dim=-1)
+        first = c.history - c.lookahead
+        out_real = gains * real[:, first : first + frames]
+        out_imag = gains * imag[:, first : first + frames]
+        taps = [slice(first - tap, first - tap + frames) for tap in range(c.taps)]
+        x = torch.stack([real[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        y = torch.stack([imag[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        u, v = filters[..., 0], filters[..., 1]
+        low_real = out_real[..., :narrow] + (u * x - v * y).sum(dim=-1)
+        low_imag = out_imag[..., :narrow] + (u * y + v * x).sum(dim=-1)
+        out_real = torch.cat([low_real, out_real[..., narrow:]], dim=-1)
+        out_imag = torch.cat([low_imag, out_imag[..., narrow:]], dim=-1)
+        pieces = self.synthesise(out_real, out_imag) * self.window
+        tails = torch.cat([overlap[:, None], pieces[..., c.hop :]], dim=1)
+        estimate = (pieces[..., : c.hop] + tails[:, :-1]).flatten(1)
+        spectra = torch.cat([real[:, -c.history :], imag[:, -c.history :]], dim=-1).flatten(1)
+        return estimate, torch.cat([hops[:, -1], tails[:, -1], level_state, spectra, *recurrent], dim=1)

@@ -1,0 +1,302 @@
+"""The network as an ONNX graph: what `enhance.model.network` computes, in as few operators as can be.
+
+Of one hop, ONNX Runtime spends about 2 us on each operator, however small, so that the hundreds of them that come of
+tracing PyTorch cost more than all arithmetic. Here each is written by hand:
+
+- shapes are constants, with 0 for a dimension to be kept and -1 for what follows from the rest;
+- time comes before batch, as the GRUs along time want it; from the features to the masks both are one;
+- features and deep filter are signed sums of products of rows: rows are gathered, multiplied, and one product with a
+  constant matrix adds up;
+- the running level is an RNN without a non-linearity;
+- a layer over neighbouring bands or positions is a convolution, next to a transposition;
+- constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
+
+Layers are nodes whose names begin with :data:`LAYER`.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from enhance.model.config import SAMPLE_RATE
+from enhance.model.network import FEATURES, SPECTRUM_FLOOR_DB, TINY_POWER, DualPath, Enhancer, Neighbours
+from enhance.model.onnx_dft import FactoredDFT
+
+OPSET = 20
+IR_VERSION = 10
+LAYER = "layer_"
+END = np.iinfo(np.int64).max  # as the end of a slice
+
+Value = str  # the name of one
+Input = Value | NDArray[Any] | None  # an array is a constant, None an input that is left out
+
+
+def floats(values: ArrayLike | Tensor) -> NDArray[np.float32]:
+    """A float32 array."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float32)
+
+
+def integers(*values: int) -> NDArray[np.int64]:
+    """An int64 vector: a shape, axes, sizes."""
+    return np.array(values, np.int64)
+
+
+class Graph:
+    """Nodes and constants, in the order of their writing.
+
+    Example:
+        >>> graph = Graph()
+        >>> graph("Add", "x", floats([1.0])), [node.op_type for node in graph.nodes]
+        ('add_0', ['Add'])
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
+
+    def several(self, operator: str, outputs: int, *inputs: Input, name: str = "", **attributes: Any) -> list[Value]:
+        """The outputs of a new node."""
+        name = name or f"{operator.lower()}_{len(self.nodes)}"
+        names = [name, *[f"{name}.{index}" for index in range(1, outputs)]]
+        given = ["" if x is None else x if isinstance(x, str) else self.constant(x) for x in inputs]
+        self.nodes.append(helper.make_node(operator, given, names, name, **attributes))
+        return names
+
+    def __call__(self, operator: str, *inputs: Input, name: str = "", **attributes: Any) -> Value:
+        """The output of a new node with one."""
+        return self.several(operator, 1, *inputs, name=name, **attributes)[0]
+
+    def constant(self, value: NDArray[Any]) -> Value:
+        """The name of a constant; equal ones are kept once."""
+        key = (value.dtype.str, value.shape, value.tobytes())
+        if key not in self.constants:
+            self.constants[key] = numpy_helper.from_array(value, f"constant_{len(self.constants)}")
+        return self.constants[key].name
+
+    def reshape(self, x: Value, *shape: int) -> Value:
+        """0 keeps a dimension, -1 stands for what is left."""
+        return self("Reshape", x, integers(*shape))
+
+    def cut(self, x: Value, begin: int, end: int, axis: int) -> Value:
+        """Part of an axis; negative positions count from its end."""
+        return self("Slice", x, integers(begin), integers(end), integers(axis))
+
+    def split(self, x: Value, sizes: list[int], axis: int) -> list[Value]:
+        """All of an axis in parts."""
+        return self.several("Split", len(sizes), x, integers(*sizes), axis=axis)
+
+    def swap(self, x: Value, *order: int) -> Value:
+        """Axes in another order."""
+        return self("Transpose", x, perm=order)
+
+    def product(self, name: str, layer: nn.Linear, x: Value) -> Value:
+        """A layer over the last axis, without its bias."""
+        return self("MatMul", x, floats(layer.weight.T), name=LAYER + name)
+
+    def linear(self, name: str, layer: nn.Linear, rows: Value) -> Value:
+        """A layer over the rows of a matrix."""
+        return self("Gemm", rows, floats(layer.weight.T), floats(layer.bias), name=LAYER + name)
+
+    def convolution(self, name: str, layer: nn.Linear, x: Value, size: int, stride: int = 1) -> Value:
+        """A layer over windows of ``[frames, channels, positions]``, zeros beyond its ends."""
+        weight = floats(layer.weight.unflatten(1, (size, -1)).transpose(1, 2))
+        pads = [(size - stride) // 2] * 2
+        return self("Conv", x, weight, floats(layer.bias), name=LAYER + name, strides=[stride], pads=pads)
+
+    def norm(self, layer: nn.LayerNorm, x: Value) -> Value:
+        """Over the last axis."""
+        weights = floats(layer.weight), floats(layer.bias)
+        return self("LayerNormalization", x, *weights, epsilon=layer.eps, axis=-1)
+
+    def silu(self, x: Value) -> Value:
+        """x times its sigmoid, which ONNX Runtime makes one operator of."""
+        return self("Mul", x, self("Sigmoid", x))
+
+    def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
+        """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the last state."""
+        ends = ["", "_reverse"][: 1 + layer.bidirectional]
+
+        def weights(name: str) -> NDArray[np.float32]:
+            gates = [floats(getattr(layer, f"{name}_l0{end}")).reshape(3, layer.hidden_size, -1) for end in ends]
+            return np.stack([gate[[1, 0, 2]] for gate in gates])  # update, reset, new
+
+        by_input, by_state = (weights(name).reshape(len(ends), 3 * layer.hidden_size, -1) for name in _WEIGHTS)
+        bias = np.concatenate([weights(name).reshape(len(ends), -1) for name in _BIASES], axis=1)
+        attributes: dict[str, Any] = {"hidden_size": layer.hidden_size, "linear_before_reset": 1}
+        if layer.bidirectional:
+            attributes["direction"] = "bidirectional"
+        return self.several("GRU", outputs, x, by_input, by_state, bias, None, first, name=LAYER + name, **attributes)
+
+
+_WEIGHTS, _BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
+
+
+def _spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Value:
+    """``[time + 1, batch, rows / 2, columns]``, hops as the DFT folds them, to spectra ``[time, batch, 2, bins]``."""
+    frames = g("Concat", g.cut(hops, 0, -1, axis=0), g.cut(hops, 1, END, axis=0), axis=2)
+    frames = g("Mul", frames, floats(network.window).reshape(dft.rows, dft.columns))
+    x = g("Mul", g("MatMul", g.swap(frames, 0, 1, 3, 2), dft.first), dft.turn)
+    y = g("MatMul", dft.second, g.reshape(x, 0, 0, 4 * dft.columns, dft.rows))
+    return g.cut(g.reshape(y, 0, 0, 2, dft.groups * dft.rows), 0, dft.bins, axis=3)
+
+
+def _waves(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value) -> Value:
+    """Windowed frames ``[time, batch, rows, columns]`` of spectra that were multiplied by ``dft.twice``."""
+    ends = integers(0, 0, 0, 0, 0, 0, 0, dft.groups * dft.rows - dft.bins)
+    x = g.reshape(g("Pad", spectra, ends), 0, 0, 2 * dft.groups, dft.rows)
+    x = g("MatMul", g.swap(x, 0, 1, 3, 2), dft.first_inverse)
+    x = g("Mul", g.reshape(x, 0, 0, 4 * dft.rows, dft.columns), dft.turn_inverse)
+    return g("Mul", g("MatMul", dft.last_inverse, x), floats(network.window).reshape(dft.rows, dft.columns))
+
+
+def _level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
+    """`Enhancer.running_level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
+    c = network.config
+    decay = math.exp(-c.hop / SAMPLE_RATE / c.level_seconds)
+    mean = np.zeros((1, 2, c.bands), np.float32)
+    mean[0, 0] = 1 / c.bins  # the bands' weights add up to one at each bin
+    added = floats([[TINY_POWER, 1, 0, 0]])
+    linear: dict[str, Any] = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
+    first = g.reshape(state, 1, -1, 2)
+    inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], added, None, first
+    sums, last = g.several("RNN", 2, *inputs, hidden_size=2, **linear)
+    total, count = g.split(g.reshape(sums, 0, -1, 1, 2), [1, 1], axis=3)
+    return g("Div", total, count), g.reshape(last, -1, 2)
+
+
+def _features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value]:
+    """`Enhancer.features` of spectra ``[time, batch, 2, bins]``, and the level's next state.
+
+    Returns:
+        Features ``[frames, FEATURES, bands]``, and the state.
+    """
+    c = network.config
+    lower = g("Pad", now, integers(0, 0, 0, 1, 0, 0, 0, -1))  # one bin down
+    rotation = floats(network.rotation)
+    signs = np.stack([abs(rotation), rotation, -abs(rotation)]).repeat(2, axis=0)  # the last is that of across_norm
+    rows = g("Mul", g("Concat", now, before, lower, axis=2), signs)
+    re, im, re_before, im_before, re_lower, im_lower = range(6)
+    one = [re, im, re_before, im_before, re, im, im, re, re, im, im, re]
+    other = [re, im, re_before, im_before, *[re_before, im_before] * 2, *[re_lower, im_lower] * 2]
+    products = g("Mul", *(g("Gather", rows, integers(*choice), axis=2) for choice in (one, other)))
+    pairs = np.kron(np.eye(6), [1, 1])  # power, power before, along and across: of each real and imaginary part
+    pairs[[3, 5], [7, 11]] = -1
+    quantities = g("MatMul", floats(pairs[[1, 1, 0, 0, 0, 2, 3, 4, 5]]), products)
+    narrow, wide = g.split(quantities, [c.narrow_bands, c.bins - c.narrow_bands], axis=3)
+    bands = g("Concat", narrow, g("MatMul", wide, floats(network.wide)), axis=3)
+    powers, power, differences = g.split(bands, [4, 1, 4], axis=2)
+    level, state = _level(g, network, power, state)
+    relative = g("Div", power, level)
+    norms = g("Add", g("Sqrt", g("Mul", powers, power)), floats(TINY_POWER))
+    logarithm = g("Log", g("Add", relative, floats(10 ** (SPECTRUM_FLOOR_DB / 10))))
+    features = g(
+        "Concat",
+        g("Pow", g("Add", relative, floats(1e-9)), floats(0.15)),
+        g("Mul", logarithm, floats(1 / math.log(10) / 3)),
+        g("Clip", g("Div", differences, norms), floats(-2), floats(2)),
+        axis=2,
+    )
+    return g.reshape(features, -1, FEATURES, c.bands), state
+
+
+def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
+    """`Neighbours` of ``[frames, positions, channels]``, but for the last bias: only linear layers follow."""
+    mixed = g.convolution(f"{name}.mix", block.mix, g.swap(g.norm(block.norm, x), 0, 2, 1), 3)
+    return g("Add", x, g.product(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
+
+
+def _masks(g: Graph, network: Enhancer, features: Value, states: list[Value], time: Value) -> tuple[Value, list[Value]]:
+    """`Enhancer.masks` before their non-linearities: ``[time, batch, 1 + 2 taps, bands]`` and the next states."""
+    c = network.config
+    positions = c.bands // 8
+    x = g.swap(g.convolution("stem", network.stem, features, 8, stride=4), 0, 2, 1)
+    x = g("Add", x, floats(network.stem_position))
+    skip = _neighbours(g, "encode", network.encode, x)
+    x = g.product("down", network.down, g.reshape(skip, -1, positions, 2 * c.stem_channels))
+    bias = network.down(network.encode.out.bias.repeat(2)) + network.position
+    x = g.reshape(g("Add", x, floats(bias)), -1, c.channels)
+    by_time = g("Concat", time, integers(-1, c.channels), axis=0)
+    after = []
+    for index, (path, state) in enumerate(zip(network.paths, states, strict=True)):
+        assert isinstance(path, DualPath)
+        name = f"paths.{index}"
+        across = g.reshape(g.norm(path.frequency_norm, x), -1, positions, c.channels)
+        (across,) = g.gru(f"{name}.frequency", path.frequency, g.swap(across, 1, 0, 2))
+        across = g.reshape(g.swap(across, 2, 0, 1, 3), -1, c.channels)
+        x = g("Add", x, g.linear(f"{name}.frequency_out", path.frequency_out, across))
+        along = g("Reshape", g.norm(path.time_norm, x), by_time)
+        state = g.reshape(state, 1, -1, c.channels)
+        along, last = g.gru(f"{name}.time", path.time, along, state, outputs=2)
+        x = g("Add", x, g.linear(f"{name}.time_out", path.time_out, g.reshape(along, -1, c.channels)))
+        after.append(g.reshape(last, -1, positions * c.channels))
+    x = g.reshape(g.linear("up", network.up, x), -1, 2 * positions, c.stem_channels)
+    bias = network.skip(network.encode.out.bias)
+    x = g("Add", g("Add", x, floats(bias)), g.product("skip", network.skip, skip))
+    x = _neighbours(g, "decode", network.decode, x)
+    x = g.reshape(g.product("expand", network.expand, x), -1, c.bands, c.head_channels)
+    bias = network.expand(network.decode.out.bias).reshape(4, -1) + network.features_skip.bias
+    skipped = g.product("features_skip", network.features_skip, g.swap(features, 0, 2, 1))
+    x = g("Add", g("Add", x, floats(bias.repeat(c.bands // 4, 1))), skipped)
+    x = g.convolution("head", network.head, g.swap(g.silu(x), 0, 2, 1), 3)
+    return g("Reshape", x, g("Concat", time, integers(-1, 1 + 2 * c.taps, c.bands), axis=0)), after
+
+
+def _filtered(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
+    """Masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
+    c = network.config
+    narrow = c.narrow_bands
+
+    def frames(tap: int, begin: int, end: int) -> Value:
+        late = c.lookahead + tap
+        ends = integers(-late if late else END, end)
+        return g("Slice", spectra, integers(c.history - late, begin), ends, integers(0, 3))
+
+    gains, filters = g.split(masks, [1, 2 * c.taps], axis=2)
+    gains, high = g.split(g("Sigmoid", gains), [narrow, c.wide_bands], axis=3)
+    high = g("Mul", frames(0, narrow, c.bins), g("MatMul", high, floats(network.wide.T) * weights[narrow:]))
+    filters = g("Tanh", g.cut(filters, 0, narrow, axis=3))
+    filters = g("Concat", filters, gains, filters, gains, axis=2)
+    turns = floats(network.turns.T).repeat(2, axis=0) * weights[:narrow]
+    taps = g("Mul", g("Concat", *(frames(tap, 0, narrow) for tap in range(c.taps)), axis=2), turns)
+    real = [*range(2 * c.taps), 0]  # what the filters and the gain are multiplied by, for the real part of the sum
+    imag = [*(part ^ 1 for part in range(2 * c.taps)), 1]
+    products = g("Mul", g("Gather", taps, integers(*real, *imag), axis=2), filters)
+    signs = np.kron(np.eye(2), np.ones(len(real)))
+    signs[0, 1 : 2 * c.taps : 2] = -1  # products of imaginary parts
+    return g("Concat", g("MatMul", floats(signs), products), high, axis=3)
+
+
+@torch.no_grad()
+def build(network: Enhancer) -> onnx.ModelProto:
+    """The network as a model that takes audio and state to estimate and next state; batch and hops are free."""
+    c, g, dft = network.config, Graph(), FactoredDFT(network.config.window)
+    last_hop, overlap, level, spectra, *recurrent = g.split("state", list(network.state_sizes), axis=1)
+    audio = g("Concat", last_hop, "audio", axis=1)
+    hops = g.swap(g.reshape(audio, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
+    now = _spectra(g, network, dft, hops)
+    spectra = g.swap(g.reshape(spectra, -1, c.history, 2, c.bins), 1, 0, 2, 3)
+    spectra = g("Concat", spectra, now, axis=0)
+    features, level = _features(g, network, now, g.cut(spectra, c.history - 1, -1, axis=0), level)
+    time = g("Shape", now, start=0, end=1)
+    masks, recurrent = _masks(g, network, features, recurrent, time)
+    waves = _waves(g, network, dft, _filtered(g, network, masks, spectra, dft.twice))
+    heads, tails = g.split(waves, [dft.rows // 2] * 2, axis=2)
+    tails = g("Concat", g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns), tails, axis=0)
+    hops = g("Add", heads, g.cut(tails, 0, -1, axis=0))
+    g("Reshape", g.swap(hops, 1, 0, 2, 3), integers(0, -1), name="estimate")
+    kept = g.reshape(g.swap(g.cut(spectra, -c.history, END, axis=0), 1, 0, 2, 3), 0, -1)
+    last_hop = g.cut(audio, -c.hop, END, axis=1)
+    overlap = g.reshape(g.cut(tails, -1, END, axis=0), -1, c.hop)
+    g("Concat", last_hop, overlap, level, kept, *recurrent, axis=1, name="next_state")
+    shapes = {"audio": ["batch", f"{c.hop}*hops"], "state": ["batch", network.state_size]}
+    shapes |= {"estimate": shapes["audio"], "next_state": shapes["state"]}
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    graph = helper.make_graph(g.nodes, "mpeace", values[:2], values[2:], list(g.constants.values()))
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[opset], producer_name="mpeace")

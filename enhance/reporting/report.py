@@ -1,0 +1,137 @@
+"""What each command of the evidence leaves behind: raw rows, what they were made with, tables, and one figure.
+
+A command measures, returns a :class:`Report`, and leaves the rest to :func:`run_report`:
+
+    def main(argv: list[str] | None = None) -> int:
+        parser = argparse.ArgumentParser(prog="python -m emulator.evidence.cost")
+        add_report_arguments(parser)
+        return run_report(make, parser.parse_args(argv))
+"""
+
+import argparse
+import csv
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from enhance.runtime.registry import ModelError
+from enhance.utils.environment import machine, versions
+
+PACKAGES = ("mpeace", "torch", "torchaudio", "numpy", "scipy", "lameenc", "miniaudio", "soundfile", "auraloss")
+FIGURE_DPI = 120
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command measured.
+
+    Args:
+        name: of the files that it writes.
+        rows: the raw measurements, each with the same keys.
+        table: one or more Markdown tables with the sentences that explain them.
+        settings: what it was measured with, seeds included, as plain values.
+        figure: the picture.
+        packages: those whose versions are noted, beside :data:`PACKAGES`.
+    """
+
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    table: str
+    settings: Mapping[str, Any]
+    figure: Figure | None = None
+    packages: tuple[str, ...] = ()
+
+
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--quick` and `--out`, which every command of the evidence has."""
+    parser.add_argument("--quick", action="store_true", help="the same tables from short runs, in a minute or two")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CSV, JSON, Markdown and PNG")
+
+
+def run_report(make: Callable[[argparse.Namespace], Report], arguments: argparse.Namespace) -> int:
+    """Measure and write; what goes wrong becomes one line on stderr. Returns the exit status.
+
+    Args:
+        make: measures; may raise ValueError, RuntimeError, OSError or ModelError.
+        arguments: at least those of :func:`add_report_arguments`.
+    """
+    begin = time.monotonic()
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+        report = make(arguments)
+        save_report(report, arguments.out, time.monotonic() - begin)
+    except (ValueError, RuntimeError, OSError, ModelError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(report.table)
+    return 0
+
+
+def save_report(report: Report, folder: Path, seconds: float) -> None:
+    """Write `NAME.csv`, `NAME.json`, `NAME.md` and, if there is a figure, `NAME.png`.
+
+    Args:
+        report: what was measured.
+        folder: an existing folder.
+        seconds: that it took.
+
+    Raises:
+        ValueError: there is no row, or the rows have different keys.
+    """
+    if not report.rows:
+        raise ValueError(f"the report {report.name} has no row")
+    columns = list(report.rows[0])
+    for row in report.rows:
+        if list(row) != columns:
+            raise ValueError(f"expected rows of {', '.join(columns)}; got one of {', '.join(row)}")
+    with (folder / f"{report.name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row.values()] for row in report.rows)
+    found = versions((*PACKAGES, *report.packages))
+    content = {
+        "name": report.name,
+        "settings": dict(report.settings),
+        "seconds": round(seconds, 1),
+        "machine": machine(),
+        "versions": found,
+    }
+    (folder / f"{report.name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{report.name}.md").write_text(report.table.rstrip() + "\n", encoding="utf-8")
+    if report.figure is not None:
+        report.figure.savefig(folder / f"{report.name}.png", dpi=FIGURE_DPI)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1) -> str:
+    """Rows as a Markdown table: the first column on the left, the others on the right; nan becomes a dash.
+
+    Example:
+        >>> print(markdown_table(["loss", "dB"], [["l1", 0.04], ["l2", float("nan")]]))
+        | loss | dB |
+        | --- | ---: |
+        | l1 | 0.0 |
+        | l2 | - |
+    """
+    lines = [f"| {' | '.join(header)} |", f"| --- |{' ---: |' * (len(header) - 1)}"]
+    return "\n".join(lines + [f"| {' | '.join(_text(value, digits) for value in row)} |" for row in rows])
+
+
+def _text(value: str | float, digits: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if math.isnan(value):
+        return "-"
+    return f"{value + 0.0:.{digits}f}".replace("-0.0", "0.0") if round(value, digits) == 0 else f"{value:.{digits}f}"
+
+
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

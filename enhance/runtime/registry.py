@@ -1,0 +1,177 @@
+"""Registry of the checkpoints that come with the package: name, file, sha256, verified when a model is looked up.
+
+`registry.json` lies beside the ONNX files, in `checkpoints/` of a checkout or in `enhance/checkpoints/` of an installed
+wheel:
+
+    {"models": [{"name": "...", "file": "....onnx", "sha256": "...", "description": "...", "default": true}]}
+
+Other kinds of checkpoints keep registries of the same form in the same folder, named by `Collection`.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from os import PathLike
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Checkpoints of one kind: the file that lists them and how their own files end."""
+
+    registry: str
+    suffix: str
+
+
+DENOISERS = Collection("registry.json", ".onnx")
+REGISTRY = DENOISERS.registry
+
+
+class ModelError(Exception):
+    """A model that is missing, damaged, or not what its registry or its metadata say. The message is one line."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of the registry."""
+
+    name: str
+    file: str  # name of the ONNX file, beside registry.json
+    sha256: str  # of that file, 64 hexadecimal digits
+    description: str  # one line
+    default: bool = False  # used when no model is named; true for exactly one entry
+
+
+def checkpoints_folder() -> Path:
+    """The folder that holds `registry.json`: inside the installed package, or beside it in a checkout.
+
+    Raises:
+        ModelError: when neither place has a registry.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "checkpoints", package.parent / "checkpoints")
+    for place in places:
+        if (place / REGISTRY).is_file():
+            return place
+    raise ModelError(
+        f"no {REGISTRY} in {places[0]} nor in {places[1]}: install mpeace again, or name the path of an .onnx file"
+    )
+
+
+def list_models(folder: Path | None = None, collection: Collection = DENOISERS) -> list[ModelEntry]:
+    """The registered models, the default first, then in the order of the registry. Files are not read.
+
+    Args:
+        folder: where `registry.json` lies; `checkpoints_folder()` when None.
+        collection: the kind of checkpoint.
+
+    Raises:
+        ModelError: when the registry is missing or is not what this module describes.
+    """
+    path = (checkpoints_folder() if folder is None else folder) / collection.registry
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read the model registry {path}: {error}") from error
+    if not isinstance(content, dict) or set(content) != {"models"} or not isinstance(content["models"], list):
+        raise ModelError(f'the model registry {path} must be {{"models": [...]}}')
+    entries = [_entry(item, path) for item in content["models"]]
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        raise ModelError(f"the model registry {path} has the same name twice: {', '.join(names)}")
+    if sum(entry.default for entry in entries) != 1:
+        raise ModelError(f'the model registry {path} must mark exactly one model as "default": true')
+    return sorted(entries, key=lambda entry: not entry.default)
+
+
+def find_model(
+    name_or_path: str | PathLike[str] | None = None, folder: Path | None = None, collection: Collection = DENOISERS
+) -> Path:
+    """Path of a model's file: the default one, a registered one (its sha256 is checked), or any file of its kind.
+
+    Args:
+        name_or_path: None for the default model, a registered name, or the path of a file that ends in `.onnx` (or in
+            the suffix of the collection).
+        folder: where `registry.json` lies; `checkpoints_folder()` when None.
+        collection: the kind of checkpoint.
+
+    Raises:
+        ModelError: when there is no such model, or a registered file is missing or damaged.
+    """
+    if name_or_path is not None and Path(name_or_path).suffix.lower() == collection.suffix:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise ModelError(f"no model file {path}" + (": it is a folder" if path.is_dir() else ""))
+        return path
+    folder = checkpoints_folder() if folder is None else folder
+    entries = list_models(folder, collection)
+    if name_or_path is None:
+        return _verified(entries[0], folder)
+    for entry in entries:
+        if entry.name == os.fspath(name_or_path):
+            return _verified(entry, folder)
+    known = ", ".join(entry.name for entry in entries)
+    raise ModelError(
+        f"no model {os.fspath(name_or_path)!r}: the models are {known}; or name the path of an {collection.suffix} file"
+    )
+
+
+def register_model(
+    path: Path, name: str, description: str, *, default: bool = False, collection: Collection = DENOISERS
+) -> ModelEntry:
+    """Enter a model's file into the registry of its folder, or replace the entry of that name.
+
+    The first model of a registry is its default; a new default takes the place of the former one. The registry is
+    written to a temporary name and renamed.
+
+    Raises:
+        ModelError: when the file or the present registry cannot be read.
+    """
+    folder = path.parent
+    entries = list_models(folder, collection) if (folder / collection.registry).exists() else []
+    others = [entry for entry in entries if entry.name != name]
+    default = default or not any(entry.default for entry in others)
+    entry = ModelEntry(name, path.name, file_sha256(path), description, default)
+    if default:
+        others = [ModelEntry(o.name, o.file, o.sha256, o.description, False) for o in others]
+    temporary = folder / f".{collection.registry}.{os.getpid()}"
+    content = {"models": [asdict(item) for item in sorted([*others, entry], key=lambda item: item.name)]}
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / collection.registry)
+    return entry
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal. Raises ModelError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+
+
+def _entry(item: object, path: Path) -> ModelEntry:
+    keys = {field.name for field in fields(ModelEntry)}
+    if not isinstance(item, dict) or set(item) != keys:
+        came = ", ".join(sorted(map(str, item))) if isinstance(item, dict) else repr(item)
+        raise ModelError(f"an entry of {path} has {came}; expected {', '.join(sorted(keys))}")
+    for key, kind in (("name", str), ("file", str), ("sha256", str), ("description", str), ("default", bool)):
+        if not isinstance(item[key], kind):
+            raise ModelError(f"{key!r} in {path} is {item[key]!r}; expected a {kind.__name__}")
+    if Path(item["file"]).name != item["file"]:
+        raise ModelError(f"'file' in {path} is {item['file']!r}; expected the bare name of a file in the same folder")
+    return ModelEntry(**item)
+
+
+def _verified(entry: ModelEntry, folder: Path) -> Path:
+    path = folder / entry.file
+    if not path.is_file():
+        raise ModelError(f"the file {path} of model {entry.name!r} is missing: install mpeace again")
+    found = file_sha256(path)
+    if found != entry.sha256.lower():
+        raise ModelError(
+            f"the file {path} of model {entry.name!r} is damaged: its sha256 is {found}, expected {entry.sha256}; "
+            "install mpeace again"
+        )
+    return path

@@ -1,0 +1,308 @@
+"""Denoising of a signal that comes in blocks of any size, at any sample rate.
+
+    block -> resample to the model -> whole hops -> ONNX step -> drop its delay -> resample back -> mix with the input
+
+Every stage carries its state, so the result does not depend on how the signal was cut. The input waits in a queue of
+its own, at its own rate and untouched by any resampler, until the denoised sample of the same time is ready: the mix
+has no phase error, and `mix=0` returns the input bit for bit (as float32). A signal above 48 kHz loses the band above
+24 kHz, which the network does not see, except for the share of the input that is mixed in.
+
+Live streams resample with a shorter delay and a narrower pass-band (`enhance.dsp.polyphase`) than files
+(`enhance.dsp.resampling`), and begin the first hop so much earlier that a block of the device ends with a hop also
+behind the resampler.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from enhance.dsp.audio_fifo import Fifo
+from enhance.dsp.polyphase import Polyphase
+from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
+
+if TYPE_CHECKING:
+    from enhance.runtime.denoiser import ModelInfo
+
+HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
+MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]
+LOUDEST = 2.0**31  # 187 dB above full scale: float samples beyond this are no audio and would overflow in the network
+
+
+class Model(Protocol):
+    """What a stream needs of a model; `enhance.Denoiser` is one."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def initial_state(self, channels: int = 1) -> np.ndarray: ...
+
+    def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Stream:
+    """Denoises a signal block by block. Made by `Denoiser.stream`.
+
+    By default output sample n belongs to input sample n: `process` returns what is ready, which is nothing at first,
+    and `flush` returns the rest, so that the total out is the total in. After n samples in, at least
+    `n - latency_samples` are out.
+
+    With `live_block=B` every call of `process` takes k * B samples and returns as many at once, delayed by the constant
+    `latency_samples`; `flush` then returns the last `latency_samples` samples. B is the block size of the sound device
+    (1 for any size). A multiple of the model's hop (10 ms) saves the wait for a block to be filled. At other rates than
+    the model's the result differs a little from that of a file: the resampling is another, and so is the grid of hops.
+
+    Args:
+        denoiser: the model.
+        sample_rate: of input and output, Hz, whole number from 1 kHz to 768 kHz.
+        channels: number of channels; each is denoised on its own.
+        attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
+        mix: share of the denoised signal from 0 (the input, delayed) to 1.
+        live_block: None, or the unit of the block size for live use.
+
+    Raises:
+        ValueError: for a value outside its range.
+    """
+
+    def __init__(
+        self,
+        denoiser: Model,
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        attenuation_limit_db: float | None = None,
+        mix: float = 1.0,
+        live_block: int | None = None,
+    ) -> None:
+        self.sample_rate = check_sample_rate(sample_rate)
+        if channels < 1:
+            raise ValueError(f"{channels} channels: expected at least 1")
+        if live_block is not None and live_block < 1:
+            raise ValueError(f"live_block {live_block}: expected at least 1 sample, or None")
+        self.channels = channels
+        self.live_block = live_block
+        self._denoiser = denoiser
+        self._to_model: Resampler | Polyphase | None = None
+        self._from_model: Resampler | Polyphase | None = None
+        model_rate = denoiser.info.sample_rate
+        if self.sample_rate != model_rate:
+            kind = Resampler if live_block is None else Polyphase
+            self._to_model = kind(self.sample_rate, model_rate, channels)
+            self._from_model = kind(model_rate, self.sample_rate, channels)
+        hops = max(1, HOPS_PER_CALL // channels)
+        self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
+        self._pending = Fifo(channels)  # at the model's rate, waiting for a whole hop
+        self._wet = Fifo(channels)  # denoised, waiting for a whole live block
+        self._dry = Fifo(channels)  # the input, waiting for its denoised samples
+        self._weight = np.float32(0)
+        self._glide = np.zeros(0, np.float32)  # weights of the samples to come, while it moves
+        self.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix)
+        self.reset()
+
+    @cached_property
+    def latency_samples(self) -> int:
+        """Bound on the delay in samples of the stream: of the model, of filling its hop, and of both resamplers.
+
+        960 at 48 kHz for a window of 960. Live, with blocks that are S samples at the model's rate, at most
+        hop - gcd(hop, S) samples wait for the hop to be filled.
+        """
+        info = self._denoiser.info
+        if self.live_block is not None:
+            to_model, from_model = self._held_back
+            behind = info.latency + info.hop - self._stride + from_model
+            return to_model + behind * self.sample_rate // info.sample_rate
+        if self.sample_rate == info.sample_rate:
+            return info.latency + info.hop
+        there = held_back_seconds(self.sample_rate, info.sample_rate)
+        back = held_back_seconds(info.sample_rate, self.sample_rate)
+        return math.ceil(((info.latency + info.hop) / info.sample_rate + there + back) * self.sample_rate)
+
+    @property
+    def _held_back(self) -> tuple[int, int]:
+        """Samples that wait in the resamplers of a live stream, each at the rate of its input."""
+        if isinstance(self._to_model, Polyphase) and isinstance(self._from_model, Polyphase):
+            return self._to_model.half, self._from_model.half
+        return 0, 0
+
+    @property
+    def _stride(self) -> int:
+        """What the fill of a hop is a multiple of at the ends of live blocks, samples at the model's rate."""
+        info, block = self._denoiser.info, self.live_block or 1
+        fits = block * info.sample_rate % self.sample_rate == 0
+        return math.gcd(info.hop, block * info.sample_rate // self.sample_rate) if fits else 1
+
+    @property
+    def _head_start(self) -> int:
+        """Zeros before a live signal, samples at the model's rate: what the resampler holds back, within a stride."""
+        return self._held_back[0] * self._denoiser.info.sample_rate // self.sample_rate % self._stride
+
+    def adjust(
+        self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
+    ) -> None:
+        """Set the strength from the next returned sample on: out = input + weight * (denoised - input).
+
+        The limit keeps the share 10^(-dB / 20) of the input, as in DeepFilterNet; `mix` scales what is left:
+        weight = mix * (1 - 10^(-dB / 20)). With `glide_seconds` the weight moves there along a straight line of that
+        length, so that a change while somebody listens makes no click.
+
+        Raises:
+            ValueError: when the limit is negative or the mix is not from 0 to 1.
+        """
+        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
+            raise ValueError(
+                f"attenuation limit {attenuation_limit_db} dB: expected 0 dB or more, or None for no limit"
+            )
+        if not 0 <= mix <= 1:
+            raise ValueError(f"mix {mix}: expected a number from 0 (the input) to 1 (denoised)")
+        kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
+        target = np.float32(mix * (1 - kept))
+        samples = round(glide_seconds * self.sample_rate)
+        present = self._glide[0] if len(self._glide) else self._weight
+        self._glide = np.linspace(present, target, samples + 1, dtype=np.float32)[1:]
+        self._weight = target
+
+    def process(self, block: np.ndarray) -> np.ndarray:
+        """Denoise a block.
+
+        Args:
+            block: [channels, samples] with any number of samples (with `live_block`: a multiple of it); float16, 32 or
+                64 with full scale 1.0, or int16 or int32 with the full scale of the type.
+
+        Returns:
+            float32 [channels, samples that are ready], full scale 1.0, not clipped.
+
+        Raises:
+            ValueError: for another shape or type, and for NaN or infinite samples (then the stream is as before).
+            RuntimeError: after `flush`.
+        """
+        if self._ended:
+            raise RuntimeError("the stream was flushed: call reset() before the next signal")
+        block = _float_samples(block)
+        if block.ndim != 2 or block.shape[0] != self.channels:
+            raise ValueError(f"block of shape {block.shape}: expected [channels = {self.channels}, samples]")
+        samples = block.shape[1]
+        if self.live_block is not None and samples % self.live_block:
+            raise ValueError(f"block of {samples} samples: expected a multiple of live_block = {self.live_block}")
+        if samples <= self._slice:
+            self._dry.push(block)
+            self._denoise(block)
+            return self._take(samples if self.live_block else len(self._wet))
+        parts = []
+        for start in range(0, samples, self._slice):
+            part = block[:, start : start + self._slice]
+            self._dry.push(part)
+            self._denoise(part)
+            if not self.live_block:
+                parts.append(self._take(len(self._wet)))
+        return self._take(samples) if self.live_block else np.concatenate(parts, axis=1)
+
+    def flush(self) -> np.ndarray:
+        """End the signal and return the samples that are missing, float32 [channels, samples].
+
+        Raises:
+            RuntimeError: when the stream was flushed before.
+        """
+        if self._ended:
+            raise RuntimeError("the stream was flushed: call reset() before the next signal")
+        self._ended = True
+        if not len(self._dry):
+            return self._take(0)
+        if self._to_model is not None:
+            self._run(self._to_model.flush())
+        # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
+        padding = self._denoiser.info.latency + self._denoiser.info.hop
+        self._run(np.zeros((self.channels, padding), np.float32))
+        if self._from_model is not None:
+            self._wet.push(self._from_model.flush())
+        return self._take(len(self._dry))
+
+    def reset(self) -> None:
+        """Forget everything: the next block begins a new signal."""
+        self._ended = False
+        self._state = self._denoiser.initial_state(self.channels)
+        self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input
+        for fifo in (self._pending, self._wet, self._dry):
+            fifo.clear()
+        for resampler in (self._to_model, self._from_model):
+            if resampler is not None:
+                resampler.reset()
+        if self.live_block is not None:
+            head_start = self._head_start
+            self._delay_left += head_start
+            self._pending.push(np.zeros((self.channels, head_start), np.float32))
+            silence = np.zeros((self.channels, self.latency_samples), np.float32)
+            self._wet.push(silence)
+            self._dry.push(silence)
+
+    def _denoise(self, block: np.ndarray) -> None:
+        """Push what a block at the stream's rate makes ready into the queue of denoised samples."""
+        self._run(block if self._to_model is None else self._to_model.process(block))
+
+    def _run(self, block: np.ndarray) -> None:
+        """Run the model over whole hops of what waits and of a block at the model's rate."""
+        self._pending.push(block)
+        hop = self._denoiser.info.hop
+        samples = len(self._pending) // hop * hop
+        if not samples:
+            return
+        estimate, self._state = self._denoiser.step(self._pending.pop(samples), self._state)
+        late = min(self._delay_left, samples)
+        self._delay_left -= late
+        estimate = estimate[:, late:]
+        self._wet.push(estimate if self._from_model is None else self._from_model.process(estimate))
+
+    def _take(self, samples: int) -> np.ndarray:
+        """The next samples of the result."""
+        dry, wet = self._dry.pop(samples), self._wet.pop(samples)
+        if len(glide := self._glide):
+            weight = np.full(samples, self._weight)
+            weight[: len(glide)] = glide[:samples]
+            self._glide = glide[samples:]
+            return dry + weight * (wet - dry)
+        if self._weight == 1:
+            return wet
+        if self._weight == 0:
+            return dry
+        return dry + self._weight * (wet - dry)
+
+
+def check_audio(audio: np.ndarray) -> np.ndarray:
+    """Float32 samples of an array [time] or [channels, time], in the same shape.
+
+    Args:
+        audio: float16, 32 or 64 with full scale 1.0, or int16 or int32 with the full scale of the type.
+
+    Raises:
+        ValueError: for another shape or type, and for NaN or infinite samples.
+
+    Example:
+        >>> check_audio(np.array([0, -32768], np.int16))
+        array([ 0., -1.], dtype=float32)
+    """
+    audio = _float_samples(audio)
+    if audio.ndim not in (1, 2):
+        raise ValueError(f"audio of shape {audio.shape}: expected [time] or [channels, time]")
+    if audio.ndim == 2 and audio.shape[0] == 0:
+        raise ValueError(f"audio of shape {audio.shape}: expected [channels, time] with at least one channel")
+    if audio.ndim == 2 and audio.shape[0] > max(MOST_CHANNELS_UNASKED, audio.shape[1]):
+        raise ValueError(
+            f"audio of shape {audio.shape}: expected [channels, time]; transpose an array [time, channels]"
+        )
+    return audio
+
+
+def _float_samples(audio: np.ndarray) -> np.ndarray:
+    audio = np.asarray(audio)
+    if audio.dtype in (np.int16, np.int32):
+        return audio.astype(np.float32) / -np.float32(np.iinfo(audio.dtype).min)
+    if audio.dtype not in (np.float32, np.float64, np.float16):
+        raise ValueError(f"samples of type {audio.dtype}: expected float16, 32 or 64 (full scale 1.0), int16 or int32")
+    if audio.size and not float(np.abs(audio).max()) <= LOUDEST:
+        broken = int(audio.size - np.isfinite(audio).sum())
+        if broken:
+            raise ValueError(f"{broken} of {audio.size} samples are NaN or infinite: expected finite samples")
+        raise ValueError(f"a sample is {np.abs(audio).max():.3g}: expected audio with full scale 1.0")
+    return audio.astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""Loss, loop, schedule and launching of trainings."""

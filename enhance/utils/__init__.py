@@ -1,0 +1,1 @@
+"""Errors, interruption, the environment. Stands on nothing else here."""

@@ -1,0 +1,196 @@
+"""The demo's page with a microphone and with another model, in Chromium."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from command import ROOT, mpeace, read
+from demo_page import MICROPHONE, browser_with_microphone, download, example, page_server, picture, place, watched_page
+from demo_server import EXAMPLES, Server, busy, demo, heard, said_and_heard, wait_for
+
+SPARE = 36  # milliseconds of delay that may be left beyond what is needed: half a block, and quanta of the clock
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with page_server(tmp_path_factory.mktemp("page")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser_with_microphone(tmp_path_factory.mktemp("microphone")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    with watched_page(browser, server) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def other_server(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Server]:
+    with demo(tmp_path_factory.mktemp("other"), "--model", tiny_model) as running:
+        yield running
+
+
+def any_like(sound: np.ndarray, expected: np.ndarray, correlation: float) -> bool:
+    """Whether a piece of 85 ms is as expected: on a busy machine there are gaps between such pieces."""
+    return any(place(piece, expected)[1] > correlation for piece in np.split(sound, 8))
+
+
+def delay_error(page: Any, repeated: np.ndarray, device: float) -> float:
+    """By how many milliseconds the delay on the page is not that of the sound itself; NaN where there is a gap.
+
+    Args:
+        page: plays what comes from the microphone.
+        repeated: by the microphone, [time] at 48 kHz.
+        device: part of the delay that lies outside of what is heard here, milliseconds.
+    """
+    sounds, shown = said_and_heard(page)
+    (said, like), (came, alike) = (place(sound[-8192:], repeated) for sound in sounds)
+    behind = (said - came) % len(repeated) / 48
+    return abs(shown - device - behind) if min(like, alike) > 0.98 else np.nan
+
+
+def test_recording_from_the_microphone(page: Any) -> None:
+    count = """() => {
+      const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+      window.opened = 0;
+      devices.getUserMedia = (wanted) => (opened++, open(wanted));
+    }"""
+    page.evaluate(count)
+    page.get_by_role("button", name="Record").evaluate("button => { button.click(); button.click(); }")
+    page.get_by_role("button", name=re.compile(r"Stop \(3\.\d of \d+ s\)")).wait_for()
+    assert page.evaluate("opened") == 1, "one microphone, however often one clicks"
+    page.get_by_role("button", name="Stop (3.").click()
+    page.get_by_role("button", name="Download recording_").wait_for()
+    page.locator("[data-loaded]").wait_for()
+    page.get_by_role("radio", name="Noisy").click()
+    page.get_by_role("button", name="Play").click()
+    time.sleep(1.5)
+    microphone = soundfile.read(MICROPHONE, dtype="float32")[0]
+    assert place(heard(page), microphone)[1] > 0.98, "as it is: without the browser's own processing"
+
+
+def simulated(browser: Any, trips: list[float], seconds: float) -> dict[str, Any]:
+    """The worklet between a microphone whose samples are numbered and a server, on a clock of its own.
+
+    Args:
+        browser: runs the worklet's code.
+        trips: milliseconds to the server and back, of the first blocks; the last one stays.
+        seconds: after which to look.
+    """
+    code = """([text, trips, seconds]) => {
+      const worklet = new Function(text + "; return WORKLET;")();
+      const sent = [], heard = [], back = [];
+      let Duplex, told, at = 0, free = 0, asked = 0;
+      class Plain { port = { postMessage: (data) => (data.block ? sent.push(data.block) : (told = data)) }; }
+      new Function("AudioWorkletProcessor", "registerProcessor", worklet)(Plain, (name, found) => (Duplex = found));
+      const node = new Duplex({ processorOptions: { block: 2880, margin: 1920, settling: 24000 } });
+      for (; at < seconds * 48000; at += 128) {
+        const out = [new Float32Array(128), new Float32Array(128)];
+        node.process([[Float32Array.from({ length: 128 }, (_, index) => at + index + 1)]], [out]);
+        heard.push(...out[0]);
+        if (sent.length && at >= free) { // as the page does: all that waits, one call after the other
+          free = at + 48 * trips[Math.min(asked++, trips.length - 1)];
+          back.push([free, sent.splice(0)]);
+        }
+        while (back.length && back[0][0] <= at) for (const data of back.shift()[1]) node.port.onmessage({ data });
+      }
+      const first = heard.findIndex((value) => value > 0);
+      const silent = heard.slice(first).filter((value) => !value).length;
+      return { ...told, first, delay: heard.length - heard.at(-1), silent };
+    }"""
+    page = browser.new_page()
+    text = (ROOT / "apps" / "demo" / "static" / "microphone.js").read_text(encoding="utf-8")
+    result = page.evaluate(code, [text, trips, seconds])
+    page.context.close()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("trips", "delay"),
+    [([15], 60 + 15 + 40), ([15, 20, 100, 60, 25], 60 + 100 + 40), ([120, 15], 60 + 120 + 40)],
+    ids=["steady", "a late block", "a slow beginning"],
+)
+def test_a_live_stream_begins_without_gaps(browser: Any, trips: list[float], delay: float) -> None:
+    """Before it plays, it looks for half a second how late blocks come; later it catches up."""
+    begun = simulated(browser, trips, 1.0)
+    assert (begun["gaps"], begun["silent"]) == (0, 0)
+    assert begun["late"] / 48 == pytest.approx(delay, abs=6)
+    assert begun["delay"] == pytest.approx(begun["late"], abs=2), "what it tells is what one hears"
+    assert begun["first"] / 48 < 500 + 60 + delay
+    later = simulated(browser, trips, 6.0)
+    assert later["gaps"] == 0
+    assert later["late"] / 48 < 60 + trips[-1] + 40 + SPARE
+
+
+def test_a_live_stream_that_ran_dry_gets_its_margin_back(browser: Any) -> None:
+    trips = [15.0] * 20 + [300] + [15]
+    assert simulated(browser, trips, 2.0)["gaps"] == 1
+    later = simulated(browser, trips, 8.0)
+    assert later["gaps"] == 1
+    assert later["late"] / 48 < 60 + 15 + 40 + SPARE
+
+
+def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Start the microphone").click()
+    page.locator("[data-delay]").wait_for()
+
+    def delay() -> float:
+        return float(page.locator("[data-delay]").get_attribute("data-delay"))
+
+    wait_for(lambda: delay() < 500 * busy(), seconds=30)
+    print(f"live delay {delay():.0f} ms")
+    assert delay() > 70, "a block is 60 ms, the network 10 ms"
+    device = page.locator(".live-figures div", has_text="Sound device").locator("dd").text_content()
+    page.get_by_role("button", name="Noisy").click()
+    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99), seconds=60)
+    wait_for(lambda: delay_error(page, read(MICROPHONE)[0], float(device.split()[0])) < 25, seconds=60)
+    page.get_by_role("button", name="Cleaned").click()
+    mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
+    wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93), seconds=60)
+    picture(page, "demo_live")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Start the microphone").wait_for()
+
+
+def test_another_model_denoises_the_same_file_again(browser: Any, other_server: Server, tmp_path: Path) -> None:
+    page_error = pytest.importorskip("playwright.sync_api").Error
+    with watched_page(browser, other_server) as page:
+        example(page, "Cafe")
+        half = 0.5 * read(EXAMPLES / "cafe.flac")
+        np.testing.assert_allclose(read(download(page, tmp_path / "tiny")), half, atol=2**-15)
+        page.get_by_label("Model").click()
+        page.get_by_role("option", name="small").click()
+        mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cli.flac", "-q")
+        small = (tmp_path / "cli.flac").read_bytes()
+        page.get_by_text(re.compile(r"small, \d+ k parameters")).wait_for()
+
+        def is_small() -> bool:
+            with suppress(page_error):  # the page may replace the file while it is fetched
+                return download(page, tmp_path / "small").read_bytes() == small
+            return False
+
+        wait_for(is_small)
+
+
+def test_another_model_begins_the_live_stream_anew(browser: Any, other_server: Server) -> None:
+    with watched_page(browser, other_server) as page:
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Start the microphone").click()
+        page.locator("[data-delay]").wait_for()
+        page.get_by_label("Model").click()
+        with page.expect_request(lambda request: "live_open" in (request.post_data or "")) as opened:
+            page.get_by_role("option", name="small").click()
+        assert opened.value.post_data_json["data"]["model"] == "small"
+        page.get_by_role("button", name="Stop").wait_for()

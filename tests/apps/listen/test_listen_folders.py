@@ -1,0 +1,33 @@
+"""The folders that the experiments of this project write are listening tests as they are.
+
+Both experiments write them by the functions used here; that each of them calls these is tested with the experiments.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from command import mpeace
+from listening import open_session
+
+from emulator.evidence.listening_files import Heard, write_manifest, write_outputs
+
+
+def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
+    """What the autoencoder and the enhancement experiments write is a test at once."""
+    rng = np.random.default_rng(0)
+    items = {f"talk-{number}": 0.1 * rng.standard_normal(16_000, np.float32) for number in range(3)}
+    heard = []
+    for width in (16, 64):
+        for system in ("l1", "ours"):
+            outputs = {name: audio + 0.01 * rng.standard_normal(16_000) for name, audio in items.items()}
+            write_outputs(f"speech-{width}", system, items, outputs, 16_000, tmp_path)
+            heard.append(Heard(f"speech-{width}", {"width": width}, system, f"trained with {system}"))
+    manifest = write_manifest(heard, 16_000, tmp_path)
+    assert mpeace("listen", "--new", manifest.parent).status == 0
+    session, plan, _ = open_session(manifest.parent / "listen.toml")
+    assert list(plan.sets) == ["speech-16", "speech-64"]
+    assert plan.pairs == (("l1", "ours"),)
+    assert plan.labels["ours"] == "trained with ours"
+    assert plan.reference == "reference"
+    assert plan.pages == 4
+    assert session.state("anna")["phase"] == "setup"

@@ -1,0 +1,159 @@
+"""How the streams of `mpeace live` are opened, with a PortAudio that is played by the test."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.live.devices.devices import INPUT, OUTPUT, Device
+from apps.live.devices.endpoints import DeviceProblem, Side
+from apps.live.engine import playback as feed
+from apps.live.engine import streams as links
+from apps.live.engine import wake_input as rouse
+from apps.live.engine.drift_resampler import HELD_BACK
+from apps.live.engine.latency import LOW, parse
+from apps.live.session import session as sessions
+from apps.live.session.session import LiveSettings, Session
+
+RATE, BLOCK = 48_000, 480
+BOTH = (0.01, 0.01)
+PATH: Any = SimpleNamespace(sample_rate=RATE, channels=1, block=BLOCK, latency_samples=0, process=lambda frames: frames)
+
+
+def device(name: str) -> Device:
+    return Device(name, "ALSA", 0, 1, 1, RATE, BOTH, BOTH)
+
+
+def side(kind: str, name: str = "device") -> Side:
+    return Side(device(name), kind, 1)
+
+
+class Exclusive:
+    """A device that is opened by one stream at a time."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.opened: list[str] = []
+        self.holder: object | None = None
+        self._refuses = refuses
+
+    def open(
+        self, rate: int, block: int, latency: str | float, call: Callable[..., None], source: Side, target: Side | None
+    ) -> Any:
+        kind = "input" if target is None else "duplex"
+        if self.holder is not None or (self._refuses and target):
+            raise DeviceProblem("device unavailable")
+        self.opened.append(kind)
+        stream = SimpleNamespace(active=True, latency=BOTH, start=lambda: None, abort=lambda: None)
+        stream.close = lambda: self._leave(stream)
+        self.holder = stream
+        return stream
+
+    def _leave(self, stream: object) -> None:
+        if self.holder is stream:
+            self.holder = None
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(rouse, "_PATIENCE", 0.0)
+    monkeypatch.setattr(links, "_PATIENCE", 0.0)
+    monkeypatch.setattr(links, "start_stream", lambda stream: stream.start())
+    return monkeypatch
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_an_input_that_can_be_opened_once_is_let_go_of(hurried: pytest.MonkeyPatch, refuses: bool) -> None:
+    card = Exclusive(refuses)
+    for module in (rouse, links):
+        hurried.setattr(module, "open_stream", card.open)
+    if refuses:
+        with pytest.raises(DeviceProblem, match="unavailable"):
+            links.DuplexLink(PATH, side(INPUT), side(OUTPUT), LOW)
+        assert card.holder is None
+        return
+    link = links.DuplexLink(PATH, side(INPUT), side(OUTPUT), LOW)
+    assert card.opened == ["input", "duplex"]
+    assert card.holder is not None
+    link.close()
+    assert card.holder is None
+
+
+@pytest.mark.parametrize("empties", [True, False])
+def test_a_duplex_stream_is_as_late_as_aimed_at(hurried: pytest.MonkeyPatch, empties: bool) -> None:
+    """Whether the device buffers on both sides or empties the input at once."""
+    asked: list[float] = []
+
+    def open_stream(_rate: int, _block: int, latency: float, call: Callable[..., None], *_: object) -> Any:
+        asked.append(latency)
+        buffered = latency if empties else 2 * latency
+        times = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1 + buffered)
+        sound = np.zeros((BLOCK, 1), np.float32)
+
+        def start() -> None:
+            for _ in range(25):
+                call(sound, sound.copy(), BLOCK, times, None)
+
+        return SimpleNamespace(active=True, latency=BOTH, start=start, abort=lambda: None, close=lambda: None)
+
+    hurried.setattr(links, "open_stream", open_stream)
+    hurried.setattr(rouse, "open_stream", Exclusive().open)
+    link = links.DuplexLink(PATH, side(INPUT), side(OUTPUT), parse("0.2"))
+    assert link.latency().total == pytest.approx(0.2, abs=1e-6)
+    assert asked == pytest.approx([0.095, 0.19] if empties else [0.095])
+
+
+def test_two_devices_share_what_is_aimed_at(hurried: pytest.MonkeyPatch) -> None:
+    for module in (feed, links):
+        hurried.setattr(module, "open_stream", lambda *arguments: Exclusive().open(*arguments))
+    link = links.PairLink(PATH, side(INPUT), side(OUTPUT, "other"), parse("0.2"))
+    assert link.feed.slack == pytest.approx((0.2 - BLOCK / RATE - HELD_BACK / RATE) / 3)
+
+
+@pytest.fixture
+def session(hurried: pytest.MonkeyPatch) -> Session:
+    """One that runs, without a device; its monitor is called so."""
+    session = Session.__new__(Session)
+    session._settings = LiveSettings(monitor="phones")
+    session._target = device("loudspeaker")
+    session._monitored, session._former_xruns = False, 0
+    session.link = SimpleNamespace(xruns=0, close=lambda: None)  # type: ignore[assignment]
+    session.path = SimpleNamespace(**vars(PATH), listener=None)  # type: ignore[assignment]
+    session._messages = []
+    hurried.setattr(sessions.devices, "choose", lambda *_: device("phones"))
+    return session
+
+
+def test_a_monitor_that_does_not_start_is_closed(hurried: pytest.MonkeyPatch, session: Session) -> None:
+    phones = Exclusive()
+    hurried.setattr(feed, "open_stream", phones.open)
+
+    def refuse(_: object) -> None:
+        raise DeviceProblem("the device does not start")
+
+    hurried.setattr(sessions, "start_stream", refuse)
+    session.monitor()
+    assert phones.opened
+    assert phones.holder is None
+    assert session.path.listener is None
+    assert session._messages == ["the device does not start"]
+
+
+def test_a_monitor_waits_with_the_devices_and_comes_back(hurried: pytest.MonkeyPatch, session: Session) -> None:
+    phones = Exclusive()
+    hurried.setattr(feed, "open_stream", phones.open)
+    hurried.setattr(sessions, "start_stream", lambda _: None)
+    link = session.link
+    session.monitor()
+    assert session.path.listener is not None
+    session._end()
+    assert phones.holder is None
+    session.monitor()
+    session.monitor()
+    assert phones.holder is None  # PortAudio can look for devices only while no stream is open
+    session.link = link
+    session._listen()
+    assert session.path.listener is not None
+    session.monitor()
+    assert phones.holder is None

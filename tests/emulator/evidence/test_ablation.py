@@ -1,0 +1,162 @@
+"""The ablation: one command, resumed from its rows, with paired differences that are right."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+from helpers import AtOnce, speech_like
+from recordings import white, write, write_folders
+
+from enhance import ablate, export
+from enhance.ablate import LOSSES, main, plan
+from enhance.reporting.ablation import SCORES, difference, figure, tables
+from enhance.training.loop import load_checkpoint
+
+SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
+SHORT = (
+    "segment_seconds=0.25", "synthetic_count=2", "synthetic_seconds=1.0", "stem_channels=8", "channels=8",
+    "head_channels=4",
+)  # fmt: skip
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    """A command line for one run and the smallest of everything."""
+    paths = {name: str(folder / name) for name in ("out", "work", "cache")}
+    return [
+        *(part for name, path in paths.items() for part in (f"--{name}", path)),
+        *("--sets", str(folder / "pairs"), "--sizes", "tiny", "--losses", "baseline", "bark", "--seeds", "0"),
+        *("--steps", "2", *more, "--arguments", "--speech", str(folder / "speech"), "--noise", str(folder / "noise")),
+        *("--rooms", str(folder / "rooms"), "--simulated-rooms", "0", "--accelerator", "cpu", "--set", *SHORT),
+    ]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are done in this process."""
+    monkeypatch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings, a set of two pairs, and the ablation of two losses on them.
+
+    The first command works in this process. What PyTorch would convert to ONNX in half a minute, as its own tests see,
+    becomes the tiny model.
+    """
+    path = tmp_path_factory.mktemp("ablation")
+    write_folders(path)
+    for number in range(2):
+        clean = speech_like(SECONDS, 48_000, seed=20 + number)[0]
+        write(path / "pairs" / "clean" / f"{number}.flac", clean, subtype="PCM_16")
+        write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
+        patch.setattr(export, "to_onnx", lambda *_: onnx.load(tiny_model))
+        patch.setattr(export, "parity", lambda *_: 0.0)
+        assert main(arguments(path, "--train-only")) == 0
+    assert not (path / "out" / "ablation.csv").exists()
+    checkpoints = list((path / "work" / "runs").glob("*/last.pt"))
+    assert [load_checkpoint(checkpoint)["step"] for checkpoint in checkpoints] == [2, 2]
+    trained = [file.stat().st_mtime_ns for file in sorted((path / "work" / "runs").rglob("*.onnx"))]
+    assert main(arguments(path)) == 0
+    assert trained == [file.stat().st_mtime_ns for file in sorted((path / "work" / "runs").rglob("*.onnx"))]
+    return path
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    with (folder / "out" / "ablation.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_run_has_a_row_for_each_file_with_all_scores(folder: Path) -> None:
+    rows = read(folder)
+    assert [(row["loss"], row["file"]) for row in rows] == [(n, f) for n in ("baseline", "bark") for f in ("0", "1")]
+    assert set(SCORES) < set(rows[0])
+    settings = json.loads((folder / "out" / "ablation.json").read_text())["settings"]
+    assert (settings["steps"], settings["sets"]) == (2, ["pairs"])
+    table = (folder / "out" / "ablation.md").read_text()
+    assert all(LOSSES[name].label in table for name in ("baseline", "bark"))
+    assert (folder / "out" / "ablation.png").stat().st_size > 10_000
+
+
+def test_what_is_finished_is_not_trained_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = read(folder)
+    assert main(arguments(folder)) == 0
+    assert read(folder) == before
+    assert "trained" not in capsys.readouterr().err
+
+
+def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--batch", "16")) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("enhance.ablate: the runs in")
+    assert message.endswith("name another folder by --out\n")
+    assert message.count("\n") == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_networks_of_other_settings_are_not_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--batch", "16", "--out", str(folder / "elsewhere"))) == 1
+    assert capsys.readouterr().err.endswith("name another --work\n")
+
+
+def test_outputs_are_kept_for_a_listening_test(folder: Path) -> None:
+    manifest = json.loads((folder / "work" / "audio" / "manifest.json").read_text())
+    assert manifest["sets"]["tiny"]["items"] == ["0", "1"]
+    assert set(manifest["sets"]["tiny"]["systems"]) == {"baseline", "bark"}
+    for system in ("reference", "bark"):
+        info = soundfile.info(folder / "work" / "audio" / "tiny" / system / "0.flac")
+        assert (info.samplerate, info.frames) == (48_000, SECONDS * 48_000)
+
+
+def test_a_missing_set_is_one_line_before_any_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(tmp_path)) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_differences_are_paired_by_file_and_averaged_over_seeds() -> None:
+    theirs = {seed: {str(file): float(file) for file in range(30)} for seed in (0, 1)}
+    ours = {seed: {file: value + (0.1, 0.3)[seed] for file, value in row.items()} for seed, row in theirs.items()}
+    summary, agree = difference(ours, theirs)
+    assert summary.mean == pytest.approx(0.2)
+    assert summary.high - summary.low < 1e-9  # the spread between files is none of the difference's
+    assert agree
+    ours[1] = {file: value - 0.3 for file, value in theirs[1].items()}
+    assert not difference(ours, theirs)[1]
+
+
+def test_only_a_clear_difference_is_bold() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"seed": seed, "size": "tiny", "loss": loss, "set": "eval", "file": str(file), "minutes": 1.0}
+        | dict.fromkeys(SCORES, 0.0)
+        | {"pesq": float(loss == "bark") + 0.01 * rng.normal(), "estoi": rng.normal(), "pause_residual": math.nan}
+        for seed in (0, 1)
+        for loss in ("baseline", "bark")
+        for file in range(20)
+    ]
+    text = tables(rows, {"baseline": "B", "bark": "K"}, "baseline")
+    paired = text.splitlines()[-1]
+    assert "**+1.00" in paired
+    assert paired.count("**") == 2
+    assert "nan" not in text, "a score that no file has is a dash"
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_come_before_their_baseline_are_tabled_without_differences() -> None:
+    row = {"seed": 0, "size": "tiny", "loss": "bark", "set": "eval", "file": "a", "minutes": 1.0}
+    rows, labels = [row | dict.fromkeys(SCORES, 1.0)], {"baseline": "B", "bark": "K"}
+    assert "| K | 1.000 |" in tables(rows, labels, "baseline")
+    assert not figure(rows, labels, "baseline").axes[0].containers
+
+
+def test_a_part_of_the_grid_is_a_smaller_grid() -> None:
+    runs = plan(["tiny", "small"], ["baseline", "mel"], [0, 1])
+    assert [run.seed for run in runs] == [0] * 4 + [1] * 4
+    assert len(set(runs)) == 8

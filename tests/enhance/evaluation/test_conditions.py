@@ -1,0 +1,148 @@
+"""Hard cases are what they are called, and the command tables them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import AtOnce, level_db, speech_like
+from recordings import RATE, sine, white, write
+
+from enhance import conditions
+from enhance.conditions import main
+from enhance.evaluation import metrics
+from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
+
+SAMPLES = 6 * RATE
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Speech in two languages, white noise, typing, and a tone for music."""
+    path = tmp_path_factory.mktemp("recordings")
+    for number, code in enumerate(("aa", "bb")):
+        write(path / "speech" / f"voice-{code}-000.flac", speech_like(8.0, RATE, seed=number)[0], subtype="PCM_16")
+    write(path / "noise" / "hiss-000.flac", white(3.0), subtype="PCM_16")
+    write(path / "noise" / "typewriter-000.flac", white(7.0, seed=1), subtype="PCM_16")
+    write(path / "music" / "tone-000.flac", sine(440.0, 7.0), subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def recordings(folder: Path) -> Recordings:
+    files = {name: sorted((folder / name).iterdir()) for name in ("speech", "noise", "music")}
+    return Recordings(files["speech"], files["noise"], files["music"], frozenset({"aa"}))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_case_is_a_pair_that_depends_on_nothing_else(case: str, recordings: Recordings) -> None:
+    pair, again, other = (make_pair(case, recordings, number) for number in (0, 0, 1))
+    assert pair.target.shape == pair.noisy.shape == (SAMPLES,)
+    assert np.isfinite(pair.noisy).all()
+    assert np.abs(pair.noisy).max() <= 1
+    assert level_db(pair.target) > -70
+    assert np.array_equal(pair.noisy, again.noisy)
+    assert not np.array_equal(pair.noisy, other.noisy)
+
+
+def share_db(audio: np.ndarray, low: float, high: float) -> float:
+    """Power in a band, relative to all, dB."""
+    power = np.abs(np.fft.rfft(audio)) ** 2
+    hertz = np.fft.rfftfreq(audio.size, 1 / RATE)
+    return float(10 * np.log10(power[(hertz >= low) & (hertz < high)].sum() / power.sum()))
+
+
+def test_cases_are_what_they_are_called(recordings: Recordings) -> None:
+    ordinary = make_pair("ordinary mixtures", recordings, 0)
+    assert level_db(ordinary.target) - level_db(ordinary.noisy - ordinary.target) == pytest.approx(5.0, abs=2.5)
+    for number in range(4):
+        assert "voice-bb" in make_pair("languages not in training", recordings, number).name
+        assert "typewriter" in make_pair("keyboard clicks", recordings, number).name
+    telephone = make_pair("telephone band", recordings, 0)
+    assert share_db(telephone.noisy, 0, 200) < -30
+    assert share_db(telephone.noisy, 3600, RATE / 2) < -30
+    music = make_pair("music in the background", recordings, 0)
+    assert share_db(music.noisy - music.target, 430, 450) > -0.5
+    assert " and " in make_pair("two speakers", recordings, 0).name
+    shouted = make_pair("shouting (-6 dBFS, clipped)", recordings, 0)
+    assert np.abs(shouted.noisy).max() == 1
+    whispered = make_pair("whispering level (-55 dBFS)", recordings, 0)
+    assert -65 < level_db(whispered.noisy) < -45
+    assert np.array_equal(whispered.noisy * 32768, np.round(whispered.noisy * 32768))
+    clean = make_pair("clean input", recordings, 0)
+    assert np.array_equal(clean.noisy, clean.target)
+    room = make_pair("reverberation, 15 dB SNR", recordings, 0)
+    assert level_db(room.noisy - room.target) > level_db(room.target) - 25
+
+
+def test_a_sung_voice_has_harmonics_at_its_notes(recordings: Recordings) -> None:
+    sung = make_pair("sung voice (synthesised)", recordings, 0)
+    spectrum = np.abs(np.fft.rfft(sung.target))
+    hertz = np.fft.rfftfreq(SAMPLES, 1 / RATE)
+    around = lambda centre: spectrum[np.abs(hertz - centre) < 8].max()  # noqa: E731
+    assert around(262.0) + around(294.0) > 3 * around(310.0)
+
+
+def test_missing_material_is_named(recordings: Recordings) -> None:
+    known = Recordings(recordings.speech, recordings.noise, recordings.music, frozenset({"aa", "bb"}))
+    with pytest.raises(ValueError, match="all languages of the held-out speech were trained on"):
+        make_pair("languages not in training", known, 0)
+    with pytest.raises(ValueError, match="expected recordings of speech, noise and music"):
+        make_pair("clean input", Recordings([], recordings.noise, recordings.music), 0)
+    assert language(Path("a-b-c-0.opus")) == ""
+
+
+def trained_on_another(folder: Path) -> Path:
+    """A folder of speech in a language that the recordings do not have."""
+    (folder / "trained").mkdir()
+    (folder / "trained" / "words-zz-000.opus").touch()
+    return folder / "trained"
+
+
+def test_the_command_tables_every_case_and_names_the_worst_file(
+    folder: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process, and rated by DNSMOS once, not every second."""
+    monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
+    monkeypatch.setattr(metrics, "DNSMOS_HOP_SECONDS", 10)
+    named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
+    named += ["--trained", str(trained_on_another(tmp_path))]
+    out = tmp_path / "out"
+    assert main(["--model", str(tiny_model), *named, "--pairs", "1", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"| {case} |" in printed for case in CASES)
+    name = f"{tiny_model.stem}_conditions"
+    with (out / f"{name}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["case"] for row in rows] == list(CASES)
+    assert all(row["name"] in printed for row in rows)
+    assert json.loads((out / f"{name}.json").read_text())["settings"]["pairs"] == 1
+
+
+def test_processes_share_the_work(
+    folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = list(CASES)[:2]
+    monkeypatch.setattr(conditions, "CASES", cases)
+    named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(folder / name))]
+    named += ["--trained", str(trained_on_another(tmp_path)), "--pairs", "1", "--jobs", "2"]
+    assert main(["--model", str(tiny_model), *named, "--out", str(tmp_path)]) == 0
+    with (tmp_path / f"{tiny_model.stem}_conditions.csv").open(newline="") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == cases
+
+
+def test_a_folder_without_recordings_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    named = [part for name in ("speech", "noise") for part in (f"--{name}", str(folder / name))]
+    named += ["--trained", str(folder / "speech"), "--music", str(tmp_path / "empty")]
+    assert main(["--model", "small", *named, "--out", str(tmp_path / "out")]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("enhance.conditions: no recordings in")
+    assert message.count("\n") == 1

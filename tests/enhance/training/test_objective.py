@@ -1,0 +1,142 @@
+"""The objective: shares of the gradient, silence, level, what is kept while material is reused, every further loss."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from recordings import SHORT, build
+from torch import Tensor
+
+import emulator.losses.distances
+from enhance.data.mixing import Mixer, Mixture
+from enhance.training.loss import LossConfig, PlainLoss
+from enhance.training.objective import BATCHES, EXAMPLES, EXTRAS, Objective, ObjectiveConfig, gradient_norm
+
+LOSS = LossConfig()
+
+
+@pytest.fixture(scope="module")
+def mixer(tmp_path_factory: pytest.TempPathFactory) -> Mixer:
+    """Mixtures of half a second, each material used twice, one in five without speech."""
+    config = replace(SHORT, reuse=2, noise_only=0.2, clip=0.0)
+    return Mixer(*build(tmp_path_factory.mktemp("caches")), config, seed=0)
+
+
+def quieter(mixture: Mixture, left: float = 0.3) -> Tensor:
+    """An estimate with less noise, `[batch, time]`."""
+    return torch.lerp(mixture.target, mixture.noisy, left)
+
+
+def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
+    mixture = mixer.batch(0, 0, 8)
+    ours = Objective(ObjectiveConfig(), LOSS, mixer)(quieter(mixture), mixture, 0.5, 1)
+    noisy, target, limit, _ = mixture
+    theirs = PlainLoss(LOSS)(quieter(mixture), target, noisy, limit, 0.5, 1)
+    assert ours[:5] == theirs
+    assert float(ours.extra) == 0
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: str) -> None:
+    """By the stated rule: equal norms, in the mean, on the first mixtures with their noise lowered by 10 dB."""
+    objective = Objective(ObjectiveConfig(extra=(name,), extra_share=0.5), LOSS, mixer)
+    plain, further = [], []
+    for batch in range(BATCHES):
+        mixture = mixer.batch(0, EXAMPLES * batch, EXAMPLES)
+        noisy, target, limit, _ = mixture
+        estimate = quieter(mixture, 10**-0.5).requires_grad_()
+        plain.append(gradient_norm(objective.plain(estimate, target, noisy, limit, 1.0).total, estimate))
+        (value,) = objective.distances(estimate, mixture)
+        further.append(gradient_norm(objective.weights[0] * value, estimate))
+    assert float(sum(further) / sum(plain)) == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, name: str) -> None:
+    objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+    mixture = mixer.batch(0, 0, 8)
+    mixture = mixture._replace(band_limit=torch.full((8,), 4000.0))
+    length = mixture.target.shape[1]
+    tone = 0.01 * torch.hann_window(length) * torch.sin(2 * torch.pi * torch.arange(length) / 48)
+    below, above = mixture.target + tone, mixture.target + 2 * tone * torch.cos(2 * torch.pi * torch.arange(length) / 8)
+    equal, heard, unheard = (float(objective.distances(x, mixture)[0]) for x in (mixture.target, below, above))
+    assert heard - equal > 100 * abs(unheard - equal)
+
+
+def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
+    objective = Objective(ObjectiveConfig(extra=("mel",), extra_last=0.25), LOSS, mixer)
+    mixture = mixer.batch(0, 0, 8)
+    first, middle, last = (float(objective(quieter(mixture), mixture, progress).extra) for progress in (0.0, 0.5, 1.0))
+    assert [middle, last] == pytest.approx([0.625 * first, 0.25 * first])
+
+
+def test_weights_do_not_depend_on_who_computes_them(mixer: Mixer) -> None:
+    config = ObjectiveConfig(extra=("bark", "mel"))
+    first = Objective(config, LOSS, mixer).weights
+    mixer.batch(7, 8, 8)  # another process, elsewhere in the training
+    assert Objective(config, LOSS, mixer).weights == first
+
+
+def test_the_plain_loss_can_be_left_out(mixer: Mixer) -> None:
+    mixture = mixer.batch(0, 0, 8)
+    terms = Objective(ObjectiveConfig(extra=("l1",), plain=0.0), LOSS, mixer)(quieter(mixture), mixture, 0.0)
+    assert float(terms.total) == float(terms.extra) > 0
+    with pytest.raises(ValueError, match="some loss be left"):
+        ObjectiveConfig(plain=0.0)
+
+
+def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer) -> None:
+    mixture = mixer.batch(0, 0, 16)
+    silent = mixture.target.abs().amax(dim=1) == 0
+    assert 0 < int(silent.sum()) < 16
+    objective = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
+    estimate = quieter(mixture).requires_grad_()
+    (value,) = objective.distances(estimate, mixture)
+    (gradient,) = torch.autograd.grad(value, estimate)
+    assert torch.equal(gradient.abs().amax(dim=1) == 0, silent)
+
+
+@pytest.mark.parametrize("name", ["noise-to-mask", "bark", "mel"])
+def test_further_losses_do_not_depend_on_level(mixer: Mixer, name: str) -> None:
+    mixture = mixer.batch(0, 0, 8)
+    objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+    louder = mixture._replace(noisy=2 * mixture.noisy, target=2 * mixture.target)
+    ours, theirs = objective.distances(quieter(mixture), mixture), objective.distances(quieter(louder), louder)
+    assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-4)
+
+
+def test_the_target_side_is_computed_once_while_material_is_reused(
+    mixer: Mixer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
+    fresh = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
+    made = []
+    original = emulator.losses.distances.CodecLoss.reference
+    monkeypatch.setattr(
+        emulator.losses.distances.CodecLoss, "reference", lambda self, x: made.append(1) or original(self, x)
+    )
+    first, second, third = (mixer.batch(step, 0, 8) for step in (2, 3, 4))
+    assert first.source is second.source is not third.source
+    objective.distances(quieter(first), first)
+    reused = objective.distances(quieter(second), second)
+    assert len(made) == 1
+    assert float(reused[0]) == pytest.approx(float(fresh.distances(quieter(second), second)[0]), rel=1e-5)
+    objective.distances(quieter(third), third)
+    assert len(made) == 3
+
+
+def test_the_best_estimate_has_the_least_loss(mixer: Mixer) -> None:
+    mixture = mixer.batch(0, 0, 8)
+    for name in EXTRAS:
+        objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+        values = [float(objective.distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
+        assert values[0] < values[1] < values[2], name
+
+
+def test_no_path_of_a_preset_is_in_a_checkpoint(mixer: Mixer) -> None:
+    """The loss adds no parameters and no state to what is trained and saved."""
+    objective = Objective(ObjectiveConfig(extra=("noise-to-mask", "layers")), LOSS, mixer)
+    assert not list(objective.parameters())
+    assert not objective.state_dict()
+    assert not any(isinstance(value, Path) for value in vars(objective.config).values())

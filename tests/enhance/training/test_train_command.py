@@ -1,0 +1,127 @@
+"""`python -m enhance.train`: its settings, what it refuses, Ctrl-C, and several processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from command import ROOT
+from recordings import write_folders
+
+from enhance.train import main, settings
+from enhance.training.loop import LAST, load_checkpoint
+
+TINY_RUN = (
+    "stem_channels=8", "channels=8", "head_channels=4", "segment_seconds=0.25", "synthetic_count=2",
+    "synthetic_seconds=1.0", "log_every=1", "warmup=1",
+)  # fmt: skip
+
+
+def command(folder: Path, *options: str, values: Sequence[str] = ()) -> list[str]:
+    """Arguments of `enhance.train` for the recordings of `write_folders`, on one CPU process unless named otherwise."""
+    paths = ["--speech", folder / "speech", "--noise", folder / "noise", "--cache", folder / "cache"]
+    usual = ["--simulated-rooms", "0", "--rooms", folder / "rooms", "--accelerator", "cpu", "--size", "tiny"]
+    return [str(part) for part in [*paths, *usual, *options, "--set", *TINY_RUN, *values]]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def test_ctrl_c_stops_between_steps_with_a_checkpoint_and_status_130(tmp_path: Path) -> None:
+    write_folders(tmp_path)
+    arguments = command(tmp_path, "--out", str(tmp_path / "out"), values=("batch=8", "steps=100000"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "enhance.train", *arguments],
+        env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("step 2/"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "enhance.train: stopped; the same command goes on from the last checkpoint"
+    assert "Traceback" not in errors
+    assert load_checkpoint(tmp_path / "out" / LAST)["step"] >= 2
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings; in `out` the checkpoint of three steps in one process, in `first` that of one step."""
+    folder = tmp_path_factory.mktemp("single")
+    write_folders(folder)
+    for name, steps in (("first", 1), ("out", 3)):
+        options = ("--out", str(folder / name), "--precision", "32")
+        assert main(command(folder, *options, values=("batch=16", f"steps={steps}", "muon=false", "decay=0.4"))) == 0
+    return folder
+
+
+@pytest.mark.parametrize("launcher", ["fabric", "torchrun"])
+def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str) -> None:
+    """Each computes half of a batch, and gradients are averaged by gloo.
+
+    The sums of a gradient are then taken in another order, 1e-7 of it or so. AdamW divides by the gradient's own size,
+    which makes that more for the few weights whose gradient nearly cancels: over three steps the whole change of the
+    weights agrees to a thousandth (examples shared or averaged wrongly change it by more than a tenth).
+    """
+    options = ("--out", str(tmp_path / "out"), "--precision", "32", "--devices", "2")
+    arguments = command(single, *options, values=("batch=16", "steps=3", "muon=false", "decay=0.4"))
+    start = [] if launcher == "fabric" else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *start, "-m", "enhance.train", *arguments],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 3/3") == 1  # one of them prints
+    first = load_checkpoint(single / "first" / LAST)["network"]
+    ours, theirs = (load_checkpoint(folder / "out" / LAST)["network"] for folder in (tmp_path, single))
+    change = torch.cat([(theirs[name] - first[name]).flatten() for name in theirs])
+    differ = torch.cat([(ours[name] - theirs[name]).flatten() for name in theirs])
+    assert change.norm() > 0.01
+    assert differ.norm() < 1e-3 * change.norm()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["stepps=3"], "unknown setting 'stepps'; --list shows all"),
+        (["steps=many"], "setting steps needs a value like 10000; got 'many'"),
+        (["snr_db=5"], r"setting snr_db needs a value like \[-5.0, 25.0\]; got '5'"),
+        (["reuse=9"], "reuse must be 1 to 8; got 9"),
+        (['extra=["mell"]'], "unknown further loss 'mell'; known are: noise-to-mask, loudness"),
+    ],
+)
+def test_wrong_settings_are_one_clear_line_and_status_1(
+    tmp_path: Path, values: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings("small", values)
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"), values=values)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert re.search("^enhance.train: .*" + message, lines[0])
+
+
+def test_settings_reach_the_configuration_that_has_them() -> None:
+    network, loss, objective, mix, config = settings(
+        "tiny", ["channels=8", "phase=0.25", 'extra=["bark"]', "snr_db=[0,10]", "steps=7", "muon=false"]
+    )
+    assert (network.channels, network.stem_channels) == (8, 24)
+    assert (loss.phase, objective.extra, mix.snr_db) == (0.25, ("bark",), (0, 10))
+    assert (config.steps, config.muon) == (7, False)
+
+
+def test_missing_folders_are_one_clear_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rooms").mkdir()
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 1
+    assert capsys.readouterr().err == f"enhance.train: no such folder of recordings: '{tmp_path / 'speech'}'\n"
