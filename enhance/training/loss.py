@@ -2,9 +2,9 @@
 
 Magnitudes are compressed by a power of 0.3 (Braun and Tashev, "A consolidated view of loss functions for supervised
 deep learning-based speech enhancement", TSP 2021), which weighs soft parts of speech as hearing does. Losses of speech
-count more than residues of noise (the asymmetric term of Wang et al., "VoiceFilter-Lite", Interspeech 2020). The
-complex term and the SNR are aware of phase; the SNR also fixes the scale. Frequencies weigh by the square root of the
-ERB density, between uniform in Hz and uniform along the basilar membrane.
+may count more than residues of noise (the asymmetric term of Wang et al., "VoiceFilter-Lite", Interspeech 2020), or
+less, as in PESQ and in hearing. The complex term and the SNR are aware of phase; the SNR also fixes the scale.
+Frequencies weigh by the square root of the ERB density, between uniform in Hz and uniform along the basilar membrane.
 
 All is relative to the level of the noisy input, so the loss does not depend on gain, and a silent target is safe.
 """
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from enhance.model.config import SAMPLE_RATE
 
-COMPRESSION = 0.3
 POWER_FLOOR = 1e-7  # power that compression starts from, relative to the input's mean power per bin
 SILENCE = 1e-10  # mean power under which an input counts as silent (-100 dBFS)
 
@@ -28,12 +27,18 @@ class LossConfig:
 
     complex_window: int = 960  # samples per frame (hop half of it) of the resolution that enters with its phase too
     more_windows: tuple[int, ...] = (512, 2048)  # other resolutions, magnitudes only; they take turns from step to step
+    compression: float = 0.3  # power that magnitudes are raised to
     magnitude: float = 1.0  # weight of compressed magnitudes
-    asymmetry: float = 1.0  # extra weight of magnitudes that are too small
+    asymmetry: float = 1.0  # extra weight of magnitudes that are too small: speech that is missing
+    excess: float = 0.0  # extra weight of magnitudes that are too large: noise that is left
     phase: float = 0.5  # weight of compressed complex spectra
     snr_first: float = 0.05  # weight of each dB of SNR when training starts
     snr_last: float = 0.005  # ... and when it ends; the change between is linear
     snr_limit_db: float = 30.0  # an SNR much better than this gains nothing
+
+    def __post_init__(self) -> None:
+        if not 0 < self.compression <= 1:
+            raise ValueError(f"compression must be in (0, 1]; got {self.compression}")
 
 
 class PlainTerms(NamedTuple):
@@ -42,6 +47,7 @@ class PlainTerms(NamedTuple):
     total: Tensor
     magnitude: Tensor
     asymmetry: Tensor
+    excess: Tensor
     phase: Tensor
     snr_db: Tensor
 
@@ -108,7 +114,7 @@ class PlainLoss(nn.Module):
         scale = (noisy.square().mean(dim=1, keepdim=True) + SILENCE).rsqrt()
         estimate, target, noisy = estimate * scale, target * scale, noisy * scale
         zero = estimate.new_zeros(())
-        magnitude, asymmetry, phase = zero, zero, zero
+        magnitude, asymmetry, excess, phase = zero, zero, zero, zero
         sizes = [c.complex_window]
         if c.more_windows:
             sizes.append(c.more_windows[turn % len(c.more_windows)])
@@ -119,10 +125,11 @@ class PlainLoss(nn.Module):
             weights = (weights / weights.mean(dim=1, keepdim=True))[..., None]
             our_power = ours.real.square() + ours.imag.square() + POWER_FLOOR
             their_power = theirs.real.square() + theirs.imag.square() + POWER_FLOOR
-            our_compressed, their_compressed = our_power ** (COMPRESSION / 2), their_power ** (COMPRESSION / 2)
+            our_compressed, their_compressed = our_power ** (c.compression / 2), their_power ** (c.compression / 2)
             missing = their_compressed - our_compressed
             magnitude = magnitude + (weights * missing.square()).mean() / len(sizes)
             asymmetry = asymmetry + (weights * missing.clamp(min=0).square()).mean() / len(sizes)
+            excess = excess + (weights * missing.clamp(max=0).square()).mean() / len(sizes)
             if size == c.complex_window:
                 ours = torch.view_as_real(ours) * (our_compressed / our_power.sqrt())[..., None]
                 theirs = torch.view_as_real(theirs) * (their_compressed / their_power.sqrt())[..., None]
@@ -131,5 +138,7 @@ class PlainLoss(nn.Module):
         error = (estimate - target).square().sum(dim=1) + 10 ** (-c.snr_limit_db / 10) * signal
         snr_db = (10 * torch.log10(signal / error)).mean()
         weight = c.snr_first + (c.snr_last - c.snr_first) * progress
-        total = c.magnitude * magnitude + c.asymmetry * asymmetry + c.phase * phase - weight * snr_db
-        return PlainTerms(total, magnitude.detach(), asymmetry.detach(), phase.detach(), snr_db.detach())
+        total = c.magnitude * magnitude + c.asymmetry * asymmetry + c.excess * excess + c.phase * phase
+        total = total - weight * snr_db
+        parts = (magnitude, asymmetry, excess, phase, snr_db)
+        return PlainTerms(total, *(part.detach() for part in parts))

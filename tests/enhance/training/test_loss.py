@@ -122,6 +122,7 @@ def test_the_spectral_terms_are_those_of_a_plain_numpy_implementation() -> None:
     compressed = [spectrum(audio) / power**0.5 * power**0.15 for audio, power in zip((e, s), powers, strict=True)]
     assert float(ours.magnitude) == pytest.approx(np.mean(weights * low**2), rel=1e-4)
     assert float(ours.asymmetry) == pytest.approx(np.mean(weights * np.maximum(low, 0) ** 2), rel=1e-4)
+    assert float(ours.excess) == pytest.approx(np.mean(weights * np.minimum(low, 0) ** 2), rel=1e-4)
     assert float(ours.phase) == pytest.approx(np.mean(weights * np.abs(compressed[0] - compressed[1]) ** 2), rel=1e-4)
     error = np.sum((e - s) ** 2)
     floored = np.sum(s**2) + 0.01 * np.sum(x**2)
@@ -135,6 +136,31 @@ def test_speech_that_is_lost_costs_more_than_noise_that_is_left() -> None:
     lost, left = (compare(factor * target, target, target) for factor in (0.5, 2.0))
     assert lost.asymmetry > 0.01
     assert float(left.asymmetry) < 1e-3 * float(lost.asymmetry)
+
+
+def test_noise_that_is_left_may_cost_more_than_speech_that_is_lost() -> None:
+    """With `excess` in place of `asymmetry`, which splits the distance of magnitudes between them."""
+    _, target, noisy = signals()
+    reversed_ = PlainLoss(replace(LossConfig(), asymmetry=0.0, excess=1.0, snr_first=0.0, snr_last=0.0))
+    lost, left = (reversed_(factor * target, target, target, limits(2), 0.0) for factor in (0.5, 2.0))
+    assert float(lost.excess) == 0.0
+    assert float(left.total) == pytest.approx(float(2 * left.magnitude + 0.5 * left.phase), rel=1e-4)
+    assert float(lost.total) == pytest.approx(float(lost.magnitude + 0.5 * lost.phase), rel=1e-4)
+    both = compare(noisy, target, noisy)
+    assert float(both.asymmetry + both.excess) == pytest.approx(float(both.magnitude), rel=1e-5)
+
+
+def test_a_lower_power_weighs_soft_parts_more() -> None:
+    """An error of 40 dB below the speech, against one of its own level: the ratio follows the power."""
+    _, target, _ = signals()
+    ratios = []
+    for compression in (0.5, 0.3, 0.15):
+        loss = PlainLoss(replace(LossConfig(), compression=compression))
+        soft, loud = (loss(target, factor * target, target, limits(2), 0.0).magnitude for factor in (0.01, 2.0))
+        ratios.append(float(soft / loud))
+    assert ratios[0] < ratios[1] < ratios[2]
+    with pytest.raises(ValueError, match=r"compression must be in \(0, 1\]; got 0\.0"):
+        LossConfig(compression=0.0)
 
 
 def test_a_wrong_sign_is_heard_by_the_complex_term_alone() -> None:
