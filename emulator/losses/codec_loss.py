@@ -21,6 +21,7 @@ from torchaudio.functional import resample
 
 from emulator.losses.terms import (
     LEVEL,
+    MISSING,
     compress,
     critical_bands,
     layer_distance,
@@ -98,10 +99,11 @@ class CodecLoss(nn.Module):
       critical bands and 50 ms. An error well below the noise that the encoder allows itself costs next to nothing, one
       far above costs ``log(P / N)``: PEAQ's noise-to-mask ratio with a learned threshold. It sees phase, and ``N`` is
       not below the softest tone that the encoder keeps at all. It depends on the estimate by one STFT only.
-    - ``loudness = mean (max(d - m, 0) + 2 max(-d - m, 0))`` with ``d = L(E) - L(S)``, where ``L`` is the specific
+    - ``loudness = mean (max(d - m, 0) + a max(-d - m, 0))`` with ``d = L(E) - L(S)``, where ``L`` is the specific
       loudness ``((power in the band + threshold in quiet) / level^2)^0.23`` over the same bands and 50 ms, and ``m`` is
       how much louder ``N`` makes the target. It is blind to phase. What the encoder's own noise would change costs
-      nothing; loudness that is missing counts twice, for a network that is unsure mutes.
+      nothing; loudness that is missing counts ``a = missing`` times, by default twice, for a network that is unsure
+      mutes. With ``missing=0.5`` what is added counts twice.
     - ``output = mean (|c(M(E) E) - c(M(S) S)|^2 + (|c(M(E) E)| - |c(M(S) S)|)^2) / 2``, where ``c`` raises magnitudes,
       in units of the target's level, to the power 0.3. What the codec removes is compared no more.
     - ``layers``: the mean over layers of ``mean |L(E) - L(S)| / mean |L(S)|``.
@@ -121,6 +123,7 @@ class CodecLoss(nn.Module):
         noise_to_mask: weight of this term; a term of weight 0 is not computed. Alone by default: it hears masking as
             the encoder does, its gradient leads furthest, and the network is not run on the estimate.
         loudness: weight.
+        missing: how many times loudness that is missing counts, against loudness that is added.
         output: weight.
         layers: weight.
         layer_names: ``"masking"`` (bottleneck and decoder), ``"encoder"`` (the first three, as in the paper), or names.
@@ -153,6 +156,7 @@ class CodecLoss(nn.Module):
         sample_rate: int,
         noise_to_mask: float = 1.0,
         loudness: float = 0.0,
+        missing: float = MISSING,
         output: float = 0.0,
         layers: float = 0.0,
         layer_names: Literal["masking", "encoder"] | tuple[str, ...] = "masking",
@@ -163,7 +167,9 @@ class CodecLoss(nn.Module):
         self.weights = {"noise_to_mask": noise_to_mask, "loudness": loudness, "output": output, "layers": layers}
         if any(not 0 <= weight < math.inf for weight in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be finite, 0 or more, and one of them more than 0; got {self.weights}")
-        self.sample_rate = int(sample_rate)
+        if not 0 <= missing < math.inf:
+            raise ValueError(f"missing must be finite and 0 or more; got {missing}")
+        self.sample_rate, self.missing = int(sample_rate), float(missing)
         self.emulator = frozen(preset if isinstance(preset, Emulator) else load_emulator(preset))
         config = self.emulator.config
         self.layer_names = chosen_layers(layer_names, self.emulator.layer_names)
@@ -279,7 +285,7 @@ class CodecLoss(nn.Module):
             if reference.loudness is not None and reference.margin is not None:
                 banded = smooth(power(spectrum), self.bands, self.smoothing)
                 ours = specific_loudness(banded, self.quiet)
-                loudness = loudness_distance(ours, reference.loudness, reference.margin)
+                loudness = loudness_distance(ours, reference.loudness, reference.margin, self.missing)
             found: dict[str, Tensor] = {}
             if reference.output is not None:
                 emulation = self.emulator.analyse(spectrum)

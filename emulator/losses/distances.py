@@ -21,6 +21,7 @@ from torchaudio.transforms import MelSpectrogram
 from emulator.losses.codec_loss import CodecLoss, CodecTerms
 from emulator.losses.noise_to_mask import bark_loss
 from emulator.losses.terms import (
+    MISSING,
     critical_bands,
     loudness_distance,
     power,
@@ -73,8 +74,13 @@ class Distance:
         return self.to(target)(estimate)
 
 
-def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
+def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISSING) -> list[Distance]:
     """Those that no codec had a hand in.
+
+    Args:
+        sample_rate: of the signals, Hz.
+        device: where to compute.
+        missing: how many times loudness that is missing counts, against loudness that is added.
 
     Example:
         >>> [distance.name for distance in plain_distances(16_000)]
@@ -114,13 +120,13 @@ def plain_distances(sample_rate: int, device: str = "cpu") -> list[Distance]:
         Distance("compressed magnitude", 1, partial(_compared, compressed, _mean_absolute)),
         Distance(BASELINE, 1, mr_stft),
         Distance("log mel", 1, partial(_compared, lambda x: mel(x).clamp(min=MEL_FLOOR).log(), _mean_absolute)),
-        Distance("ERB loudness", 1, partial(_compared, loudness, _mean_loudness)),
+        Distance("ERB loudness", 1, partial(_compared, loudness, partial(_mean_loudness, missing))),
         Distance("Bark noise-to-mask", 2, bark),
     ]
 
 
 def codec_distances(
-    emulator: str | Path, sample_rate: int, trained: bool = True, device: str = "cpu"
+    emulator: str | Path, sample_rate: int, trained: bool = True, device: str = "cpu", missing: float = MISSING
 ) -> list[Distance]:
     """Each term of the codec loss.
 
@@ -129,6 +135,7 @@ def codec_distances(
         sample_rate: of the signals, Hz.
         trained: False for a network of a preset's dimensions that was never trained.
         device: where to compute.
+        missing: how many times loudness that is missing counts, against loudness that is added.
 
     Raises:
         ModelError: there is no such preset or file.
@@ -146,6 +153,7 @@ def codec_distances(
             sample_rate=sample_rate,
             noise_to_mask=weights.get("noise_to_mask", 0.0),
             loudness=weights.get("loudness", 0.0),
+            missing=missing,
             output=weights.get("output", 0.0),
             layers=weights.get("layers", 0.0),
             layer_names=layers,
@@ -190,8 +198,9 @@ def _mean_absolute(difference: Tensor) -> Tensor:
     return difference.abs().mean()
 
 
-def _mean_loudness(difference: Tensor) -> Tensor:
-    return loudness_distance(difference, torch.zeros_like(difference), torch.zeros_like(difference))
+def _mean_loudness(missing: float, difference: Tensor) -> Tensor:
+    nothing = torch.zeros_like(difference)
+    return loudness_distance(difference, nothing, nothing, missing)
 
 
 def _mean_square(difference: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ LOWEST_HZ = 20.0  # what lies below is not heard
 COMPRESSION = 0.3  # power of magnitudes, about that by which loudness grows; as in `enhance.training.loss`
 COMPRESSION_FLOOR = 1e-6  # power from which compression starts (-60 dB): the gradient at 0 is 1e-6 ** -0.35 = 126
 LOUDNESS = 0.23  # power of the intensity that specific loudness grows with, as in PEAQ (Zwicker and Fastl, ch. 8)
-MISSING = 2.0  # loudness that is missing counts this much more than loudness that is added
+MISSING = 2.0  # by default, loudness that is missing counts this much more than loudness that is added
 
 
 def power(spectrum: Tensor) -> Tensor:
@@ -97,15 +97,17 @@ def specific_loudness(power: Tensor, quiet: Tensor) -> Tensor:
     return ((power + quiet) / LEVEL**2) ** LOUDNESS
 
 
-def loudness_distance(estimate: Tensor, target: Tensor, margin: Tensor) -> Tensor:
-    """Mean of what the loudness differs by beyond a margin; what is missing counts MISSING times.
+def loudness_distance(estimate: Tensor, target: Tensor, margin: Tensor, missing: float = MISSING) -> Tensor:
+    """Mean of what the loudness differs by beyond a margin; what is missing counts `missing` times.
 
     Example:
         >>> loudness_distance(torch.tensor([1.5, 0.5, 1.1]), torch.ones(3), torch.tensor([0.25, 0.25, 0.25]))
         tensor(0.2500)
+        >>> loudness_distance(torch.tensor([1.5, 0.5, 1.1]), torch.ones(3), torch.tensor([0.25, 0.25, 0.25]), 0.5)
+        tensor(0.1250)
     """
     more = estimate - target
-    return (torch.relu(more - margin) + MISSING * torch.relu(-more - margin)).mean()
+    return (torch.relu(more - margin) + missing * torch.relu(-more - margin)).mean()
 
 
 def compress(spectrum: Tensor, unit: float) -> Tensor:

@@ -111,6 +111,21 @@ def test_channels_and_batches_of_any_shape_cost_the_mean_of_their_parts(loss: Co
     torch.testing.assert_close(together, parts.mean(dim=0), **SUMS)
 
 
+def test_missing_and_added_loudness_may_count_either_way(emulator: Emulator) -> None:
+    """A target that is 6 dB louder or softer: by default missing loudness counts twice, with .5 added loudness."""
+    _, target = signals(2)
+    ratios = []
+    for missing in (2.0, 1.0, 0.5):
+        loss = only("loudness", emulator, missing=missing)
+        reference = loss.reference(target)
+        unweighted = only("loudness", emulator, missing=1.0)
+        for factor, weight in ((0.5, missing), (2.0, 1.0)):
+            ours, theirs = float(loss(factor * target, reference)), float(unweighted(factor * target, reference))
+            assert ours == pytest.approx(weight * theirs, rel=1e-5)
+        ratios.append(float(loss(0.5 * target, reference) / loss(2 * target, reference)))
+    assert ratios == pytest.approx([ratios[1] * 2, ratios[1], ratios[1] / 2])
+
+
 def test_a_cached_reference_gives_the_identical_loss_and_gradient(loss: CodecLoss) -> None:
     estimate, target = signals(2, 1)
     reference = loss.reference(target.requires_grad_())

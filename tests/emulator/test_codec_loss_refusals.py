@@ -27,6 +27,8 @@ def emulator() -> Emulator:
         ({"sample_rate": 16_000.0}, r"positive whole number of Hz; got 16000\.0"),
         ({"output": -1.0}, "weights must be finite, 0 or more, and one of them more than 0; got .*'output': -1.0"),
         ({"layers": math.nan}, "weights must be finite"),
+        ({"missing": -1.0}, r"missing must be finite and 0 or more; got -1\.0"),
+        ({"missing": math.inf}, "missing must be finite and 0 or more; got inf"),
         ({"noise_to_mask": 0.0, "output": 0.0, "layers": 0.0}, "one of them more than 0"),
         ({"layer_names": "deep"}, "unknown layers 'deep'; known are 'encoder', 'masking', or a tuple from encoder1, "),
         ({"layer_names": ("encoder1", "encoder9")}, "unknown layers 'encoder9'; known are"),
