@@ -3,8 +3,8 @@
 The further distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
 trained at, and hear no difference above a recording's own band, where its target is empty for no good reason. Their
 weights follow from a rule that knows no network: for the first mixtures of a training with their noise lowered by 10
-dB, the gradient of each has, in the mean over examples, `extra_share` times the norm of that of the plain loss. So they
-are the same in every process and after every restart.
+dB, the gradient of each has, in the mean over examples, its share (`extra_share`, or its own of `extra_shares`) times
+the norm of that of the plain loss. So they are the same in every process and after every restart.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchaudio.transforms import Resample
 
 from emulator.losses.distances import Distance, codec_distances, plain_distances
-from emulator.losses.terms import LEVEL
+from emulator.losses.terms import LEVEL, MISSING
 from enhance.data.mixing import Mixer, Mixture
 from enhance.model.config import SAMPLE_RATE
 from enhance.training.loss import LossConfig, PlainLoss
@@ -34,20 +34,24 @@ class Extra:
     distance: str
     preset: str | None = None
     trained: bool = True
+    missing: float = MISSING  # how many times loudness that is missing counts, in a distance of loudness
 
     def make(self, device: torch.device) -> Distance:
         """The distance at 16 kHz."""
         if self.preset is None:
-            found = plain_distances(RATE, str(device))
+            found = plain_distances(RATE, str(device), self.missing)
         else:
-            found = codec_distances(self.preset, RATE, self.trained, str(device))
+            found = codec_distances(self.preset, RATE, self.trained, str(device), self.missing)
         return next(distance for distance in found if distance.name == self.distance)
 
 
+ADDED = 0.5  # the other way round: loudness that is added counts twice
 EXTRAS = {
     "noise-to-mask": Extra("mp3-v9-16k noise-to-mask", "mp3-v9-16k"),
     "loudness": Extra("mp3-v9-16k loudness", "mp3-v9-16k"),
+    "loudness-added": Extra("mp3-v9-16k loudness", "mp3-v9-16k", missing=ADDED),
     "plain-loudness": Extra("ERB loudness"),
+    "plain-loudness-added": Extra("ERB loudness", missing=ADDED),
     "layers": Extra("mp3-cbr16-16k encoder layers", "mp3-cbr16-16k"),
     "random-layers": Extra("mp3-cbr16-16k encoder layers, random weights", "mp3-cbr16-16k", trained=False),
     "mel": Extra("log mel"),
@@ -70,14 +74,27 @@ class ObjectiveConfig:
 
     extra: tuple[str, ...] = ()  # names in EXTRAS
     extra_share: float = 1.0  # norm of the gradient of each of them, relative to that of the plain loss
+    extra_shares: tuple[float, ...] = ()  # the same for each of them on its own, if they differ
     extra_last: float = 1.0  # part of their weights that is left when training ends; they change as the rates fall
     plain: float = 1.0  # weight of the plain loss; 0 leaves the others alone
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of each further loss."""
+        return self.extra_shares or (self.extra_share,) * len(self.extra)
 
     def __post_init__(self) -> None:
         for name in self.extra:
             if name not in EXTRAS:
                 raise ValueError(f"unknown further loss {name!r}; known are: {', '.join(EXTRAS)}")
-        if not self.extra_share > 0 or self.extra_last < 0 or self.plain < 0 or (self.plain == 0 and not self.extra):
+        if self.extra_shares and len(self.extra_shares) != len(self.extra):
+            raise ValueError(f"extra_shares needs one share for each of extra; got {self}")
+        if (
+            not min((self.extra_share, *self.extra_shares)) > 0
+            or self.extra_last < 0
+            or self.plain < 0
+            or (self.plain == 0 and not self.extra)
+        ):
             raise ValueError(f"shares must be positive, and some loss be left; got {self}")
 
 
@@ -87,6 +104,7 @@ class Terms(NamedTuple):
     total: Tensor
     magnitude: Tensor
     asymmetry: Tensor
+    excess: Tensor
     phase: Tensor
     snr_db: Tensor
     extra: Tensor  # weighted sum of the further distances
@@ -149,7 +167,8 @@ class Objective(nn.Module):
             extra = extra + weight * value
         extra = extra * (1 + (self.config.extra_last - 1) * progress)
         total = self.config.plain * plain.total + extra
-        return Terms(total, plain.magnitude, plain.asymmetry, plain.phase, plain.snr_db, extra.detach())
+        magnitude, asymmetry, excess, phase, snr_db = plain[1:]
+        return Terms(total, magnitude, asymmetry, excess, phase, snr_db, extra.detach())
 
     @torch.no_grad()
     def hear(self, source: Tensor) -> Heard:
@@ -198,7 +217,7 @@ def calibrate(objective: Objective, mixer: Mixer) -> list[float]:
         further.append([gradient_norm(value, estimate) for value in values])
     reference = torch.stack(plain).mean()
     means: Sequence[Tensor] = torch.stack([torch.stack(row) for row in further]).mean(dim=0).unbind()
-    return [float(objective.config.extra_share * reference / mean) for mean in means]
+    return [float(share * reference / mean) for share, mean in zip(objective.config.shares, means, strict=True)]
 
 
 def gradient_norm(loss: Tensor, estimate: Tensor) -> Tensor:

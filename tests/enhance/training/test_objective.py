@@ -33,7 +33,7 @@ def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
     ours = Objective(ObjectiveConfig(), LOSS, mixer)(quieter(mixture), mixture, 0.5, 1)
     noisy, target, limit, _ = mixture
     theirs = PlainLoss(LOSS)(quieter(mixture), target, noisy, limit, 0.5, 1)
-    assert ours[:5] == theirs
+    assert ours[:6] == theirs
     assert float(ours.extra) == 0
 
 
@@ -62,6 +62,27 @@ def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, 
     below, above = mixture.target + tone, mixture.target + 2 * tone * torch.cos(2 * torch.pi * torch.arange(length) / 8)
     equal, heard, unheard = (float(objective.distances(x, mixture)[0]) for x in (mixture.target, below, above))
     assert heard - equal > 100 * abs(unheard - equal)
+
+
+def test_two_further_losses_may_have_different_shares(mixer: Mixer) -> None:
+    names = ("noise-to-mask", "loudness-added")
+    equal = Objective(ObjectiveConfig(extra=names), LOSS, mixer).weights
+    ours = Objective(ObjectiveConfig(extra=names, extra_shares=(0.3, 2.0)), LOSS, mixer).weights
+    assert ours == pytest.approx([0.3 * equal[0], 2 * equal[1]])
+    with pytest.raises(ValueError, match="extra_shares needs one share for each of extra"):
+        ObjectiveConfig(extra=names, extra_shares=(1.0,))
+    with pytest.raises(ValueError, match="shares must be positive"):
+        ObjectiveConfig(extra=names, extra_shares=(1.0, 0.0))
+
+
+@pytest.mark.parametrize("name", ["loudness", "plain-loudness"])
+def test_loudness_may_count_what_is_added_more(mixer: Mixer, name: str) -> None:
+    """Speech at half its amplitude costs less, and at twice its amplitude as much as in the loss it is made from."""
+    mixture = mixer.batch(0, 0, 8)
+    ours, theirs = (Objective(ObjectiveConfig(extra=(n,)), LOSS, mixer) for n in (f"{name}-added", name))
+    for factor, ratio in ((0.5, 0.25), (2.0, 1.0)):
+        values = [float(x.distances(factor * mixture.target, mixture)[0]) for x in (ours, theirs)]
+        assert values[0] == pytest.approx(ratio * values[1], rel=1e-3)
 
 
 def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
