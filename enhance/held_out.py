@@ -1,0 +1,139 @@
+"""`python -m enhance.held_out`: mixtures to choose by, written as a set of pairs for `enhance.evaluate`.
+
+What is chosen among trainings must not be chosen on the set that is reported, so this makes another one from held-out
+recordings: each mixture has six seconds of one speaker group's speech, files joined until they fill it, and one noise.
+Every noise, every SNR and every speaker group comes equally often, however many files it has; all else is drawn by the
+seed. Half of the speech is taken from each folder that is named.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from enhance.data.decoding import FULL_SCALE, SUFFIXES, Kind, decode
+from enhance.data.levels import active_power
+from enhance.model.config import SAMPLE_RATE
+
+Audio = NDArray[np.float64]
+
+SECONDS = 6.0
+GAP_SECONDS = 0.15  # of silence between joined recordings
+SNR_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)  # power of active speech over power of noise
+SPEECH_DB = -26.0  # dBFS, of active speech
+PEAK = 0.99
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """The recordings below a folder, sorted.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise ValueError(f"no recordings in '{folder}'")
+    return found
+
+
+def groups(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files by speaker group, which is the name without its number.
+
+    Example:
+        >>> list(groups([Path("gcompris-nb-003.opus"), Path("gcompris-nb-010.opus"), Path("artikulate-gr-001.opus")]))
+        ['gcompris-nb', 'artikulate-gr']
+    """
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        found.setdefault(path.stem.rstrip("0123456789").rstrip("-_"), []).append(path)
+    return found
+
+
+def read(path: Path, kind: Kind) -> Audio:
+    """The first piece of a recording, mono at 48 kHz; long pauses of speech are shortened as in training.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    pieces = decode(path, kind)
+    if isinstance(pieces, Exception):
+        raise ValueError(f"'{path}': {pieces}")
+    return pieces[0][0] / FULL_SCALE
+
+
+def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:
+    """`SECONDS` of recordings of one group in random order, the first one begun anywhere if it is long enough."""
+    length, parts = round(SECONDS * SAMPLE_RATE), list[Audio]()
+    while sum(part.size for part in parts) < length:
+        for index in draw.permutation(len(files)):
+            audio = read(files[int(index)], "speech")
+            start = int(draw.integers(max(1, audio.size - length + 1)))
+            parts += [audio[start : start + length], np.zeros(round(GAP_SECONDS * SAMPLE_RATE))]
+            if sum(part.size for part in parts) >= length:
+                break
+    return np.concatenate(parts)[:length]
+
+
+def noise(path: Path, draw: np.random.Generator) -> Audio:
+    """`SECONDS` of a recording from a random place; a short one is repeated."""
+    audio, length = read(path, "noise"), round(SECONDS * SAMPLE_RATE)
+    audio = np.tile(audio, -(-(length + 1) // audio.size))
+    start = int(draw.integers(audio.size - length + 1))
+    return audio[start : start + length]
+
+
+def mix(target: Audio, added: Audio, snr_db: float) -> tuple[Audio, Audio]:
+    """Target and noisy recording, active speech at SPEECH_DB, lower if the sum would exceed PEAK."""
+    active = float(active_power(torch.from_numpy(target)[None]))
+    target = target * 10 ** (SPEECH_DB / 20) / np.sqrt(active)
+    added = added * 10 ** ((SPEECH_DB - snr_db) / 20) / np.sqrt(np.mean(added**2))
+    noisy = target + added
+    gain = min(1.0, PEAK / float(np.abs(noisy).max()))
+    return gain * target, gain * noisy
+
+
+def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, count: int, seed: int) -> None:
+    """Writes `count` pairs as 16-bit FLAC.
+
+    Raises:
+        ValueError: a folder holds no recordings, or one cannot be read.
+    """
+    voices = [groups(audio_files(folder)) for folder in speech_folders]
+    noises = audio_files(noise_folder)
+    for part in ("clean", "noisy"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        draw = np.random.default_rng((seed, number))
+        noise_file, shifted = noises[number % len(noises)], number + number // len(noises)
+        found, snr_db = voices[shifted % len(voices)], SNR_DB[shifted % len(SNR_DB)]
+        name, files = list(found.items())[number // len(voices) % len(found)]
+        target, noisy = mix(speech(files, draw), noise(noise_file, draw), snr_db)
+        file = f"{number:02d}_{name}_{noise_file.stem}_{snr_db:g}dB.flac"
+        for part, audio in (("clean", target), ("noisy", noisy)):
+            soundfile.write(out / part / file, audio, SAMPLE_RATE, subtype="PCM_16")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.held_out", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--speech", type=Path, nargs="+", required=True, help="folders of speech", metavar="DIR")
+    parser.add_argument("--noise", type=Path, required=True, help="folder of noise", metavar="DIR")
+    parser.add_argument("--out", type=Path, required=True, help="folder for clean/ and noisy/", metavar="DIR")
+    parser.add_argument("--count", type=int, default=48, help="mixtures (default 48)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default 0)")
+    arguments = parser.parse_args(argv)
+    try:
+        write_set(arguments.speech, arguments.noise, arguments.out, arguments.count, arguments.seed)
+    except (ValueError, OSError) as error:
+        print(f"enhance.held_out: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
