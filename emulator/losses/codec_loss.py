@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import resample
 
 from emulator.losses.terms import (
     LEVEL,
@@ -36,6 +35,7 @@ from emulator.losses.terms import (
 )
 from emulator.model.network import Emulator
 from emulator.model.presets import load_emulator
+from enhance.data.sinc_resampling import SincResample
 
 SMOOTHING_SECONDS = 0.05  # of power along time: short beside masking (200 ms), yet it steadies the logarithm
 LAYER_FLOOR = 0.1  # of a layer's mean activation, relative to that for white noise of LEVEL_DB
@@ -172,6 +172,7 @@ class CodecLoss(nn.Module):
         self.sample_rate, self.missing = int(sample_rate), float(missing)
         self.emulator = frozen(preset if isinstance(preset, Emulator) else load_emulator(preset))
         config = self.emulator.config
+        self.resample = SincResample(self.sample_rate, config.sample_rate, RESAMPLING_WIDTH)
         self.layer_names = chosen_layers(layer_names, self.emulator.layer_names)
         self.smoothing = 2 * round((SMOOTHING_SECONDS * config.sample_rate / config.hop - 1) / 2) + 1  # odd
         bands = critical_bands(config.bins, config.sample_rate).to(self.emulator.get_buffer("window"))
@@ -225,7 +226,7 @@ class CodecLoss(nn.Module):
         capturing = audio.is_cuda and torch.cuda.is_current_stream_capturing()  # then nothing can be looked at
         if not capturing and not torch.isfinite(flat.detach().sum()):
             raise ValueError(f"the {name} must be finite; got NaN, infinite or huge samples")
-        return resample(flat, self.sample_rate, config.sample_rate, lowpass_filter_width=RESAMPLING_WIDTH)
+        return self.resample(flat)
 
     @torch.no_grad()
     def reference(self, target: Tensor) -> Reference:

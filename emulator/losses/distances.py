@@ -10,13 +10,12 @@ hand-made model of masking, and the very terms of the codec loss with a network 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
-from torchaudio.transforms import MelSpectrogram
+from torch import Tensor, nn
 
 from emulator.losses.codec_loss import CodecLoss, CodecTerms
 from emulator.losses.noise_to_mask import bark_loss
@@ -38,6 +37,7 @@ QUIET_DB = -80.0  # dBFS, the threshold in quiet of the plain distance of loudne
 LOUDNESS_FRAMES = 3  # over which its powers are averaged, about 50 ms
 MELS = 80
 MEL_FLOOR = 1e-5  # of a mel magnitude, as in HiFi-GAN (arXiv:2010.05646)
+PAIRS = "2.11.0 beside torch 2.11 and 2.12, 2.11.1 beside 2.13 and newer"
 RANDOM_SEED = 1000  # of untrained weights
 BASELINE = "MR-STFT"
 TERMS: dict[str, tuple[int, dict[str, float], Literal["encoder", "masking"]]] = {
@@ -82,6 +82,9 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
         device: where to compute.
         missing: how many times loudness that is missing counts, against loudness that is added.
 
+    Raises:
+        ValueError: by the log mel distance when it is used, if there is no torchaudio that loads.
+
     Example:
         >>> [distance.name for distance in plain_distances(16_000)]
         ['l1', 'l2', 'compressed magnitude', 'MR-STFT', 'log mel', 'ERB loudness', 'Bark noise-to-mask']
@@ -90,7 +93,6 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
         True
     """
     size = round(SPECTRUM_SECONDS * sample_rate)
-    mel = MelSpectrogram(sample_rate, size, hop_length=size // 4, n_mels=MELS, power=1.0).to(device)
     window = torch.hann_window(size, device=device)
 
     def compressed(audio: Tensor) -> Tensor:
@@ -114,12 +116,25 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
         multi_resolution = auraloss.freq.MultiResolutionSTFTLoss()
         return lambda estimate: multi_resolution(estimate[:, None], target[:, None])
 
+    @cache
+    def mel() -> nn.Module:
+        try:
+            from torchaudio.transforms import MelSpectrogram  # loads beside some releases of PyTorch only
+        except (ImportError, OSError, RuntimeError) as error:
+            raise ValueError(
+                f"log mel needs a torchaudio that loads beside torch {torch.__version__}: {PAIRS}"
+            ) from error
+        return MelSpectrogram(sample_rate, size, hop_length=size // 4, n_mels=MELS, power=1.0).to(device)
+
+    def log_mel(audio: Tensor) -> Tensor:
+        return mel()(audio).clamp(min=MEL_FLOOR).log()
+
     return [
         Distance("l1", 1, partial(_compared, _same, _mean_absolute)),
         Distance("l2", 2, partial(_compared, _same, _mean_square)),
         Distance("compressed magnitude", 1, partial(_compared, compressed, _mean_absolute)),
         Distance(BASELINE, 1, mr_stft),
-        Distance("log mel", 1, partial(_compared, lambda x: mel(x).clamp(min=MEL_FLOOR).log(), _mean_absolute)),
+        Distance("log mel", 1, partial(_compared, log_mel, _mean_absolute)),
         Distance("ERB loudness", 1, partial(_compared, loudness, partial(_mean_loudness, missing))),
         Distance("Bark noise-to-mask", 2, bark),
     ]

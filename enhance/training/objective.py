@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import Resample
 
 from emulator.losses.distances import Distance, codec_distances, plain_distances
 from emulator.losses.terms import LEVEL, MISSING
 from enhance.data.mixing import Mixer, Mixture
+from enhance.data.sinc_resampling import SincResample
 from enhance.model.config import SAMPLE_RATE
 from enhance.training.loss import LossConfig, PlainLoss
 
@@ -136,7 +136,7 @@ class Objective(nn.Module):
         self.config = config
         self.plain = PlainLoss(plain).to(mixer.device)
         self._distances = [EXTRAS[name].make(mixer.device) for name in config.extra]
-        self._resample = Resample(SAMPLE_RATE, RATE).to(mixer.device).forward  # not a part of what is saved
+        self._resample = SincResample(SAMPLE_RATE, RATE).to(mixer.device)
         self._heard: Heard | None = None
         self.weights = calibrate(self, mixer) if config.extra else []
 
