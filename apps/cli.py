@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from apps import interactive
-from enhance.io.options import Clip, IfExists, Settings, checked_rate
-from enhance.utils.errors import Problem, UsageProblem, one_line
+from enhance.io.options import Clip, DenoiseOptions, IfExists, checked_rate
+from enhance.utils.errors import FileError, UsageError, one_line
 from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
@@ -45,9 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="mpeace")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except UsageProblem as problem:
+    except UsageError as problem:
         return _fail(problem, 2)
-    except (Problem, ModelError) as problem:
+    except (FileError, ModelError) as problem:
         return _fail(problem, 1)
     except Stopped as stopped:
         return _fail("stopped; finished files are kept, and the same command goes on from here", stopped.exit_status)
@@ -142,7 +142,7 @@ def denoise(
     """
     import os
 
-    settings = Settings(
+    settings = DenoiseOptions(
         model=model,
         attenuation_limit_db=attenuation_limit,
         mix=mix,
@@ -210,7 +210,7 @@ def _container(name: str | None) -> str | None:
 
     if name is None or name.lower() in CONTAINERS:
         return name and name.lower()
-    raise UsageProblem(f"--format {name} is none of {', '.join(CONTAINERS)}")
+    raise UsageError(f"--format {name} is none of {', '.join(CONTAINERS)}")
 
 
 if __name__ == "__main__":

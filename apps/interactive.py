@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from enhance.io.options import Settings, checked_rate
-from enhance.utils.errors import UsageProblem
+from enhance.io.options import DenoiseOptions, checked_rate
+from enhance.utils.errors import UsageError
 
 
 def demo(
@@ -58,11 +58,11 @@ def listen(
     """
     for option, given, needed, wanted in (("method", method, new, "new"), ("output", output, analyse, "analyse")):
         if given is not None and not needed:
-            raise UsageProblem(f"--{option} belongs to --{wanted}")
+            raise UsageError(f"--{option} belongs to --{wanted}")
     if new and analyse:
-        raise UsageProblem("--new and --analyse are two things: give one of them")
+        raise UsageError("--new and --analyse are two things: give one of them")
     if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
-        raise UsageProblem(f"--method {method} is none of pairwise, abx, mushra")
+        raise UsageError(f"--method {method} is none of pairwise, abx, mushra")
     try:
         from apps.listen.commands import analyse_test, run_test, write_test
 
@@ -73,7 +73,7 @@ def listen(
         else:
             run_test(test, host, port)
     except ModuleNotFoundError as error:
-        raise UsageProblem(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
+        raise UsageError(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
 
 
 def live(
@@ -120,7 +120,7 @@ def live(
     from apps.live.engine.latency import parse
     from apps.live.session.session import LiveSettings
 
-    Settings(attenuation_limit_db=attenuation_limit, mix=mix)  # refuses what is out of range
+    DenoiseOptions(attenuation_limit_db=attenuation_limit, mix=mix)  # refuses what is out of range
     settings = LiveSettings(
         model=model,
         source=source,

@@ -31,9 +31,9 @@ from emulator.training.corpus import (
     coded,
     split_music,
 )
-from emulator.training.loss import ImitationTerms, imitation_loss
+from emulator.training.loss import ImitationTerms, emulation_loss
 from enhance.data.cache import AudioCache, build_cache
-from enhance.data.counter_random import Draws
+from enhance.data.counter_random import CounterRandom
 from enhance.data.decoding import SUFFIXES
 from enhance.data.room_responses import write_rooms
 from enhance.training.launch import (
@@ -69,7 +69,7 @@ class Corpus(NamedTuple):
     allowed: AudioCache  # noise that it allows itself
 
 
-class Imitation:
+class EmulationTask:
     """The task of `enhance.training.loop.fit`: an emulator and pairs of sounds before and after the codec.
 
     Args:
@@ -118,11 +118,11 @@ class Imitation:
             emulation = network(original)
         if isinstance(emulation, PaperEmulation):
             return paper_loss(emulation, self.network.spectrum(after))
-        return imitation_loss(emulation, self.network.spectrum(after), self.network.spectrum(allowed))
+        return emulation_loss(emulation, self.network.spectrum(after), self.network.spectrum(allowed))
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> ImitationTerms:
         """Loss of some examples of a step."""
-        draws = Draws(self.seed, 0, step, first, count)
+        draws = CounterRandom(self.seed, 0, step, first, count)
         return self.compare(network, self.data, self.data.originals.choose(draws.take()), draws.take())
 
     @torch.no_grad()
@@ -136,7 +136,7 @@ class Imitation:
             rows = np.flatnonzero(names == kind)
             if not rows.size:
                 continue
-            draws = Draws(1, 0, 0, 0, VALID_CROPS)
+            draws = CounterRandom(1, 0, 0, 0, VALID_CROPS)
             chosen = rows[draws.index(rows.size)]
             terms = self.compare(network, self.valid, chosen, draws.take())
             figures[f"{kind}_log_spectral"] = float(terms.log_spectral)
@@ -237,7 +237,9 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     torch.manual_seed(config.seed)
     network = PaperUNet(dimensions) if arguments.paper else Emulator(dimensions)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = Imitation(network, data, valid, corpus, crop, config.seed, in_bfloat16(arguments.precision, fabric.device))
+    task = EmulationTask(
+        network, data, valid, corpus, crop, config.seed, in_bfloat16(arguments.precision, fabric.device)
+    )
     fit(fabric, task, config, arguments.out)
 
 

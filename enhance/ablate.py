@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from emulator.evidence.listening_files import Heard, write_manifest, write_outputs
+from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from emulator.evidence.perceptual_scores import Judge
-from enhance.evaluate import SetError, find_pairs, read_pair, score
+from enhance.evaluate import DatasetError, find_pairs, read_pair, score
 from enhance.export import export
 from enhance.model.config import SAMPLE_RATE, SIZES
 from enhance.reporting.ablation import SCORES, figure, tables
@@ -91,7 +91,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Settings:
+class AblationSettings:
     """All that a run depends on beside its size, loss, seed and data."""
 
     steps: int = 500
@@ -107,7 +107,7 @@ class Settings:
         return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
 
 
-def trained(run: Run, settings: Settings, work: Path, arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """The network of a run and what it was made with; trained unless ``work`` holds it.
 
     Raises:
@@ -142,7 +142,7 @@ def own_options(arguments: Sequence[str]) -> list[str]:
 
 
 def trained_only(
-    settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
+    settings: AblationSettings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
 ) -> list[dict[str, Any]]:
     """As :func:`perform`, without scores: no rows."""
     trained(run, settings, work, arguments)
@@ -150,13 +150,13 @@ def trained_only(
 
 
 def perform(
-    settings: Settings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
+    settings: AblationSettings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
 ) -> list[dict[str, Any]]:
     """Trains and scores; returns a row for each file.
 
     Raises:
         RuntimeError: the training failed.
-        SetError, ValueError: a set or a checkpoint cannot be used.
+        DatasetError, ValueError: a set or a checkpoint cannot be used.
     """
     model, noted = trained(run, settings, work, arguments)
     begin, rows, denoiser = time.monotonic(), [], Denoiser(model)
@@ -206,12 +206,12 @@ def plan(sizes: Sequence[str], losses: Sequence[str], seeds: Sequence[int]) -> l
     return [Run(seed, size, loss) for seed in seeds for loss in losses for size in reversed(sizes)]
 
 
-def told(settings: Settings, sets: Sequence[Path]) -> dict[str, Any]:
+def told(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
     """What all runs have in common, as plain values."""
     return asdict(settings) | {"sets": [path.resolve().name for path in sets]}
 
 
-def make_report(rows: list[dict[str, Any]], settings: Settings, sets: Sequence[Path]) -> Report:
+def make_report(rows: list[dict[str, Any]], settings: AblationSettings, sets: Sequence[Path]) -> Report:
     """Rows in the order of the grid, with tables and figure; the manifest is for listening."""
     every = plan(list(SIZES), list(LOSSES), sorted({row["seed"] for row in rows}))
     rows = sorted(rows, key=lambda row: every.index(Run(row["seed"], row["size"], row["loss"])))
@@ -220,22 +220,22 @@ def make_report(rows: list[dict[str, Any]], settings: Settings, sets: Sequence[P
     return Report(NAME, rows, tables(rows, labels, BASELINE), common, figure(rows, labels, BASELINE), PACKAGES)
 
 
-def heard(run: Run) -> Heard:
+def heard(run: Run) -> ListeningEntry:
     """A run as an entry of the manifest of the listening test."""
-    return Heard(run.size, {"size": run.size}, run.loss, LOSSES[run.loss].label)
+    return ListeningEntry(run.size, {"size": run.size}, run.loss, LOSSES[run.loss].label)
 
 
 def ablate(arguments: argparse.Namespace) -> None:
     """Performs what is missing of the grid; the report is written anew after each run.
 
     Raises:
-        ValueError, RuntimeError, OSError, SetError, ModelError: with a message for the user.
+        ValueError, RuntimeError, OSError, DatasetError, ModelError: with a message for the user.
     """
     if arguments.jobs < 1:
         raise ValueError(f"--jobs: expected 1 or more, got {arguments.jobs}")
     if not arguments.sets and not arguments.train_only:
         raise ValueError("--sets: name the folders to score on")
-    settings = Settings(steps=arguments.steps, batch=arguments.batch)
+    settings = AblationSettings(steps=arguments.steps, batch=arguments.batch)
     out, work, sets = arguments.out, arguments.work, arguments.sets
     for folder in sets:
         find_pairs(folder)  # before hours of training, not after them
@@ -284,8 +284,12 @@ def get_parser() -> argparse.ArgumentParser:
     losses = f"of {', '.join(LOSSES)} (default: the first nine)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=SMALL_GRID, help=losses, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
-    parser.add_argument("--steps", type=int, default=Settings.steps, help="of each training (default %(default)s)")
-    parser.add_argument("--batch", type=int, default=Settings.batch, help="examples per step (default %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=AblationSettings.steps, help="of each training (default %(default)s)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=AblationSettings.batch, help="examples per step (default %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each (default 1)")
     parser.add_argument("--train-only", action="store_true", help="leave scoring to a later call with --sets")
     parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
@@ -297,7 +301,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = get_parser().parse_args(argv)
     try:
         ablate(arguments)
-    except (ValueError, RuntimeError, OSError, SetError, ModelError) as error:
+    except (ValueError, RuntimeError, OSError, DatasetError, ModelError) as error:
         print(f"enhance.ablate: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     if not arguments.train_only:

@@ -42,7 +42,7 @@ LAUNCHER = (
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One measured value, and what the project wants of it."""
 
     name: str
@@ -53,7 +53,7 @@ class Figure:
 
 def measure_jobs(
     command: list[str], model: str | None, folder: Path, repeats: int, seconds: int = JOB_SECONDS
-) -> list[Figure]:
+) -> list[Measurement]:
     """How much faster two jobs denoise several files of some seconds than one job."""
     source = folder / "jobs"
     source.mkdir()
@@ -69,9 +69,9 @@ def measure_jobs(
     ratio = median(elapsed[1]) / median(elapsed[2])
     name = f"{JOB_FILES} files of {seconds} s"
     return [
-        Figure(f"{name}, one job", median(elapsed[1]), "s", ""),
-        Figure(f"{name}, two jobs", median(elapsed[2]), "s", ""),
-        Figure("two jobs, times as fast as one", ratio, "", "at least 1.8 on two cores"),
+        Measurement(f"{name}, one job", median(elapsed[1]), "s", ""),
+        Measurement(f"{name}, two jobs", median(elapsed[2]), "s", ""),
+        Measurement("two jobs, times as fast as one", ratio, "", "at least 1.8 on two cores"),
     ]
 
 
@@ -85,7 +85,7 @@ def peak_memory(command: list[str]) -> int:
     return int(_run([sys.executable, "-c", LAUNCHER, *command]).split()[-1]) * unit
 
 
-def measure_memory(command: list[str], model: str | None, folder: Path, seconds: int) -> list[Figure]:
+def measure_memory(command: list[str], model: str | None, folder: Path, seconds: int) -> list[Measurement]:
     """Peak memory of denoising one long stereo file, and how long it takes."""
     source, minute = folder / "long.wav", speech_like(60)
     block = np.stack([minute, minute[::-1]], axis=1)
@@ -97,12 +97,12 @@ def measure_memory(command: list[str], model: str | None, folder: Path, seconds:
     elapsed = time.perf_counter() - begin
     name = f"stereo file of {seconds // 60} minutes"
     return [
-        Figure(f"{name}, peak memory", peak / 1e6, "MB", "under 400"),
-        Figure(f"{name}, time", elapsed, "s", ""),
+        Measurement(f"{name}, peak memory", peak / 1e6, "MB", "under 400"),
+        Measurement(f"{name}, time", elapsed, "s", ""),
     ]
 
 
-def measure_start(command: list[str], model: str | None, folder: Path, repeats: int) -> list[Figure]:
+def measure_start(command: list[str], model: str | None, folder: Path, repeats: int) -> list[Measurement]:
     """Time of the help text, and time to the first denoised sample of a short file."""
     source = folder / "short.wav"
     soundfile.write(source, speech_like(5), RATE)
@@ -121,12 +121,12 @@ def measure_start(command: list[str], model: str | None, folder: Path, repeats: 
         if process.returncode or len(received) < FIRST_BYTES:
             raise RuntimeError(f"{' '.join(denoise)} failed with status {process.returncode}")
     return [
-        Figure("mpeace --help", median(help_times), "s", "under 0.4"),
-        Figure("first sample of a 5 s file", median(first_times), "s", "within 1.5"),
+        Measurement("mpeace --help", median(help_times), "s", "under 0.4"),
+        Measurement("first sample of a 5 s file", median(first_times), "s", "within 1.5"),
     ]
 
 
-def report(speeds: list[Speed], figures: list[Figure], note: str) -> str:
+def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
     """The figures as Markdown tables."""
     lines = []
     if speeds:
@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     arguments = get_parser().parse_args(argv)
     speeds: list[Speed] = []
-    figures: list[Figure] = []
+    figures: list[Measurement] = []
     try:
         if arguments.repeats < 1 or arguments.seconds < 1:
             raise RuntimeError("--repeats and --seconds: expected at least 1")

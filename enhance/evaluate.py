@@ -50,7 +50,7 @@ Denoise = Callable[[Audio, int], Audio]
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
 
 
-class SetError(Exception):
+class DatasetError(Exception):
     """A set of pairs that cannot be evaluated; one line that says why."""
 
 
@@ -58,19 +58,19 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Pairs (clean, noisy) of a set, sorted by name.
 
     Raises:
-        SetError: if a folder is missing or empty, or a file has no partner.
+        DatasetError: if a folder is missing or empty, or a file has no partner.
     """
     names: dict[str, set[str]] = {}
     for part in ("clean", "noisy"):
         if not (folder / part).is_dir():
-            raise SetError(f"{folder}: expected the folders clean/ and noisy/ in it, found no {part}/")
+            raise DatasetError(f"{folder}: expected the folders clean/ and noisy/ in it, found no {part}/")
         names[part] = {path.name for path in (folder / part).iterdir() if path.is_file() and path.name[0] != "."}
     for part, other in (("clean", "noisy"), ("noisy", "clean")):
         if alone := sorted(names[part] - names[other]):
             more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
-            raise SetError(f"{folder / part / alone[0]}{more}: no file of the same name in {other}/")
+            raise DatasetError(f"{folder / part / alone[0]}{more}: no file of the same name in {other}/")
     if not names["clean"]:
-        raise SetError(f"{folder}: expected pairs of files in clean/ and noisy/, found none")
+        raise DatasetError(f"{folder}: expected pairs of files in clean/ and noisy/, found none")
     return [(folder / "clean" / name, folder / "noisy" / name) for name in sorted(names["clean"])]
 
 
@@ -78,7 +78,7 @@ def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
     """Both recordings, float32 of shape [time], and their rate.
 
     Raises:
-        SetError: if a file cannot be read, is not mono, or differs from its partner in rate or length.
+        DatasetError: if a file cannot be read, is not mono, or differs from its partner in rate or length.
     """
     signals: list[Audio] = []
     rates: list[int] = []
@@ -86,14 +86,14 @@ def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
         try:
             audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise SetError(f"{path}: cannot be read ({error.error_string})") from error
+            raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
         if audio.shape[1] != 1:
-            raise SetError(f"{path}: expected one channel, got {audio.shape[1]}")
+            raise DatasetError(f"{path}: expected one channel, got {audio.shape[1]}")
         signals.append(audio[:, 0].astype(np.float32))
         rates.append(rate)
     if rates[0] != rates[1] or signals[0].size != signals[1].size:
         sizes = [f"{signal.size} samples at {rate} Hz" for signal, rate in zip(signals, rates, strict=True)]
-        raise SetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
+        raise DatasetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
     return signals[0], signals[1], rates[0]
 
 
@@ -132,7 +132,7 @@ def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
     """All scores of one pair of files; the model stays loaded in the process.
 
     Raises:
-        SetError: if the pair cannot be used.
+        DatasetError: if the pair cannot be used.
     """
     clean, noisy, sample_rate = read_pair(*pair)
     if model == NOISY:
@@ -154,7 +154,7 @@ def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[
         The evaluation, and the scores of each file by its name.
 
     Raises:
-        SetError: if the set cannot be used.
+        DatasetError: if the set cannot be used.
         ModelError: if the model cannot be loaded.
     """
     pairs = find_pairs(folder)
@@ -205,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = get_parser().parse_args(argv)
     try:
         if arguments.jobs < 1:
-            raise SetError(f"--jobs: expected at least 1, got {arguments.jobs}")
+            raise DatasetError(f"--jobs: expected at least 1, got {arguments.jobs}")
         others = load_scores(arguments.against) if arguments.against else None
         evaluation, scores = evaluate(arguments.model, arguments.set, arguments.jobs)
         print(report(evaluation))
@@ -213,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"Against {arguments.against.stem}:\n\n{differences(scores, others)}")
         if arguments.out:
             print(f"written: {save(evaluation, scores, arguments.out).with_suffix('.*')}", file=sys.stderr)
-    except (SetError, ModelError, ValueError, OSError) as error:
+    except (DatasetError, ModelError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -23,7 +23,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from enhance import Denoiser, ModelError
-from enhance.evaluate import SetError, find_pairs, read_pair
+from enhance.evaluate import DatasetError, find_pairs, read_pair
 from enhance.evaluation import metrics
 from enhance.evaluation.speed import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
 from enhance.model.config import SAMPLE_RATE
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.out.write_text(table(variants), encoding="utf-8")
         content = {"variants": [asdict(variant) for variant in variants], "machine": machine()}
         arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except (ValueError, OSError, soundfile.SoundFileError, SetError, ModelError) as error:
+    except (ValueError, OSError, soundfile.SoundFileError, DatasetError, ModelError) as error:
         print(f"enhance.quantise: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     print(table(variants))

@@ -45,7 +45,7 @@ ROOMS_SEED = 0  # simulated rooms are data, the same whatever the seed of a trai
 GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 
 
-class Enhancement:
+class EnhancementTask:
     """The task of `enhance.training.loop.fit`: a network, its mixtures and its loss.
 
     Args:
@@ -231,7 +231,7 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     start = arguments.start.name if arguments.start else ""
     fast = in_bfloat16(arguments.precision, fabric.device)
     capture = fabric.device.type == "cuda" and fabric.world_size == 1 and not arguments.eager
-    task = Enhancement(network, Objective(objective, loss, mixer), mixer, valid, fast, start, capture)
+    task = EnhancementTask(network, Objective(objective, loss, mixer), mixer, valid, fast, start, capture)
     fit(fabric, task, config, arguments.out)
 
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from apps.batch.discovery import mode_of
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
-from enhance.io.options import IfExists, Settings
+from enhance.io.options import DenoiseOptions, IfExists
 from enhance.io.task import Outcome, Task
-from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.errors import UsageError, problem_on_oserror
 from enhance.utils.interrupt import Stopped, Stopper
 
 
 def denoise_all(
     inputs: list[str],
     output: str | None,
-    settings: Settings,
+    settings: DenoiseOptions,
     *,
     name: str | None = None,
     if_exists: IfExists = IfExists.SKIP,
@@ -39,14 +39,14 @@ def denoise_all(
         The exit status: 0 when every file is done or was there, 1 when one failed.
 
     Raises:
-        UsageProblem: when the run cannot be started, before anything is written.
+        UsageError: when the run cannot be started, before anything is written.
         ModelError: when the model cannot be used.
         Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
     """
     if report is not None:
-        with told_as(f"--report {report} cannot be written", UsageProblem):
+        with problem_on_oserror(f"--report {report} cannot be written", UsageError):
             if not stat.S_ISDIR(mode_of(report.absolute().parent)):
-                raise UsageProblem(f"--report {report} cannot be written: there is no such folder")
+                raise UsageError(f"--report {report} cannot be written: there is no such folder")
     with Stopper() as stopper:
         plan = make_plan(inputs, output, name, if_exists, settings)
         outcomes = list(plan.settled)
@@ -74,7 +74,7 @@ def denoise_all(
 def _run(
     tasks: list[Task],
     jobs: int,
-    settings: Settings,
+    settings: DenoiseOptions,
     stopper: Stopper,
     reporter: Reporter,
     outcomes: list[Outcome],
@@ -89,7 +89,7 @@ def _run(
     if jobs > 1 and len(tasks) > 1:
         from apps.batch.workers import run_in_processes
 
-        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.tell, done, model)
+        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done, model)
         return
     from enhance import Denoiser
     from enhance.io.denoise_file import describe, run_task
@@ -98,7 +98,7 @@ def _run(
     model.update(describe(denoiser))
     for task in tasks:
 
-        def tell(seconds: float, total: float | None, task: Task = task) -> None:
-            reporter.tell(task, seconds, total)
+        def on_progress(seconds: float, total: float | None, task: Task = task) -> None:
+            reporter.on_progress(task, seconds, total)
 
-        done(task, run_task(denoiser, task, settings, stopper, tell))
+        done(task, run_task(denoiser, task, settings, stopper, on_progress))

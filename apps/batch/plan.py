@@ -1,7 +1,7 @@
 """From what the person named to one task per file, before anything is read or written.
 
 Outputs keep the tree below a folder. Two inputs with one output, an output that is an input, and an output that is no
-file are settled here as failed; the other files go on. What makes no sense as a whole is a `UsageProblem`.
+file are settled here as failed; the other files go on. What makes no sense as a whole is a `UsageError`.
 """
 
 import os
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from apps.batch.discovery import Found, find_inputs, identity, mode_of
 from enhance.io.formats import CONTAINERS, MUXERS, container_of
-from enhance.io.options import Clip, IfExists, Settings
+from enhance.io.options import Clip, DenoiseOptions, IfExists
 from enhance.io.task import PIPE, Outcome, Status, Task
-from enhance.utils.errors import UsageProblem, one_line, told_as
+from enhance.utils.errors import UsageError, one_line, problem_on_oserror
 
 PARTIAL = ".mpeace-part"  # ends the name of an output that is not finished
 _ABANDONED = 3600.0  # seconds without a write after which a partial file belongs to no running program
@@ -32,7 +32,9 @@ class Plan:
     settled: list[Outcome] = field(default_factory=list)
 
 
-def make_plan(inputs: list[str], output: str | None, name: str | None, if_exists: IfExists, settings: Settings) -> Plan:
+def make_plan(
+    inputs: list[str], output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions
+) -> Plan:
     """One task for each file.
 
     Args:
@@ -43,52 +45,52 @@ def make_plan(inputs: list[str], output: str | None, name: str | None, if_exists
         settings: the container is used for the suffix of the output.
 
     Raises:
-        UsageProblem: when the plan cannot be carried out as a whole.
+        UsageError: when the plan cannot be carried out as a whole.
     """
     plan = Plan()
     if inputs == [PIPE] or output == PIPE:
         if settings.clip is Clip.RESCALE:
-            raise UsageProblem("--clip rescale needs the whole sound before the first sample; it works on files only")
+            raise UsageError("--clip rescale needs the whole sound before the first sample; it works on files only")
         if output in (None, PIPE) and settings.container not in (None, "wav"):
-            raise UsageProblem(f"standard output is WAV, not {settings.container}")
+            raise UsageError(f"standard output is WAV, not {settings.container}")
     if inputs == [PIPE]:
         _plan_pipe(plan, output, name, if_exists, settings)
         return plan
     if PIPE in inputs:
-        raise UsageProblem("standard input (-) is the only input when it is one")
+        raise UsageError("standard input (-) is the only input when it is one")
     leave_out = None if output in (None, PIPE) else Path(output or "")
     found = find_inputs(inputs, leave_out, plan.settled)
     single = len(inputs) == 1 and len(found) == 1 and not found[0].searched
     if output == PIPE:
         if not single and (found or len(inputs) > 1):
-            raise UsageProblem("standard output (-) takes one input file")
+            raise UsageError("standard output (-) takes one input file")
         plan.tasks = [Task(str(item.path), PIPE, "", "wav") for item in found]
         return plan
     if single and output is not None and _names_a_file(output):
         if name is not None:
-            raise UsageProblem("--name is for outputs in folders; -o already names the file")
+            raise UsageError("--name is for outputs in folders; -o already names the file")
         targets = [Path(output)]
         _check_target(targets[0])
     else:
         folder = None if output is None else Path(output)
         if found and folder is not None and _kind(folder) not in (0, stat.S_IFDIR):
-            raise UsageProblem(f"{folder} is a file, expected a folder for the outputs")
+            raise UsageError(f"{folder} is a file, expected a folder for the outputs")
         template = name or (_BESIDE if folder is None else _ELSEWHERE)
         targets = [_target(item, folder, template, settings.container) for item in found]
     _settle(plan, found, targets, if_exists, settings)
     return plan
 
 
-def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: Settings) -> None:
+def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions) -> None:
     if name is not None:
-        raise UsageProblem("--name needs input files, not standard input")
+        raise UsageError("--name needs input files, not standard input")
     target = output or PIPE
     if target == PIPE:
         plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
         return
     path = Path(target)
     if _kind(path) == stat.S_IFDIR or path.suffix.lower() in MUXERS:
-        raise UsageProblem(f"standard input is written to a sound file such as out.wav, not to {target}")
+        raise UsageError(f"standard input is written to a sound file such as out.wav, not to {target}")
     _check_target(path)
     refusal = _existing(path, None, if_exists)
     if refusal is None:
@@ -112,13 +114,13 @@ def _target(item: Found, folder: Path | None, template: str, container: str | No
         name = template.format(**fields)
     except (KeyError, IndexError, ValueError, AttributeError):
         known = ", ".join("{" + key + "}" for key in fields)
-        raise UsageProblem(f"--name {template!r} is no template; its fields are {known}") from None
+        raise UsageError(f"--name {template!r} is no template; its fields are {known}") from None
     if not name or name in (".", "..") or Path(name).name != name:
-        raise UsageProblem(f"--name gives {name!r}, expected a file name without folders")
+        raise UsageError(f"--name gives {name!r}, expected a file name without folders")
     return item.path.with_name(name) if folder is None else folder / item.below / name
 
 
-def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfExists, settings: Settings) -> None:
+def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfExists, settings: DenoiseOptions) -> None:
     """Leave out what is there, settle what collides, and make tasks of the rest."""
     earlier, faults = _collisions(found, targets)
     swept: set[Path] = set()
@@ -169,14 +171,14 @@ def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict
     return earlier, faults
 
 
-def _named(source: Path, target: Path, settings: Settings) -> str | None:
+def _named(source: Path, target: Path, settings: DenoiseOptions) -> str | None:
     """The container that the person chose, by `--format` or by the suffix of the output; None keeps the input's."""
     if settings.container is not None:
         return settings.container
     if source.suffix.lower() == target.suffix.lower():
         return None
     if target.suffix.lower() in MUXERS:
-        raise UsageProblem(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
+        raise UsageError(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
     container = container_of(target)
     return container.name if container else None
 
@@ -201,12 +203,12 @@ def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[S
 
 def _check_target(target: Path) -> None:
     if os.path.lexists(target) and _kind(target) != stat.S_IFREG:
-        raise UsageProblem(f"the output {target} is there and is no file")
+        raise UsageError(f"the output {target} is there and is no file")
 
 
 def _kind(output: Path) -> int:
     """What is there under the name that the person gave the outputs: S_IFDIR, S_IFREG, ..., 0 for nothing."""
-    with told_as(f"the output {output} cannot be reached", UsageProblem):
+    with problem_on_oserror(f"the output {output} cannot be reached", UsageError):
         return stat.S_IFMT(mode_of(output))
 
 

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from enhance.io.task import Outcome, Task
-from enhance.utils.errors import UsageProblem, one_line
+from enhance.utils.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -47,7 +47,7 @@ class Reporter:
             self._progress.stop()
             self._progress = None
 
-    def tell(self, task: Task, seconds: float, total: float | None) -> None:
+    def on_progress(self, task: Task, seconds: float, total: float | None) -> None:
         """Progress of one file: seconds of sound that are done, and of the whole if known."""
         self._seconds[task.source] = seconds
         if self._progress is None:
@@ -124,7 +124,7 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
     """Write what became of each file as JSON, in one step.
 
     Raises:
-        UsageProblem: when it cannot be written.
+        UsageError: when it cannot be written.
     """
     content = {
         "mpeace": own_version(),
@@ -141,7 +141,7 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise UsageProblem(f"--report {path} cannot be written: {one_line(error)}") from error
+        raise UsageError(f"--report {path} cannot be written: {one_line(error)}") from error
 
 
 def own_version() -> str:

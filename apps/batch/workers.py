@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from time import monotonic
 
-from enhance.io.options import Settings
+from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
 from enhance.runtime.registry import ModelError
 from enhance.utils.interrupt import Stopped, Stopper
@@ -34,9 +34,9 @@ class _Worker:
 def run_in_processes(
     tasks: list[Task],
     jobs: int,
-    settings: Settings,
+    settings: DenoiseOptions,
     stopper: Stopper,
-    tell: Callable[[Task, float, float | None], object],
+    on_progress: Callable[[Task, float, float | None], object],
     done: Callable[[Task, Outcome], object],
     model: dict[str, str],
 ) -> None:
@@ -47,7 +47,7 @@ def run_in_processes(
         jobs: number of processes.
         settings: how.
         stopper: when it is told to stop, all processes clean up and end.
-        tell: called with progress: task, seconds done, seconds in all if known.
+        on_progress: called with progress: task, seconds done, seconds in all if known.
         done: called with each outcome.
         model: name and file of the model are put in when a process has loaded it.
 
@@ -67,13 +67,13 @@ def run_in_processes(
             ready = wait([worker.pipe for worker in workers], timeout=_LOOK)
             stopper.check()
             for worker in [worker for worker in workers if worker.pipe in ready]:
-                if not _listen(worker, model, tell, done):
+                if not _listen(worker, model, on_progress, done):
                     workers.remove(worker)
     finally:
         _end(workers)
 
 
-def _start(settings: Settings) -> _Worker:
+def _start(settings: DenoiseOptions) -> _Worker:
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, settings), daemon=True)
@@ -91,7 +91,7 @@ def _hand(worker: _Worker, task: Task) -> None:
 def _listen(
     worker: _Worker,
     model: dict[str, str],
-    tell: Callable[[Task, float, float | None], object],
+    on_progress: Callable[[Task, float, float | None], object],
     done: Callable[[Task, Outcome], object],
 ) -> bool:
     """Take one message. Returns False when the process has died."""
@@ -114,7 +114,7 @@ def _listen(
         worker.task = None
         done(task, message)
     elif task is not None:
-        tell(task, *message)
+        on_progress(task, *message)
     return True
 
 
@@ -132,7 +132,7 @@ def _end(workers: list[_Worker]) -> None:
         worker.pipe.close()
 
 
-def _serve(pipe: Connection, settings: Settings) -> None:
+def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
     """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop."""
     with suppress(Stopped, EOFError, BrokenPipeError), Stopper(worker=True) as stopper:
         from enhance import Denoiser
@@ -140,7 +140,7 @@ def _serve(pipe: Connection, settings: Settings) -> None:
 
         last = 0.0
 
-        def tell(seconds: float, total: float | None) -> None:
+        def on_progress(seconds: float, total: float | None) -> None:
             nonlocal last
             if monotonic() - last >= _TELL:
                 last = monotonic()
@@ -152,6 +152,6 @@ def _serve(pipe: Connection, settings: Settings) -> None:
             while True:
                 with stopper.waiting():
                     task = pipe.recv()
-                pipe.send(run_task(denoiser, task, settings, stopper, tell))
+                pipe.send(run_task(denoiser, task, settings, stopper, on_progress))
         except ModelError as error:
             pipe.send(error)

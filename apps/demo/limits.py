@@ -6,7 +6,7 @@ one job, and how many people work at the same time.
 
 from dataclasses import dataclass
 
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 USUAL_MINUTES = 5.0
 USUAL_VALUES_PER_SECOND = 2 * 48_000  # stereo at 48 kHz; files with more are limited to as many samples
@@ -71,20 +71,20 @@ class Limits:
             channels: number of channels.
 
         Raises:
-            Problem: that names the limit and what to do.
+            FileError: that names the limit and what to do.
 
         Example:
             >>> Limits(minutes=1).check(61, 48_000, 1)
             Traceback (most recent call last):
                 ...
-            enhance.utils.errors.Problem: longer than the demo takes (1 min); denoise it with the command: mpeace
+            enhance.utils.errors.FileError: longer than the demo takes (1 min); denoise it with the command: mpeace
             denoise FILE
         """
         if seconds > 60 * self.minutes:
-            raise Problem(f"longer than the demo takes ({self.minutes:g} min); {BEYOND}")
+            raise FileError(f"longer than the demo takes ({self.minutes:g} min); {BEYOND}")
         if seconds * sample_rate * channels > self.values:
             most = self.values / (sample_rate * channels * 60)
-            raise Problem(
+            raise FileError(
                 f"{channels} channels at {sample_rate} Hz are longer than the demo takes "
                 f"({most:.1f} min of such sound); {BEYOND}"
             )

@@ -1,7 +1,7 @@
 """A denoiser that remembers: the network runs once, and another strength is a new mix of what it gave.
 
-`Recall` stands in for `enhance.Denoiser` in `enhance.io.denoise_file`, so that each rendering is the command line's own
-job with its formats, tags and rounding. The mix is linear, out = dry + weight * (wet - dry), see
+`CachedDenoiser` stands in for `enhance.Denoiser` in `enhance.io.denoise_file`, so that each rendering is the command
+line's own job with its formats, tags and rounding. The mix is linear, out = dry + weight * (wet - dry), see
 `enhance.Stream.adjust`; so the samples of input (dry) and network (wet) are kept on the disk, cut as the stream gave
 them, and given again.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from enhance.dsp.audio_fifo import Fifo
+from enhance.dsp.audio_fifo import AudioFifo
 
 if TYPE_CHECKING:
     from enhance import Denoiser
@@ -76,7 +76,7 @@ def blend(dry: np.ndarray, wet: np.ndarray, weight: np.float32) -> np.ndarray:
     return dry + weight * (wet - dry)
 
 
-class Recall:
+class CachedDenoiser:
     """Stands in for a `Denoiser` while one file is denoised again and again.
 
     Args:
@@ -105,9 +105,9 @@ class Recall:
         self.tracks.append(track)
         return _Recorder(self._denoiser.stream(sample_rate, channels), track, weight)
 
-    def again(self, folder: Path) -> "Recall":
+    def again(self, folder: Path) -> "CachedDenoiser":
         """One that remembers the same, whose samples were copied to another folder."""
-        other = Recall(self._denoiser, folder)
+        other = CachedDenoiser(self._denoiser, folder)
         other.tracks = [
             replace(track, dry=folder / track.dry.name, wet=folder / track.wet.name) for track in self.tracks
         ]
@@ -125,7 +125,7 @@ class _Recorder:
 
     def __init__(self, stream: "Stream", track: Track, weight: np.float32) -> None:
         self._stream, self._track, self._weight = stream, track, weight
-        self._waiting = Fifo(track.channels)
+        self._waiting = AudioFifo(track.channels)
 
     def process(self, block: np.ndarray) -> np.ndarray:
         wet = self._stream.process(block)

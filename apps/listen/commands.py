@@ -23,7 +23,7 @@ def run_test(path: Path, host: str, port: int) -> None:
         port: 0 for any that is free.
 
     Raises:
-        UsageProblem: when the test cannot be run.
+        UsageError: when the test cannot be run.
     """
     from apps.listen.serving.server import serve
 
@@ -49,7 +49,7 @@ def write_test(folder: Path, method: str) -> None:
     """Write the first TOML file of a test into a folder of sounds.
 
     Raises:
-        UsageProblem: when the folder holds no sounds in a known layout, or the file is there already.
+        UsageError: when the folder holds no sounds in a known layout, or the file is there already.
     """
     path, pages = write_starter(folder, Method(method))
     print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
@@ -59,7 +59,7 @@ def analyse_test(path: Path, out: Path | None) -> None:
     """Write tables and a picture of the answers, and print the main figures.
 
     Raises:
-        UsageProblem: when there are no answers.
+        UsageError: when there are no answers.
     """
     from apps.listen.analysis.analyse import analyse_files
     from apps.listen.analysis.terminal_tables import print_results

@@ -17,7 +17,7 @@ AUDIO, MANIFEST, REFERENCE = "audio", "manifest.json", "reference"
 
 
 @dataclass(frozen=True)
-class Heard:
+class ListeningEntry:
     """A system in a set."""
 
     set_name: str
@@ -46,7 +46,7 @@ def write_outputs(
             _write(reference, references[name], sample_rate)
 
 
-def write_manifest(heard: Iterable[Heard], sample_rate: int, out: Path) -> Path:
+def write_manifest(heard: Iterable[ListeningEntry], sample_rate: int, out: Path) -> Path:
     """Describe `OUT/audio`: for each set its reference, its systems with their labels, and its items."""
     sets: dict[str, dict[str, object]] = {}
     systems: dict[str, dict[str, str]] = {}

@@ -81,7 +81,7 @@ class PaperUNet(nn.Module):
 
 
 def paper_loss(emulation: PaperEmulation, coded: Tensor) -> ImitationTerms:
-    """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.imitation_loss`.
+    """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.emulation_loss`.
 
     Args:
         emulation: of the original.

@@ -23,7 +23,7 @@ import soxr
 
 from emulator.lame import FULL_SCALE, Setting, round_trip
 from emulator.training.masking_stimuli import masker_and_probe
-from emulator.training.threshold_noise import revealing_noise
+from emulator.training.threshold_noise import threshold_noise
 from enhance import Denoiser
 from enhance.data.cache import AudioCache, Entry, write_cache
 from enhance.data.mixing import MixConfig, Mixer
@@ -176,7 +176,7 @@ def allowed_noise(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.n
     """The codec's error for `[time]`; where its threshold drives it, with a faint noise added that reveals it."""
     if setting.mode == "vbr":
         seed = zlib.crc32(audio.tobytes())
-        audio = audio + revealing_noise(audio, sample_rate, np.random.default_rng(seed))
+        audio = audio + threshold_noise(audio, sample_rate, np.random.default_rng(seed))
         audio = audio / max(1.0, float(np.abs(audio).max()))
     return round_trip(audio, sample_rate, setting) - audio
 

@@ -46,7 +46,7 @@ def log_spectral_distance(estimate: Tensor, target: Tensor) -> Tensor:
     return (decibels.square().mean(dim=1) + 1e-6).sqrt().mean()
 
 
-def imitation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
+def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
     """Compares.
 
     Args:

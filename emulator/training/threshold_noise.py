@@ -34,7 +34,7 @@ def _bands(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     return band, 10 ** (-slope / 10)
 
 
-def revealing_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+def threshold_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Noise about as strong as what `audio` masks.
 
     Args:
@@ -47,7 +47,7 @@ def revealing_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generato
 
     Example:
         >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000)
-        >>> noise = revealing_noise(tone, 16_000, np.random.default_rng(0))
+        >>> noise = threshold_noise(tone, 16_000, np.random.default_rng(0))
         >>> noise.shape, bool(np.abs(noise).mean() < 0.1)
         ((16000,), True)
     """

@@ -9,7 +9,7 @@ import numpy as np
 SLOTS = 96  # random numbers set aside for each example; a multiple of the 4 that Philox makes at a time
 
 
-class Draws:
+class CounterRandom:
     """Random numbers of examples `first` to `first + count - 1` of a step, taken column by column.
 
     Args:
@@ -20,7 +20,7 @@ class Draws:
         count: number of examples.
 
     Example:
-        >>> whole, part = Draws(7, 0, 3, first=0, count=8), Draws(7, 0, 3, first=6, count=2)
+        >>> whole, part = CounterRandom(7, 0, 3, first=0, count=8), CounterRandom(7, 0, 3, first=6, count=2)
         >>> bool((whole.take()[6:] == part.take()).all())
         True
     """

@@ -6,7 +6,7 @@ from torch import Tensor
 
 FRAME = 960  # samples (20 ms) in which active speech is found
 ACTIVE_RANGE = 1e-4  # power of the weakest active frame, relative to the loudest (-40 dB)
-SILENCE = 1e-8  # power (-80 dBFS) under which a crop counts as silent
+SILENT_CROP_POWER = 1e-8  # power (-80 dBFS) under which a crop counts as silent
 
 
 def active_power(speech: Tensor) -> Tensor:
@@ -31,5 +31,5 @@ def scale_to(audio: Tensor, level: Tensor) -> Tensor:
         >>> scale_to(torch.full((1, 4), 0.5), torch.tensor([2.0]))
         tensor([[0.2000, 0.2000, 0.2000, 0.2000]])
     """
-    rms = audio.square().mean(dim=1, keepdim=True).sqrt().clamp_min(math.sqrt(SILENCE))
+    rms = audio.square().mean(dim=1, keepdim=True).sqrt().clamp_min(math.sqrt(SILENT_CROP_POWER))
     return audio.mul_(0.1 * level[:, None] / rms)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from enhance.data.cache import AudioCache
-from enhance.data.counter_random import Draws
+from enhance.data.counter_random import CounterRandom
 from enhance.data.filters import EQ_KNOTS, Equaliser, band_shape, fast_length
 from enhance.data.formant_shift import move_formants
-from enhance.data.levels import SILENCE, active_power, scale_to
+from enhance.data.levels import SILENT_CROP_POWER, active_power, scale_to
 from enhance.data.mix_config import MOST_NOISES, SUBGROUP, MixConfig
-from enhance.data.noise_augmentation import Changes, Disguise
+from enhance.data.noise_augmentation import Augmentation, NoiseAugmenter
 from enhance.data.synthetic_noise import synthetic_noise
 from enhance.data.to_device import send
 from enhance.model.config import SAMPLE_RATE
@@ -84,7 +84,7 @@ class Mixer:
         generator = torch.Generator().manual_seed(seed)
         bank = synthetic_noise(config.synthetic_count, round(config.synthetic_seconds * SAMPLE_RATE), generator)
         self._bank = (bank * 32767).to(torch.int16).to(self.device)
-        self._disguise = Disguise(config, self._size, generator, self.device)
+        self._disguise = NoiseAugmenter(config, self._size, generator, self.device)
         self._frequency = torch.fft.rfftfreq(self._size, 1 / SAMPLE_RATE, device=self.device)
         self._equaliser = Equaliser(self._frequency)
         self._kept: dict[tuple[int, int, int], _Material] = {}
@@ -106,7 +106,7 @@ class Mixer:
             if config.reuse > 1:
                 self._kept = {key: kept for key, kept in self._kept.items() if key[0] == group}
                 self._kept[group, first, count] = material
-        return self._combine(material, Draws(self.seed, 1, step, first, count), turn)
+        return self._combine(material, CounterRandom(self.seed, 1, step, first, count), turn)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return send(np.asarray(values, dtype=np.float32), self.device)
@@ -117,8 +117,8 @@ class Mixer:
         return rows, send(rows, self.device)
 
     def _make(self, group: int, first: int, count: int) -> _Material:
-        config, draws = self.config, Draws(self.seed, 0, group, first, count)
-        changes = Draws(self.seed, 2, group, first, count)
+        config, draws = self.config, CounterRandom(self.seed, 0, group, first, count)
+        changes = CounterRandom(self.seed, 2, group, first, count)
         spectrum, band = self._speech_spectrum(draws, count)
         speech_eq, noise_eq = draws.curve(config.speech_eq_db, EQ_KNOTS), draws.curve(config.noise_eq_db, EQ_KNOTS)
         speech_gain, noise_gain = self._equaliser.gains(speech_eq), self._equaliser.gains(noise_eq)
@@ -159,7 +159,7 @@ class Mixer:
         audio[:, -fade:] *= ramp.flip(0)
         return audio
 
-    def _speech_spectrum(self, draws: Draws, count: int) -> tuple[Tensor, np.ndarray]:
+    def _speech_spectrum(self, draws: CounterRandom, count: int) -> tuple[Tensor, np.ndarray]:
         """Spectra `[count, bins]` of speech at a changed speed, and the band (Hz) that each one fills."""
         chosen = [self.speech.choose(draws.take()) for _ in range(2)]
         places = [draws.take() for _ in range(2)]
@@ -189,7 +189,7 @@ class Mixer:
         band = np.where(moved, band * np.minimum(factor, 1.0), band)
         return spectrum, np.minimum(band * np.array(self._crop_sizes)[speed] / self._size, NYQUIST)
 
-    def _limit_band(self, draws: Draws, gains: Sequence[Tensor]) -> np.ndarray:
+    def _limit_band(self, draws: CounterRandom, gains: Sequence[Tensor]) -> np.ndarray:
         """Limits some of the gains in place; returns the upper edges `[batch]` in Hz."""
         config = self.config
         limited, telephone = draws.chance(config.band_limit), draws.chance(config.telephone)
@@ -203,7 +203,9 @@ class Mixer:
                 gain[places] *= shape
         return np.where(limited, edge, NYQUIST)
 
-    def _reverberate(self, draws: Draws, spectrum: Tensor, band: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
+    def _reverberate(
+        self, draws: CounterRandom, spectrum: Tensor, band: np.ndarray
+    ) -> tuple[Tensor, Tensor, np.ndarray]:
         """Speech `[batch, time]` in its room, with the early part of the room only, and the band that is left.
 
         The early part has unit energy, so that reverberation leaves the level of the target alone.
@@ -233,7 +235,7 @@ class Mixer:
             speech[places] = full
         return speech, target, band
 
-    def _add_rooms(self, changes: Draws, spectrum: Tensor) -> None:
+    def _add_rooms(self, changes: CounterRandom, spectrum: Tensor) -> None:
         """Multiplies some spectra `[batch, bins]` of noise by those of whole room responses."""
         chance, place = changes.chance(self.config.disguise * self.config.noise_room), changes.take()
         rows, places = self._rows(chance)
@@ -243,7 +245,7 @@ class Mixer:
             response = self.rooms.gather(chosen, np.zeros_like(chosen), longest, wrap=False).to(self.device)
             spectrum[places] *= torch.fft.rfft(response, n=self._size)
 
-    def _recorded(self, chance: np.ndarray, place: np.ndarray, changes: Changes) -> Tensor:
+    def _recorded(self, chance: np.ndarray, place: np.ndarray, changes: Augmentation) -> Tensor:
         """Crops `[batch, size]` of recorded noises, changed."""
         recordings, crops = self.noise.choose(chance), torch.empty(len(chance), self._size, device=self.device)
         for length in set(changes.length.tolist()):
@@ -252,7 +254,7 @@ class Mixer:
             crops[places] = self._disguise.apply(crop, changes.of(rows))
         return crops
 
-    def _noise(self, draws: Draws, changes: Draws, count: int) -> Tensor:
+    def _noise(self, draws: CounterRandom, changes: CounterRandom, count: int) -> Tensor:
         """The sum of each example's noises, `[count, size]`."""
         config = self.config
         audio = torch.zeros(count, self._size, device=self.device)
@@ -288,7 +290,7 @@ class Mixer:
         position = (start + torch.arange(self._size, device=self.device)) % length
         return self._bank.view(-1)[row * length + position].float() / 32767
 
-    def _combine(self, material: _Material, draws: Draws, turn: int) -> Mixture:
+    def _combine(self, material: _Material, draws: CounterRandom, turn: int) -> Mixture:
         """Sets SNR and level; `turn` counts the uses of this material and says whose noise an example gets."""
         config = self.config
         speech, target, noise, band_limit, active, noise_power = material
@@ -300,11 +302,11 @@ class Mixer:
         level = self._tensor(10 ** (draws.between(config.level_db) / 20))[:, None]
         mode = draws.take()
         noise_only = self._tensor(mode < config.noise_only)[:, None] > 0
-        noise_only = noise_only | (active < SILENCE)
+        noise_only = noise_only | (active < SILENT_CROP_POWER)
         clean = (mode >= config.noise_only) & (mode < config.noise_only + config.clean_only)
         clean_rows, clean_places = self._rows(clean)
         speech_gain = torch.where(noise_only, 0.0, 1.0)
-        noise_gain = torch.where(noise_only, 1.0, (active / (snr * noise_power.clamp_min(SILENCE))).sqrt())
+        noise_gain = torch.where(noise_only, 1.0, (active / (snr * noise_power.clamp_min(SILENT_CROP_POWER))).sqrt())
         noise_gain = noise_gain * self._tensor(~clean)[:, None]
         target = target * speech_gain
         noisy = torch.addcmul(speech * speech_gain, noise, noise_gain)

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from enhance.data.counter_random import Draws
+from enhance.data.counter_random import CounterRandom
 from enhance.data.filters import fast_length
 from enhance.data.mix_config import MixConfig
 from enhance.data.to_device import send
@@ -20,7 +20,7 @@ SWING_KNOTS = 7  # points of the moving level, evenly spaced in time
 PHASES = 16  # sets of random phases that steady noises are made with
 
 
-class Changes(NamedTuple):
+class Augmentation(NamedTuple):
     """What is done to each of some crops."""
 
     length: np.ndarray  # [batch], samples that are cropped; played in the time of an example
@@ -29,12 +29,12 @@ class Changes(NamedTuple):
     phases: np.ndarray  # [batch], index
     swing_db: np.ndarray  # [batch, SWING_KNOTS], gains
 
-    def of(self, rows: np.ndarray) -> "Changes":
+    def of(self, rows: np.ndarray) -> "Augmentation":
         """Those of some crops."""
-        return Changes(*(values[rows] for values in self))
+        return Augmentation(*(values[rows] for values in self))
 
 
-class Disguise:
+class NoiseAugmenter:
     """Changes crops of noise at random.
 
     Args:
@@ -52,7 +52,7 @@ class Disguise:
             torch.polar(torch.ones_like(angle), angle).to(device) if config.disguise and config.noise_steady else None
         )
 
-    def draw(self, draws: Draws) -> Changes:
+    def draw(self, draws: CounterRandom) -> Augmentation:
         """What to do to a crop of each example."""
         config = self.config
         used = draws.chance(config.disguise)
@@ -62,9 +62,9 @@ class Disguise:
         phases = draws.index(PHASES)
         depth = np.where(used & draws.chance(config.noise_swing), draws.between(config.noise_swing_db), 0.0)
         knots = np.stack([draws.between((-1.0, 0.0)) for _ in range(SWING_KNOTS)], axis=1)
-        return Changes(length, backwards, steady, phases, depth[:, None] * knots)
+        return Augmentation(length, backwards, steady, phases, depth[:, None] * knots)
 
-    def apply(self, crops: Tensor, changes: Changes) -> Tensor:
+    def apply(self, crops: Tensor, changes: Augmentation) -> Tensor:
         """Crops `[batch, length]` of one length to `[batch, size]`; the crops may be changed."""
         device = crops.device
         turned = send(np.flatnonzero(changes.backwards), device)

@@ -3,11 +3,11 @@
 import numpy as np
 
 
-class Fifo:
+class AudioFifo:
     """Queue of float32 samples.
 
     Example:
-        >>> fifo = Fifo(channels=1)
+        >>> fifo = AudioFifo(channels=1)
         >>> fifo.push(np.array([[1, 2, 3]], np.float32))
         >>> fifo.pop(2), len(fifo)
         (array([[1., 2.]], dtype=float32), 1)

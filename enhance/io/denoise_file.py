@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
 from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_encoding, fit_size
-from enhance.io.options import Settings
+from enhance.io.options import DenoiseOptions
 from enhance.io.riff_chunks import loss
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.tags import carry_tags, shares_tags
 from enhance.io.task import PIPE, Outcome, Task
 from enhance.io.track_pipeline import Chain
 from enhance.io.wav_pipe import PipeReader, PipeWriter
-from enhance.utils.errors import Problem, one_line, told_as
+from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
     from enhance import Denoiser
 
-Tell = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
+OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
 
 _PIPED = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 
@@ -41,7 +41,9 @@ class _Again(Exception):
         self.gain = gain
 
 
-def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell) -> Outcome:
+def run_task(
+    denoiser: "Denoiser", task: Task, settings: DenoiseOptions, stopper: Stopper, on_progress: OnProgress
+) -> Outcome:
     """Denoise one file. What goes wrong is told in the outcome; only `Stopped` comes through.
 
     Args:
@@ -49,7 +51,7 @@ def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stop
         task: what to read and where to write.
         settings: how.
         stopper: looked at between blocks.
-        tell: called after each block.
+        on_progress: called after each block.
     """
     outcome = Outcome(task.source, task.target, "failed")
     started = perf_counter()
@@ -57,7 +59,7 @@ def run_task(denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stop
         while outcome.status != "done":
             outcome.notes = []
             try:
-                _attempt(denoiser, task, settings, stopper, tell, outcome)
+                _attempt(denoiser, task, settings, stopper, on_progress, outcome)
                 outcome.status = "done"
             except _Again as again:
                 outcome.gain = again.gain
@@ -73,7 +75,12 @@ def describe(denoiser: "Denoiser") -> dict[str, str]:
 
 
 def _attempt(
-    denoiser: "Denoiser", task: Task, settings: Settings, stopper: Stopper, tell: Tell, outcome: Outcome
+    denoiser: "Denoiser",
+    task: Task,
+    settings: DenoiseOptions,
+    stopper: Stopper,
+    on_progress: OnProgress,
+    outcome: Outcome,
 ) -> None:
     """Denoise once with `outcome.gain`; `_Again` comes out of it before anything takes the name of the target."""
     media = task.source != PIPE and Path(task.source).suffix.lower() in MUXERS
@@ -83,7 +90,7 @@ def _attempt(
         from enhance.io.media_remux import clean_tracks
 
         with replacing(task) as partial:
-            _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, tell, outcome))
+            _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, on_progress, outcome))
         return
     with closing(open_source(task, settings, stopper)) as source:
         encoding = _encoding(source, task, settings)
@@ -92,12 +99,12 @@ def _attempt(
         frames = None if source.frames is None else chain.output_length(source.frames)
         if task.target == PIPE:
             sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
-            _pour(source, chain, sink, stopper, tell)
+            _pour(source, chain, sink, stopper, on_progress)
         else:
             encoding = fit_size(encoding, frames, source.channels)
             with replacing(task) as partial:
                 sink = _writer(partial, task, encoding, source, chain.output_rate)
-                _pour(source, chain, sink, stopper, tell)
+                _pour(source, chain, sink, stopper, on_progress)
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, chain, outcome)
         outcome.notes += getattr(source, "notes", [])
@@ -111,16 +118,16 @@ def _check_fit(gain: float | None) -> None:
         raise _Again(gain)
 
 
-def open_source(task: Task, settings: Settings, stopper: Stopper) -> Source:
+def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Source:
     """Open the input of a task: standard input, a sound file, or the first sound track of M4A and video.
 
     Raises:
-        Problem: when it cannot be read.
+        FileError: when it cannot be read.
     """
     if task.source == PIPE:
         return PipeReader(sys.stdin.buffer, stopper)
     path = Path(task.source)
-    with told_as("cannot be read"):
+    with problem_on_oserror("cannot be read"):
         if path.suffix.lower() in MUXERS:
             from enhance.io.media_decoder import TrackReader
 
@@ -135,7 +142,7 @@ def replacing(task: Task) -> Iterator[Path]:
     """The partial file of a task: it takes the name of the target when the block ends well, and is removed if not."""
     partial, target = Path(task.partial), Path(task.target)
     try:
-        with told_as(f"cannot write {target}"):
+        with problem_on_oserror(f"cannot write {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             with partial.open("r+b") as file:  # Windows flushes only what is open for writing
@@ -150,17 +157,17 @@ def _need_pyav() -> None:
     try:
         import av  # noqa: F401
     except ImportError:
-        raise Problem('M4A and video need PyAV: pip install "mpeace[video]"') from None
+        raise FileError('M4A and video need PyAV: pip install "mpeace[video]"') from None
 
 
-def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell) -> None:
+def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, on_progress: OnProgress) -> None:
     """Move all sound from source to sink."""
     total = None if source.frames is None else source.frames / source.sample_rate
     try:
         for block in source.blocks():
             stopper.check()
             sink.write(chain.process(block))
-            tell(chain.samples_in / source.sample_rate, total)
+            on_progress(chain.samples_in / source.sample_rate, total)
         stopper.check()
         sink.write(chain.flush())
     except BaseException:
@@ -169,7 +176,7 @@ def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, tell: Tell
     sink.close()
 
 
-def _encoding(source: Source, task: Task, settings: Settings) -> Encoding:
+def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
     if task.target != PIPE:
         container = CONTAINERS[task.container] if task.container else None
         if container is None and task.source == PIPE:
@@ -179,7 +186,7 @@ def _encoding(source: Source, task: Task, settings: Settings) -> Encoding:
     if encoding.subtype in _PIPED:
         return encoding
     if settings.subtype is not None:
-        raise Problem(f"standard output takes the subtypes {', '.join(sorted(_PIPED))}, not {encoding.subtype}")
+        raise FileError(f"standard output takes the subtypes {', '.join(sorted(_PIPED))}, not {encoding.subtype}")
     return Encoding("WAV", "PCM_16")
 
 
@@ -202,8 +209,8 @@ def _finish(task: Task, partial: Path, source: Source, encoding: Encoding, chain
         shutil.copyfile(task.source, partial)
         return
     if chain.samples_in == 0 and encoding.major in ("FLAC", "MP3", "OGG"):
-        raise Problem(f"it has no sound, and {encoding.major} cannot be written without; keep the format or name wav")
+        raise FileError(f"it has no sound, and {encoding.major} cannot be written without; keep the format or name wav")
     try:
         carry_tags(Path(task.source), partial, source.encoding, encoding, same_rate)
-    except Problem as problem:
+    except FileError as problem:
         outcome.notes.append(str(problem))

@@ -7,7 +7,7 @@ here by suffix only, so that folders can be searched without importing it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 # Sample encodings without loss of their own, which move from one container to another; the rest is tied to a codec.
 _PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
@@ -102,7 +102,7 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
         subtype: named for the output, None to keep the input's where it fits.
 
     Raises:
-        Problem: when the container does not have that subtype.
+        FileError: when the container does not have that subtype.
 
     Example:
         >>> choose_encoding(Encoding("WAV", "FLOAT"), CONTAINERS["flac"], None)
@@ -126,7 +126,7 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
     subtype = (subtype or container.subtype).upper()
     if not soundfile.check_format(container.major, subtype, endian):
         known = ", ".join(soundfile.available_subtypes(container.major))
-        raise Problem(f"{container.name} has no subtype {subtype}; it has {known}")
+        raise FileError(f"{container.name} has no subtype {subtype}; it has {known}")
     return Encoding(container.major, subtype, endian)
 
 
@@ -139,7 +139,7 @@ def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
         channels: number of channels.
 
     Raises:
-        Problem: when a container that is not WAV cannot hold so much.
+        FileError: when a container that is not WAV cannot hold so much.
 
     Example:
         >>> fit_size(Encoding("WAV", "FLOAT"), 2**30, 2).major
@@ -150,4 +150,4 @@ def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
         return encoding
     if encoding.major in ("WAV", "WAVEX"):
         return Encoding("RF64", encoding.subtype)
-    raise Problem(f"{encoding.major} cannot hold more than 4 GB; name --format rf64, w64, caf or flac")
+    raise FileError(f"{encoding.major} cannot hold more than 4 GB; name --format rf64, w64, caf or flac")

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from enhance.io.riff_chunks import Loss, loss
+from enhance.io.riff_chunks import Truncation, loss
 
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest Ogg page (RFC 3533)
 
@@ -19,7 +19,7 @@ def what_is_missing(path: Path, major: str) -> str | None:
     """
     if major == "OGG":
         return "its last page is not complete" if _ogg_is_cut(path) else None
-    lost = Loss(_au_missing(path)) if major == "AU" else loss(path)
+    lost = Truncation(_au_missing(path)) if major == "AU" else loss(path)
     if lost.denied:
         return f"its header tells of no sound, but {lost.denied} bytes follow it"
     return f"{lost.absent} bytes of sound that its header promises are not there" if lost.absent else None

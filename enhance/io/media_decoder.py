@@ -17,7 +17,7 @@ from av.error import FFmpegError
 
 from enhance.io.formats import MUXERS
 from enhance.io.pcm import block_length
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
     from av import AudioFrame, Packet
@@ -34,16 +34,16 @@ def open_media(path: Path) -> "InputContainer":
     """Open a file of FFmpeg's libraries for reading.
 
     Raises:
-        Problem: when it is empty, or is no such file.
+        FileError: when it is empty, or is no such file.
         OSError: when it cannot be opened.
     """
     with path.open("rb") as file:
         if not file.read(1):
-            raise Problem("the file is empty (0 bytes)")
+            raise FileError("the file is empty (0 bytes)")
     try:
         return av.open(str(path), "r", metadata_errors="replace")
     except FFmpegError as error:
-        raise Problem(f"not a media file that can be read, or cut off ({_reason(error)})") from None
+        raise FileError(f"not a media file that can be read, or cut off ({_reason(error)})") from None
 
 
 class TrackDecoder:
@@ -60,7 +60,7 @@ class TrackDecoder:
         notes: what was mended, in a few words each.
 
     Raises:
-        Problem: when there is no decoder for it.
+        FileError: when there is no decoder for it.
     """
 
     def __init__(self, stream: "AudioStream", salvage: bool = False) -> None:
@@ -71,10 +71,10 @@ class TrackDecoder:
             self.sample_rate = self._context.sample_rate
             self.layout = self._context.layout.name
         except (AttributeError, ValueError):
-            raise Problem(f"its sound track {stream.index} is in a codec that cannot be decoded") from None
+            raise FileError(f"its sound track {stream.index} is in a codec that cannot be decoded") from None
         self.channels = self._context.channels
         if self.sample_rate <= 0 or self.channels <= 0:
-            raise Problem(f"its sound track has {self.sample_rate} Hz and {self.channels} channels")
+            raise FileError(f"its sound track has {self.sample_rate} Hz and {self.channels} channels")
         self._resampler = av.AudioResampler(format="fltp", layout=self.layout, rate=self.sample_rate)
         self._waiting: list[np.ndarray] = []
         self._held = 0
@@ -87,14 +87,14 @@ class TrackDecoder:
         """Decode a packet (an empty one ends the track). Yields float32 [channels, samples], about a second at a time.
 
         Raises:
-            Problem: when the packet is damaged.
+            FileError: when the packet is damaged.
         """
         try:
             frames = self._stream.decode(packet)
         except FFmpegError as error:
             if not self._salvage:
                 where = self.samples / self.sample_rate
-                raise Problem(
+                raise FileError(
                     f"cut off or damaged at {where:.2f} s ({_reason(error)}; --salvage denoises the rest)"
                 ) from None
             if not self.notes:
@@ -115,7 +115,7 @@ class TrackDecoder:
         """Compare with the length that the file gives the track.
 
         Raises:
-            Problem: when the track ended early.
+            FileError: when the track ended early.
         """
         declared = self._declared_seconds()
         seconds = self.samples / self.sample_rate
@@ -123,7 +123,7 @@ class TrackDecoder:
             return
         lacks = f"its sound lasts {seconds:.2f} s, its header promises {declared:.2f} s"
         if not self._salvage:
-            raise Problem(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
+            raise FileError(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
         self.notes.append(f"salvaged: {lacks}")
 
     def _place(self, frame: "AudioFrame") -> None:
@@ -162,7 +162,7 @@ class TrackReader:
     """The first sound track of a media file, as a `Source`: for writing it to a sound file of its own.
 
     Raises:
-        Problem: when it has none.
+        FileError: when it has none.
         OSError: when it cannot be opened.
     """
 
@@ -172,7 +172,7 @@ class TrackReader:
         self._container = open_media(path)
         if not self._container.streams.audio:
             self._container.close()
-            raise Problem("it has no sound track")
+            raise FileError("it has no sound track")
         self._stream = self._container.streams.audio[0]
         self._decoder = TrackDecoder(self._stream, salvage)
         self.sample_rate, self.channels = self._decoder.sample_rate, self._decoder.channels

@@ -20,11 +20,11 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from enhance.io.media_decoder import TrackDecoder, muxer_of, open_media
-from enhance.io.options import Settings
+from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms
 from enhance.io.task import Outcome, Task
 from enhance.io.track_pipeline import Chain
-from enhance.utils.errors import Problem, told_as
+from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
     from enhance import Denoiser
-    from enhance.io.denoise_file import Tell
+    from enhance.io.denoise_file import OnProgress
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "mp3float": "libmp3lame"}  # by the name of the decoder
 _SUBSTITUTES = {"webm": "libopus", "matroska": "libopus"}  # where a codec has no good encoder: Vorbis, DTS, ...
@@ -52,7 +52,7 @@ class _Track:
         out: "OutputContainer",
         muxer: str,
         denoiser: "Denoiser",
-        settings: Settings,
+        settings: DenoiseOptions,
         gain: float,
     ) -> None:
         self.decoder = TrackDecoder(stream, settings.salvage)
@@ -60,7 +60,7 @@ class _Track:
         self._drop_delay = muxer == "adts"
         encoder, rate = _choose_encoder(stream, muxer, settings.sample_rate or self.decoder.sample_rate)
         self.note = "" if encoder == _same_encoder(stream) else f"{stream.codec_context.name} became {encoder}"
-        settings = Settings(**{**vars(settings), "sample_rate": rate})
+        settings = DenoiseOptions(**{**vars(settings), "sample_rate": rate})
         self.chain = Chain(denoiser, self.decoder.sample_rate, self.decoder.channels, settings, False, gain)
         self.stream: AudioStream = out.add_stream(encoder, rate=rate, layout=self.decoder.layout)  # type: ignore[assignment]
         context = self.stream.codec_context
@@ -134,9 +134,9 @@ def clean_tracks(
     denoiser: "Denoiser",
     task: Task,
     partial: Path,
-    settings: Settings,
+    settings: DenoiseOptions,
     stopper: Stopper,
-    tell: "Tell",
+    on_progress: "OnProgress",
     outcome: Outcome,
 ) -> float | None:
     """Write `partial`: the input with all its sound tracks denoised. Fills in the outcome.
@@ -145,25 +145,25 @@ def clean_tracks(
         A gain with which to do it again when the peak must fit, else None.
 
     Raises:
-        Problem: when the input cannot be read, has no sound track, or its sound cannot be put back.
+        FileError: when the input cannot be read, has no sound track, or its sound cannot be put back.
         OSError: when the file system refuses.
     """
     path, muxer = Path(task.source), muxer_of(Path(task.target))
     if settings.subtype is not None:
-        raise Problem("--subtype is for sound files; the sound of M4A and video keeps its codec")
-    with told_as("cannot be read"):
+        raise FileError("--subtype is for sound files; the sound of M4A and video keeps its codec")
+    with problem_on_oserror("cannot be read"):
         source = open_media(path)
     try:
         with source, av.open(str(partial), "w", format=muxer) as out:
-            tracks = _pass_through(source, out, muxer, denoiser, settings, stopper, tell, outcome)
+            tracks = _pass_through(source, out, muxer, denoiser, settings, stopper, on_progress, outcome)
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise
-        raise Problem(f"{muxer} cannot hold its tracks as they are ({error.strerror})") from None
+        raise FileError(f"{muxer} cannot hold its tracks as they are ({error.strerror})") from None
     if muxer in _ATOMS:
         try:
             carry_atoms(path, partial)
-        except Problem as problem:
+        except FileError as problem:
             outcome.notes.append(str(problem))
     chain = tracks[0].chain
     outcome.seconds = max(track.chain.samples_in / track.chain.sample_rate for track in tracks)
@@ -180,13 +180,13 @@ def _pass_through(
     out: "OutputContainer",
     muxer: str,
     denoiser: "Denoiser",
-    settings: Settings,
+    settings: DenoiseOptions,
     stopper: Stopper,
-    tell: "Tell",
+    on_progress: "OnProgress",
     outcome: Outcome,
 ) -> list[_Track]:
     if not source.streams.audio:
-        raise Problem("it has no sound track")
+        raise FileError("it has no sound track")
     tracks: dict[int, _Track] = {}
     copies: dict[int, _Copy] = {}
     left_out: dict[int, str] = {}
@@ -205,7 +205,7 @@ def _pass_through(
         if packet.stream.index in tracks:
             track = tracks[packet.stream.index]
             track.push(packet)
-            tell(track.chain.samples_in / track.chain.sample_rate, total)
+            on_progress(track.chain.samples_in / track.chain.sample_rate, total)
         elif packet.stream.index in copies:
             copies[packet.stream.index].push(packet)
         elif packet.stream.type == "data" and packet.size and "timecode" not in packet.stream.metadata:

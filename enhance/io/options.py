@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 
 class IfExists(StrEnum):
@@ -27,7 +27,7 @@ class Clip(StrEnum):
 
 
 @dataclass(frozen=True)
-class Settings:
+class DenoiseOptions:
     """How to denoise and how to write.
 
     Attributes:
@@ -41,7 +41,7 @@ class Settings:
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
 
     Raises:
-        UsageProblem: on a value out of range.
+        UsageError: on a value out of range.
     """
 
     model: str | None = None
@@ -56,16 +56,16 @@ class Settings:
     def __post_init__(self) -> None:
         limit = self.attenuation_limit_db
         if limit is not None and not (math.isfinite(limit) and limit >= 0):
-            raise UsageProblem(f"--attenuation-limit is a number of dB, 0 or more, not {limit:g}")
+            raise UsageError(f"--attenuation-limit is a number of dB, 0 or more, not {limit:g}")
         if not 0 <= self.mix <= 1:
-            raise UsageProblem(f"--mix lies between 0 (the input) and 1 (denoised), not {self.mix:g}")
+            raise UsageError(f"--mix lies between 0 (the input) and 1 (denoised), not {self.mix:g}")
 
 
 def checked_rate(sample_rate: int | None) -> int | None:
     """A sample rate that was asked for.
 
     Raises:
-        UsageProblem: it is out of range.
+        UsageError: it is out of range.
     """
     if sample_rate is None:
         return None
@@ -74,4 +74,4 @@ def checked_rate(sample_rate: int | None) -> int | None:
     try:
         return check_sample_rate(sample_rate)
     except ValueError as error:
-        raise UsageProblem(f"--{error}") from None
+        raise UsageError(f"--{error}") from None

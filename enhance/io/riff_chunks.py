@@ -63,7 +63,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Loss:
+class Truncation:
     """Bytes of sound that the header promises and the file lacks, and bytes that the file holds and the header denies.
 
     The second happens to a recorder that is killed: it leaves a sound chunk of size 0 with the sound behind it.
@@ -73,22 +73,22 @@ class Loss:
     denied: int = 0
 
 
-def loss(path: Path) -> Loss:
+def loss(path: Path) -> Truncation:
     """What a cut-off file lost; nothing when it is whole, when the header does not say, and for other containers."""
     with path.open("rb") as file:
         layout = _layout(file)
         if layout is None:
-            return Loss()
+            return Truncation()
         end = file.seek(0, os.SEEK_END)
         chunks = list(_walk(file, layout, end))
     sound = next((chunk for chunk in chunks if chunk.name[:4] == layout.sound), None)
     if sound is None:
-        return Loss()
+        return Truncation()
     begin = sound.start + layout.header
     if sound.size == 0 and sound is chunks[-1]:
-        return Loss(denied=end - begin)
+        return Truncation(denied=end - begin)
     absent = begin + sound.size - end
-    return Loss() if is_unknown(sound.size) or absent < _CARELESS else Loss(absent=absent)
+    return Truncation() if is_unknown(sound.size) or absent < _CARELESS else Truncation(absent=absent)
 
 
 def copy_chunks(source: Path, target: Path, same_rate: bool) -> None:

@@ -18,7 +18,7 @@ from enhance.io.bitrate import Compression
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
 from enhance.io.integrity import declares_length, what_is_missing
 from enhance.io.pcm import block_length, to_integers
-from enhance.utils.errors import Problem, one_line
+from enhance.utils.errors import FileError, one_line
 
 _NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
 _WRITE_AT_ONCE = 2**14  # samples; libsndfile takes the stack for what an Ogg encoder gets in one call
@@ -74,7 +74,7 @@ class SoundReader:
         notes: what was salvaged, in a few words each.
 
     Raises:
-        Problem: when the file is empty, is no sound file, or is cut off.
+        FileError: when the file is empty, is no sound file, or is cut off.
         OSError: when it cannot be opened.
     """
 
@@ -83,13 +83,13 @@ class SoundReader:
         self._salvage = salvage
         with path.open("rb") as file:  # the error of the operating system says more than libsndfile's
             if not file.read(1):
-                raise Problem("the file is empty (0 bytes)")
+                raise FileError("the file is empty (0 bytes)")
         try:
             self._file = _Stream(path)
         except soundfile.LibsndfileError as error:
             if lacks := what_is_missing(path, ""):
-                raise Problem(f"cut off or damaged: {lacks}") from None
-            raise Problem(f"not a sound file that can be read ({_reason(error)})") from None
+                raise FileError(f"cut off or damaged: {lacks}") from None
+            raise FileError(f"not a sound file that can be read ({_reason(error)})") from None
         try:
             self._check(path)
         except BaseException:
@@ -110,7 +110,7 @@ class SoundReader:
         """The sound in blocks, float32 [channels, samples].
 
         Raises:
-            Problem: when the file turns out to be damaged or cut off on the way.
+            FileError: when the file turns out to be damaged or cut off on the way.
         """
         length = 4096 if self._salvage else block_length(self.sample_rate, self.channels)
         buffer = np.empty((length, self.channels), np.float32)
@@ -138,7 +138,7 @@ class SoundReader:
 
     def _cut_off(self, lacks: str) -> None:
         if not self._salvage:
-            raise Problem(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
+            raise FileError(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
         self.notes.append(f"salvaged: {lacks}")
 
 
@@ -182,7 +182,7 @@ class SoundWriter:
         strings: title, artist and the like, for libsndfile.
 
     Raises:
-        Problem: when the container cannot hold such sound.
+        FileError: when the container cannot hold such sound.
         OSError: when the file cannot be made.
     """
 
@@ -212,7 +212,7 @@ class SoundWriter:
             )
         except soundfile.LibsndfileError as error:
             self._checked.file.close()
-            raise Problem(
+            raise FileError(
                 f"{encoding.major} {encoding.subtype} does not take {channels} channels at {sample_rate} Hz "
                 f"({_reason(error)}); name another --format or --sample-rate"
             ) from None
@@ -224,7 +224,7 @@ class SoundWriter:
         """Write float32 [channels, samples]. Integer subtypes are rounded and clamped; the others get floats.
 
         Raises:
-            Problem: when the file becomes larger than its container can tell.
+            FileError: when the file becomes larger than its container can tell.
             OSError: when the file system refuses, for example because the disk is full.
         """
         frames = block.T
@@ -237,11 +237,11 @@ class SoundWriter:
                 soundfile.LibsndfileError,
                 AssertionError,
             ) as error:  # a short count fails an assertion of soundfile
-                raise self._checked.error or Problem(f"the encoder gave up ({one_line(error)})") from None
+                raise self._checked.error or FileError(f"the encoder gave up ({one_line(error)})") from None
             if self._checked.error is not None:
                 raise self._checked.error
             if self._limited is not None and self._checked.tell() > SIZE_LIMIT:
-                raise Problem(
+                raise FileError(
                     f"{self._limited} cannot hold more than 4 GB, which the input did not tell beforehand; "
                     "name --format rf64 or w64"
                 )
@@ -255,7 +255,7 @@ class SoundWriter:
         try:
             self._file.close()
         except soundfile.LibsndfileError as error:
-            raise self._checked.error or Problem(f"the encoder gave up ({_reason(error)})") from None
+            raise self._checked.error or FileError(f"the encoder gave up ({_reason(error)})") from None
         finally:
             self._end()
         if self._checked.error is not None:

@@ -29,7 +29,7 @@ from mutagen.wave import WAVE
 
 from enhance.io.formats import Encoding
 from enhance.io.riff_chunks import copy_chunks
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
 _CLASSES: dict[str, type[FileType]] = {"FLAC": FLAC, "MP3": MP3, "WAV": WAVE, "WAVEX": WAVE, "AIFF": AIFF}
@@ -52,7 +52,7 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, sa
     """Give the finished sound file `target` what `source` has beside its sound.
 
     Raises:
-        Problem: when the tags of `source` cannot be read; `target` is then as it was.
+        FileError: when the tags of `source` cannot be read; `target` is then as it was.
         OSError: when they cannot be written.
     """
     if before.major in _FAMILIES and shares_tags(before, after):
@@ -84,7 +84,7 @@ def carry_atoms(source: Path, target: Path) -> None:
     """Give the finished M4A or MP4 file `target` the tags and the cover of `source`.
 
     Raises:
-        Problem: when those of `source` cannot be read; `target` is then as it was.
+        FileError: when those of `source` cannot be read; `target` is then as it was.
         OSError: when they cannot be written.
     """
     old, _ = _read(MP4, source)
@@ -118,7 +118,7 @@ def _read(kind: type[FileType], path: Path) -> tuple[Any, list[Picture]]:
         file = kind(path)
         return file, _pictures(file)
     except (MutagenError, ValueError) as error:  # a picture may hold anything
-        raise Problem(f"its tags cannot be read, and are not kept ({error})") from None
+        raise FileError(f"its tags cannot be read, and are not kept ({error})") from None
 
 
 def _opened(kind: type[FileType], path: Path) -> Any:

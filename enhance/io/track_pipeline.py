@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enhance.dsp.resampling import Resampler, check_sample_rate, resampled_length
-from enhance.io.options import Clip, Settings
-from enhance.utils.errors import Problem
+from enhance.io.options import Clip, DenoiseOptions
+from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
     from enhance import Denoiser
@@ -33,7 +33,7 @@ class Chain:
         peak: highest absolute sample of the result before clamping.
 
     Raises:
-        Problem: when the rate is out of range.
+        FileError: when the rate is out of range.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Chain:
         denoiser: "Denoiser",
         sample_rate: int,
         channels: int,
-        settings: Settings,
+        settings: DenoiseOptions,
         holds_over: bool,
         gain: float = 1.0,
     ) -> None:
@@ -49,7 +49,7 @@ class Chain:
             self.sample_rate = check_sample_rate(sample_rate)
             self.output_rate = check_sample_rate(settings.sample_rate or sample_rate)
         except ValueError as error:
-            raise Problem(str(error)) from None
+            raise FileError(str(error)) from None
         self.samples_in = self.samples_out = self.clamped = 0
         self.peak = 0.0
         self._stream = denoiser.stream(
@@ -69,13 +69,13 @@ class Chain:
         """Take float32 [channels, samples], give what is ready, float32 [channels, any].
 
         Raises:
-            Problem: on NaN and infinite samples, with the place of the first; on clipping if that is the policy.
+            FileError: on NaN and infinite samples, with the place of the first; on clipping if that is the policy.
         """
         self._check(block)
         try:
             denoised = self._stream.process(block)
         except ValueError as error:
-            raise Problem(str(error)) from None
+            raise FileError(str(error)) from None
         self.samples_in += block.shape[1]
         return self._finish(denoised if self._resampler is None else self._resampler.process(denoised))
 
@@ -83,7 +83,7 @@ class Chain:
         """The rest, float32 [channels, any]. Afterwards the whole output is as long as the whole input.
 
         Raises:
-            Problem: when it is not: a fault of this program that must not pass unseen.
+            FileError: when it is not: a fault of this program that must not pass unseen.
         """
         rest = self._stream.flush()
         if self._resampler is not None:
@@ -91,7 +91,7 @@ class Chain:
         rest = self._finish(rest)
         expected = self.output_length(self.samples_in)
         if self.samples_out != expected:
-            raise Problem(f"{self.samples_out} samples came out, {expected} were expected: please report this")
+            raise FileError(f"{self.samples_out} samples came out, {expected} were expected: please report this")
         return rest
 
     def output_length(self, samples: int) -> int:
@@ -111,7 +111,9 @@ class Chain:
         what = "NaN" if np.isnan(block[channel, place]) else "infinite"
         sample = self.samples_in + place
         seconds = sample / self.sample_rate
-        raise Problem(f"sample {sample} ({seconds:.3f} s) of channel {channel + 1} is {what}; expected finite samples")
+        raise FileError(
+            f"sample {sample} ({seconds:.3f} s) of channel {channel + 1} is {what}; expected finite samples"
+        )
 
     def _finish(self, samples: np.ndarray) -> np.ndarray:
         self.samples_out += samples.shape[1]
@@ -124,6 +126,6 @@ class Chain:
             return samples
         over = int(np.count_nonzero(np.abs(samples) > 1))
         if over and self._policy is Clip.FAIL:
-            raise Problem(f"the result reaches {self.peak:.3f} of full scale (--clip clamp or rescale writes it)")
+            raise FileError(f"the result reaches {self.peak:.3f} of full scale (--clip clamp or rescale writes it)")
         self.clamped += over
         return np.clip(samples, -1, 1)

@@ -15,7 +15,7 @@ import numpy as np
 from enhance.io.formats import PCM_BITS, Encoding
 from enhance.io.pcm import block_length, to_integers
 from enhance.io.riff_chunks import UNKNOWN, is_unknown
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -47,7 +47,7 @@ class PipeReader:
         notes: the note, if there is one.
 
     Raises:
-        Problem: when the stream is not such a WAV.
+        FileError: when the stream is not such a WAV.
     """
 
     def __init__(self, stream: BinaryIO, stopper: Stopper, note: str = "") -> None:
@@ -56,7 +56,7 @@ class PipeReader:
         self._stopper = stopper
         magic = self._exactly(12, "a WAV header")
         if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
-            raise Problem("not WAV; convert it on its way, for example: ffmpeg -i FILE -f wav - | mpeace denoise -")
+            raise FileError("not WAV; convert it on its way, for example: ffmpeg -i FILE -f wav - | mpeace denoise -")
         size = self._header()
         self.frames: int | None = None if size is None else size // (self.channels * self._width)
 
@@ -64,7 +64,7 @@ class PipeReader:
         """The sound in blocks, float32 [channels, samples].
 
         Raises:
-            Problem: when the stream ends before the length in its header.
+            FileError: when the stream ends before the length in its header.
         """
         frame_bytes = self.channels * self._width
         most = block_length(self.sample_rate, self.channels)
@@ -85,7 +85,7 @@ class PipeReader:
                 left = None if left is None else left - frames
                 yield self._samples(data[: frames * frame_bytes]).reshape(frames, self.channels).T
         if left:
-            raise Problem(f"cut off: its header promises {self.frames} samples, there are {done}")
+            raise FileError(f"cut off: its header promises {self.frames} samples, there are {done}")
 
     def close(self) -> None:
         """Close the stream."""
@@ -98,7 +98,7 @@ class PipeReader:
             name, size = struct.unpack("<4sI", self._exactly(8, "its samples"))
             if name == b"data":
                 if not known:
-                    raise Problem("a WAV without a format before its samples")
+                    raise FileError("a WAV without a format before its samples")
                 if size == UNKNOWN and long_size:
                     return long_size
                 return None if is_unknown(size) else size
@@ -111,12 +111,12 @@ class PipeReader:
 
     def _format(self, content: bytes) -> None:
         if len(content) < 16:
-            raise Problem(f"a WAV with a format of {len(content)} bytes, expected 16 or more")
+            raise FileError(f"a WAV with a format of {len(content)} bytes, expected 16 or more")
         tag, self.channels, self.sample_rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
         if tag == _EXTENSIBLE and len(content) >= 26:
             (tag,) = struct.unpack("<H", content[24:26])
         if (tag, bits) not in _SUBTYPES or self.channels == 0:
-            raise Problem(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
+            raise FileError(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
         self.encoding = Encoding("WAV", _SUBTYPES[tag, bits])
         self._width = bits // 8
 
@@ -134,9 +134,9 @@ class PipeReader:
         with self._stopper.waiting():
             data = self._stream.read(size)
         if not data and what == "a WAV header":
-            raise Problem("empty: nothing came")
+            raise FileError("empty: nothing came")
         if len(data) < size:
-            raise Problem(f"cut off before {what}")
+            raise FileError(f"cut off before {what}")
         return data
 
 

@@ -1,7 +1,7 @@
 """A model that gives way when the machine is too slow: first to a smaller one, then to the sound as it came.
 
-`Fallback` stands where `enhance.Stream` expects a model. Whatever it does takes the same delay, and every change is
-faded over one hop, so what is heard is noise that comes back for a while, never a gap or a click.
+`AdaptiveModel` stands where `enhance.Stream` expects a model. Whatever it does takes the same delay, and every change
+is faded over one hop, so what is heard is noise that comes back for a while, never a gap or a click.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Load:
             self.late = False
 
 
-class Fallback:
+class AdaptiveModel:
     """Steps of the best model that keeps up.
 
     Args:
@@ -189,7 +189,7 @@ class Fallback:
         return self._initial(state.shape[0])
 
 
-def ladder(model: str | None) -> list[Denoiser]:
+def model_ladder(model: str | None) -> list[Denoiser]:
     """The wanted model and the registered smaller ones of the same shape, largest first.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from enhance.dsp.audio_fifo import Fifo
+from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
 
@@ -94,9 +94,9 @@ class Stream:
             self._from_model = kind(model_rate, self.sample_rate, channels)
         hops = max(1, HOPS_PER_CALL // channels)
         self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
-        self._pending = Fifo(channels)  # at the model's rate, waiting for a whole hop
-        self._wet = Fifo(channels)  # denoised, waiting for a whole live block
-        self._dry = Fifo(channels)  # the input, waiting for its denoised samples
+        self._pending = AudioFifo(channels)  # at the model's rate, waiting for a whole hop
+        self._wet = AudioFifo(channels)  # denoised, waiting for a whole live block
+        self._dry = AudioFifo(channels)  # the input, waiting for its denoised samples
         self._weight = np.float32(0)
         self._glide = np.zeros(0, np.float32)  # weights of the samples to come, while it moves
         self.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.data.mixing import Mixture
-from enhance.training.objective import Heard, Objective, Terms
+from enhance.training.objective import Objective, TargetFeatures, Terms
 
 WARM_UP = 3  # runs before a capture, in which libraries choose their algorithms
 
@@ -74,7 +74,7 @@ class _Step(nn.Module):
         network: nn.Module,
         estimate: Callable[[nn.Module, Tensor], Tensor],
         objective: Objective,
-        heard: Heard,
+        heard: TargetFeatures,
         turn: int,
     ) -> None:
         super().__init__()

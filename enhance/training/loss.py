@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from enhance.model.config import SAMPLE_RATE
 
 POWER_FLOOR = 1e-7  # power that compression starts from, relative to the input's mean power per bin
-SILENCE = 1e-10  # mean power under which an input counts as silent (-100 dBFS)
+SILENT_INPUT_POWER = 1e-10  # mean power under which an input counts as silent (-100 dBFS)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class PlainLoss(nn.Module):
                 f"{tuple(target.shape)}, {tuple(noisy.shape)}"
             )
         c = self.config
-        scale = (noisy.square().mean(dim=1, keepdim=True) + SILENCE).rsqrt()
+        scale = (noisy.square().mean(dim=1, keepdim=True) + SILENT_INPUT_POWER).rsqrt()
         estimate, target, noisy = estimate * scale, target * scale, noisy * scale
         zero = estimate.new_zeros(())
         magnitude, asymmetry, excess, phase = zero, zero, zero, zero

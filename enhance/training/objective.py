@@ -22,7 +22,7 @@ from enhance.model.config import SAMPLE_RATE
 from enhance.training.loss import LossConfig, PlainLoss
 
 RATE = 16_000  # Hz, of the further distances
-SILENCE = 1e-4  # RMS (-80 dBFS): a softer target is compared by the plain loss alone
+SILENT_TARGET_RMS = 1e-4  # RMS (-80 dBFS): a softer target is compared by the plain loss alone
 BATCHES, EXAMPLES = 4, 8  # that the weights follow from
 NOISE_LEFT = 10 ** (-10 / 20)  # in the estimates that the weights follow from, -10 dB
 
@@ -110,7 +110,7 @@ class Terms(NamedTuple):
     extra: Tensor  # weighted sum of the further distances
 
 
-class Heard(NamedTuple):
+class TargetFeatures(NamedTuple):
     """What the further distances need of a mixture's source."""
 
     source: Tensor  # [batch, samples] at 48 kHz
@@ -137,7 +137,7 @@ class Objective(nn.Module):
         self.plain = PlainLoss(plain).to(mixer.device)
         self._distances = [EXTRAS[name].make(mixer.device) for name in config.extra]
         self._resample = SincResample(SAMPLE_RATE, RATE).to(mixer.device)
-        self._heard: Heard | None = None
+        self._heard: TargetFeatures | None = None
         self.weights = calibrate(self, mixer) if config.extra else []
 
     def forward(
@@ -146,7 +146,7 @@ class Objective(nn.Module):
         mixture: Mixture,
         progress: float | Tensor,
         turn: int = 0,
-        heard: Heard | None = None,
+        heard: TargetFeatures | None = None,
     ) -> Terms:
         """Compare.
 
@@ -171,13 +171,13 @@ class Objective(nn.Module):
         return Terms(total, magnitude, asymmetry, excess, phase, snr_db, extra.detach())
 
     @torch.no_grad()
-    def hear(self, source: Tensor) -> Heard:
+    def hear(self, source: Tensor) -> TargetFeatures:
         """All that the further distances need of ``[batch, samples]``."""
         level = rms(source)
-        target = self._resample(source * (LEVEL / level.clamp(min=SILENCE)))
-        return Heard(source, level, target, [distance.to(target) for distance in self._distances])
+        target = self._resample(source * (LEVEL / level.clamp(min=SILENT_TARGET_RMS)))
+        return TargetFeatures(source, level, target, [distance.to(target) for distance in self._distances])
 
-    def distances(self, estimate: Tensor, mixture: Mixture, heard: Heard | None = None) -> list[Tensor]:
+    def distances(self, estimate: Tensor, mixture: Mixture, heard: TargetFeatures | None = None) -> list[Tensor]:
         """The further distances, without weights; `heard` as above."""
         if not self._distances:
             return []
@@ -186,8 +186,8 @@ class Objective(nn.Module):
                 self._heard = self.hear(mixture.source)
             heard = self._heard
         level = rms(mixture.target)
-        ours = self._resample(estimate * (LEVEL / level.clamp(min=SILENCE)))
-        ours = torch.where((level > SILENCE) & (heard.level > SILENCE), ours, heard.target)
+        ours = self._resample(estimate * (LEVEL / level.clamp(min=SILENT_TARGET_RMS)))
+        ours = torch.where((level > SILENT_TARGET_RMS) & (heard.level > SILENT_TARGET_RMS), ours, heard.target)
         ours = heard.target + low_pass(ours - heard.target, mixture.band_limit)
         return [compare(ours) for compare in heard.compare]
 

@@ -1,7 +1,7 @@
 """Problems told to a person: one clear line that says what came, what was expected and what to do.
 
-`Problem` is raised wherever a file or an option cannot be worked with; `one_line` turns any exception, also those of
-the operating system, into such a line. A `UsageProblem` stops the command before any file is touched (exit status 2);
+`FileError` is raised wherever a file or an option cannot be worked with; `one_line` turns any exception, also those of
+the operating system, into such a line. A `UsageError` stops the command before any file is touched (exit status 2);
 every other problem belongs to one file, and the rest of the batch goes on (exit status 1).
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Problem(Exception):
+class FileError(Exception):
     """One file cannot be denoised. The message is one line, without the file's name in front."""
 
 
-class UsageProblem(Problem):
+class UsageError(FileError):
     """What was asked for cannot be started at all: nothing has been read or written."""
 
 
@@ -26,7 +26,7 @@ def one_line(error: BaseException) -> str:
         >>> one_line(ValueError("first\\nsecond"))
         'unexpected ValueError: first'
     """
-    if isinstance(error, Problem):
+    if isinstance(error, FileError):
         return str(error)
     if isinstance(error, MemoryError):
         return "not enough memory"
@@ -39,8 +39,8 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def told_as(what: str, kind: type[Problem] = Problem) -> Iterator[None]:
-    """Errors of the operating system inside become a `Problem` that begins with `what`, such as "cannot be read"."""
+def problem_on_oserror(what: str, kind: type[FileError] = FileError) -> Iterator[None]:
+    """Errors of the operating system inside become a `FileError` that begins with `what`, such as "cannot be read"."""
     try:
         yield
     except OSError as error:

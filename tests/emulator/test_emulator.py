@@ -24,9 +24,9 @@ from emulator.training.corpus import (
     build_originals,
     coded,
 )
-from emulator.training.loss import imitation_loss, log_spectral_distance
+from emulator.training.loss import emulation_loss, log_spectral_distance
 from emulator.training.masking_stimuli import masker_and_probe, noise_band, tone
-from emulator.training.threshold_noise import revealing_noise
+from emulator.training.threshold_noise import threshold_noise
 from enhance.runtime.registry import ModelError
 
 pytestmark = pytest.mark.usefixtures("few_noises")
@@ -150,7 +150,7 @@ def test_the_loss_is_least_for_the_truth() -> None:
         emulation = Emulator(SMALL)(torch.zeros(1, 64))._replace(
             spectrum=spectrum, mask=mask * ones, log_variance=torch.log(level**2 * ones)
         )
-        return float(imitation_loss(emulation, after, allowed).total)
+        return float(emulation_loss(emulation, after, allowed).total)
 
     truth = total(0.5, 0.02)
     assert truth < min(total(0.45, 0.02), total(0.55, 0.02), total(0.5, 0.018), total(0.5, 0.022))
@@ -235,9 +235,9 @@ def test_faint_noise_reveals_a_threshold_that_an_empty_place_hides() -> None:
 
     error = round_trip(masker, 16_000, Setting.parse("v9")) - masker
     assert beside(error) < beside(allowed_noise(masker, 16_000, Setting.parse("v9"))) - 5
-    noise = revealing_noise(masker, 16_000, np.random.default_rng(1))
+    noise = threshold_noise(masker, 16_000, np.random.default_rng(1))
     assert np.mean(noise**2) < 0.1 * np.mean(masker**2)
-    assert revealing_noise(np.zeros(3000), 16_000, rng).max() == 0
+    assert threshold_noise(np.zeros(3000), 16_000, rng).max() == 0
 
 
 def test_constant_rates_are_taken_as_they_are() -> None:

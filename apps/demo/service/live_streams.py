@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from apps.demo.limits import Limits
-from apps.demo.service.service import Workshop
+from apps.demo.service.service import DemoService
 from apps.demo.service.session import Strength
 from enhance.runtime.stream import Stream
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 IDLE_SECONDS = 10.0  # after which a stream is forgotten
 LONGEST_BLOCK = 2.0  # seconds
@@ -41,7 +41,7 @@ class LiveDesk:
         limits: how many, and for how long.
     """
 
-    def __init__(self, workshop: Workshop, limits: Limits) -> None:
+    def __init__(self, workshop: DemoService, limits: Limits) -> None:
         self._workshop = workshop
         self._limits = limits
         self._open: dict[str, _Microphone] = {}
@@ -60,19 +60,19 @@ class LiveDesk:
             `token`, and `delay_ms` of the stream itself: its output is the input, cleaned, that much later.
 
         Raises:
-            Problem: when there are too many, or a value is out of range.
+            FileError: when there are too many, or a value is out of range.
         """
         denoiser = self._workshop.denoiser(model)
         try:
             limit, mix = strength.attenuation_limit_db, strength.mix
             stream = denoiser.stream(sample_rate, attenuation_limit_db=limit, mix=mix, live_block=block)
         except (TypeError, ValueError) as error:
-            raise Problem(str(error)) from None
+            raise FileError(str(error)) from None
         now = time.monotonic()
         with self._lock:
             self._forget(now)
             if len(self._open) >= self._limits.live:
-                raise Problem(f"{self._limits.live} microphones are open, which is the limit: try again later")
+                raise FileError(f"{self._limits.live} microphones are open, which is the limit: try again later")
             token = secrets.token_urlsafe(24)
             self._open[token] = _Microphone(stream, now, now)
         return {"token": token, "delay_ms": 1000 * stream.latency_samples / stream.sample_rate}
@@ -89,21 +89,21 @@ class LiveDesk:
             `samples`, as many, in the same form, and the `milliseconds` that it took.
 
         Raises:
-            Problem: when the stream has ended, or the block is not the next one or is no such sound.
+            FileError: when the stream has ended, or the block is not the next one or is no such sound.
         """
         begun = time.perf_counter()
         microphone = self._find(token)
         with microphone.lock:
             if number != microphone.number:
-                raise Problem(f"block {number} came, block {microphone.number} was expected: open a new stream")
+                raise FileError(f"block {number} came, block {microphone.number} was expected: open a new stream")
             stream = microphone.stream
             try:
                 block = np.frombuffer(base64.b64decode(samples, validate=True), "<i2")
                 if len(block) > LONGEST_BLOCK * stream.sample_rate:
-                    raise Problem(f"a block of {len(block)} samples; expected {LONGEST_BLOCK:g} s at most")
+                    raise FileError(f"a block of {len(block)} samples; expected {LONGEST_BLOCK:g} s at most")
                 cleaned = stream.process(block[np.newaxis].astype(np.int16))
             except (binascii.Error, ValueError, TypeError) as error:
-                raise Problem(str(error)) from None
+                raise FileError(str(error)) from None
             microphone.number += 1
         integers = np.clip(np.rint(cleaned[0] * 32768), -32768, 32767).astype("<i2")
         milliseconds = 1000 * (time.perf_counter() - begun)
@@ -113,7 +113,7 @@ class LiveDesk:
         """Another strength, from the next block on.
 
         Raises:
-            Problem: when the stream has ended or a value is out of range.
+            FileError: when the stream has ended or a value is out of range.
         """
         microphone = self._find(token)
         try:
@@ -121,7 +121,7 @@ class LiveDesk:
                 limit, mix = strength.attenuation_limit_db, strength.mix
                 microphone.stream.adjust(attenuation_limit_db=limit, mix=mix, glide_seconds=GLIDE_SECONDS)
         except (TypeError, ValueError) as error:
-            raise Problem(str(error)) from None
+            raise FileError(str(error)) from None
 
     def close(self, token: str) -> None:
         """End a stream; one that has ended already stays so."""
@@ -134,7 +134,7 @@ class LiveDesk:
             self._forget(now)
             microphone = self._open.get(token)
             if microphone is None:
-                raise Problem("this stream has ended: start the microphone again")
+                raise FileError("this stream has ended: start the microphone again")
             microphone.used = now
         return microphone
 

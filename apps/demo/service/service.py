@@ -16,17 +16,17 @@ from apps.demo.limits import Limits
 from apps.demo.pictures.plots import draw
 from apps.demo.pictures.preview import write_previews
 from apps.demo.pictures.spectra import Analysis
-from apps.demo.remix import Recall, weight_of
-from apps.demo.service.session import Sessions, Strength, Work, new_folder, take
+from apps.demo.remix import CachedDenoiser, weight_of
+from apps.demo.service.session import DenoisedFile, Sessions, Strength, new_folder, take
 from enhance import Denoiser
 from enhance.io.denoise_file import run_task
-from enhance.io.options import Settings
+from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
-    from enhance.io.denoise_file import Tell
+    from enhance.io.denoise_file import OnProgress
 
 
 KEPT = "kept"  # name of the folder of examples
@@ -36,7 +36,7 @@ class Outdated(Exception):
     """The strength was changed while its output was written."""
 
 
-class Workshop:
+class DemoService:
     """Denoises for everybody who has the page open.
 
     Args:
@@ -51,7 +51,7 @@ class Workshop:
         self.models = models
         self._denoisers: dict[str, Denoiser] = {}
         self._folder = folder / KEPT
-        self._examples: dict[tuple[Path, str], Work] = {}
+        self._examples: dict[tuple[Path, str], DenoisedFile] = {}
         self._making: dict[tuple[Path, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -59,41 +59,41 @@ class Workshop:
         """A model of the page; the first one when None.
 
         Raises:
-            Problem: for another name.
+            FileError: for another name.
         """
         name = name or next(iter(self.models))
         if name not in self.models:
-            raise Problem(f"no model {name!r}: the models are {', '.join(self.models)}")
+            raise FileError(f"no model {name!r}: the models are {', '.join(self.models)}")
         with self._lock:
             if name not in self._denoisers:
                 self._denoisers[name] = Denoiser(self.models[name])
             return self._denoisers[name]
 
     def open(
-        self, session: str, upload: Path, strength: Strength, model: str | None, tell: "Tell | None" = None
-    ) -> Work:
+        self, session: str, upload: Path, strength: Strength, model: str | None, on_progress: "OnProgress | None" = None
+    ) -> DenoisedFile:
         """Denoise a file and let the session work with it.
 
         Raises:
-            Problem: what is wrong with the file or the settings, in one line.
+            FileError: what is wrong with the file or the settings, in one line.
         """
         begun = time.monotonic()
         work = self._new_work(self.sessions.new_folder(), upload, strength, model)
-        self._make(work, tell)
+        self._make(work, on_progress)
         self.sessions.put(session, work, begun)
         return work
 
     def open_example(
-        self, session: str, path: Path, strength: Strength, model: str | None, tell: "Tell | None" = None
-    ) -> Work:
+        self, session: str, path: Path, strength: Strength, model: str | None, on_progress: "OnProgress | None" = None
+    ) -> DenoisedFile:
         """As `open`, of a file that never changes: only the first one waits for the network. Its output is not written.
 
         Raises:
-            Problem: what is wrong with the file or the settings, in one line.
+            FileError: what is wrong with the file or the settings, in one line.
         """
         begun = time.monotonic()
         _settings(strength)
-        example = self.example(path, model, tell)
+        example = self.example(path, model, on_progress)
         folder = self.sessions.new_folder()
         try:
             work = example.again(folder, strength)
@@ -103,7 +103,7 @@ class Workshop:
         self.sessions.put(session, work, begun)
         return work
 
-    def example(self, path: Path, model: str | None, tell: "Tell | None" = None) -> Work:
+    def example(self, path: Path, model: str | None, on_progress: "OnProgress | None" = None) -> DenoisedFile:
         """An example, denoised when nobody asked for it before."""
         key = path, model or next(iter(self.models))
         with self._lock:
@@ -111,13 +111,13 @@ class Workshop:
         with making:
             if key not in self._examples:
                 work = self._work(new_folder(self._folder), path, Strength(), model)
-                self._make(work, tell)
+                self._make(work, on_progress)
                 for name in ("in", "out"):
                     shutil.rmtree(work.folder / name)
                 self._examples[key] = work
             return self._examples[key]
 
-    def write(self, work: Work) -> bool:
+    def write(self, work: DenoisedFile) -> bool:
         """Write the output with the strength that the person wants now.
 
         Returns:
@@ -129,13 +129,13 @@ class Workshop:
                 return True
             work.written = None
 
-            def tell(seconds: float, total: float | None) -> None:
+            def on_progress(seconds: float, total: float | None) -> None:
                 if work.strength != strength:
                     raise Outdated
 
             work.recall.finish()
             try:
-                self._render(work, strength, tell)
+                self._render(work, strength, on_progress)
             except Outdated:
                 return False
             work.written = strength
@@ -145,7 +145,7 @@ class Workshop:
         """Denoise a file for a program. `keep` puts the output elsewhere; all else that was made is removed.
 
         Raises:
-            Problem: what is wrong with the file or the settings, in one line.
+            FileError: what is wrong with the file or the settings, in one line.
         """
         work = self._new_work(self.sessions.new_folder(), upload, strength, model)
         try:
@@ -155,11 +155,11 @@ class Workshop:
         finally:
             shutil.rmtree(work.folder, ignore_errors=True)
 
-    def _make(self, work: Work, tell: "Tell | None") -> None:
+    def _make(self, work: DenoisedFile, on_progress: "OnProgress | None") -> None:
         """Run the network, and make all that the page shows."""
         strength = work.strength
         try:
-            work.outcome = self._render(work, strength, tell)
+            work.outcome = self._render(work, strength, on_progress)
             work.recall.finish()
             work.written = strength
             track = work.recall.tracks[0]
@@ -172,7 +172,7 @@ class Workshop:
             shutil.rmtree(work.folder, ignore_errors=True)
             raise
 
-    def _new_work(self, folder: Path, upload: Path, strength: Strength, model: str | None) -> Work:
+    def _new_work(self, folder: Path, upload: Path, strength: Strength, model: str | None) -> DenoisedFile:
         try:
             _settings(strength)  # refuses values out of range before anything is copied
             return self._work(folder, take(upload, folder), strength, model)
@@ -180,11 +180,11 @@ class Workshop:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _work(self, folder: Path, source: Path, strength: Strength, model: str | None) -> Work:
-        recall, outcome = Recall(self.denoiser(model), folder), Outcome(str(source), None, "failed")
-        return Work(folder, source, recall, outcome, strength, model or next(iter(self.models)))
+    def _work(self, folder: Path, source: Path, strength: Strength, model: str | None) -> DenoisedFile:
+        recall, outcome = CachedDenoiser(self.denoiser(model), folder), Outcome(str(source), None, "failed")
+        return DenoisedFile(folder, source, recall, outcome, strength, model or next(iter(self.models)))
 
-    def _render(self, work: Work, strength: Strength, tell: "Tell | None") -> Outcome:
+    def _render(self, work: DenoisedFile, strength: Strength, on_progress: "OnProgress | None") -> Outcome:
         """The job of the command line, with the limits watched after each block."""
         outdated = False
 
@@ -192,9 +192,9 @@ class Workshop:
             nonlocal outdated
             track = work.recall.tracks[-1]
             self.limits.check(max(seconds, total or 0), track.sample_rate, track.channels)
-            if tell is not None:
+            if on_progress is not None:
                 try:
-                    tell(seconds, total)
+                    on_progress(seconds, total)
                 except Outdated:
                     outdated = True
                     raise
@@ -204,12 +204,12 @@ class Workshop:
         if outdated:
             raise Outdated
         if outcome.status != "done":
-            raise Problem(outcome.message.replace("(--salvage", "(mpeace denoise --salvage"))
+            raise FileError(outcome.message.replace("(--salvage", "(mpeace denoise --salvage"))
         return outcome
 
 
-def _settings(strength: Strength) -> Settings:
-    return Settings(attenuation_limit_db=strength.attenuation_limit_db, mix=strength.mix)
+def _settings(strength: Strength) -> DenoiseOptions:
+    return DenoiseOptions(attenuation_limit_db=strength.attenuation_limit_db, mix=strength.mix)
 
 
 def known_models(names: Iterable[str], more: str | None) -> dict[str, str]:

@@ -13,21 +13,21 @@ from pathlib import Path
 from apps.demo.limits import Limits
 from apps.demo.pictures.plots import Drawing
 from apps.demo.pictures.spectra import Analysis
-from apps.demo.remix import Recall
+from apps.demo.remix import CachedDenoiser
 from enhance.io.task import Outcome
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How much is removed: see `enhance.io.options.Settings`."""
+    """How much is removed: see `enhance.io.options.DenoiseOptions`."""
 
     attenuation_limit_db: float | None = None
     mix: float = 1.0
 
 
 @dataclass
-class Work:
+class DenoisedFile:
     """One denoised file of a session.
 
     Attributes:
@@ -47,7 +47,7 @@ class Work:
 
     folder: Path
     source: Path
-    recall: Recall
+    recall: CachedDenoiser
     outcome: Outcome
     strength: Strength
     model: str
@@ -64,7 +64,7 @@ class Work:
         """The output, named as `mpeace denoise` names it."""
         return self.folder / "out" / f"{self.source.stem}_denoised{self.source.suffix}"
 
-    def again(self, folder: Path, strength: Strength) -> "Work":
+    def again(self, folder: Path, strength: Strength) -> "DenoisedFile":
         """The same in another folder, of `new_folder`. Its output is not written yet."""
         for path in self.folder.iterdir():
             if path.is_file():
@@ -77,7 +77,7 @@ class Work:
 
 @dataclass
 class _Entry:
-    work: Work
+    work: DenoisedFile
     used: float
 
 
@@ -100,7 +100,7 @@ class Sessions:
         """For the work of somebody."""
         return new_folder(self._folder)
 
-    def put(self, session: str, work: Work, begun: float | None = None) -> None:
+    def put(self, session: str, work: DenoisedFile, begun: float | None = None) -> None:
         """Let a session work with another file; what it had is removed.
 
         Args:
@@ -118,7 +118,7 @@ class Sessions:
             gone += self._outdated()
         self._remove(gone)
 
-    def get(self, session: str) -> Work | None:
+    def get(self, session: str) -> DenoisedFile | None:
         """The work of a session; None when it has none, or none any more."""
         with self._lock:
             gone = self._outdated()
@@ -172,11 +172,11 @@ def take(upload: Path, folder: Path) -> Path:
     """A copy of an upload under its name: the upload may then be removed, or sent again by somebody else.
 
     Raises:
-        Problem: when it is gone.
+        FileError: when it is gone.
     """
     own = folder / "in" / upload.name
     try:
         shutil.copyfile(upload, own)
     except FileNotFoundError:
-        raise Problem("the upload is not there any more: send it again") from None
+        raise FileError("the upload is not there any more: send it again") from None
     return own

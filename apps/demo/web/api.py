@@ -12,18 +12,18 @@ from typing import Any
 import gradio as gr
 
 from apps.demo.service.live_streams import LiveDesk
-from apps.demo.service.service import Workshop
+from apps.demo.service.service import DemoService
 from apps.demo.service.session import Strength
 from enhance.runtime.registry import ModelError
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """A `Problem` inside becomes what Gradio shows a person, and a program, in one line."""
+    """A `FileError` inside becomes what Gradio shows a person, and a program, in one line."""
     try:
         yield
-    except (Problem, ModelError) as problem:
+    except (FileError, ModelError) as problem:
         raise gr.Error(str(problem), duration=None, print_exception=False) from None
 
 
@@ -31,7 +31,7 @@ def strength_of(attenuation_limit: Any, mix: Any) -> Strength:
     """Checked values.
 
     Raises:
-        Problem: when they are not numbers in range.
+        FileError: when they are not numbers in range.
 
     Example:
         >>> strength_of(None, 1), strength_of("12", 0.5)
@@ -41,9 +41,9 @@ def strength_of(attenuation_limit: Any, mix: Any) -> Strength:
         limit = None if attenuation_limit is None else float(attenuation_limit)
         share = float(mix)
     except (TypeError, ValueError):
-        raise Problem(f"attenuation limit {attenuation_limit!r} and mix {mix!r}: expected numbers") from None
+        raise FileError(f"attenuation limit {attenuation_limit!r} and mix {mix!r}: expected numbers") from None
     if (limit is not None and not 0 <= limit < float("inf")) or not 0 <= share <= 1:
-        raise Problem(f"attenuation limit {limit} dB and mix {share}: expected 0 dB or more, and a mix from 0 to 1")
+        raise FileError(f"attenuation limit {limit} dB and mix {share}: expected 0 dB or more, and a mix from 0 to 1")
     return Strength(limit, share)
 
 
@@ -55,14 +55,14 @@ def upload_at(given: Any, uploads: Path) -> Path:
         uploads: folder in which uploads are.
 
     Raises:
-        Problem: for any other place, links out of the folder included.
+        FileError: for any other place, links out of the folder included.
     """
     path = given.get("path") if isinstance(given, dict) else given
     if isinstance(path, str) and path:
         place = Path(path).resolve()
         if place.is_relative_to(uploads.resolve()) and place.is_file():
             return place
-    raise Problem("this file was not uploaded here: send it with gradio_client's handle_file(PATH)")
+    raise FileError("this file was not uploaded here: send it with gradio_client's handle_file(PATH)")
 
 
 class Api:
@@ -75,7 +75,7 @@ class Api:
         results: folder for what programs fetch.
     """
 
-    def __init__(self, workshop: Workshop, desk: LiveDesk, uploads: Path, results: Callable[[], Path]) -> None:
+    def __init__(self, workshop: DemoService, desk: LiveDesk, uploads: Path, results: Callable[[], Path]) -> None:
         self._workshop, self._desk = workshop, desk
         self._uploads, self._results = uploads, results
 

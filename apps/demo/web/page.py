@@ -10,8 +10,8 @@ from gradio.events import api
 from gradio.themes import Base
 from starlette.concurrency import run_in_threadpool
 
-from apps.demo.service.service import Workshop
-from apps.demo.service.session import Strength, Work
+from apps.demo.service.service import DemoService
+from apps.demo.service.session import DenoisedFile, Strength
 from apps.demo.web import components as parts
 from apps.demo.web.api import Api, strength_of, told, upload_at
 from apps.demo.web.player_state import view
@@ -56,7 +56,7 @@ class Page:
         uploads: folder in which Gradio puts uploads.
     """
 
-    def __init__(self, workshop: Workshop, functions: Api, uploads: Path) -> None:
+    def __init__(self, workshop: DemoService, functions: Api, uploads: Path) -> None:
         self._workshop, self._api, self._uploads = workshop, functions, uploads
         self._writers = asyncio.Semaphore(workshop.limits.jobs)
 
@@ -193,7 +193,7 @@ class Page:
         async with self._writers:
             return await run_in_threadpool(self._write_now, work, request)
 
-    def _write_now(self, work: Work, request: gr.Request) -> Any:
+    def _write_now(self, work: DenoisedFile, request: gr.Request) -> Any:
         try:
             with told():
                 return self._view(work, request) if self._workshop.write(work) else gr.skip()
@@ -202,7 +202,7 @@ class Page:
                 return gr.skip()
             raise
 
-    def _view(self, work: Work, request: gr.Request) -> Any:
+    def _view(self, work: DenoisedFile, request: gr.Request) -> Any:
         """The work as the player shows it; nothing when another file has taken its place meanwhile."""
         try:
             shown = view(work)
@@ -210,7 +210,7 @@ class Page:
             shown = None
         return gr.skip() if shown is None or self._work(request) is not work else shown
 
-    def _work(self, request: gr.Request) -> Work | None:
+    def _work(self, request: gr.Request) -> DenoisedFile | None:
         return self._workshop.sessions.get(_session(request))
 
     def _leave(self, request: gr.Request) -> None:
@@ -226,10 +226,10 @@ def _strength(limited: bool, limit: float, mix: float) -> Strength:
 
 
 def _tell(progress: gr.Progress) -> Callable[[float, float | None], None]:
-    def tell(seconds: float, total: float | None) -> None:
+    def on_progress(seconds: float, total: float | None) -> None:
         progress((seconds, total), desc="Denoising", unit="s")  # type: ignore[arg-type]
 
-    return tell
+    return on_progress
 
 
 def _session(request: gr.Request) -> str:

@@ -8,12 +8,12 @@ from apps.demo.pictures import spectrogram_png as spectrogram
 from apps.demo.pictures.plots import draw
 from apps.demo.pictures.spectra import Analysis
 from apps.demo.remix import weight_of
-from apps.demo.service.session import Work
+from apps.demo.service.session import DenoisedFile
 
 BACKGROUND = 10  # percentile of the level over time that stands for the noise between words
 
 
-def view(work: Work) -> dict[str, Any]:
+def view(work: DenoisedFile) -> dict[str, Any]:
     """Everything that the player needs; the sound itself is fetched by address when `key` is a new one."""
     analysis = work.analysis
     assert analysis is not None
@@ -45,7 +45,7 @@ def _decibels(analysis: Analysis) -> float:
     return round(10 * float(np.log10(analysis.loudest)))
 
 
-def _figures(work: Work, levels: dict[str, np.ndarray]) -> list[tuple[str, str]]:
+def _figures(work: DenoisedFile, levels: dict[str, np.ndarray]) -> list[tuple[str, str]]:
     outcome, info = work.outcome, work.recall.info
     quiet = {name: float(np.percentile(level, BACKGROUND)) for name, level in levels.items()}
     channels = {1: "mono", 2: "stereo"}.get(outcome.channels or 1, f"{outcome.channels} channels")

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from apps.demo.limits import Limits
 from apps.demo.service.server_folder import own_folder
-from enhance.utils.errors import Problem, UsageProblem, one_line
+from enhance.utils.errors import FileError, UsageError, one_line
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from apps.demo.service.service import Workshop
+    from apps.demo.service.service import DemoService
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,7 +42,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
         limits: caps.
 
     Raises:
-        UsageProblem: when Gradio is missing, the port is taken, or an option makes no sense.
+        UsageError: when Gradio is missing, the port is taken, or an option makes no sense.
         ModelError: when the model cannot be used.
     """
     login = _login(auth)
@@ -69,7 +69,7 @@ def _login(auth: str | None) -> tuple[str, str] | None:
         return None
     name, colon, password = auth.partition(":")
     if not (name and colon and password):
-        raise UsageProblem("--auth is NAME:PASSWORD, both not empty")
+        raise UsageError("--auth is NAME:PASSWORD, both not empty")
     return name, password
 
 
@@ -83,7 +83,7 @@ def _free_port(host: str, port: int) -> int:
             return probe.getsockname()[1]
     except (OSError, OverflowError) as error:
         advice = "name another with --port, or 0 for any free one"
-        raise UsageProblem(f"cannot listen on {host}, port {port}: {one_line(error)}; {advice}") from None
+        raise UsageError(f"cannot listen on {host}, port {port}: {one_line(error)}; {advice}") from None
 
 
 def _settle_environment(folder: Path, host: str) -> None:
@@ -98,7 +98,7 @@ def _settle_environment(folder: Path, host: str) -> None:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
 
 
-def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "Workshop", Callable[[], None]]:
+def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "DemoService", Callable[[], None]]:
     """The app, what works for it, and a function that removes what is not used any more."""
     from enhance.runtime.registry import list_models
 
@@ -106,14 +106,14 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
         with _without_stubs():
             import gradio  # noqa: F401
     except ImportError:
-        raise UsageProblem('the demo needs Gradio: pip install "mpeace[demo]"') from None
+        raise UsageError('the demo needs Gradio: pip install "mpeace[demo]"') from None
     from apps.demo.service.downloads import Results, remove_old
     from apps.demo.service.live_streams import LiveDesk
-    from apps.demo.service.service import KEPT, Workshop, known_models
+    from apps.demo.service.service import KEPT, DemoService, known_models
     from apps.demo.web.api import Api
     from apps.demo.web.page import Page
 
-    workshop = Workshop(folder, limits, known_models([entry.name for entry in list_models()], model))
+    workshop = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
     workshop.denoiser(None)
     _, age = limits.sweeping
     results = Results(folder / "results", age)
@@ -153,11 +153,11 @@ def _without_matplotlib() -> None:
     utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
 
 
-def _warm(workshop: "Workshop") -> None:
+def _warm(workshop: "DemoService") -> None:
     """Denoise the examples, so that nobody waits for them, nor for what is loaded on first use."""
     from apps.demo.web.page import example_files
 
-    with suppress(Problem, OSError):  # who opens an example will be told
+    with suppress(FileError, OSError):  # who opens an example will be told
         for path in example_files():
             workshop.example(path, None)
 
@@ -189,7 +189,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
             app_kwargs={"middleware": [Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
         )
     except (OSError, ValueError) as error:
-        raise Problem(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None
+        raise FileError(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None
     return address
 
 

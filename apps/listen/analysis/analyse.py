@@ -25,7 +25,7 @@ from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.settings import Method
 from apps.listen.serving.answer_store import Answer, read_answers, read_design
 from apps.listen.serving.session import planned
-from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.errors import UsageError, problem_on_oserror
 
 Row = dict[str, Any]
 
@@ -97,15 +97,15 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
         The analysis, and the files that were written.
 
     Raises:
-        UsageProblem: when there are no answers, or they are to another version of the test.
+        UsageError: when there are no answers, or they are to another version of the test.
     """
     plan = make_plan(path)
     answers, playback = read_answers(plan.settings.answers)
     if not answers:
-        raise UsageProblem(f"no answers yet in {plan.settings.answers}")
+        raise UsageError(f"no answers yet in {plan.settings.answers}")
     now, then = json.loads(json.dumps(planned(plan))), read_design(plan.settings.answers)
     if changed := [key for key in now if now[key] != then.get(key)]:
-        raise UsageProblem(
+        raise UsageError(
             f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
             "undo the change of its TOML file or folders"
         )
@@ -116,7 +116,7 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
     if found.comparisons:
         tables["comparisons"] = found.comparisons
     written = []
-    with told_as(f"the results cannot be written into {out}", UsageProblem):
+    with problem_on_oserror(f"the results cannot be written into {out}", UsageError):
         out.mkdir(parents=True, exist_ok=True)
         for name, rows in tables.items():
             if rows:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from apps.listen.design.settings import Method, Settings, read_settings
+from apps.listen.design.settings import Method, TestSettings, read_settings
 from apps.listen.design.stable_random import digest
 from apps.listen.design.stimulus_folder import SoundSet, read_corpus
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 MOST_SIGNALS = 12  # on a MUSHRA page, with hidden reference and anchors (BS.1534-3, section 5.3)
 
@@ -27,7 +27,7 @@ class Plan:
         labels: name of each stimulus: how people call it.
     """
 
-    settings: Settings
+    settings: TestSettings
     sets: dict[str, SoundSet]
     systems: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
@@ -75,7 +75,7 @@ def make_plan(path: Path) -> Plan:
     """Read the TOML file of a test and the folder that it names.
 
     Raises:
-        UsageProblem: when something is missing or does not fit together; one line that says what.
+        UsageError: when something is missing or does not fit together; one line that says what.
     """
     settings = read_settings(path)
     corpus = read_corpus(settings.folder, settings.reference)
@@ -85,10 +85,10 @@ def make_plan(path: Path) -> Plan:
     systems = _known(settings, "systems", settings.systems or shared, shared)
     references = {entry.reference for entry in sets.values()}
     if len(references) > 1:
-        raise UsageProblem(f"{settings.path}: the sets have different references: {', '.join(sorted(references))}")
+        raise UsageError(f"{settings.path}: the sets have different references: {', '.join(sorted(references))}")
     reference = first.reference if all(_has(entry, first.reference) for entry in sets.values()) else None
     if reference is None and settings.reference is not None:
-        raise UsageProblem(f"{settings.path}: reference names {settings.reference!r}, which {settings.folder} lacks")
+        raise UsageError(f"{settings.path}: reference names {settings.reference!r}, which {settings.folder} lacks")
     labels = {**first.labels, first.reference: "reference"}
     labels |= {anchor_name(hertz): f"{hertz / 1000:g} kHz anchor" for hertz in settings.anchors_hz}
     items = {name: _items(settings, entry) for name, entry in sets.items()}
@@ -101,11 +101,11 @@ def make_plan(path: Path) -> Plan:
     return plan
 
 
-def _known(settings: Settings, key: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+def _known(settings: TestSettings, key: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             there = ", ".join(known) or "none"
-            raise UsageProblem(f"{settings.path}: {key} names {name!r}, which {settings.folder} lacks; there: {there}")
+            raise UsageError(f"{settings.path}: {key} names {name!r}, which {settings.folder} lacks; there: {there}")
     return names
 
 
@@ -113,20 +113,20 @@ def _has(entry: SoundSet, system: str) -> bool:
     return all((system, item) in entry.files for item in entry.items)
 
 
-def _items(settings: Settings, entry: SoundSet) -> tuple[str, ...]:
+def _items(settings: TestSettings, entry: SoundSet) -> tuple[str, ...]:
     """The items of a set in the test. A number takes the first ones in an order that the seed draws."""
     if isinstance(settings.items, tuple):
         return _known(settings, "items", settings.items, entry.items)
     if settings.items > len(entry.items):
-        raise UsageProblem(f"{settings.path}: items is {settings.items}, but {entry.name} has {len(entry.items)}")
+        raise UsageError(f"{settings.path}: items is {settings.items}, but {entry.name} has {len(entry.items)}")
     drawn = sorted(entry.items, key=lambda item: digest("items", settings.seed, entry.name, item))
     return tuple(sorted(drawn[: settings.items or None]))
 
 
-def _pairs(settings: Settings, systems: tuple[str, ...], reference: str | None) -> tuple[tuple[str, str], ...]:
+def _pairs(settings: TestSettings, systems: tuple[str, ...], reference: str | None) -> tuple[tuple[str, str], ...]:
     if settings.method is Method.MUSHRA:
         if settings.pairs:
-            raise UsageProblem(f"{settings.path}: pairs belong to pairwise and ABX; MUSHRA compares all on one page")
+            raise UsageError(f"{settings.path}: pairs belong to pairwise and ABX; MUSHRA compares all on one page")
         return ()
     if settings.pairs:
         known = (*systems, reference) if reference else systems
@@ -140,19 +140,19 @@ def _pairs(settings: Settings, systems: tuple[str, ...], reference: str | None) 
 def _check(plan: Plan) -> None:
     path = plan.settings.path
     if plan.method is not Method.MUSHRA and not plan.pairs:
-        raise UsageProblem(f"{path}: {plan.method} needs two systems, there is {', '.join(plan.systems) or 'none'}")
+        raise UsageError(f"{path}: {plan.method} needs two systems, there is {', '.join(plan.systems) or 'none'}")
     if plan.reference is None and plan.method is Method.MUSHRA:
-        raise UsageProblem(f"{path}: MUSHRA needs a reference; name its folder with reference")
+        raise UsageError(f"{path}: MUSHRA needs a reference; name its folder with reference")
     if plan.reference is None and plan.settings.loudness == "bs1770-reference":
-        raise UsageProblem(f'{path}: loudness "bs1770-reference" needs a reference; name its folder with reference')
+        raise UsageError(f'{path}: loudness "bs1770-reference" needs a reference; name its folder with reference')
     if not plan.systems:
-        raise UsageProblem(f"{path}: there is no system that all sets have")
+        raise UsageError(f"{path}: there is no system that all sets have")
     taken = set(plan.anchors) & set(plan.systems)
     if taken:
-        raise UsageProblem(f"{path}: a system cannot be called {taken.pop()}: an anchor is")
+        raise UsageError(f"{path}: a system cannot be called {taken.pop()}: an anchor is")
     signals = len(plan.on_a_page[0])
     if plan.method is Method.MUSHRA and signals > MOST_SIGNALS:
         most = MOST_SIGNALS - 1 - len(plan.anchors)
-        raise UsageProblem(
+        raise UsageError(
             f"{path}: {signals} sounds on a page; BS.1534-3 (5.3) allows {MOST_SIGNALS}: name at most {most} in systems"
         )

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.errors import UsageError, problem_on_oserror
 
 FILE = "listen.toml"  # looked for in a folder
 
@@ -38,7 +38,7 @@ class Loudness(StrEnum):
 
 
 @dataclass(frozen=True)
-class Settings:
+class TestSettings:
     """What the TOML file says. None and () stand for a key that was left out and whose default is found in the folder.
 
     Attributes:
@@ -84,49 +84,49 @@ class Settings:
         return self.path.with_suffix(".sqlite")
 
 
-KEYS = tuple(entry.name for entry in fields(Settings) if entry.name != "path")
+KEYS = tuple(entry.name for entry in fields(TestSettings) if entry.name != "path")
 
 
 def find_settings(path: Path) -> Path:
     """The TOML file itself, or `listen.toml` in a folder.
 
     Raises:
-        UsageProblem: when there is none.
+        UsageError: when there is none.
     """
     if path.is_dir():
         found = path / FILE
         if not found.is_file():
-            raise UsageProblem(f"no {FILE} in {path}: write one with mpeace listen --new {path}")
+            raise UsageError(f"no {FILE} in {path}: write one with mpeace listen --new {path}")
         return found
     if not path.is_file():
-        raise UsageProblem(f"no file {path}: expected the TOML file of a listening test, or the folder that holds it")
+        raise UsageError(f"no file {path}: expected the TOML file of a listening test, or the folder that holds it")
     return path
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path) -> TestSettings:
     """Read the TOML file of a test.
 
     Args:
         path: the file, or a folder with a `listen.toml`.
 
     Raises:
-        UsageProblem: when it is missing, not TOML, or a key is unknown or has a value that it cannot have.
+        UsageError: when it is missing, not TOML, or a key is unknown or has a value that it cannot have.
     """
     path = find_settings(path)
-    with told_as(f"{path} cannot be read", UsageProblem):
+    with problem_on_oserror(f"{path} cannot be read", UsageError):
         text = path.read_bytes()
     try:
         content = tomllib.loads(text.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path} is not TOML: {error}") from None
+        raise UsageError(f"{path} is not TOML: {error}") from None
     unknown = sorted(set(content) - set(KEYS))
     if unknown:
-        raise UsageProblem(f"{path} has an unknown key {unknown[0]!r}; known are {', '.join(KEYS)}")
+        raise UsageError(f"{path} has an unknown key {unknown[0]!r}; known are {', '.join(KEYS)}")
     if "method" not in content:
-        raise UsageProblem(f'{path} lacks method: one of {_all(Method)}, for example method = "pairwise"')
+        raise UsageError(f'{path} lacks method: one of {_all(Method)}, for example method = "pairwise"')
     values: dict[str, Any] = {key: _value(path, key, value) for key, value in content.items()}
     values["folder"] = path.parent / values.get("folder", ".")
-    return Settings(path=path, **values)
+    return TestSettings(path=path, **values)
 
 
 def _all(kind: type[StrEnum]) -> str:
@@ -137,7 +137,7 @@ def _value(path: Path, key: str, value: object) -> object:
     """The value in its type; lists become tuples."""
     result, expected = _READERS[key](value)
     if result is None:
-        raise UsageProblem(f"{path}: {key} is {value!r}, expected {expected}")
+        raise UsageError(f"{path}: {key} is {value!r}, expected {expected}")
     return result
 
 

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.errors import UsageError, problem_on_oserror
 
 MANIFEST, REFERENCE = "manifest.json", "reference"
 PLAIN_SET = "all"  # the set of a folder without manifest
@@ -47,14 +47,14 @@ def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSe
         reference: folder of the reference, if it is not the one that the manifest names.
 
     Raises:
-        UsageProblem: when the folder or what the manifest names is missing.
+        UsageError: when the folder or what the manifest names is missing.
     """
     if not folder.is_dir():
-        raise UsageProblem(f"no folder {folder}: folder names where the sounds are, relative to the TOML file")
+        raise UsageError(f"no folder {folder}: folder names where the sounds are, relative to the TOML file")
     path = folder / MANIFEST
     if not path.is_file():
         return {PLAIN_SET: _plain(folder, reference or REFERENCE)}
-    with told_as(f"{path} cannot be read", UsageProblem):
+    with problem_on_oserror(f"{path} cannot be read", UsageError):
         text = path.read_bytes()
     try:
         content = json.loads(text)
@@ -62,9 +62,9 @@ def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSe
         sets = {str(name): _described(folder, layout, str(name), entry, reference) for name, entry in _sets(content)}
     except (ValueError, KeyError, TypeError, AttributeError):
         example = '{"sets": {NAME: {"systems": {NAME: LABEL}, "items": [NAME]}}}'
-        raise UsageProblem(f"{path} is not a manifest of a listening test; expected {example}") from None
+        raise UsageError(f"{path} is not a manifest of a listening test; expected {example}") from None
     if not sets:
-        raise UsageProblem(f"{path} names no set")
+        raise UsageError(f"{path} names no set")
     return sets
 
 
@@ -82,7 +82,7 @@ def _described(folder: Path, layout: str, name: str, entry: dict, reference: str
         for item in items:
             file = folder / _place(layout, name, system, item)
             if not file.is_file():
-                raise UsageProblem(f"{folder / MANIFEST} names {file}, which is not there")
+                raise UsageError(f"{folder / MANIFEST} names {file}, which is not there")
             files[system, item] = file
     return SoundSet(name, original, labels, items, files)
 
@@ -106,12 +106,12 @@ def _plain(folder: Path, reference: str) -> SoundSet:
         if sounds:
             found[subfolder.name] = sounds
     if len(found) < 2:
-        raise UsageProblem(
+        raise UsageError(
             f"{folder} has neither a {MANIFEST} nor two folders of sounds; expected FOLDER/SYSTEM/ITEM.wav"
         )
     items = sorted(set.intersection(*(set(sounds) for sounds in found.values())))
     if not items:
-        raise UsageProblem(f"the folders in {folder} share no item: a sound needs the same name in each of them")
+        raise UsageError(f"the folders in {folder} share no item: a sound needs the same name in each of them")
     files = {(system, item): sounds[item] for system, sounds in found.items() for item in items}
     labels = {system: system for system in found if system != reference}
     return SoundSet(PLAIN_SET, reference, labels, tuple(items), files)

@@ -6,7 +6,7 @@ from pathlib import Path
 from apps.listen.design.plan import make_plan
 from apps.listen.design.settings import FILE, Method
 from apps.listen.design.stimulus_folder import read_corpus
-from enhance.utils.errors import UsageProblem, told_as
+from enhance.utils.errors import UsageError, problem_on_oserror
 
 SYSTEMS, ITEMS = 4, 6  # that a first test takes of what is there
 
@@ -51,12 +51,12 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path,
         The file, and how many pages each listener will answer.
 
     Raises:
-        UsageProblem: when the folder holds no sounds in a known layout, or the file is there already.
+        UsageError: when the folder holds no sounds in a known layout, or the file is there already.
     """
     corpus = read_corpus(folder)
     path = folder / FILE
     if path.exists():
-        raise UsageProblem(f"{path} is there already: edit it, or move it away")
+        raise UsageError(f"{path} is there already: edit it, or move it away")
     first = next(iter(corpus.values()))
     systems = [name for name in first.labels if all(name in entry.labels for entry in corpus.values())][:SYSTEMS]
     fewest = min(len(entry.items) for entry in corpus.values())
@@ -76,11 +76,11 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path,
         reference=_toml(first.reference),
         items=min(ITEMS, max(1, fewest - 1)),
     )
-    with told_as(f"{path} cannot be written", UsageProblem), path.open("x", encoding="utf-8") as file:
+    with problem_on_oserror(f"{path} cannot be written", UsageError), path.open("x", encoding="utf-8") as file:
         file.write(text)
     try:
         return path, make_plan(path).pages
-    except UsageProblem:
+    except UsageError:
         path.unlink()
         raise
 

@@ -8,7 +8,7 @@ cut-off, 25 dB down at 4 kHz, 50 dB at 4.5 kHz. It has no mask for 7 kHz; here t
 import numpy as np
 from scipy import signal
 
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 TRANSITION_HZ = 500
 ATTENUATION_DB = 60.0
@@ -22,11 +22,11 @@ def low_pass(hertz: int, sample_rate: int) -> np.ndarray:
         sample_rate: Hz.
 
     Raises:
-        UsageProblem: when the sample rate is too low for it.
+        UsageError: when the sample rate is too low for it.
     """
     stop = hertz + TRANSITION_HZ
     if 2 * stop >= sample_rate:
-        raise UsageProblem(
+        raise UsageError(
             f"an anchor of {hertz} Hz needs a sample rate above {2 * stop} Hz, these sounds have {sample_rate} Hz; "
             "name other anchors with anchors_hz"
         )
@@ -44,7 +44,7 @@ def anchor(reference: np.ndarray, hertz: int, sample_rate: int) -> np.ndarray:
         sample_rate: Hz.
 
     Raises:
-        UsageProblem: when the sample rate is too low for it.
+        UsageError: when the sample rate is too low for it.
 
     Example:
         >>> tone = np.sin(2 * np.pi * 5000 * np.arange(16000) / 16000)[:, np.newaxis]

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 VERSION = 1  # of the tables
 
@@ -78,7 +78,7 @@ class Store:
         design: of the test, as it is told in the file.
 
     Raises:
-        UsageProblem: when the file is damaged, not ours, or holds answers to another test.
+        UsageError: when the file is damaged, not ours, or holds answers to another test.
     """
 
     def __init__(self, path: Path, fingerprint: str, design: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class Store:
                 self._base.executescript(f"BEGIN; {_TABLES} COMMIT;")
             self._bind(fingerprint, design)
         except sqlite3.Error as error:
-            raise UsageProblem(f"{path} cannot be used for answers: {error}") from None
+            raise UsageError(f"{path} cannot be used for answers: {error}") from None
 
     def _recognise(self) -> bool:
         """Whether the file holds our tables; False when it is new."""
@@ -102,16 +102,16 @@ class Store:
         if version == VERSION:
             return True
         if version:
-            raise UsageProblem(f"{self.path} was written by another version of mpeace (tables {version}): move it away")
+            raise UsageError(f"{self.path} was written by another version of mpeace (tables {version}): move it away")
         if self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise UsageProblem(f"{self.path} is a database of something else: move it away")
+            raise UsageError(f"{self.path} is a database of something else: move it away")
         return False
 
     def _bind(self, fingerprint: str, design: dict[str, Any]) -> None:
         """Hold the file against the test; one without answers is taken for this test."""
         known = self._base.execute("SELECT fingerprint FROM test").fetchone()
         if known and known[0] != fingerprint and self._base.execute("SELECT count(*) FROM answers").fetchone()[0]:
-            raise UsageProblem(
+            raise UsageError(
                 f"{self.path} has answers to another version of this test (its TOML file or sounds have changed): "
                 "undo the change, or move the file away to begin anew"
             )
@@ -180,7 +180,7 @@ def read_answers(path: Path) -> tuple[list[Answer], dict[str, str]]:
     """All answers in the order in which they came, and what each listener listened with. The file stays as it is.
 
     Raises:
-        UsageProblem: when there is no such file, or it is not ours.
+        UsageError: when there is no such file, or it is not ours.
     """
     with _opened(path) as base:
         rows = base.execute(
@@ -198,7 +198,7 @@ def read_design(path: Path) -> dict[str, Any]:
     """The design of the test that the answers are to.
 
     Raises:
-        UsageProblem: when there is no such file, or it is not ours.
+        UsageError: when there is no such file, or it is not ours.
     """
     with _opened(path) as base:
         (design,) = base.execute("SELECT design FROM test").fetchone()
@@ -209,12 +209,12 @@ def read_design(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A file of answers, to read only."""
     if not path.is_file():
-        raise UsageProblem(f"no answers yet: {path} is written when the first listener comes")
+        raise UsageError(f"no answers yet: {path} is written when the first listener comes")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as base:
             yield base
     except sqlite3.Error as error:
-        raise UsageProblem(f"{path} holds no answers of a listening test: {error}") from None
+        raise UsageError(f"{path} holds no answers of a listening test: {error}") from None
 
 
 def _now() -> str:

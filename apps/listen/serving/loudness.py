@@ -11,7 +11,7 @@ import numpy as np
 import pyloudnorm
 
 from apps.listen.design.settings import Loudness
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 BLOCK_SECONDS = 0.4  # a gating block of BS.1770-4
 HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS: what the resampler of a sound card adds between samples still fits
@@ -25,18 +25,18 @@ def integrated(audio: np.ndarray, sample_rate: int) -> float:
         sample_rate: Hz.
 
     Raises:
-        Problem: when the sound is too short or too soft to have one.
+        FileError: when the sound is too short or too soft to have one.
     """
     if len(audio) < BLOCK_SECONDS * sample_rate:
         seconds = len(audio) / sample_rate
-        raise Problem(
+        raise FileError(
             f'{seconds:.2f} s is too short for BS.1770, which needs {BLOCK_SECONDS} s; or set loudness = "none"'
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of means over no block: silence, told below
         level = float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.astype(np.float64)))
     if not np.isfinite(level):
-        raise Problem('silent for BS.1770 (nothing above -70 LUFS): leave the item out, or set loudness = "none"')
+        raise FileError('silent for BS.1770 (nothing above -70 LUFS): leave the item out, or set loudness = "none"')
     return level
 
 

@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from apps.listen.serving.session import Gone, Session
-from enhance.utils.errors import Problem, UsageProblem, one_line
+from enhance.utils.errors import FileError, UsageError, one_line
 
 STATIC = Path(__file__).parents[1] / "static"
 LARGEST_CALL = 64 * 1024  # bytes
@@ -56,7 +56,7 @@ def make_app(session: Session) -> Starlette:
         path = request.path_params
         try:
             samples = await run_in_threadpool(session.audio, path["listener"], path["token"])
-        except Problem as problem:
+        except FileError as problem:
             return _refused(problem)
         return Response(samples, media_type="application/octet-stream", headers=_HEADERS)
 
@@ -67,7 +67,7 @@ def make_app(session: Session) -> Starlette:
                 content = await _content(request)
                 await run_in_threadpool(session.state, listener)  # checks the id
                 await run_in_threadpool(act, listener, content)
-            except Problem as problem:
+            except FileError as problem:
                 return _refused(problem)
             return await _reply(session.state, listener)
 
@@ -99,14 +99,14 @@ def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) 
         ready: called with the address of the page when it can be opened.
 
     Raises:
-        UsageProblem: when the address cannot be used.
+        UsageError: when the address cannot be used.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         reason = one_line(error) if isinstance(error, OSError) else "expected a port from 0 to 65535"
-        raise UsageProblem(f"cannot serve at {host} port {port}: {reason}; choose another --port or --host") from None
+        raise UsageError(f"cannot serve at {host} port {port}: {reason}; choose another --port or --host") from None
     config = uvicorn.Config(make_app(session), log_level="warning", timeout_graceful_shutdown=1)
     shown = f"[{host}]" if ":" in host else host
     with listening:
@@ -117,11 +117,11 @@ def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) 
 async def _reply(tell: Callable[[str], dict[str, Any]], listener: str) -> Response:
     try:
         return JSONResponse(await run_in_threadpool(tell, listener), headers=_HEADERS)
-    except Problem as problem:
+    except FileError as problem:
         return _refused(problem)
 
 
-def _refused(problem: Problem) -> Response:
+def _refused(problem: FileError) -> Response:
     return JSONResponse({"problem": str(problem)}, 409 if isinstance(problem, Gone) else 400, headers=_HEADERS)
 
 
@@ -129,19 +129,19 @@ async def _content(request: Request) -> dict[str, Any]:
     """The JSON object of a call.
 
     Raises:
-        Problem: when it is something else, or too large.
+        FileError: when it is something else, or too large.
     """
     if not request.headers.get("content-type", "").startswith("application/json"):
-        raise Problem("This call takes JSON.")
+        raise FileError("This call takes JSON.")
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > LARGEST_CALL:
-            raise Problem("This call is too large.")
+            raise FileError("This call is too large.")
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise Problem("This call takes a JSON object.")
+        raise FileError("This call takes a JSON object.")
     return content

@@ -19,7 +19,7 @@ from apps.listen.design.settings import Method
 from apps.listen.design.stable_random import digest, token
 from apps.listen.serving.answer_store import Answer, Store
 from apps.listen.serving.stimuli import Stimuli
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners of a test must use the same
 BEST = 100  # one sound of a MUSHRA page must get it: the reference is among them (BS.1534-3, attachment 1)
@@ -35,7 +35,7 @@ _QUESTIONS = {
 _CLOSER = "Which one is closer to the reference?"
 
 
-class Gone(Problem):
+class Gone(FileError):
     """The page is not the listener's page now: it was answered, in another tab perhaps."""
 
 
@@ -93,10 +93,12 @@ class Session:
         """Where the listener is, and the page to show.
 
         Raises:
-            Problem: when the id is not one.
+            FileError: when the id is not one.
         """
         if not _ID.fullmatch(listener):
-            raise Problem("An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces.")
+            raise FileError(
+                "An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces."
+            )
         phase, page, position = self._place(listener)
         state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
         if page is None:
@@ -132,10 +134,10 @@ class Session:
         """End the set-up.
 
         Raises:
-            Problem: when `playback` is not one of `PLAYBACK`.
+            FileError: when `playback` is not one of `PLAYBACK`.
         """
         if playback not in PLAYBACK:
-            raise Problem(f"Say what you listen with: {' or '.join(PLAYBACK)}.")
+            raise FileError(f"Say what you listen with: {' or '.join(PLAYBACK)}.")
         self._store.set_playback(listener, playback)
 
     def draft(self, listener: str, content: dict[str, Any]) -> None:
@@ -153,7 +155,7 @@ class Session:
         """Take the answer to a page; when it returns, the answer is on the disk. Practice is only counted.
 
         Raises:
-            Problem: when the answer is not complete, with what is missing.
+            FileError: when the answer is not complete, with what is missing.
             Gone: when it is not the listener's page now.
         """
         phase, page, position = self._on_page(listener, content)
@@ -161,7 +163,7 @@ class Session:
         played = content.get("played")
         missing = [slot.label for slot in shown if not isinstance(played, list) or slot.token not in played]
         if missing:
-            raise Problem(f"Listen to every sound first; you have not heard {', '.join(missing)}.")
+            raise FileError(f"Listen to every sound first; you have not heard {', '.join(missing)}.")
         choices = [slot for slot in shown if slot.role == "choice"]
         if self._plan.method is Method.MUSHRA:
             kept = _rated(choices, content.get("ratings"))
@@ -206,10 +208,10 @@ class Session:
         given = choice if isinstance(choice, str) else ""
         if self._plan.method is Method.ABX:
             if given not in named:
-                raise Problem("Say whether X is A or B.")
+                raise FileError("Say whether X is A or B.")
             return {"a": first.stimulus, "b": second.stimulus, "x": last.stimulus, "answered": named[given]}
         if given not in (*named, NO_PREFERENCE):
-            raise Problem("Choose A, B, or no preference.")
+            raise FileError("Choose A, B, or no preference.")
         return {"first": first.stimulus, "second": second.stimulus, "preferred": named.get(given)}
 
 
@@ -236,7 +238,7 @@ def _rated(choices: list[Slot], ratings: object) -> dict[str, Any]:
     grades = {slot.stimulus: given.get(slot.token) for slot in choices}
     missing = [slot.label for slot in choices if not _is_grade(grades[slot.stimulus])]
     if missing:
-        raise Problem(f"Grade every sound from 0 to 100; still missing: {', '.join(missing)}.")
+        raise FileError(f"Grade every sound from 0 to 100; still missing: {', '.join(missing)}.")
     if BEST not in grades.values():
-        raise Problem("Give 100 to at least one sound: the reference is among them, under a number.")
+        raise FileError("Give 100 to at least one sound: the reference is among them, under a number.")
     return {"order": [slot.stimulus for slot in choices], "ratings": grades}

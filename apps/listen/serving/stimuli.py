@@ -18,7 +18,7 @@ from apps.listen.design.plan import Plan, anchor_name
 from apps.listen.design.settings import Loudness
 from apps.listen.serving.anchors import anchor
 from apps.listen.serving.loudness import gains, integrated
-from enhance.utils.errors import Problem, UsageProblem
+from enhance.utils.errors import FileError, UsageError
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # Hz: what every browser must be able to play (Web Audio, section 1.9)
 _KEPT = 4  # items in memory
@@ -45,7 +45,7 @@ class Stimuli:
         fingerprint: of all files, hexadecimal.
 
     Raises:
-        UsageProblem: when a sound cannot be read or does not fit to the others of its item; it names the file.
+        UsageError: when a sound cannot be read or does not fit to the others of its item; it names the file.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -75,8 +75,8 @@ class Stimuli:
             assert stimulus is not None
             try:
                 levels[stimulus] = integrated(sounds[stimulus], shape.sample_rate)
-            except Problem as problem:
-                raise UsageProblem(f"{self._name(set_name, item, stimulus)}: {problem}") from None
+            except FileError as problem:
+                raise UsageError(f"{self._name(set_name, item, stimulus)}: {problem}") from None
         peaks = {stimulus: float(np.abs(audio).max(initial=0)) for stimulus, audio in sounds.items()}
         self.shapes[set_name, item] = shape
         self.gains[set_name, item] = gains(levels, peaks, self._plan.reference, rule, target)
@@ -98,16 +98,16 @@ class Stimuli:
                 data = path.read_bytes()
                 audio, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
             except (OSError, soundfile.LibsndfileError) as error:
-                raise UsageProblem(f"{path} cannot be read: {getattr(error, 'error_string', error)}") from None
+                raise UsageError(f"{path} cannot be read: {getattr(error, 'error_string', error)}") from None
             found = Shape(rate, *audio.shape)
             if shape is None:
                 _check(path, audio, found)
                 shape = found
             if found != shape:
                 first = plan.sets[set_name].files[names[0], item]
-                raise UsageProblem(f"{path} has {_told(found)}, but {first} has {_told(shape)}: they must be alike")
+                raise UsageError(f"{path} has {_told(found)}, but {first} has {_told(shape)}: they must be alike")
             if not np.isfinite(audio).all():
-                raise UsageProblem(f"{path} has NaN or infinite samples")
+                raise UsageError(f"{path} has NaN or infinite samples")
             if content is not None:
                 content.update(hashlib.sha256(data).digest())
             sounds[name] = audio
@@ -124,13 +124,13 @@ class Stimuli:
 
 def _check(path: object, audio: np.ndarray, shape: Shape) -> None:
     if not LOWEST_RATE <= shape.sample_rate <= HIGHEST_RATE:
-        raise UsageProblem(
+        raise UsageError(
             f"{path} has {shape.sample_rate} Hz; browsers play {LOWEST_RATE} to {HIGHEST_RATE} Hz: convert it"
         )
     if shape.channels > 2:
-        raise UsageProblem(f"{path} has {shape.channels} channels, expected 1 or 2")
+        raise UsageError(f"{path} has {shape.channels} channels, expected 1 or 2")
     if not len(audio):
-        raise UsageProblem(f"{path} is empty")
+        raise UsageError(f"{path} is empty")
 
 
 def _told(shape: Shape) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.live.devices import portaudio
 from apps.live.devices import pulseaudio as pulse
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 INPUT, OUTPUT = "input", "output"
 SERVER = "sound server"  # host API of the devices that `pulse` finds
@@ -56,7 +56,7 @@ def list_devices() -> list[Device]:
     """All devices of PortAudio, then those of the sound server if PortAudio can reach it.
 
     Raises:
-        UsageProblem: when PortAudio is missing.
+        UsageError: when PortAudio is missing.
     """
     sounddevice = portaudio.load()
     apis = sounddevice.query_hostapis()
@@ -76,7 +76,7 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
         devices: to choose from; all when None.
 
     Raises:
-        UsageProblem: when none matches, or several do; names them.
+        UsageError: when none matches, or several do; names them.
     """
     able = [device for device in (list_devices() if devices is None else devices) if device.channels(kind)]
     if query is None:
@@ -84,8 +84,8 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
             if device.default_input if kind == INPUT else device.default_output:
                 return device
         if not able:
-            raise UsageProblem(f"this system has no sound {kind} that PortAudio can see")
-        raise UsageProblem(f"this system has no default {kind}; name one with --{kind}: {_names(able)}")
+            raise UsageError(f"this system has no sound {kind} that PortAudio can see")
+        raise UsageError(f"this system has no default {kind}; name one with --{kind}: {_names(able)}")
     wanted = query.strip().lower()
     own_names = [{device.name.lower(), device.full_name.lower(), (device.server_name or "").lower()} for device in able]
     matches = [device for device, names in zip(able, own_names, strict=True) if wanted in names]
@@ -96,10 +96,10 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
         if any(device.server_name for device in matches):
             matches = [device for device in matches if device.host_api != "ALSA"]
     if not matches:
-        raise UsageProblem(f"no {kind} device has {query!r} in its name; there are: {_names(able) or 'none'}")
+        raise UsageError(f"no {kind} device has {query!r} in its name; there are: {_names(able) or 'none'}")
     first = min(matches, key=_rank)
     if any(not _same(first, other) for other in matches):
-        raise UsageProblem(f"{query!r} fits {len(matches)} {kind} devices, name more of one: {_names(matches)}")
+        raise UsageError(f"{query!r} fits {len(matches)} {kind} devices, name more of one: {_names(matches)}")
     return first
 
 

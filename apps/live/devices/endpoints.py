@@ -10,18 +10,18 @@ import numpy as np
 
 from apps.live.devices import portaudio
 from apps.live.devices.devices import INPUT, OUTPUT, Device
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 _USUAL_RATES = (44_100, 96_000, 32_000, 16_000, 88_200, 192_000, 24_000, 22_050, 11_025, 8_000)
 _ENVIRONMENT = {INPUT: "PULSE_SOURCE", OUTPUT: "PULSE_SINK"}  # read by the sound server's library for new streams
 
 
-class DeviceProblem(UsageProblem):
+class DeviceProblem(UsageError):
     """A device cannot be opened now; it may be later."""
 
 
 @dataclass(frozen=True)
-class Side:
+class Endpoint:
     """A device in one direction."""
 
     device: Device
@@ -34,8 +34,8 @@ def open_stream(
     block: int,
     latency: str | float,
     callback: Callable[..., None],
-    source: Side | None,
-    target: Side | None,
+    source: Endpoint | None,
+    target: Endpoint | None,
 ) -> Any:
     """Open a stream of PortAudio on one or two sides; it is not started.
 
@@ -98,7 +98,7 @@ def mixed(sound: np.ndarray, channels: int) -> np.ndarray:
     return np.stack([sound[:, channel::channels].mean(axis=1) for channel in range(channels)], axis=1)
 
 
-def common_rate(source: Side, target: Side, wanted: int | None) -> int:
+def common_rate(source: Endpoint, target: Endpoint, wanted: int | None) -> int:
     """A rate that both sides take, Hz: the wanted one, or 48 kHz, or a default of theirs, or another usual one.
 
     Raises:
@@ -115,7 +115,7 @@ def common_rate(source: Side, target: Side, wanted: int | None) -> int:
     )
 
 
-def _takes(side: Side, sample_rate: int) -> bool:
+def _takes(side: Endpoint, sample_rate: int) -> bool:
     sounddevice = portaudio.load()
     check = sounddevice.check_input_settings if side.kind == INPUT else sounddevice.check_output_settings
     try:
@@ -133,7 +133,7 @@ def _takes(side: Side, sample_rate: int) -> bool:
 
 
 @contextmanager
-def _server_told(sides: list[Side]) -> Iterator[None]:
+def _server_told(sides: list[Endpoint]) -> Iterator[None]:
     """Inside, new streams to the sound server lead to the sinks and sources of these sides."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT.values()}
     for side in sides:

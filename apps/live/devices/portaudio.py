@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 _INSTALL = {  # by ID or ID_LIKE of /etc/os-release
     "debian": "sudo apt install libportaudio2",
@@ -25,15 +25,15 @@ def load() -> ModuleType:
     """The sounddevice module.
 
     Raises:
-        UsageProblem: when it or PortAudio is missing; says what to install on this system.
+        UsageError: when it or PortAudio is missing; says what to install on this system.
     """
     try:
         with quiet():
             import sounddevice
     except ModuleNotFoundError:
-        raise UsageProblem("live sound needs the package sounddevice: pip install 'mpeace[live]'") from None
+        raise UsageError("live sound needs the package sounddevice: pip install 'mpeace[live]'") from None
     except OSError:
-        raise UsageProblem(f"live sound needs PortAudio, which is not installed: {install_command()}") from None
+        raise UsageError(f"live sound needs PortAudio, which is not installed: {install_command()}") from None
     return sounddevice
 
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from apps.live.devices import portaudio
 from apps.live.devices.devices import INPUT, OUTPUT, choose
-from apps.live.devices.endpoints import Side
-from apps.live.engine.block_processor import Controls, SoundPath
+from apps.live.devices.endpoints import Endpoint
+from apps.live.engine.block_processor import BlockProcessor, Controls
 from apps.live.engine.latency import parse
 from apps.live.engine.ring_buffer import Ring
 from apps.live.engine.streams import DuplexLink
 from enhance import Denoiser
-from enhance.runtime.adaptive import Fallback
-from enhance.utils.errors import Problem
+from enhance.runtime.adaptive import AdaptiveModel
+from enhance.utils.errors import FileError
 
 _RATE, _BLOCK = 48_000, 480
 _SETTLE = 1.5  # seconds
@@ -37,7 +37,7 @@ class InCallback:
 
     sample_rate, channels, block = _RATE, 1, _BLOCK
 
-    def __init__(self, path: SoundPath) -> None:
+    def __init__(self, path: BlockProcessor) -> None:
         self.latency_samples = path.latency_samples
         self.missing = 0
         self._path = path
@@ -60,7 +60,7 @@ class InWorker:
 
     sample_rate, channels, block = _RATE, 1, _BLOCK
 
-    def __init__(self, path: SoundPath, slack: int) -> None:
+    def __init__(self, path: BlockProcessor, slack: int) -> None:
         self.latency_samples = path.latency_samples + slack
         self.missing = 0
         self._path = path
@@ -114,15 +114,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with portaudio.quiet():
             _compare(options)
-    except Problem as problem:
+    except FileError as problem:
         print(f"mpeace: {problem}", file=sys.stderr)
         return 1
     return 0
 
 
 def _compare(options: argparse.Namespace) -> None:
-    source = Side(choose(options.input, INPUT), INPUT, 1)
-    target = Side(choose(options.output, OUTPUT), OUTPUT, 1)
+    source = Endpoint(choose(options.input, INPUT), INPUT, 1)
+    target = Endpoint(choose(options.output, OUTPUT), OUTPUT, 1)
     denoiser = Denoiser()
     slack = round(options.slack * _RATE / 1000)
     sys.setswitchinterval(0.0005)
@@ -131,7 +131,7 @@ def _compare(options: argparse.Namespace) -> None:
     threading.Thread(target=_take_turns, args=(resting,), daemon=True).start()
     try:
         for name in ("in the callback", f"in a worker, {options.slack:g} ms later"):
-            path = SoundPath(Fallback([denoiser], allowance=60), _RATE, 1, _BLOCK, Controls())
+            path = BlockProcessor(AdaptiveModel([denoiser], allowance=60), _RATE, 1, _BLOCK, Controls())
             way = InCallback(path) if name == "in the callback" else InWorker(path, slack)
             link = DuplexLink(way, source, target, parse(options.latency))
             time.sleep(_SETTLE)

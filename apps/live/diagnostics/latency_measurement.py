@@ -19,7 +19,7 @@ from apps.live.engine.streams import BLOCKS_PER_SECOND, make_link
 from apps.live.session.device_watch import sides
 from apps.live.session.session import LiveSettings
 from enhance import Denoiser
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopped, Stopper
 
 _BURSTS = 5
@@ -60,7 +60,7 @@ def find_bursts(heard: np.ndarray, signal: np.ndarray, sample_rate: int) -> Roun
         sample_rate: of both, Hz.
 
     Raises:
-        Problem: when fewer than half of them are there.
+        FileError: when fewer than half of them are there.
 
     Example:
         >>> signal = bursts(48_000)
@@ -79,7 +79,7 @@ def find_bursts(heard: np.ndarray, signal: np.ndarray, sample_rate: int) -> Roun
         if correlation[peak] > _CLEAR * np.sqrt(np.mean(correlation**2)):
             delays.append(peak / _OVERSAMPLING / sample_rate)
     if 2 * len(delays) < _BURSTS:
-        raise Problem(
+        raise FileError(
             f"{len(delays)} of {_BURSTS} bursts came back: lead the output to the input (a cable, a loopback device, "
             "or a loudspeaker beside the microphone) and turn it up"
         )
@@ -90,8 +90,8 @@ def run_measure(settings: LiveSettings) -> int:
     """Play, listen, and print the delay by its parts. Returns the exit status.
 
     Raises:
-        UsageProblem: when the devices cannot be opened.
-        Problem: when nothing comes back.
+        UsageError: when the devices cannot be opened.
+        FileError: when nothing comes back.
     """
     with Stopper() as stopper, portaudio.quiet():
         found = devices.list_devices()
@@ -115,7 +115,7 @@ def run_measure(settings: LiveSettings) -> int:
         finally:
             link.close()
     if not probe.done:
-        raise Problem("the devices stopped before the end")
+        raise FileError("the devices stopped before the end")
     _report(find_bursts(probe.heard, signal, rate), told, (network.latency_samples + block) / rate, block / rate, xruns)
     return 0
 

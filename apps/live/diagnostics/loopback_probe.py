@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apps.live.engine.block_processor import SoundPath
+from apps.live.engine.block_processor import BlockProcessor
 
 
 class Probe:
@@ -19,7 +19,7 @@ class Probe:
         place: samples so far.
     """
 
-    def __init__(self, signal: np.ndarray, sample_rate: int, block: int, network: SoundPath | None = None) -> None:
+    def __init__(self, signal: np.ndarray, sample_rate: int, block: int, network: BlockProcessor | None = None) -> None:
         self.sample_rate, self.block, self.channels = sample_rate, block, 1
         self.latency_samples = 0
         blocks = -(-len(signal) // block)

@@ -14,18 +14,18 @@ from apps.live.devices import devices, portaudio
 from apps.live.devices import pulseaudio as pulse
 from apps.live.devices import virtual_microphone as virtual
 from apps.live.devices.devices import INPUT, OUTPUT
-from apps.live.devices.endpoints import Side, common_rate
+from apps.live.devices.endpoints import Endpoint, common_rate
 from apps.live.devices.virtual_microphone import Cable
 from apps.live.diagnostics.loopback_probe import Probe
-from apps.live.engine.block_processor import Controls, SoundPath
+from apps.live.engine.block_processor import BlockProcessor, Controls
 from apps.live.engine.latency import SAFE
 from apps.live.engine.streams import BLOCKS_PER_SECOND, make_link
 from apps.live.session.session import LiveSettings
 from enhance import Denoiser
 from enhance.dsp.resampling import resample
-from enhance.runtime.adaptive import Fallback, ladder
+from enhance.runtime.adaptive import AdaptiveModel, model_ladder
 from enhance.runtime.stream import LOUDEST
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 _TONE = 440.0  # Hz
 _SECONDS = 2.0
@@ -42,8 +42,8 @@ def run_setup(settings: LiveSettings) -> int:
     """Prepare, explain and test. Returns the exit status: 0 when other programs can hear the clean voice.
 
     Raises:
-        UsageProblem: when PortAudio is missing.
-        Problem: when the way exists and the test fails.
+        UsageError: when PortAudio is missing.
+        FileError: when the way exists and the test fails.
     """
     system = portaudio.system()
     with portaudio.quiet():
@@ -63,13 +63,13 @@ def check(cable: Cable, settings: LiveSettings) -> None:
     """Send the tone and the spoken sample through a cable, printing what arrives.
 
     Raises:
-        Problem: when something else arrives.
+        FileError: when something else arrives.
     """
     found = devices.list_devices()
     if cable.target == virtual.SINK and not any(device.server_name for device in found):
-        raise Problem("PortAudio does not reach the sound server: sudo apt install libasound2-plugins")
-    source = Side(devices.choose(cable.source, INPUT, found), INPUT, 1)
-    target = Side(devices.choose(cable.target, OUTPUT, found), OUTPUT, 1)
+        raise FileError("PortAudio does not reach the sound server: sudo apt install libasound2-plugins")
+    source = Endpoint(devices.choose(cable.source, INPUT, found), INPUT, 1)
+    target = Endpoint(devices.choose(cable.target, OUTPUT, found), OUTPUT, 1)
     rate = common_rate(source, target, settings.sample_rate)
     block = round(rate / BLOCKS_PER_SECOND)
     samples = np.arange(round(_SECONDS * rate))
@@ -78,7 +78,7 @@ def check(cable: Cable, settings: LiveSettings) -> None:
     purity = tone_share(heard, rate)
     if purity < _PURE:
         what = "nothing" if not heard.any() else f"{100 * purity:.0f} % of the tone"
-        raise Problem(f"the test tone went into {target.device.name}, and {what} came out of {source.device.name}")
+        raise FileError(f"the test tone went into {target.device.name}, and {what} came out of {source.device.name}")
     print(f"tone: {100 * purity:.1f} % of what arrives is the tone")
     noisy = np.tile(_sample(rate), 2)
     limit, mix = settings.attenuation_limit_db, settings.mix
@@ -86,14 +86,14 @@ def check(cable: Cable, settings: LiveSettings) -> None:
     padded = np.concatenate([noisy, np.zeros(round(_LATEST * rate), np.float32)])
     alike = 0.0
     for _ in range(_TRIES):
-        model = Fallback(ladder(settings.model), allowance=_PATIENCE)  # this is no test of speed
-        network = SoundPath(model, rate, 1, block, Controls(attenuation_limit_db=limit, mix=mix))
+        model = AdaptiveModel(model_ladder(settings.model), allowance=_PATIENCE)  # this is no test of speed
+        network = BlockProcessor(model, rate, 1, block, Controls(attenuation_limit_db=limit, mix=mix))
         heard = _through(Probe(padded, rate, block, network), source, target)
         alike = max(alike, likeness(heard, expected, rate))
         if alike >= _ALIKE:
             print(f"speech: what arrives is the denoised sample (correlation {alike:.4f})")
             return
-    raise Problem(
+    raise FileError(
         f"the spoken sample arrived damaged {_TRIES} times (best correlation {alike:.2f}): is the machine busy?"
     )
 
@@ -116,7 +116,7 @@ def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float
     and what is lost in one place must not count against the rest.
     """
     found, length = [], round(_PIECE * sample_rate)
-    heard = np.where(np.abs(heard) <= LOUDEST, heard, 0)  # what is no sound is silence, as in `SoundPath`
+    heard = np.where(np.abs(heard) <= LOUDEST, heard, 0)  # what is no sound is silence, as in `BlockProcessor`
     for start in range(0, len(expected) - length + 1, length):
         piece = expected[start : start + length].astype(np.float64)
         near = np.pad(heard[start : start + length + round(_LATEST * sample_rate)].astype(np.float64), (0, length))
@@ -145,7 +145,7 @@ def _prepare(system: str) -> Cable | None:
     return cable
 
 
-def _through(probe: Probe, source: Side, target: Side) -> np.ndarray:
+def _through(probe: Probe, source: Endpoint, target: Endpoint) -> np.ndarray:
     """What comes out of a cable while a probe plays into it: the two ends have one clock."""
     link = make_link(probe, source, target, SAFE, shared_clock=True)
     deadline = time.monotonic() + 10 + 2 * len(probe.heard) / probe.sample_rate
@@ -163,7 +163,7 @@ def _sample(sample_rate: int) -> np.ndarray:
     try:
         audio, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise Problem(f"the spoken sample {path} is missing: install mpeace again") from error
+        raise FileError(f"the spoken sample {path} is missing: install mpeace again") from error
     return resample(np.ascontiguousarray(audio[:, :1].T), own_rate, sample_rate)[0]
 
 

@@ -2,7 +2,7 @@
 
     block -> denoise (bypass, limit and mix are weights inside) -> mute -> out, and a copy of both for the meters
 
-`SoundPath.process` runs in the callback of the sound device. It prints nothing, waits for nothing and leaves no
+`BlockProcessor.process` runs in the callback of the sound device. It prints nothing, waits for nothing and leaves no
 allocated memory behind; what the person changes meanwhile is picked up at the start of a block, and glides.
 """
 
@@ -11,9 +11,9 @@ from time import perf_counter
 
 import numpy as np
 
-from apps.live.engine.playback import Feed
+from apps.live.engine.playback import DriftCompensatedOutput
 from apps.live.engine.ring_buffer import Ring
-from enhance.runtime.adaptive import Fallback
+from enhance.runtime.adaptive import AdaptiveModel
 from enhance.runtime.stream import LOUDEST, Stream
 
 GLIDE = 0.03  # seconds in which bypass, limit, mix and mute change
@@ -31,7 +31,7 @@ class Controls:
     mix: float = 1.0
 
 
-class SoundPath:
+class BlockProcessor:
     """Denoises blocks of one size.
 
     Args:
@@ -50,12 +50,12 @@ class SoundPath:
         listener: a second output that gets the same sound, or None.
     """
 
-    def __init__(self, model: Fallback, sample_rate: int, channels: int, block: int, controls: Controls) -> None:
+    def __init__(self, model: AdaptiveModel, sample_rate: int, channels: int, block: int, controls: Controls) -> None:
         self.sample_rate, self.channels, self.block = sample_rate, channels, block
         self._stream = Stream(model, sample_rate, channels, live_block=block)
         self.latency_samples = self._stream.latency_samples
         self.blocks = self.repaired = self.heard = 0
-        self.listener: Feed | None = None
+        self.listener: DriftCompensatedOutput | None = None
         self.tap = Ring(2 * channels, round(TAP_SECONDS * sample_rate))
         self._both = np.zeros((block, 2 * channels), np.float32)
         self._wanted = self._controls = controls

@@ -1,10 +1,10 @@
 """Two sound cards have two clocks: the sound between them is resampled by a hair, so that their queue stays as long.
 
 `control` is the whole law, a function of numbers: a proportional-integral controller of the length of the queue,
-critically damped; quick at first, then so slow that nobody hears the pitch move. `Drift` applies it: each sample that
-goes out is a product of 32 that came in with a windowed sinc for its place between them. It holds back 16 samples; the
-variable-rate resampler of soxr holds back 240. The band up to 84 % of the Nyquist frequency passes unchanged; above it,
-the level moves with the place.
+critically damped; quick at first, then so slow that nobody hears the pitch move. `DriftResampler` applies it: each
+sample that goes out is a product of 32 that came in with a windowed sinc for its place between them. It holds back 16
+samples; the variable-rate resampler of soxr holds back 240. The band up to 84 % of the Nyquist frequency passes
+unchanged; above it, the level moves with the place.
 
 Reference: F. Adriaensen, "Using a DLL to filter time", Linux Audio Conference 2005; the loop here has the same order.
 """
@@ -67,7 +67,7 @@ def control(state: Control, error: float, elapsed: float) -> Control:
     return Control(smooth, offset, 1 + change, age)
 
 
-class Drift:
+class DriftResampler:
     """Resamples blocks so that a queue behind them keeps its length.
 
     Args:

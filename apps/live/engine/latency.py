@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 _KEPT = 256  # blocks over which the measured delay is the median
 
@@ -44,7 +44,7 @@ def parse(text: str) -> Policy:
     """`low`, `safe`, or the seconds from microphone to loudspeaker to aim at.
 
     Raises:
-        UsageProblem: for anything else.
+        UsageError: for anything else.
 
     Example:
         >>> parse("low")
@@ -57,7 +57,7 @@ def parse(text: str) -> Policy:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds <= 2:
-        raise UsageProblem(f"--latency is low, safe, or seconds up to 2, not {text}")
+        raise UsageError(f"--latency is low, safe, or seconds up to 2, not {text}")
     return replace(LOW, aim=seconds)
 
 

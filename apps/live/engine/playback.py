@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from apps.live.devices import portaudio
-from apps.live.devices.endpoints import Side, mixed, open_stream
-from apps.live.engine.drift_resampler import HELD_BACK, Drift
+from apps.live.devices.endpoints import Endpoint, mixed, open_stream
+from apps.live.engine.drift_resampler import HELD_BACK, DriftResampler
 from apps.live.engine.latency import Policy
-from apps.live.engine.playout_buffer import Outlet
-from apps.live.engine.thread_priority import hurry
+from apps.live.engine.playout_buffer import PlayoutBuffer
+from apps.live.engine.thread_priority import raise_thread_priority
 
 _CAPACITY = 2.0  # seconds of the queue
 _FIRST_MORE, _MOST_MORE, _MOST_SLACK = 0.001, 0.004, 0.2  # seconds added to the queue after a gap, and when that ends
@@ -18,7 +18,7 @@ _CALM, _EASE = 300.0, 50e-6  # seconds without a gap after which slack is given 
 _TOO_LONG = 0.1  # seconds; what the queue is longer than wanted is then dropped at once
 
 
-class Feed:
+class DriftCompensatedOutput:
     """Plays what another device's callback brings.
 
     Args:
@@ -39,10 +39,10 @@ class Feed:
         DeviceProblem: when the output cannot be opened.
     """
 
-    def __init__(self, sample_rate: int, block: int, channels: int, target: Side, policy: Policy) -> None:
+    def __init__(self, sample_rate: int, block: int, channels: int, target: Endpoint, policy: Policy) -> None:
         self.slack = self._least = policy.slack
-        self.drift = Drift(min(channels, target.channels))
-        self.outlet = Outlet(target.channels, sample_rate, _CAPACITY, 0)
+        self.drift = DriftResampler(min(channels, target.channels))
+        self.outlet = PlayoutBuffer(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
         self._hurried = False
         self._rate, self._block, self._channels = sample_rate, block, target.channels
@@ -91,7 +91,7 @@ class Feed:
 
     def _play(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
         if not self._hurried:
-            hurry()
+            raise_thread_priority()
             self._hurried = True
         if status:
             self.flags += 1

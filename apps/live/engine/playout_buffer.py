@@ -13,7 +13,7 @@ from apps.live.engine.ring_buffer import Ring
 _FADE = 0.005  # seconds
 
 
-class Outlet:
+class PlayoutBuffer:
     """Plays from a ring.
 
     Args:

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from apps.live.devices import portaudio
-from apps.live.devices.endpoints import DeviceProblem, Side, mixed, open_stream, start_stream
+from apps.live.devices.endpoints import DeviceProblem, Endpoint, mixed, open_stream, start_stream
 from apps.live.engine.drift_resampler import HELD_BACK
 from apps.live.engine.latency import Latency, Policy, Stamps
-from apps.live.engine.playback import Feed
-from apps.live.engine.thread_priority import hurry
-from apps.live.engine.wake_input import roused
+from apps.live.engine.playback import DriftCompensatedOutput
+from apps.live.engine.thread_priority import raise_thread_priority
+from apps.live.engine.wake_input import input_awake
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
 _LIVES, _PATIENCE = 25, 3.0  # calls after which a duplex stream has started, and seconds that it may take
@@ -24,7 +24,7 @@ _NEAR = 0.9  # share of the buffering that was aimed at with which a duplex stre
 
 
 class Path(Protocol):
-    """What a link needs of `SoundPath`."""
+    """What a link needs of `BlockProcessor`."""
 
     sample_rate: int
     channels: int
@@ -78,7 +78,7 @@ class Link:
                 stream.close()
         self._streams.clear()
 
-    def _open(self, latency: str | float, source: Side | None, target: Side | None) -> None:
+    def _open(self, latency: str | float, source: Endpoint | None, target: Endpoint | None) -> None:
         """Open a stream and start it."""
         stream = open_stream(self.path.sample_rate, self.path.block, latency, self._call, source, target)
         self._start(stream)
@@ -120,7 +120,7 @@ class Link:
     def _note_call(self, status: Any) -> None:
         self.called = perf_counter()
         if not self.calls:
-            hurry()
+            raise_thread_priority()
         self.calls += 1
         if status:
             self._flags += 1
@@ -141,7 +141,7 @@ class DuplexLink(Link):
         DeviceProblem: when the device cannot be opened.
     """
 
-    def __init__(self, path: Path, source: Side, target: Side, policy: Policy) -> None:
+    def __init__(self, path: Path, source: Endpoint, target: Endpoint, policy: Policy) -> None:
         super().__init__(path)
         policy = policy.split(self.algorithm, 2)
         self._run(policy.device, source, target)
@@ -155,10 +155,10 @@ class DuplexLink(Link):
             self._stamps = Stamps()
             self._run(wanted * min(0.5 * wanted / found, 1.0), source, target)
 
-    def _run(self, latency: str | float, source: Side, target: Side) -> None:
+    def _run(self, latency: str | float, source: Endpoint, target: Endpoint) -> None:
         """Open and start, and wait until it has called some times."""
         path = self.path
-        with roused(source, path.sample_rate, path.block, latency) as let_go:
+        with input_awake(source, path.sample_rate, path.block, latency) as let_go:
             try:
                 self._open(latency, source, target)
             except DeviceProblem:
@@ -191,10 +191,10 @@ class PairLink(Link):
         DeviceProblem: when a device cannot be opened.
     """
 
-    def __init__(self, path: Path, source: Side, target: Side, policy: Policy) -> None:
+    def __init__(self, path: Path, source: Endpoint, target: Endpoint, policy: Policy) -> None:
         super().__init__(path)
         policy = policy.split(self.algorithm + HELD_BACK / path.sample_rate, 3)
-        self.feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
+        self.feed = DriftCompensatedOutput(path.sample_rate, path.block, path.channels, target, policy)
         self._start(self.feed.stream)
         try:
             self._open(policy.device, source, None)
@@ -223,7 +223,7 @@ class PairLink(Link):
         return self._flags + self.feed.flags + self.feed.outlet.gaps
 
 
-def make_link(path: Path, source: Side, target: Side, policy: Policy, shared_clock: bool = False) -> Link:
+def make_link(path: Path, source: Endpoint, target: Endpoint, policy: Policy, shared_clock: bool = False) -> Link:
     """The right kind of link for two sides.
 
     Args:

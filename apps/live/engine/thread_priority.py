@@ -5,7 +5,7 @@ import threading
 from contextlib import suppress
 
 
-def hurry() -> None:
+def raise_thread_priority() -> None:
     """Put the thread that calls this before all threads without real-time priority, where the system permits.
 
     Linux: the lowest real-time priority, below that of sound servers. Root may have it, and who has a limit `rtprio`,

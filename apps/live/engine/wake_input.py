@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from apps.live.devices import portaudio
-from apps.live.devices.endpoints import DeviceProblem, Side, open_stream
+from apps.live.devices.endpoints import DeviceProblem, Endpoint, open_stream
 
 _SERVERS = ("ALSA", "sound server")  # host APIs behind which there may be a server
 _PATIENCE = 3.0  # seconds
@@ -19,7 +19,7 @@ _STEADY = 30  # calls in a row, each no sooner than half a block after the one b
 
 
 @contextmanager
-def roused(source: Side, sample_rate: int, block: int, latency: str | float) -> Iterator[Callable[[], bool]]:
+def input_awake(source: Endpoint, sample_rate: int, block: int, latency: str | float) -> Iterator[Callable[[], bool]]:
     """Inside, the input is awake. Gives what lets go of it sooner, and says whether it was held at all."""
     if source.device.host_api not in _SERVERS:
         yield lambda: False

@@ -6,8 +6,8 @@ import time
 from apps.live.devices import portaudio
 from apps.live.devices import pulseaudio as pulse
 from apps.live.devices.devices import INPUT, OUTPUT, Device, find_again
-from apps.live.devices.endpoints import Side
-from apps.live.engine.playback import Feed
+from apps.live.devices.endpoints import Endpoint
+from apps.live.engine.playback import DriftCompensatedOutput
 from apps.live.engine.streams import Link
 
 _STALLED = 4.0  # seconds without a call
@@ -72,16 +72,16 @@ class Watch:
         return None if source is None or target is None else (source, target)
 
 
-def sides(source: Device, target: Device, channels: int | None) -> tuple[Side, Side]:
+def sides(source: Device, target: Device, channels: int | None) -> tuple[Endpoint, Endpoint]:
     """The sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
 
     One channel goes to both loudspeakers; more than the output has are mixed.
     """
     given = min(channels or 1, source.inputs)
     out = given if given > 1 else 2
-    return Side(source, INPUT, given), Side(target, OUTPUT, min(out, target.outputs))
+    return Endpoint(source, INPUT, given), Endpoint(target, OUTPUT, min(out, target.outputs))
 
 
-def gone(feed: Feed) -> bool:
+def gone(feed: DriftCompensatedOutput) -> bool:
     """Whether the device of a monitor has vanished."""
     return not feed.stream.active or feed.stalled > _STALLED

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from enhance.dsp.audio_fifo import Fifo
+from enhance.dsp.audio_fifo import AudioFifo
 from enhance.io.bitrate import Compression
 from enhance.io.formats import Encoding
 from enhance.io.sound_file import SoundWriter
-from enhance.utils.errors import Problem, one_line, told_as
+from enhance.utils.errors import FileError, one_line, problem_on_oserror
 
 _FLAC = Encoding("FLAC", "PCM_24")
 
@@ -34,17 +34,17 @@ class Recorder:
         frames: written to each.
 
     Raises:
-        Problem: when the files cannot be made.
+        FileError: when the files cannot be made.
     """
 
     def __init__(self, folder: Path, sample_rate: int, channels: int, delay: int) -> None:
         self.paths = _free_names(folder)
         self.frames = 0
         self._rate, self._channels = sample_rate, channels
-        self._early = Fifo(channels)  # input whose output is not known yet
+        self._early = AudioFifo(channels)  # input whose output is not known yet
         self._skip = delay
         self._writers: list[SoundWriter] = []
-        with told_as(f"cannot record to {folder}"):
+        with problem_on_oserror(f"cannot record to {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
             for path in self.paths:
                 self._writers.append(SoundWriter(path, _FLAC, sample_rate, channels, Compression(), {}))
@@ -58,7 +58,7 @@ class Recorder:
         """Append both sides of the same frames, float32 [frames, channels].
 
         Raises:
-            Problem: when the disk refuses; the recorder has then closed its files.
+            FileError: when the disk refuses; the recorder has then closed its files.
         """
         self._early.push(given.T)
         late = min(self._skip, len(out))
@@ -75,7 +75,7 @@ class Recorder:
         """Append silence to both sides in the place of frames that nobody has kept.
 
         Raises:
-            Problem: as `write`.
+            FileError: as `write`.
         """
         for start in range(0, frames, self._rate):
             silence = np.zeros((min(self._rate, frames - start), self._channels), np.float32)
@@ -94,12 +94,12 @@ class Recorder:
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """An error of the disk becomes a `Problem`, once the files are closed."""
+        """An error of the disk becomes a `FileError`, once the files are closed."""
         try:
             yield
-        except (OSError, Problem) as error:
+        except (OSError, FileError) as error:
             self.abandon()
-            raise Problem(f"recording stopped at {self.seconds:.1f} s: {one_line(error)}") from error
+            raise FileError(f"recording stopped at {self.seconds:.1f} s: {one_line(error)}") from error
 
 
 def _free_names(folder: Path) -> tuple[Path, Path]:
@@ -109,4 +109,4 @@ def _free_names(folder: Path) -> tuple[Path, Path]:
         paths = folder / f"{name}-in.flac", folder / f"{name}-out.flac"
         if not any(path.exists() for path in paths):
             return paths
-    raise Problem(f"cannot record to {folder}: too many recordings of the same second")
+    raise FileError(f"cannot record to {folder}: too many recordings of the same second")

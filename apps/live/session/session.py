@@ -14,19 +14,19 @@ import numpy as np
 
 from apps.live.devices import devices
 from apps.live.devices.devices import INPUT, OUTPUT
-from apps.live.devices.endpoints import DeviceProblem, Side, common_rate, start_stream
-from apps.live.engine.block_processor import Controls, SoundPath
+from apps.live.devices.endpoints import DeviceProblem, Endpoint, common_rate, start_stream
+from apps.live.engine.block_processor import BlockProcessor, Controls
 from apps.live.engine.latency import LOW, Policy
-from apps.live.engine.playback import Feed
+from apps.live.engine.playback import DriftCompensatedOutput
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, make_link
-from apps.live.engine.thread_priority import hurry
+from apps.live.engine.thread_priority import raise_thread_priority
 from apps.live.session import silence_hint as silence
 from apps.live.session.device_watch import Watch, gone, sides
 from apps.live.session.meters import Meters, Processor
 from apps.live.session.recorder import Recorder
 from apps.live.session.status import Status
-from enhance.runtime.adaptive import Fallback, ladder
-from enhance.utils.errors import Problem, UsageProblem
+from enhance.runtime.adaptive import AdaptiveModel, model_ladder
+from enhance.utils.errors import FileError, UsageError
 
 _LIMITS = (None, 40.0, 30.0, 24.0, 18.0, 15.0, 12.0, 9.0, 6.0, 3.0, 0.0)  # dB, from strong to weak
 _SETTLE = 1.0  # seconds after which troubles of starting are forgotten
@@ -60,7 +60,7 @@ class Session:
         settings: what was asked for.
 
     Raises:
-        UsageProblem: when devices cannot be chosen or opened.
+        UsageError: when devices cannot be chosen or opened.
         ModelError: when the model cannot be used.
     """
 
@@ -72,14 +72,16 @@ class Session:
         self._watch = Watch(self._source, self._target)
         source, target = sides(self._source, self._target, settings.channels)
         if settings.channels and source.channels < settings.channels:
-            raise UsageProblem(f"--channels {settings.channels}: {self._source.name} has {self._source.inputs}")
+            raise UsageError(f"--channels {settings.channels}: {self._source.name} has {self._source.inputs}")
         rate = common_rate(source, target, settings.sample_rate)
-        self._model = Fallback(ladder(settings.model), allowance=math.inf)  # until it runs in the callback
-        with ThreadPoolExecutor(1, initializer=hurry) as thread:  # its speed is that of a thread like the callback's
+        self._model = AdaptiveModel(model_ladder(settings.model), allowance=math.inf)  # until it runs in the callback
+        with ThreadPoolExecutor(
+            1, initializer=raise_thread_priority
+        ) as thread:  # its speed is that of a thread like the callback's
             thread.submit(self._model.warm_up, source.channels).result()
         controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
         block = round(rate / BLOCKS_PER_SECOND)
-        self.path = SoundPath(self._model, rate, source.channels, block, controls)
+        self.path = BlockProcessor(self._model, rate, source.channels, block, controls)
         self._meters, self._processor = Meters(), Processor()
         self._recorder: Recorder | None = None
         self._messages: list[str] = []
@@ -163,7 +165,7 @@ class Session:
                 return
             path = self.path
             self._recorder = Recorder(self._settings.folder, path.sample_rate, path.channels, path.latency_samples)
-        except Problem as problem:
+        except FileError as problem:
             self._say(str(problem))
 
     def close(self) -> list[str]:
@@ -176,7 +178,7 @@ class Session:
         gc.enable()
         return self._messages
 
-    def _begin(self, source: Side, target: Side) -> None:
+    def _begin(self, source: Endpoint, target: Endpoint) -> None:
         self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
         latency = self.link.latency()
         self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
@@ -202,18 +204,18 @@ class Session:
         try:
             device = devices.choose(self._settings.monitor, OUTPUT)
             if (device.full_name, device.server_name) == (self._target.full_name, self._target.server_name):
-                raise UsageProblem(f"the output already goes to {device.name}; name another with --monitor")
-            target = Side(device, OUTPUT, min(2, device.outputs))
+                raise UsageError(f"the output already goes to {device.name}; name another with --monitor")
+            target = Endpoint(device, OUTPUT, min(2, device.outputs))
             path = self.path
             policy = self._settings.policy.split(path.latency_samples / path.sample_rate, 3)
-            feed = Feed(path.sample_rate, path.block, path.channels, target, policy)
+            feed = DriftCompensatedOutput(path.sample_rate, path.block, path.channels, target, policy)
             try:
                 start_stream(feed.stream)
             except DeviceProblem:
                 feed.close()
                 raise
             path.listener = feed
-        except Problem as problem:
+        except FileError as problem:
             self._monitored = False
             self._say(str(problem))
 
@@ -245,7 +247,7 @@ class Session:
             if lost:
                 self._recorder.lose(lost)
                 self._say(f"recording: {lost / path.sample_rate:.2f} s are silence, as this program was held up")
-        except Problem as problem:
+        except FileError as problem:
             self._recorder = None
             self._say(str(problem))
 

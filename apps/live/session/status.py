@@ -4,11 +4,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from apps.live.engine.block_processor import SoundPath
+from apps.live.engine.block_processor import BlockProcessor
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link
 from apps.live.session.meters import Meters, percentiles
 from apps.live.session.recorder import Recorder
-from enhance.runtime.adaptive import Fallback
+from enhance.runtime.adaptive import AdaptiveModel
 
 RUNNING, WAITING = "running", "waiting for the device"
 
@@ -60,9 +60,9 @@ class Status:
     @classmethod
     def of(
         cls,
-        path: SoundPath,
+        path: BlockProcessor,
         link: Link | None,
-        model: Fallback,
+        model: AdaptiveModel,
         meters: Meters,
         *,
         source: str,

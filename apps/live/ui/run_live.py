@@ -23,7 +23,7 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         The exit status: 0 after the quit key, 128 + n after signal n. Recordings are finished either way.
 
     Raises:
-        UsageProblem: when it cannot start.
+        UsageError: when it cannot start.
         ModelError: when the model cannot be used.
     """
     portaudio.load()

@@ -14,7 +14,7 @@ from rich.console import Console
 from apps.live.devices import portaudio
 from apps.live.session.session import LiveSettings, Session
 from apps.live.ui.screen import draw
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 _COLUMNS = 92
 
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
                 console.print(draw(session.status(), [], _COLUMNS))
             finally:
                 session.close()
-    except Problem as problem:
+    except FileError as problem:
         print(f"mpeace: {problem}", file=sys.stderr)
         return 1
     options.file.parent.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ import torch
 from emulator.evidence.autoencoder.data import DOMAINS, SAMPLE_RATE
 from emulator.evidence.autoencoder.losses import CALIBRATION, KINDS, LOSSES, START
 from emulator.evidence.autoencoder.report import BOOTSTRAP_SEED, RESAMPLES, figure, tables
-from emulator.evidence.autoencoder.runs import HEARD_SEED, Result, Run, Settings, load_result, work
-from emulator.evidence.listening_files import Heard, write_manifest
+from emulator.evidence.autoencoder.runs import HEARD_SEED, AutoencoderSettings, Result, Run, load_result, work
+from emulator.evidence.listening_files import ListeningEntry, write_manifest
 from emulator.evidence.perceptual_scores import PACKAGES
 from enhance.reporting.report import Report, add_report_arguments, run_report
 from enhance.runtime.registry import ModelError
@@ -59,7 +59,7 @@ def plan(losses: list[str], widths: tuple[int, ...], seeds: tuple[int, ...]) -> 
     return groups
 
 
-def perform_all(groups: dict[tuple[str, str], list[Run]], settings: Settings, out: Path, jobs: int) -> None:
+def perform_all(groups: dict[tuple[str, str], list[Run]], settings: AutoencoderSettings, out: Path, jobs: int) -> None:
     """Does all runs that are not finished, in this process or in several of one thread each."""
     if jobs == 1:
         for (domain, loss), runs in groups.items():
@@ -76,7 +76,7 @@ def perform_all(groups: dict[tuple[str, str], list[Run]], settings: Settings, ou
             raise
 
 
-def settings_for(arguments: argparse.Namespace) -> Settings:
+def settings_for(arguments: argparse.Namespace) -> AutoencoderSettings:
     """What the runs depend on, from parsed arguments.
 
     Raises:
@@ -88,7 +88,7 @@ def settings_for(arguments: argparse.Namespace) -> Settings:
             raise ValueError(f"expected speech/train, speech/valid and music in {data}: no such folder")
         print(f"no recordings in {data}: all is done with {STAND_IN.name}, only to show the tables", file=sys.stderr)
         data = STAND_IN
-    settings = Settings(str(data), **QUICK) if arguments.quick else Settings(str(data))
+    settings = AutoencoderSettings(str(data), **QUICK) if arguments.quick else AutoencoderSettings(str(data))
     if arguments.epochs is not None and arguments.epochs < 1:
         raise ValueError(f"--epochs: expected 1 or more, got {arguments.epochs}")
     return replace(settings, epochs=arguments.epochs) if arguments.epochs else settings
@@ -125,10 +125,10 @@ def make(arguments: argparse.Namespace) -> Report:
     return Report("autoencoder", rows(results), tables(results), told, figure(results), PACKAGES)
 
 
-def heard(result: Result) -> Heard:
+def heard(result: Result) -> ListeningEntry:
     """A result as an entry of the manifest of the listening test."""
     run = result.run
-    return Heard(run.set_name, {"domain": run.domain, "width": run.width}, run.loss, KINDS[run.loss].label)
+    return ListeningEntry(run.set_name, {"domain": run.domain, "width": run.width}, run.loss, KINDS[run.loss].label)
 
 
 def rows(results: list[Result]) -> list[dict[str, Any]]:
@@ -161,7 +161,8 @@ def get_parser() -> argparse.ArgumentParser:
     add_report_arguments(parser)
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="holds speech/train, /valid and music")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
-    parser.add_argument("--epochs", type=int, help=f"passes over the training data (default {Settings.epochs})")
+    epochs = f"passes over the training data (default {AutoencoderSettings.epochs})"
+    parser.add_argument("--epochs", type=int, help=epochs)
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES), metavar="NAME", help="which")
     return parser
 

@@ -32,7 +32,7 @@ WARMUP = 20  # steps in which the rate rises; afterwards it falls to 0 by a cosi
 
 
 @dataclass(frozen=True)
-class Settings:
+class AutoencoderSettings:
     """All that a run depends on beside domain, width, loss and seed."""
 
     data: str  # folder of recordings, or one file
@@ -69,7 +69,7 @@ class Result:
     """What is known of a finished run."""
 
     run: Run
-    settings: Settings
+    settings: AutoencoderSettings
     start: str  # digest of the weights before training
     order: str  # digest of the order of batches
     steps: int
@@ -78,7 +78,7 @@ class Result:
     files: dict[str, str]  # of each item
 
 
-def load_result(run: Run, settings: Settings, out: Path) -> Result | None:
+def load_result(run: Run, settings: AutoencoderSettings, out: Path) -> Result | None:
     """The result of a run, or None when it is not finished.
 
     Raises:
@@ -89,7 +89,9 @@ def load_result(run: Run, settings: Settings, out: Path) -> Result | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**content | {"run": Run(**content["run"]), "settings": Settings(**content["settings"])})
+        result = Result(
+            **content | {"run": Run(**content["run"]), "settings": AutoencoderSettings(**content["settings"])}
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not the result of a run ({error}); delete it") from error
     if result.settings != settings:
@@ -97,14 +99,14 @@ def load_result(run: Run, settings: Settings, out: Path) -> Result | None:
     return result
 
 
-def start(domain: Domain, width: int, seed: int, settings: Settings) -> Autoencoder:
+def start(domain: Domain, width: int, seed: int, settings: AutoencoderSettings) -> Autoencoder:
     """The network before training, the same for every loss."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Autoencoder(domain.batches.flatten(0, 1), width, settings.hidden)
 
 
-def batch_order(seed: int, settings: Settings) -> list[int]:
+def batch_order(seed: int, settings: AutoencoderSettings) -> list[int]:
     """Numbers of the batches, step by step, the same for every loss and width."""
     rng = np.random.default_rng(seed)
     return [int(batch) for _ in range(settings.epochs) for batch in rng.permutation(settings.batches)]
@@ -136,7 +138,7 @@ def train(network: nn.Module, compare: Compare, batches: Tensor, order: list[int
         optimizer.step()
 
 
-def work(domain_name: str, loss: str, runs: list[Run], settings: Settings, out: Path) -> int:
+def work(domain_name: str, loss: str, runs: list[Run], settings: AutoencoderSettings, out: Path) -> int:
     """Does those runs of one domain and loss that are not finished; returns how many it did.
 
     Raises:
@@ -164,7 +166,7 @@ def work(domain_name: str, loss: str, runs: list[Run], settings: Settings, out: 
 
 
 def perform(
-    run: Run, domain: Domain, fresh: Callable[[], Compare] | None, settings: Settings
+    run: Run, domain: Domain, fresh: Callable[[], Compare] | None, settings: AutoencoderSettings
 ) -> tuple[Result, list[np.ndarray]]:
     """Trains and judges; returns the result and the output for each item."""
     network = start(domain, run.width, run.seed, settings)
@@ -194,7 +196,7 @@ def _write_result(result: Result, out: Path) -> None:
 
 
 @lru_cache(maxsize=1)
-def _domain(name: str, settings: Settings) -> Domain:
+def _domain(name: str, settings: AutoencoderSettings) -> Domain:
     s = settings
     return load_domain(name, Path(s.data), batches=s.batches, crops=s.crops, items=s.items, item_seconds=s.item_seconds)
 

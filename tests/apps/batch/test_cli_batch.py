@@ -18,7 +18,7 @@ from tiny_model import TINY_GAIN
 from apps.batch.plan import PARTIAL
 from apps.batch.workers import run_in_processes
 from enhance import Denoiser
-from enhance.io.options import Settings
+from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -95,7 +95,7 @@ def test_a_process_that_dies_costs_one_file(tmp_path: Path, tiny_model: Path) ->
     outcomes: dict[str, Outcome] = {}
     killed: list[int] = []
 
-    def tell(task: Task, seconds: float, total: float | None) -> None:
+    def on_progress(task: Task, seconds: float, total: float | None) -> None:
         if task.source == str(long) and not killed:
             for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
                 if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -107,9 +107,9 @@ def test_a_process_that_dies_costs_one_file(tmp_path: Path, tiny_model: Path) ->
         run_in_processes(
             tasks,
             1,
-            Settings(model=str(tiny_model)),
+            DenoiseOptions(model=str(tiny_model)),
             stopper,
-            tell,
+            on_progress,
             lambda task, outcome: outcomes.update({task.source: outcome}),
             {},
         )

@@ -18,7 +18,7 @@ from tiny_model import TINY_GAIN
 from apps.batch.plan import PARTIAL
 from enhance import Denoiser
 from enhance.io.denoise_file import run_task
-from enhance.io.options import Clip, Settings
+from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.task import Task
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -42,16 +42,16 @@ def test_a_stop_between_the_passes_of_rescale_leaves_what_was_there(
     source, target = maker(tmp_path / name), tmp_path / f"out-{name}"
     if there:
         target.write_text("mine")
-    settings = Settings(clip=Clip.RESCALE, subtype="PCM_16" if name == "a.wav" else None)
+    settings = DenoiseOptions(clip=Clip.RESCALE, subtype="PCM_16" if name == "a.wav" else None)
     told: list[float] = []
 
-    def tell(seconds: float, _: float | None) -> None:
+    def on_progress(seconds: float, _: float | None) -> None:
         if told and seconds < told[-1]:  # the second pass has begun
             signal.raise_signal(signal.SIGINT)
         told.append(seconds)
 
     with Stopper() as stopper, pytest.raises(Stopped):
-        run_task(tiny_denoiser, Task(str(source), str(target), str(tmp_path / PARTIAL)), settings, stopper, tell)
+        run_task(tiny_denoiser, Task(str(source), str(target), str(tmp_path / PARTIAL)), settings, stopper, on_progress)
     assert max(told) == pytest.approx(6, abs=0.1)
     assert target.read_text() == "mine" if there else not target.exists()
     assert not partial_files(tmp_path)

@@ -20,20 +20,20 @@ from apps.demo.pictures.spectra import Analysis, shares
 from apps.demo.remix import blend, weight_of
 from apps.demo.service.downloads import Results
 from apps.demo.service.server_folder import own_folder
-from apps.demo.service.service import Workshop
-from apps.demo.service.session import Sessions, Strength, Work
-from enhance.utils.errors import Problem
+from apps.demo.service.service import DemoService
+from apps.demo.service.session import DenoisedFile, Sessions, Strength
+from enhance.utils.errors import FileError
 
 pytest.importorskip("PIL", reason="needs Pillow, which comes with Gradio")
 STRENGTHS = (Strength(), Strength(12.0, 0.8), Strength(None, 0.0))
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, tiny_model: Path) -> Workshop:
-    return Workshop(tmp_path / "demo", Limits(minutes=0.5), {"tiny": str(tiny_model)})
+def workshop(tmp_path: Path, tiny_model: Path) -> DemoService:
+    return DemoService(tmp_path / "demo", Limits(minutes=0.5), {"tiny": str(tiny_model)})
 
 
-def opened(workshop: Workshop, path: Path, strength: Strength | None = None) -> Work:
+def opened(workshop: DemoService, path: Path, strength: Strength | None = None) -> DenoisedFile:
     return workshop.open("session", path, strength or Strength(), None)
 
 
@@ -57,7 +57,7 @@ FORMATS = [
 
 @pytest.mark.parametrize(("name", "subtype", "rate", "channels"), FORMATS, ids=[f"{n}-{s}" for n, s, _, _ in FORMATS])
 def test_promise_12_the_download_is_what_the_command_line_writes(
-    workshop: Workshop, tmp_path: Path, tiny_model: Path, name: str, subtype: str, rate: int, channels: int
+    workshop: DemoService, tmp_path: Path, tiny_model: Path, name: str, subtype: str, rate: int, channels: int
 ) -> None:
     form = {"format": "OGG"} if name.endswith("opus") else {}
     source = write(tmp_path / name, speech_like(5, rate, channels), rate, subtype=subtype, **form)
@@ -74,7 +74,7 @@ def test_promise_12_the_download_is_what_the_command_line_writes(
     assert work.target.name == f"a_denoised{source.suffix}"
 
 
-def test_promise_12_also_for_the_sound_of_m4a(workshop: Workshop, tmp_path: Path, tiny_model: Path) -> None:
+def test_promise_12_also_for_the_sound_of_m4a(workshop: DemoService, tmp_path: Path, tiny_model: Path) -> None:
     pytest.importorskip("av", reason="needs PyAV")
     from media import make_m4a
 
@@ -87,7 +87,7 @@ def test_promise_12_also_for_the_sound_of_m4a(workshop: Workshop, tmp_path: Path
 
 
 def test_an_example_runs_the_network_once_for_everybody(
-    workshop: Workshop, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: DemoService, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "a.flac", speech_like(3, 44_100, 2), 44_100)
     first = workshop.open_example("one", source, Strength(), None)
@@ -109,15 +109,15 @@ def test_an_example_runs_the_network_once_for_everybody(
     assert workshop.open_example("one", source, Strength(), None).folder.exists()
 
 
-def test_an_example_that_is_wrong_leaves_nothing_behind(workshop: Workshop, tmp_path: Path) -> None:
+def test_an_example_that_is_wrong_leaves_nothing_behind(workshop: DemoService, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no sound")
     for _ in range(2):
-        with pytest.raises(Problem, match="not a sound file"):
+        with pytest.raises(FileError, match="not a sound file"):
             workshop.open_example("one", tmp_path / "bad.wav", Strength(), None)
     assert not list((tmp_path / "demo" / "kept").iterdir())
 
 
-def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(workshop: Workshop, tmp_path: Path) -> None:
+def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(workshop: DemoService, tmp_path: Path) -> None:
     audio = speech_like(3, 48_000)
     work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
     noisy, wet = read(work.folder / "noisy.wav"), read(work.folder / "wet.wav")
@@ -132,7 +132,7 @@ def test_silence_gets_no_gain() -> None:
     assert common_gain(np.zeros((5, 1)), np.zeros((5, 1))) == 1
 
 
-def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: Workshop, tmp_path: Path) -> None:
+def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: DemoService, tmp_path: Path) -> None:
     """They are computed from what input and output of the network are, and must be those of the mixed sound."""
     audio = sine(1000, 4)[np.newaxis].astype(np.float32)
     work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
@@ -151,7 +151,7 @@ def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: Workshop, tmp_path
 
 
 @pytest.mark.parametrize("samples", [0, 1, 480, 10_007])
-def test_short_sounds(workshop: Workshop, tmp_path: Path, samples: int) -> None:
+def test_short_sounds(workshop: DemoService, tmp_path: Path, samples: int) -> None:
     from apps.demo.web.player_state import view
 
     source = write(tmp_path / "a.wav", speech_like(1, 48_000)[:, :samples])
@@ -160,36 +160,36 @@ def test_short_sounds(workshop: Workshop, tmp_path: Path, samples: int) -> None:
     assert view(work)["seconds"] == samples / 48_000
 
 
-def test_limits_are_named_with_what_to_do(workshop: Workshop, tmp_path: Path) -> None:
+def test_limits_are_named_with_what_to_do(workshop: DemoService, tmp_path: Path) -> None:
     with pytest.raises(
-        Problem, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"
+        FileError, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"
     ):
         opened(workshop, write_silence(tmp_path / "long.wav", seconds=3600))
     many = write(tmp_path / "many.wav", np.zeros((12, 48_000 * 10)))
     with pytest.raises(
-        Problem, match=r"12 channels at 48000 Hz are longer than the demo takes \(0.1 min of such sound\)"
+        FileError, match=r"12 channels at 48000 Hz are longer than the demo takes \(0.1 min of such sound\)"
     ):
         opened(workshop, many)
     headerless = write(tmp_path / "a.mp3", np.zeros((1, 48_000 * 40)))
-    with pytest.raises(Problem, match="longer than the demo takes"):
+    with pytest.raises(FileError, match="longer than the demo takes"):
         opened(workshop, headerless)
     assert not list((tmp_path / "demo" / "sessions").iterdir()), "what was refused leaves nothing behind"
 
 
-def test_damaged_files_leave_nothing_behind(workshop: Workshop, tmp_path: Path) -> None:
+def test_damaged_files_leave_nothing_behind(workshop: DemoService, tmp_path: Path) -> None:
     good = write(tmp_path / "good.wav", speech_like(20, 48_000)).read_bytes()
     for content, words in ((b"", "empty"), (b"no sound", "not a sound file"), (good[:-50_000], "cut off or damaged")):
         (tmp_path / "bad.wav").write_bytes(content)
-        with pytest.raises(Problem, match=words):
+        with pytest.raises(FileError, match=words):
             opened(workshop, tmp_path / "bad.wav")
-    with pytest.raises(Problem, match="not there any more"):
+    with pytest.raises(FileError, match="not there any more"):
         opened(workshop, tmp_path / "gone.wav")
-    with pytest.raises(Problem, match="no model 'etc'"):
+    with pytest.raises(FileError, match="no model 'etc'"):
         workshop.open("session", tmp_path / "good.wav", Strength(), "etc")
     assert not list((tmp_path / "demo" / "sessions").iterdir())
 
 
-def test_a_change_while_the_output_is_written_wins(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_change_while_the_output_is_written_wins(workshop: DemoService, tmp_path: Path) -> None:
     work = opened(workshop, write(tmp_path / "a.wav", speech_like(20, 48_000)))
     work.strength = Strength(1.0)
     done: list[bool] = []
@@ -207,7 +207,7 @@ def test_a_change_while_the_output_is_written_wins(workshop: Workshop, tmp_path:
 
 
 def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: Path) -> None:
-    workshop = Workshop(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)})
+    workshop = DemoService(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)})
     source = write(tmp_path / "a.wav", speech_like(0.5, 48_000))
     works = [workshop.open(name, source, Strength(), None) for name in ("one", "two", "three")]
     assert [work.folder.exists() for work in works] == [False, True, True], "the one idle for longest made room"
@@ -261,7 +261,7 @@ def test_looks_for_what_is_old_do_not_disturb_each_other(tmp_path: Path) -> None
 
 
 def test_an_old_view_does_not_win_over_another_file(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: DemoService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.demo.web import page as pages
 
@@ -272,11 +272,11 @@ def test_an_old_view_does_not_win_over_another_file(
     assert page._show(False, 12, 0.5, "tiny", request)["version"] == 1
     view = pages.view
 
-    def another_comes_before(work: Work) -> dict[str, Any]:
+    def another_comes_before(work: DenoisedFile) -> dict[str, Any]:
         opened(workshop, source)
         return view(work)
 
-    def another_comes_after(work: Work) -> dict[str, Any]:
+    def another_comes_after(work: DenoisedFile) -> dict[str, Any]:
         shown = view(work)
         opened(workshop, source)
         return shown
@@ -286,9 +286,9 @@ def test_an_old_view_does_not_win_over_another_file(
         assert "version" not in page._show(False, 12, 0.5, "tiny", request)
 
 
-def test_people_who_work_at_the_same_time_do_not_mix(workshop: Workshop, tmp_path: Path) -> None:
+def test_people_who_work_at_the_same_time_do_not_mix(workshop: DemoService, tmp_path: Path) -> None:
     sources = [write(tmp_path / f"{n}.wav", speech_like(5, 48_000, seed=n)) for n in range(4)]
-    works: dict[int, Work] = {}
+    works: dict[int, DenoisedFile] = {}
 
     def run(number: int) -> None:
         works[number] = workshop.open(f"person {number}", sources[number], Strength(), None)
@@ -302,7 +302,7 @@ def test_people_who_work_at_the_same_time_do_not_mix(workshop: Workshop, tmp_pat
         np.testing.assert_allclose(read(works[number].target), 0.5 * read(source), atol=2**-15)
 
 
-def test_the_analysis_of_a_long_sound_stays_small(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_analysis_of_a_long_sound_stays_small(workshop: DemoService, tmp_path: Path) -> None:
     work = opened(workshop, write(tmp_path / "a.wav", speech_like(29, 48_000, 2)))
     assert isinstance(work.analysis, Analysis)
     assert work.analysis.power(shares(1)["noisy"]).shape[0] <= 800

@@ -11,7 +11,7 @@ from command import write
 from demo_server import EXAMPLES, demo, wait_for
 from helpers import speech_like
 
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # the client asks its maker otherwise, when it is imported
 gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio: the extra 'demo'")
@@ -57,7 +57,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         "",
         [],
     ):
-        with pytest.raises(Problem, match="not uploaded here"):
+        with pytest.raises(FileError, match="not uploaded here"):
             upload_at(given, tmp_path / "uploads")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from command import mpeace
 from listening import open_session
 
-from emulator.evidence.listening_files import Heard, write_manifest, write_outputs
+from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 
 
 def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
         for system in ("l1", "ours"):
             outputs = {name: audio + 0.01 * rng.standard_normal(16_000) for name, audio in items.items()}
             write_outputs(f"speech-{width}", system, items, outputs, 16_000, tmp_path)
-            heard.append(Heard(f"speech-{width}", {"width": width}, system, f"trained with {system}"))
+            heard.append(ListeningEntry(f"speech-{width}", {"width": width}, system, f"trained with {system}"))
     manifest = write_manifest(heard, 16_000, tmp_path)
     assert mpeace("listen", "--new", manifest.parent).status == 0
     session, plan, _ = open_session(manifest.parent / "listen.toml")

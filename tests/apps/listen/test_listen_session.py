@@ -15,7 +15,7 @@ from apps.listen.serving.answer_store import read_answers
 from apps.listen.serving.bs1534_advice import advice
 from apps.listen.serving.server import LARGEST_CALL, make_app
 from apps.listen.serving.session import Gone
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 METHODS = ("pairwise", "abx", "mushra")
 
@@ -77,20 +77,20 @@ def test_nothing_goes_on_before_all_was_heard_and_answered(make, method: str) ->
     session, _, _ = open_session(make(method))
     state = take_set_up(session, "anna")
     whole = full_answer(state)
-    with pytest.raises(Problem, match=f"not heard {state['page']['slots'][1]['label']}"):
+    with pytest.raises(FileError, match=f"not heard {state['page']['slots'][1]['label']}"):
         session.answer("anna", {**whole, "played": whole["played"][:1] + whole["played"][2:]})
     for wrong in ({"choice": None}, {"choice": "x"}) if method != "mushra" else ({"ratings": {}}, {"ratings": None}):
-        with pytest.raises(Problem):
+        with pytest.raises(FileError):
             session.answer("anna", {**whole, **wrong})
     if method == "mushra":
         low = {name: min(grade, 99) for name, grade in whole["ratings"].items()}
-        with pytest.raises(Problem, match="100"):
+        with pytest.raises(FileError, match="100"):
             session.answer("anna", {**whole, "ratings": low})
         for grade in (101, -1, 50.5, True, "50", None):
-            with pytest.raises(Problem, match="still missing"):
+            with pytest.raises(FileError, match="still missing"):
                 session.answer("anna", {**whole, "ratings": {**whole["ratings"], list(low)[1]: grade}})
     if method == "abx":
-        with pytest.raises(Problem):
+        with pytest.raises(FileError):
             session.answer("anna", {**whole, "choice": "none"})
     assert session.state("anna") == state
 

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from apps.live.devices.devices import INPUT, OUTPUT, Device
-from apps.live.devices.endpoints import Side
+from apps.live.devices.endpoints import Endpoint
 from apps.live.engine import playback as feeds
 from apps.live.engine import streams as links
 from apps.live.engine.latency import LOW
-from apps.live.engine.playback import Feed
-from apps.live.engine.playout_buffer import Outlet
+from apps.live.engine.playback import DriftCompensatedOutput
+from apps.live.engine.playout_buffer import PlayoutBuffer
 
 RATE, BLOCK = 48_000, 480
 NO_TIMES = SimpleNamespace(currentTime=0.0, inputBufferAdcTime=0.0, outputBufferDacTime=0.0)
 
 
-def side(kind: str, channels: int) -> Side:
+def side(kind: str, channels: int) -> Endpoint:
     both = (0.01, 0.01)
-    return Side(Device("device", "ALSA", 0, channels, channels, RATE, both, both), kind, channels)
+    return Endpoint(Device("device", "ALSA", 0, channels, channels, RATE, both, both), kind, channels)
 
 
 @pytest.fixture
@@ -43,7 +43,11 @@ class Clock:
 
 
 def simulate(
-    feed: Feed, clock: Clock, seconds: float, brought: Callable[[int], Iterable[int]], stalled: range = range(0)
+    feed: DriftCompensatedOutput,
+    clock: Clock,
+    seconds: float,
+    brought: Callable[[int], Iterable[int]],
+    stalled: range = range(0),
 ) -> np.ndarray:
     """Let both sides call every 10 ms, and give what is played.
 
@@ -87,7 +91,7 @@ def test_input_that_is_lost_or_late_is_one_gap_and_the_delay_is_as_before(
             return ()
         return range(100, number + 1) if late and number == 100 + blocks else (number,)
 
-    clock, feed = Clock(monkeypatch), Feed(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
+    clock, feed = Clock(monkeypatch), DriftCompensatedOutput(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
     sound = simulate(feed, clock, 10, brought)
     assert feed.outlet.gaps == 1
     assert feed.slack == pytest.approx(LOW.slack + 0.001)
@@ -99,7 +103,7 @@ def test_input_that_is_lost_or_late_is_one_gap_and_the_delay_is_as_before(
 
 
 def test_slack_is_given_up_again_after_a_long_calm(no_streams: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, feed = Clock(monkeypatch), Feed(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
+    clock, feed = Clock(monkeypatch), DriftCompensatedOutput(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
     monkeypatch.setattr(feeds, "_CALM", 20.0)
     sound = simulate(feed, clock, 180, lambda number: () if number in (100, 101, 102, 103) else (number,))
     assert feed.outlet.gaps == 1
@@ -110,7 +114,7 @@ def test_slack_is_given_up_again_after_a_long_calm(no_streams: None, monkeypatch
 
 def test_the_queue_that_is_filled_anew_makes_no_click(no_streams: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once when the link has settled, once when the output has stalled for 300 ms."""
-    clock, feed = Clock(monkeypatch), Feed(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
+    clock, feed = Clock(monkeypatch), DriftCompensatedOutput(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
 
     def brought(number: int) -> Iterable[int]:
         if number == 100:
@@ -124,7 +128,7 @@ def test_the_queue_that_is_filled_anew_makes_no_click(no_streams: None, monkeypa
 
 
 def test_a_gap_fades_and_the_delay_stays() -> None:
-    outlet = Outlet(1, RATE, 1.0, wanted=2 * BLOCK)
+    outlet = PlayoutBuffer(1, RATE, 1.0, wanted=2 * BLOCK)
     tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(100 * BLOCK) / RATE).astype(np.float32).reshape(-1, BLOCK, 1)
     played = []
     for number, block in enumerate(tone):

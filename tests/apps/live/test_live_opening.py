@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps.live.devices.devices import INPUT, OUTPUT, Device
-from apps.live.devices.endpoints import DeviceProblem, Side
+from apps.live.devices.endpoints import DeviceProblem, Endpoint
 from apps.live.engine import playback as feed
 from apps.live.engine import streams as links
 from apps.live.engine import wake_input as rouse
@@ -26,8 +26,8 @@ def device(name: str) -> Device:
     return Device(name, "ALSA", 0, 1, 1, RATE, BOTH, BOTH)
 
 
-def side(kind: str, name: str = "device") -> Side:
-    return Side(device(name), kind, 1)
+def side(kind: str, name: str = "device") -> Endpoint:
+    return Endpoint(device(name), kind, 1)
 
 
 class Exclusive:
@@ -39,7 +39,13 @@ class Exclusive:
         self._refuses = refuses
 
     def open(
-        self, rate: int, block: int, latency: str | float, call: Callable[..., None], source: Side, target: Side | None
+        self,
+        rate: int,
+        block: int,
+        latency: str | float,
+        call: Callable[..., None],
+        source: Endpoint,
+        target: Endpoint | None,
     ) -> Any:
         kind = "input" if target is None else "duplex"
         if self.holder is not None or (self._refuses and target):

@@ -18,22 +18,22 @@ from apps.live.devices.devices import INPUT, OUTPUT, Device, choose, table
 from apps.live.devices.portaudio import install_command
 from apps.live.devices.virtual_microphone import guide
 from apps.live.diagnostics.latency_measurement import bursts, find_bursts
-from apps.live.engine.block_processor import GLIDE, Controls, SoundPath
-from apps.live.engine.drift_resampler import HELD_BACK, SETTLED, Control, Drift, control
+from apps.live.engine.block_processor import GLIDE, BlockProcessor, Controls
+from apps.live.engine.drift_resampler import HELD_BACK, SETTLED, Control, DriftResampler, control
 from apps.live.engine.latency import parse
 from apps.live.engine.ring_buffer import Ring
-from apps.live.engine.thread_priority import hurry
+from apps.live.engine.thread_priority import raise_thread_priority
 from apps.live.session.recorder import Recorder
 from enhance import Denoiser
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import resample
-from enhance.runtime.adaptive import Fallback
-from enhance.utils.errors import Problem, UsageProblem
+from enhance.runtime.adaptive import AdaptiveModel
+from enhance.utils.errors import FileError, UsageError
 
 
-def live(model: Denoiser, audio: np.ndarray, rate: int) -> tuple[np.ndarray, SoundPath]:
+def live(model: Denoiser, audio: np.ndarray, rate: int) -> tuple[np.ndarray, BlockProcessor]:
     """Send [channels, samples] through a path, its delay cut off, and the path."""
-    path = SoundPath(Fallback([model], allowance=60), rate, len(audio), rate // 100, Controls())
+    path = BlockProcessor(AdaptiveModel([model], allowance=60), rate, len(audio), rate // 100, Controls())
     blocks = audio.T.reshape(-1, path.block, len(audio))
     return np.concatenate([path.process(block).copy() for block in blocks]).T[:, path.latency_samples :], path
 
@@ -70,7 +70,7 @@ def test_drift_control_holds_the_queue_for_clocks_that_differ(difference: float)
 
 
 def test_drift_resampler_is_transparent_at_equal_clocks() -> None:
-    drift = Drift(1)
+    drift = DriftResampler(1)
     tone = np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE).astype(np.float32)
     out = np.concatenate([drift.process(block.reshape(-1, 1)) for block in tone.reshape(-1, BLOCK)])[:, 0]
     middle = out[RATE // 2 : RATE]
@@ -86,7 +86,7 @@ def test_drift_resampler_is_transparent_at_equal_clocks() -> None:
 @pytest.mark.parametrize("hertz", [1000, 20_000])
 def test_drift_resampler_keeps_time_and_level_when_clocks_differ(speed: float, hertz: int) -> None:
     """Against the formula of the tone, within 2e-4: the table of the filter and its 81 dB."""
-    drift = Drift(2)
+    drift = DriftResampler(2)
     drift.state = Control(speed=speed)
     tone = np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE).astype(np.float32)
     given = np.stack([tone, -tone], axis=1)
@@ -202,7 +202,7 @@ def test_recorder_writes_both_sides_aligned(tmp_path: Path) -> None:
 
 def test_recording_to_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Problem, match="cannot record to"):
+    with pytest.raises(FileError, match="cannot record to"):
         Recorder(tmp_path / "file" / "folder", RATE, 1, delay=0)
 
 
@@ -215,13 +215,11 @@ def test_promise_21_devices_by_part_of_their_name() -> None:
     assert choose("rear", INPUT, found).name == "USB Audio: rear"
     assert choose("usb audio: FRONT", INPUT, found).name == "USB Audio: front"
     assert choose(None, INPUT, found).name == "Built-in"
-    with pytest.raises(
-        UsageProblem, match=r"'usb' fits 2 input devices.*USB Audio: front, ALSA; USB Audio: rear, ALSA"
-    ):
+    with pytest.raises(UsageError, match=r"'usb' fits 2 input devices.*USB Audio: front, ALSA; USB Audio: rear, ALSA"):
         choose("usb", INPUT, found)
-    with pytest.raises(UsageProblem, match=r"no input device has 'x1' in its name; there are: USB Audio: front"):
+    with pytest.raises(UsageError, match=r"no input device has 'x1' in its name; there are: USB Audio: front"):
         choose("x1", INPUT, found)
-    with pytest.raises(UsageProblem, match=r"no sound output"):
+    with pytest.raises(UsageError, match=r"no sound output"):
         choose(None, OUTPUT, found)
     assert table(found)[3].startswith(">   Built-in")
 
@@ -264,11 +262,11 @@ def test_promise_23_portaudio_missing_is_one_line() -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid() != 0, reason="needs Linux, and root for it")
 def test_promise_20_a_thread_gets_real_time_priority_and_no_other_does() -> None:
     def work() -> None:
-        hurry()
+        raise_thread_priority()
         found.append(os.sched_getscheduler(0))
 
     found: list[int] = []
-    hurry()  # in the main thread: nothing
+    raise_thread_priority()  # in the main thread: nothing
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
@@ -312,7 +310,7 @@ def test_bursts_are_found_in_noise_and_not_in_nothing() -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, len(signal)).astype(np.float32)
     found = find_bursts(0.1 * np.roll(signal, 2205) + noise * 0.1, signal, 44_100)
     assert found.median == pytest.approx(0.05, abs=1e-4)
-    with pytest.raises(Problem, match="0 of 5 bursts came back"):
+    with pytest.raises(FileError, match="0 of 5 bursts came back"):
         find_bursts(noise, signal, 44_100)
 
 

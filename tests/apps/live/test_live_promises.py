@@ -16,10 +16,10 @@ from helpers import speech_like
 from livepath import BLOCK, RATE, make_path
 
 from apps.live.devices.devices import INPUT, OUTPUT, Device
-from apps.live.devices.endpoints import Side
+from apps.live.devices.endpoints import Endpoint
 from apps.live.engine import playback as feed
 from apps.live.engine import streams as links
-from apps.live.engine.block_processor import SoundPath
+from apps.live.engine.block_processor import BlockProcessor
 from apps.live.engine.latency import LOW
 from apps.live.engine.streams import DuplexLink, Link, PairLink
 from apps.live.session import session as sessions
@@ -51,9 +51,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., None]]:
     return callbacks
 
 
-def open_link(path: SoundPath, pair: bool) -> Link:
+def open_link(path: BlockProcessor, pair: bool) -> Link:
     kind = PairLink if pair else DuplexLink
-    return kind(path, Side(DEVICE, INPUT, 1), Side(DEVICE, OUTPUT, 1), LOW)
+    return kind(path, Endpoint(DEVICE, INPUT, 1), Endpoint(DEVICE, OUTPUT, 1), LOW)
 
 
 def call_all(calls: list[Callable[..., None]], link: Link, status: Any = None) -> None:
@@ -109,7 +109,7 @@ def test_promise_20_the_model_has_run_before_a_stream_opens(
         steps.append(self.info.name)
         return step(self, block, state)
 
-    def opened(path: SoundPath, *_: object) -> None:
+    def opened(path: BlockProcessor, *_: object) -> None:
         raise InterruptedError(f"{path.blocks} blocks, {steps.count('tiny-delay')} steps")
 
     monkeypatch.setattr(Denoiser, "step", counted)
@@ -135,6 +135,6 @@ def test_promise_20_lost_sound_is_counted_and_times_are_told(
     call_all(calls, link, "input overflow")
     assert link.xruns == 1
     assert percentiles(np.arange(1, 101) / 1000) == {"p50": 50.5, "p95": 95.05, "p99": 99.01}
-    assert isinstance(link.path, SoundPath)
+    assert isinstance(link.path, BlockProcessor)
     told = percentiles(link.path.times())
     assert 0 < told["p50"] <= told["p95"] <= told["p99"]

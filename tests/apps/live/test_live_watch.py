@@ -20,7 +20,7 @@ from apps.live.session.meters import Meters
 from apps.live.session.recorder import Recorder
 from apps.live.session.session import Session
 from enhance.runtime.adaptive import Load
-from enhance.utils.errors import UsageProblem
+from enhance.utils.errors import UsageError
 
 RATE = 48_000
 BOTH = (0.01, 0.01)
@@ -130,7 +130,7 @@ def test_a_typical_desktop_has_one_device_of_a_name() -> None:
     assert choose("monitor of usb", INPUT, found) == found[4]
     assert choose("hw:1,0", INPUT, found) == found[0]
     assert choose(None, OUTPUT, found) == found[1]
-    with pytest.raises(UsageProblem, match="no input device has 'bluetooth'"):
+    with pytest.raises(UsageError, match="no input device has 'bluetooth'"):
         choose("bluetooth", INPUT, found)
 
 

@@ -16,12 +16,21 @@ from emulator.evidence.autoencoder.data import CROP, DOMAINS, SAMPLE_RATE, Domai
 from emulator.evidence.autoencoder.losses import KINDS, LOSSES, START, make_loss
 from emulator.evidence.autoencoder.network import HOP
 from emulator.evidence.autoencoder.report import Interval, bootstrap, verdict
-from emulator.evidence.autoencoder.runs import Result, Run, Settings, batch_order, load_result, start, train, work
+from emulator.evidence.autoencoder.runs import (
+    AutoencoderSettings,
+    Result,
+    Run,
+    batch_order,
+    load_result,
+    start,
+    train,
+    work,
+)
 from emulator.evidence.perceptual_scores import SCORES, Judge
 
 RECORDING = Path(__file__).parents[2] / "data" / "noisy.flac"
 TINY = {"batches": 3, "crops": 1, "epochs": 1, "hidden": 8, "items": 2, "item_seconds": 1.0}
-SETTINGS = Settings(str(RECORDING), **TINY)  # type: ignore[arg-type]
+SETTINGS = AutoencoderSettings(str(RECORDING), **TINY)  # type: ignore[arg-type]
 CHOSEN = ("l1", "random")  # a plain loss, and one with an emulator that needs no training
 
 
@@ -61,7 +70,7 @@ def test_seeds_differ_in_weights_and_order(domain):
     first, again, other = (start(domain, 16, seed, SETTINGS).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
-    settings = Settings("", batches=50, epochs=2)
+    settings = AutoencoderSettings("", batches=50, epochs=2)
     assert batch_order(0, settings) == batch_order(0, settings) != batch_order(1, settings)
     assert sorted(batch_order(0, settings)) == sorted([*range(50)] * 2)
 
@@ -109,7 +118,7 @@ def test_finished_runs_are_not_done_again(finished, monkeypatch):
 def test_runs_of_other_settings_are_not_mixed(finished, tmp_path):
     run = Run("speech", 32, "l1", 0)
     with pytest.raises(ValueError, match="made with other settings"):
-        load_result(run, Settings(str(RECORDING)), finished)
+        load_result(run, AutoencoderSettings(str(RECORDING)), finished)
     damaged = run.file(tmp_path)
     damaged.parent.mkdir()
     damaged.write_text("{")

@@ -7,12 +7,14 @@ import pytest
 import torch
 from recordings import PLAIN, SHORT, Caches, assert_same, build, build_tones, mixer, peaks_hz, sine, white
 
-from enhance.data.counter_random import Draws
+from enhance.data.counter_random import CounterRandom
 from enhance.data.mixing import Mixture
-from enhance.data.noise_augmentation import SWING_KNOTS, Changes, Disguise
+from enhance.data.noise_augmentation import SWING_KNOTS, Augmentation, NoiseAugmenter
 
 SIZE = 48_000
-NOTHING = Changes(np.array([SIZE]), np.array([False]), np.array([False]), np.array([0]), np.zeros((1, SWING_KNOTS)))
+NOTHING = Augmentation(
+    np.array([SIZE]), np.array([False]), np.array([False]), np.array([0]), np.zeros((1, SWING_KNOTS))
+)
 UNCHANGED = replace(SHORT, noise_speeds=(1.0,), noise_backwards=0.0, noise_steady=0.0, noise_swing=0.0, noise_room=0.0)
 EVERY_CHANGE = replace(
     SHORT, noise_speeds=(0.5, 1.0, 1.5), noise_backwards=0.5, noise_steady=0.3, noise_swing=0.5, noise_room=0.5,
@@ -33,9 +35,9 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Caches:
     return build_tones(tmp_path_factory.mktemp("tones"))
 
 
-def disguise(**settings: float | tuple[float, ...]) -> Disguise:
+def disguise(**settings: float | tuple[float, ...]) -> NoiseAugmenter:
     config = replace(UNCHANGED, **settings)  # pyright: ignore[reportArgumentType]
-    return Disguise(config, SIZE, torch.Generator().manual_seed(0), torch.device("cpu"))
+    return NoiseAugmenter(config, SIZE, torch.Generator().manual_seed(0), torch.device("cpu"))
 
 
 def crop(audio: np.ndarray) -> torch.Tensor:
@@ -104,13 +106,13 @@ def test_a_batch_in_disguise_does_not_depend_on_how_it_is_shared(caches: Caches)
 
 
 def test_streams_of_draws_differ() -> None:
-    taken = [Draws(7, stream, 3, 0, 4).take() for stream in range(4)]
+    taken = [CounterRandom(7, stream, 3, 0, 4).take() for stream in range(4)]
     assert len({tuple(numbers) for numbers in taken}) == 4
 
 
 def test_draws_follow_the_probabilities() -> None:
     never, always = disguise(), disguise(noise_backwards=1.0, noise_steady=1.0, noise_swing=1.0)
-    idle, busy = (d.draw(Draws(0, 2, 0, 0, 64)) for d in (never, always))
+    idle, busy = (d.draw(CounterRandom(0, 2, 0, 0, 64)) for d in (never, always))
     assert not idle.backwards.any()
     assert not idle.steady.any()
     assert not idle.swing_db.any()

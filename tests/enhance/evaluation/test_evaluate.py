@@ -127,7 +127,7 @@ def test_a_pair_that_does_not_fit_is_refused(tmp_path, noisy, rate, expected):
         (tmp_path / "noisy.wav").write_text("no sound")
     else:
         soundfile.write(tmp_path / "noisy.wav", noisy, rate)
-    with pytest.raises(evaluate.SetError, match=expected):
+    with pytest.raises(evaluate.DatasetError, match=expected):
         evaluate.read_pair(tmp_path / "clean.wav", tmp_path / "noisy.wav")
 
 

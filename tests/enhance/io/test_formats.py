@@ -19,7 +19,7 @@ from mutagen.oggvorbis import OggVorbis
 from enhance.io.bitrate import match_compression
 from enhance.io.formats import Encoding, choose_encoding, fit_size
 from enhance.io.riff_chunks import copy_chunks, loss
-from enhance.utils.errors import Problem
+from enhance.utils.errors import FileError
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -206,7 +206,7 @@ def test_wav_beyond_4_gb_becomes_rf64() -> None:
     assert fit_size(pair, 500_000_000, 2) == pair
     assert fit_size(pair, 550_000_000, 2).major == "RF64"
     assert fit_size(Encoding("FLAC", "PCM_24"), 2**32, 2).major == "FLAC"
-    with pytest.raises(Problem, match="4 GB"):
+    with pytest.raises(FileError, match="4 GB"):
         fit_size(Encoding("AIFF", "PCM_24"), 2**31, 2)
 
 

@@ -11,10 +11,10 @@ from livepath import BLOCK, RATE, make_path, through
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import TINY_HOP, TINY_METADATA
 
-from apps.live.engine.block_processor import Controls, SoundPath
+from apps.live.engine.block_processor import BlockProcessor, Controls
 from enhance import Denoiser
 from enhance.runtime import adaptive as fallback
-from enhance.runtime.adaptive import Fallback, Load
+from enhance.runtime.adaptive import AdaptiveModel, Load
 
 
 def slow_model(path: Path, work: int) -> Denoiser:
@@ -54,16 +54,16 @@ def slow_model(path: Path, work: int) -> Denoiser:
 
 def test_promise_20_a_machine_that_is_too_slow_is_told_by_how_much(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     slow = slow_model(tmp_path / "slow.onnx", 40)
-    model = Fallback([slow, tiny_denoiser])
+    model = AdaptiveModel([slow, tiny_denoiser])
     model.warm_up()
     assert model.name == tiny_denoiser.info.name
     assert len(model.messages) == 1
     assert "too slow: slow takes" in model.messages[0]
-    alone = Fallback([slow])
+    alone = AdaptiveModel([slow])
     alone.warm_up()
     assert alone.level == 1
     assert "the sound passes as it comes" in alone.messages[0]
-    path = SoundPath(alone, slow.info.sample_rate, 1, TINY_HOP, Controls())
+    path = BlockProcessor(alone, slow.info.sample_rate, 1, TINY_HOP, Controls())
     audio = speech_like(1, slow.info.sample_rate)[0]
     out = through(path, audio)
     delay = path.latency_samples
@@ -74,8 +74,8 @@ def test_promise_20_a_model_that_becomes_too_slow_gives_way_without_a_click(ship
     """The hops that are left out are dry; each change is faded, so no step is larger than those of the signals."""
     noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
     plain = through(make_path(shipped_denoiser), noisy)
-    model = Fallback([shipped_denoiser], allowance=1.0)
-    path = SoundPath(model, RATE, 1, BLOCK, Controls())
+    model = AdaptiveModel([shipped_denoiser], allowance=1.0)
+    path = BlockProcessor(model, RATE, 1, BLOCK, Controls())
     out = []
     for number in range(len(noisy) // BLOCK):
         if 150 <= number < 400:  # as if another program had the core
@@ -97,8 +97,8 @@ def test_a_model_that_gave_way_to_a_smaller_one_is_tried_again(
     monkeypatch.setattr(fallback, "_FIRST_RETRY", 100)
     noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
     plain = through(make_path(shipped_denoiser), noisy)
-    model = Fallback([shipped_denoiser, shipped_denoiser], allowance=1.0)
-    path, out, levels = SoundPath(model, RATE, 1, BLOCK, Controls()), [], []
+    model = AdaptiveModel([shipped_denoiser, shipped_denoiser], allowance=1.0)
+    path, out, levels = BlockProcessor(model, RATE, 1, BLOCK, Controls()), [], []
     for number in range(len(noisy) // BLOCK):
         if number >= 50 and 1 not in levels:  # as if another program had the core
             model.load.note(3.0, 0.01, skipped=False)

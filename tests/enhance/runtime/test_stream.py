@@ -11,7 +11,7 @@ from helpers import blocks, lag, speech_like
 from tiny_model import TINY_GAIN
 
 from enhance import Denoiser, Stream
-from enhance.dsp.audio_fifo import Fifo
+from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
@@ -331,7 +331,7 @@ def test_threads_share_one_denoiser(tiny_denoiser: Denoiser) -> None:
 
 
 def test_a_queue_gives_what_it_took_in_order_and_no_more() -> None:
-    fifo, rng = Fifo(channels=2, capacity=4), np.random.default_rng(0)
+    fifo, rng = AudioFifo(channels=2, capacity=4), np.random.default_rng(0)
     line = speech_like(0.5, 8000, channels=2)
     taken, given = 0, []
     while taken < line.shape[1]:

@@ -9,20 +9,20 @@ from recordings import SHORT, SMALLEST, build
 
 from enhance.data.mixing import Mixer
 from enhance.model.network import Enhancer
-from enhance.train import Enhancement
+from enhance.train import EnhancementTask
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig
 
 STEPS = 6  # of each material two, with each resolution
 
 
-def make_task(mixer: Mixer, capture: bool) -> Enhancement:
+def make_task(mixer: Mixer, capture: bool) -> EnhancementTask:
     torch.manual_seed(0)
     objective = Objective(ObjectiveConfig(extra=("loudness",), extra_last=0.5), LossConfig(), mixer)
-    return Enhancement(Enhancer(SMALLEST).to(mixer.device), objective, mixer, None, fast=False, capture=capture)
+    return EnhancementTask(Enhancer(SMALLEST).to(mixer.device), objective, mixer, None, fast=False, capture=capture)
 
 
-def trained(task: Enhancement) -> list[torch.Tensor]:
+def trained(task: EnhancementTask) -> list[torch.Tensor]:
     """The loss and the gradient of some steps, as the weights move on."""
     network = task.network
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from enhance.data.mixing import Mixer
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
-from enhance.train import Enhancement, load_weights
+from enhance.train import EnhancementTask, load_weights
 from enhance.training.launch import in_bfloat16
 from enhance.training.loop import LAST, Average, TrainConfig, fit, load_checkpoint, make_optimizers, save_atomically
 from enhance.training.loss import LossConfig
@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Mixer(*caches, replace(config, reuse=2), 0), Mixer(*caches, config, 1)
 
 
-class Stopping(Enhancement):
+class Stopping(EnhancementTask):
     """The real task; sends SIGINT to this process while it computes step `stop`."""
 
     stop = -1
@@ -57,7 +57,7 @@ def make_task(data: Data, dimensions: NetworkConfig = SMALLEST, stop: int = -1, 
     return task
 
 
-def train(task: Enhancement, config: TrainConfig, directory: Path) -> nn.Module:
+def train(task: EnhancementTask, config: TrainConfig, directory: Path) -> nn.Module:
     fabric = Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     return fit(fabric, task, config, directory)
