@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from enhance import Denoiser, list_models
+from enhance import Denoiser, ModelError, list_models
 from enhance.runtime.denoiser import ModelInfo
 
 SMALLER = ("small", "tiny")  # models to fall back to, each cheaper than the one before
@@ -89,6 +89,7 @@ class AdaptiveModel:
         self._rise = np.linspace(0, 1, self.info.hop, dtype=np.float32)
         self._wait = self._retry = _FIRST_RETRY
         self._hopeless: set[int] = set()  # levels that were too slow when nothing else happened
+        self._broken: set[int] = set()  # levels that gave NaN or infinite samples
 
     @property
     def name(self) -> str:
@@ -131,7 +132,12 @@ class AdaptiveModel:
             self.skipped += samples // self.info.hop
             self._account(start, samples, skipped=True)
             return dry, self._judge(self._try_again(state))
-        wet, state = self._models[self.level].step(block, state)
+        try:
+            wet, state = self._models[self.level].step(block, state)
+        except ModelError as error:
+            self._broken.add(self.level)
+            self._next(str(error))
+            return dry, self._initial(block.shape[0])
         if wanted != self._wet:
             share = self._rise if wanted else 1 - self._rise
             hop = self.info.hop
@@ -161,12 +167,14 @@ class AdaptiveModel:
     def _give_way(self, ratio: float) -> None:
         """To the next level; the sound is dry now, and fades into the next model if there is one."""
         hop = 1000 * self.info.hop / self.info.sample_rate
-        slow, self.level = self.name, self.level + 1
+        times = f"{ratio * hop:.1f} ms for {hop:g} ms of sound and may take {TOO_SLOW * hop:g}"
+        self._next(f"too slow: {self.name} takes {times}")
+
+    def _next(self, reason: str) -> None:
+        """Go to the next level, and say why and what is heard now."""
+        self.level += 1
         instead = "the sound passes as it comes" if self.level == len(self._models) else f"{self.name} instead"
-        self.messages.append(
-            f"too slow: {slow} takes {ratio * hop:.1f} ms for {hop:g} ms of sound and may take {TOO_SLOW * hop:g}; "
-            f"{instead}"
-        )
+        self.messages.append(f"{reason}; {instead}")
         self.load.reset()
         self._wet = False
         self._retry, self._wait = self._wait, min(2 * self._wait, _LAST_RETRY)
@@ -174,7 +182,7 @@ class AdaptiveModel:
     @property
     def _due(self) -> bool:
         """Whether the next larger model gets another chance; the sound is faded to dry before and from it after."""
-        if not self.level or self._retry > 0 or self.load.late:
+        if not self.level or self._retry > 0 or self.load.late or self.level - 1 in self._broken:
             return False
         return self.level == len(self._models) or self.level - 1 not in self._hopeless
 

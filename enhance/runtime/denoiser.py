@@ -16,10 +16,25 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from enhance.runtime.onnx_guard import read_model
 from enhance.runtime.registry import ModelError, find_model
 from enhance.runtime.stream import Stream, check_audio
+from enhance.utils.errors import one_line
 
 FORMAT_VERSION = "1"
+
+_DIGITS = 18  # of a number in the metadata
+_RANGES = {
+    "sample_rate": (1000, 768_000),
+    "window": (1, 1 << 17),
+    "hop": (1, 1 << 16),
+    "lookahead": (0, 1000),
+    "latency": (0, 1 << 20),
+    "state_size": (1, 1 << 24),
+    "parameters": (0, 10**_DIGITS),
+    "macs_per_second": (0, 10**_DIGITS),
+}
+"""Least and most of each number in the metadata; memory is taken by them before the file has run."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +72,16 @@ class ModelInfo:
                 f"{source} has format version {values['format_version']!r}, this program reads {FORMAT_VERSION!r}: "
                 "update mpeace or export the model again"
             )
-        least = {"lookahead": 0, "latency": 0, "state_size": 1, "sample_rate": 1000, "window": 1, "hop": 1}
-        for key in (*least, "parameters", "macs_per_second"):
+        for key, (least, most) in _RANGES.items():
             text = values[key]
-            if not text.isdecimal() or int(text) < least.get(key, 0):
-                raise ModelError(f"{source}: metadata {key!r} is {text!r}, expected a whole number")
+            if not text.isdecimal() or len(text) > _DIGITS or not least <= int(text) <= most:
+                shown = text if len(text) <= 2 * _DIGITS else f"{text[:_DIGITS]}..."
+                raise ModelError(f"{source}: metadata {key!r} is {shown!r}, expected a whole number, {least} to {most}")
             values[key] = int(text)
         try:
             values["training"] = json.loads(values["training"])
-        except ValueError as error:
-            raise ModelError(f"{source}: metadata 'training' is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"{source}: metadata 'training' is not JSON: {one_line(error)}") from error
         if not isinstance(values["training"], dict):
             raise ModelError(f"{source}: metadata 'training' is not a JSON object")
         return cls(**values)
@@ -115,6 +130,7 @@ class Denoiser:
 
         Raises:
             ValueError: for another shape.
+            ModelError: the model gives NaN or infinite samples.
         """
         if block.ndim != 2 or block.shape[1] == 0 or block.shape[1] % self.info.hop:
             raise ValueError(
@@ -124,7 +140,10 @@ class Denoiser:
             raise ValueError(f"state of shape {state.shape}: expected {(block.shape[0], self.info.state_size)}")
         inputs = {"audio": np.asarray(block, np.float32), "state": np.asarray(state, np.float32)}
         estimate, next_state = self._session.run(["estimate", "next_state"], inputs)
-        return np.asarray(estimate), np.asarray(next_state)
+        estimate, next_state = np.asarray(estimate), np.asarray(next_state)
+        if not np.isfinite(estimate).all():
+            raise ModelError(f"the file {self.path} returns NaN or infinite samples; use another model")
+        return estimate, next_state
 
     def stream(
         self,
@@ -183,6 +202,8 @@ class Denoiser:
         block, state = np.zeros((1, self.info.hop), np.float32), self.initial_state()
         try:
             estimate, next_state = self.step(block, state)
+        except ModelError:
+            raise
         except Exception as error:  # ONNX Runtime has no common base class for its errors
             raise ModelError(f"the file {self.path} does not run: {_first_line(error)}") from error
         if estimate.shape != block.shape or next_state.shape != state.shape:
@@ -190,8 +211,6 @@ class Denoiser:
                 f"the file {self.path} returns shapes {estimate.shape} and {next_state.shape} for one hop, "
                 f"expected {block.shape} and {state.shape}"
             )
-        if not (np.isfinite(estimate).all() and np.isfinite(next_state).all()):
-            raise ModelError(f"the file {self.path} returns NaN or infinite samples for silence")
 
 
 def denoise(
@@ -211,13 +230,14 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
 
     A memory pattern, one piece of memory for all buffers of a call of known size, saves an eighth of the time of a hop.
     """
+    content = read_model(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # its errors are raised and need no second line on stderr
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no common base class for its errors
         raise ModelError(f"cannot load the model file {path}: {_first_line(error)}") from error
 

@@ -9,7 +9,7 @@ from command import ROOT, read
 from helpers import speech_like
 from livepath import BLOCK, RATE, make_path, through
 from onnx import TensorProto, helper, numpy_helper
-from tiny_model import TINY_HOP, TINY_METADATA
+from tiny_model import TINY_HOP, TINY_METADATA, write_tiny_model
 
 from apps.live.engine.block_processor import BlockProcessor, Controls
 from enhance import Denoiser
@@ -50,6 +50,21 @@ def slow_model(path: Path, work: int) -> Denoiser:
     helper.set_model_props(model, {**TINY_METADATA, "name": "slow"})
     path.write_bytes(model.SerializeToString())
     return Denoiser(path)
+
+
+def test_a_model_that_gives_nan_is_given_up_for_good_and_named(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    broken = Denoiser(write_tiny_model(tmp_path / "overflow.onnx", gain=3e38))
+    model = AdaptiveModel([broken, tiny_denoiser], allowance=60)
+    state, loud = model.initial_state(1), np.full((1, TINY_HOP), 4.0, np.float32)
+    heard = []
+    for _ in range(3):
+        hop, state = model.step(loud, state)
+        heard.append(hop)
+    assert np.isfinite(heard).all()
+    assert model.name == tiny_denoiser.info.name
+    assert model.messages == [
+        f"the file {tmp_path / 'overflow.onnx'} returns NaN or infinite samples; use another model; tiny-delay instead"
+    ]
 
 
 def test_promise_20_a_machine_that_is_too_slow_is_told_by_how_much(tmp_path: Path, tiny_denoiser: Denoiser) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from helpers import speech_like
 from tiny_model import TINY_GAIN, TINY_HOP, TINY_METADATA, write_tiny_model
@@ -133,9 +134,14 @@ def test_a_file_that_lacks_a_key_is_refused_by_name(tmp_path: Path, key: str) ->
         ("hop", "0"),
         ("hop", "ten"),
         ("sample_rate", "-48000"),
+        ("sample_rate", "999999999"),
+        ("hop", "9" * 12),
+        ("state_size", "9" * 5000),
+        ("latency", "9" * 15),
         ("latency", "1.5"),
         ("training", "{"),
         ("training", "[]"),
+        ("training", "[" * 100_000),
     ],
 )
 def test_a_file_with_wrong_metadata_is_refused_by_name(tmp_path: Path, key: str, value: str) -> None:
@@ -168,8 +174,34 @@ def test_a_model_that_does_not_run_is_one_line_and_nothing_on_stderr(
 
 def test_a_model_that_returns_nan_for_silence_is_refused(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "nan.onnx", gain=float("nan"))
-    with pytest.raises(ModelError, match="returns NaN or infinite samples for silence"):
+    with pytest.raises(ModelError, match="returns NaN or infinite samples; use another model"):
         Denoiser(path)
+
+
+def test_a_model_that_returns_nan_later_is_stopped_and_named(tmp_path: Path) -> None:
+    """Infinite gain: silence times it would be NaN at once, so the gain overflows only for a loud sample."""
+    path = write_tiny_model(tmp_path / "overflow.onnx", gain=3e38)
+    denoiser = Denoiser(path)
+    assert not denoiser.denoise(np.zeros(4800, np.float32), 48_000).any()
+    with pytest.raises(ModelError, match=r"overflow\.onnx returns NaN or infinite samples; use another model"):
+        denoiser.denoise(np.full(4800, 4.0, np.float32), 48_000)
+
+
+@pytest.mark.parametrize("where", ["initializer", "attribute"])
+def test_weights_in_other_files_are_refused_before_anything_is_loaded(tmp_path: Path, where: str) -> None:
+    """The file that the weights are said to lie in is not there: only a look at the model itself can tell."""
+    tensor = onnx.TensorProto(name="gain", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+    model = onnx.load(write_tiny_model(tmp_path / "outside.onnx"))
+    if where == "initializer":
+        model.graph.initializer[0].CopyFrom(tensor)
+    else:
+        model.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
+    (tmp_path / "outside.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="keeps weights in other files") as error:
+        Denoiser(tmp_path / "outside.onnx")
+    assert_one_line(error, tmp_path / "outside.onnx")
 
 
 def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, tiny_model: Path) -> None:
