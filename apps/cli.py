@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from apps import interactive
-from enhance.io.options import Clip, DenoiseOptions, IfExists, checked_rate
+from apps.batch.if_exists import IfExists
+from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.utils.errors import FileError, UsageError, one_line
 from enhance.utils.interrupt import Stopped
 

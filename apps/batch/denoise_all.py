@@ -4,9 +4,10 @@ import stat
 from pathlib import Path
 
 from apps.batch.discovery import mode_of
+from apps.batch.if_exists import IfExists
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
-from enhance.io.options import DenoiseOptions, IfExists
+from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
 from enhance.utils.errors import UsageError, problem_on_oserror
 from enhance.utils.interrupt import Stopped, Stopper

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.batch.discovery import Found, find_inputs, identity, mode_of
+from apps.batch.if_exists import IfExists
 from enhance.io.formats import CONTAINERS, MUXERS, container_of
-from enhance.io.options import Clip, DenoiseOptions, IfExists
+from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.task import PIPE, Outcome, Status, Task
 from enhance.utils.errors import UsageError, one_line, problem_on_oserror
 

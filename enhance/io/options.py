@@ -10,14 +10,6 @@ from enum import StrEnum
 from enhance.utils.errors import UsageError
 
 
-class IfExists(StrEnum):
-    """What to do when an output is already there."""
-
-    SKIP = "skip"
-    OVERWRITE = "overwrite"
-    FAIL = "fail"
-
-
 class Clip(StrEnum):
     """What to do with samples over full scale in a file that cannot hold them."""
 

@@ -14,43 +14,18 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from apps.listen.analysis.mushra import Marks, comparisons, marks_of, summary
+from apps.listen.analysis.mushra import comparisons, marks_of, summary
 from apps.listen.analysis.paired import discriminations, preferences
+from apps.listen.analysis.plots import draw
+from apps.listen.analysis.results import Analysis, Marks, Row
 from apps.listen.analysis.screening import Screened, screen
 from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.settings import Method
 from apps.listen.serving.answer_store import Answer, read_answers, read_design
 from apps.listen.serving.session import planned
 from enhance.utils.errors import UsageError, problem_on_oserror
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """All that the answers say.
-
-    Attributes:
-        plan: the test.
-        results: the figures.
-        answers: each answer.
-        listeners: each listener.
-        comparisons: MUSHRA: system against system; else [].
-        marks: MUSHRA: grades of the listeners that were not excluded; else {}.
-        notes: lines that belong beside the figures.
-    """
-
-    plan: Plan
-    results: list[Row]
-    answers: list[Row]
-    listeners: list[Row]
-    comparisons: list[Row]
-    marks: Marks
-    notes: list[str]
 
 
 def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> Analysis:
@@ -122,8 +97,6 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
             if rows:
                 written.append(_replace(Path(f"{stem}-{name}.csv"), _csv(rows)))
         if found.results:
-            from apps.listen.analysis.plots import draw
-
             written.append(_replace(Path(f"{stem}-results.png"), draw(found)))
     return found, written
 

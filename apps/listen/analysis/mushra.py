@@ -3,18 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from apps.listen.analysis.screening import Item
+from apps.listen.analysis.results import ALL, Item, Marks, Row
 from apps.listen.analysis.statistics import bootstrap, permutation_p, quartiles
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
-
-ALL = "all"  # items
-Row = dict[str, Any]  # of a CSV file: column: value
-Marks = dict[str, dict[Item, dict[str, float]]]  # listener: item: stimulus: grade
 
 
 def marks_of(answers: Sequence[Answer]) -> Marks:

@@ -5,14 +5,11 @@ listeners look surer than they are. So the number of listeners stands beside eac
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from apps.listen.analysis.results import ALL, Row
 from apps.listen.analysis.statistics import Interval, binomial_p, wilson
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
-
-ALL = "all"  # sets, or listeners
-Row = dict[str, Any]  # of a CSV file: column: value
 
 
 def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:

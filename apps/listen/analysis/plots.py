@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from apps.listen.analysis.analyse import Analysis
-from apps.listen.analysis.mushra import ALL, grades_of
+from apps.listen.analysis.mushra import grades_of
+from apps.listen.analysis.results import ALL, Analysis
 from apps.listen.design.settings import Method
 
 BLUE, ORANGE, GREY, INK = "#2f6db3", "#d9822b", "#d5d8dc", "#24292f"  # told apart by colour-blind eyes, and in print

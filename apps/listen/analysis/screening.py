@@ -12,11 +12,12 @@ The mid-range anchor is the highest one of a test with two anchors or more; a te
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from apps.listen.analysis.results import Item
+
 GOOD = 90  # grade
 MOST_ITEMS = 0.15  # share of a listener's items
 MOST_LISTENERS = 0.25  # share of listeners who find no fault with the anchor of an item
 
-Item = tuple[str, str]  # set and name
 Grades = Mapping[str, Mapping[Item, Mapping[str, float]]]  # listener: item: stimulus: grade
 
 

@@ -5,8 +5,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from apps.listen.analysis.analyse import Analysis, Row
-from apps.listen.analysis.mushra import ALL
+from apps.listen.analysis.results import ALL, Analysis, Row
 from apps.listen.design.settings import Method
 
 WIDTH = 160  # of a table that goes into a file

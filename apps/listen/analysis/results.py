@@ -1,0 +1,34 @@
+"""The result of an analysis: tables as rows of named columns, and what belongs beside them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from apps.listen.design.plan import Plan
+
+Row = dict[str, Any]  # of a CSV file: column: value
+Item = tuple[str, str]  # set and name
+Marks = dict[str, dict[Item, dict[str, float]]]  # listener: item: stimulus: grade
+ALL = "all"  # in place of an item, a set or a listener: all of them together
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Hold all that the answers to one test say.
+
+    Attributes:
+        plan: the test.
+        results: the figures.
+        answers: each answer.
+        listeners: each listener.
+        comparisons: MUSHRA: system against system; else [].
+        marks: MUSHRA: grades of the listeners that were not excluded; else {}.
+        notes: lines that belong beside the figures.
+    """
+
+    plan: Plan
+    results: list[Row]
+    answers: list[Row]
+    listeners: list[Row]
+    comparisons: list[Row]
+    marks: Marks
+    notes: list[str]
