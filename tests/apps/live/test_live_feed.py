@@ -38,8 +38,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        for module in ("feed", "outlet"):
-            monkeypatch.setattr(f"apps.live.{module}.perf_counter", lambda: self.now)
+        for module in ("playback", "playout_buffer"):
+            monkeypatch.setattr(f"apps.live.engine.{module}.perf_counter", lambda: self.now)
 
 
 def simulate(
