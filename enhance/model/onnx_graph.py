@@ -7,7 +7,8 @@ tracing PyTorch cost more than all arithmetic. Here each is written by hand:
 - time comes before batch, as the GRUs along time want it; from the features to the masks both are one;
 - features and deep filter are signed sums of products of rows: rows are gathered, multiplied, and one product with a
   constant matrix adds up;
-- the running level is an RNN without a non-linearity;
+- the running level is an RNN whose non-linearity, Relu, changes nothing, as power is never negative (OpenVINO does not
+  know Affine);
 - a layer over neighbouring bands or positions is a convolution, next to a transposition;
 - constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
 
@@ -162,10 +163,9 @@ def _level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Val
     mean = np.zeros((1, 2, c.bands), np.float32)
     mean[0, 0] = 1 / c.bins  # the bands' weights add up to one at each bin
     added = floats([[TINY_POWER, 1, 0, 0]])
-    linear: dict[str, Any] = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     first = g.reshape(state, 1, -1, 2)
     inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], added, None, first
-    sums, last = g.several("RNN", 2, *inputs, hidden_size=2, **linear)
+    sums, last = g.several("RNN", 2, *inputs, hidden_size=2, activations=["Relu"])
     total, count = g.split(g.reshape(sums, 0, -1, 1, 2), [1, 1], axis=3)
     return g("Div", total, count), g.reshape(last, -1, 2)
 
