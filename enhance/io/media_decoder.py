@@ -75,7 +75,7 @@ class TrackDecoder:
         self.channels = self._context.channels
         if self.sample_rate <= 0 or self.channels <= 0:
             raise FileError(f"its sound track has {self.sample_rate} Hz and {self.channels} channels")
-        self._resampler = av.AudioResampler(format="fltp", layout=self.layout, rate=self.sample_rate)
+        self._resampler = av.AudioResampler(format="flt", layout=self.layout, rate=self.sample_rate)
         self._waiting: list[np.ndarray] = []
         self._held = 0
         self._most = block_length(self.sample_rate, self.channels) // 4
@@ -127,7 +127,7 @@ class TrackDecoder:
         self.notes.append(f"salvaged: {lacks}")
 
     def _place(self, frame: "AudioFrame") -> None:
-        samples = frame.to_ndarray().astype(np.float32, copy=False)
+        samples = frame.to_ndarray().reshape(-1, self.channels).T  # packed: PyAV fails on eight planes
         if frame.pts is not None and frame.time_base is not None:
             time = frame.pts * Fraction(frame.time_base)
             if self.start is None:

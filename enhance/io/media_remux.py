@@ -86,7 +86,8 @@ class _Track:
     def _encode(self, samples: np.ndarray) -> None:
         if samples.shape[1] == 0:
             return
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", self.decoder.layout)
+        packed = np.ascontiguousarray(samples.T, np.float32).reshape(1, -1)  # PyAV fails on eight planes
+        frame = av.AudioFrame.from_ndarray(packed, "flt", self.decoder.layout)
         frame.sample_rate = self.chain.output_rate
         frame.time_base = Fraction(1, self.chain.output_rate)
         frame.pts = self._written + round((self.decoder.start or 0) * self.chain.output_rate)
