@@ -6,6 +6,7 @@ otherwise each finished file is one line.
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,9 @@ from enhance.utils.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+_UNDECODABLE = re.compile("[\ud800-\udfff]")  # bytes of a name that is not UTF-8, as Python holds them (PEP 383)
 
 
 class Reporter:
@@ -123,6 +127,9 @@ class Reporter:
 def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], options: dict[str, Any]) -> None:
     """Write what became of each file as JSON, in one step.
 
+    Bytes of a name that is not UTF-8 are written as the escapes \\udc80 to \\udcff; `os.fsencode` of what a JSON
+    reader makes of them is the name.
+
     Raises:
         UsageError: when it cannot be written.
     """
@@ -136,8 +143,10 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
         "files": [{**asdict(outcome), "speed": round(outcome.speed, 2)} for outcome in outcomes],
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    text = _UNDECODABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ them and does not lose an error of the file system (a full disk), which libsndfi
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ class SoundReader:
             if not file.read(1):
                 raise FileError("the file is empty (0 bytes)")
         try:
-            self._file = _Stream(path)
+            # as bytes, since soundfile refuses text with bytes that are not UTF-8
+            self._file = _Stream(path if sys.platform == "win32" else os.fsencode(path))
         except soundfile.LibsndfileError as error:
             if lacks := what_is_missing(path, ""):
                 raise FileError(f"cut off or damaged: {lacks}") from None

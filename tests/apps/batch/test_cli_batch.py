@@ -200,6 +200,19 @@ def test_what_a_killed_run_left_is_swept_up(tmp_path: Path, tiny_model: Path) ->
     assert partial_files(tmp_path) == [fresh], "a fresh one may belong to a program that is running"
 
 
+def test_a_name_that_is_not_utf8_stands_in_the_report_and_comes_back(tmp_path: Path, tiny_model: Path) -> None:
+    name = os.fsdecode(b"latin-\xe9.wav")
+    try:
+        source = write(tmp_path / "in.wav", speech_like(0.1, 48_000)).rename(tmp_path / name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    report = tmp_path / "r.json"
+    ended = mpeace("denoise", source, "-o", tmp_path / "out.wav", "--model", tiny_model, "--report", report)
+    assert ended.status == 0
+    (file,) = json.loads(report.read_bytes().decode("utf-8"))["files"]
+    assert os.fsencode(file["input"]) == os.fsencode(source)
+
+
 def test_the_report_tells_each_file(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.wav", speech_like(2, 44_100, 2), 44_100, subtype="PCM_24")
     arguments = ("denoise", source, tmp_path / "nowhere.wav", "-o", tmp_path / "out", "--model", tiny_model)
