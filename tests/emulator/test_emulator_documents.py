@@ -1,4 +1,4 @@
-"""Cards of the presets and the tables in emulator/README.md: read from what commands wrote, never typed in."""
+"""Cards of the presets and the contents page of the evidence: read from what commands wrote, never typed in."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator.card import main as card_main
-from emulator.evidence.document import COMMANDS, main
+from emulator.evidence.document import TITLES, contents, main
 from emulator.model.config import PRESETS
 from emulator.model.presets import PAPER, describe
 
@@ -44,26 +44,31 @@ def test_a_card_of_nothing_is_one_line_and_status_1(tmp_path: Path, capfd: pytes
         assert error.count("\n") == 1
 
 
-def test_tables_go_between_their_markers_with_what_they_were_made_with(tmp_path: Path) -> None:
-    document = tmp_path / "page.md"
-    document.write_text("a\n<!-- cost:begin -->\nold\n<!-- cost:end -->\nb\n")
+def test_the_contents_page_links_each_table_and_says_how_it_was_made(tmp_path: Path) -> None:
     (tmp_path / "cost.md").write_text("| new |\n")
     made = {"seconds": 90, "machine": "one core", "versions": {"torch": "2"}, "settings": {"quick": True}}
     (tmp_path / "cost.json").write_text(json.dumps(made))
-    assert main([str(document), "--results", str(tmp_path)]) == 0
-    text = document.read_text()
-    assert "old" not in text
-    assert "| new |\n\n1.5 minutes on one core; torch 2. A quick run" in text
-    assert text.endswith("<!-- cost:end -->\nb\n")
-    assert main([str(tmp_path / "none.md"), "--results", str(tmp_path)]) == 1
+    assert main([str(tmp_path)]) == 0
+    text = (tmp_path / "README.md").read_text()
+    assert "[table](cost.md), [settings](cost.json).\n\n1.5 minutes on one core; torch 2. A quick run" in text
+    assert "masking" not in text
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_shows_the_committed_results_of_full_runs(name: str) -> None:
-    page = (ROOT / "emulator" / "README.md").read_text()
-    table = (RESULTS / f"{name}.md").read_text().strip()
-    assert table in page
+def test_a_folder_without_tables_is_one_line_and_status_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert main([str(tmp_path / "none")]) == 1
+    assert capfd.readouterr().err.count("\n") == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_the_readme_links_the_committed_results_of_full_runs(name: str) -> None:
+    assert f"](../checkpoints/evidence/{name}.md)" in (ROOT / "emulator" / "README.md").read_text()
     assert not json.loads((RESULTS / f"{name}.json").read_text())["settings"].get("quick")
+
+
+def test_the_committed_contents_page_is_that_of_the_committed_results() -> None:
+    assert (RESULTS / "README.md").read_text() == contents(RESULTS)
 
 
 @pytest.mark.parametrize("name", [*PRESETS, PAPER])
