@@ -44,6 +44,12 @@ def listen(
     method: Annotated[
         str | None, typer.Option(metavar="METHOD", help="With --new: pairwise, abx or mushra. [pairwise]")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With --new: folder of the reference. [the usual names]"
+        ),
+    ] = None,
     analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
     output: Annotated[
         Path | None,
@@ -56,7 +62,11 @@ def listen(
 
     A test is a folder of sounds and a TOML file. Answers are kept beside it; the same command goes on after any end.
     """
-    for option, given, needed, wanted in (("method", method, new, "new"), ("output", output, analyse, "analyse")):
+    for option, given, needed, wanted in (
+        ("method", method, new, "new"),
+        ("reference", reference, new, "new"),
+        ("output", output, analyse, "analyse"),
+    ):
         if given is not None and not needed:
             raise UsageError(f"--{option} belongs to --{wanted}")
     if new and analyse:
@@ -67,7 +77,7 @@ def listen(
         from apps.listen.commands import analyse_test, run_test, write_test
 
         if new:
-            write_test(test, method or "pairwise")
+            write_test(test, method or "pairwise", reference)
         elif analyse:
             analyse_test(test, output)
         else:

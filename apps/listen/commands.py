@@ -45,13 +45,13 @@ def run_test(path: Path, host: str, port: int) -> None:
         print("ended; all answers are kept")
 
 
-def write_test(folder: Path, method: str) -> None:
+def write_test(folder: Path, method: str, reference: str | None) -> None:
     """Write the first TOML file of a test into a folder of sounds.
 
     Raises:
-        UsageError: when the folder holds no sounds in a known layout, or the file is there already.
+        UsageError: as in `write_starter`.
     """
-    path, pages = write_starter(folder, Method(method))
+    path, pages = write_starter(folder, Method(method), reference)
     print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from enhance.utils.errors import UsageError, problem_on_oserror
 
 MANIFEST, REFERENCE = "manifest.json", "reference"
+USUAL_REFERENCES = (REFERENCE, "ref", "clean", "target", "original")  # folders, in any case, in the order of preference
 PLAIN_SET = "all"  # the set of a folder without manifest
 SUFFIXES = (".flac", ".wav", ".ogg", ".aiff", ".aif", ".mp3", ".opus")
 
@@ -44,7 +45,7 @@ def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSe
 
     Args:
         folder: of the sounds.
-        reference: folder of the reference, if it is not the one that the manifest names.
+        reference: folder of the reference, if it is not the one that the manifest names or one of USUAL_REFERENCES.
 
     Raises:
         UsageError: when the folder or what the manifest names is missing.
@@ -53,7 +54,7 @@ def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSe
         raise UsageError(f"no folder {folder}: folder names where the sounds are, relative to the TOML file")
     path = folder / MANIFEST
     if not path.is_file():
-        return {PLAIN_SET: _plain(folder, reference or REFERENCE)}
+        return {PLAIN_SET: _plain(folder, reference)}
     with problem_on_oserror(f"{path} cannot be read", UsageError):
         text = path.read_bytes()
     try:
@@ -94,7 +95,7 @@ def _place(layout: str, name: str, system: str, item: str) -> str:
     return "/".join(words.get(part, part) for part in stem.split("/")) + dot + suffix
 
 
-def _plain(folder: Path, reference: str) -> SoundSet:
+def _plain(folder: Path, wanted: str | None) -> SoundSet:
     """Each subfolder with sounds is a system; items are those that all of them have."""
     found: dict[str, dict[str, Path]] = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -112,6 +113,8 @@ def _plain(folder: Path, reference: str) -> SoundSet:
     items = sorted(set.intersection(*(set(sounds) for sounds in found.values())))
     if not items:
         raise UsageError(f"the folders in {folder} share no item: a sound needs the same name in each of them")
+    known = {name.lower(): name for name in found}
+    reference = wanted or next((known[name] for name in USUAL_REFERENCES if name in known), REFERENCE)
     files = {(system, item): sounds[item] for system, sounds in found.items() for item in items}
     labels = {system: system for system in found if system != reference}
     return SoundSet(PLAIN_SET, reference, labels, tuple(items), files)

@@ -40,20 +40,22 @@ Use headphones in a quiet room. Listen to every sound as often as you like befor
 """
 
 
-def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path, int]:
+def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str | None = None) -> tuple[Path, int]:
     """Write `listen.toml` into a folder of sounds.
 
     Args:
         folder: with a `manifest.json`, or `FOLDER/SYSTEM/ITEM.wav`.
         method: of the test.
+        reference: the folder of the reference; without it, that of the manifest or one with a usual name.
 
     Returns:
         The file, and how many pages each listener will answer.
 
     Raises:
-        UsageError: when the folder holds no sounds in a known layout, or the file is there already.
+        UsageError: when the folder holds no sounds in a known layout, there is no such reference or none for MUSHRA,
+            or the file is there already. A file that was written stays, to be edited.
     """
-    corpus = read_corpus(folder)
+    corpus = read_corpus(folder, reference)
     path = folder / FILE
     if path.exists():
         raise UsageError(f"{path} is there already: edit it, or move it away")
@@ -61,6 +63,10 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path,
     systems = [name for name in first.labels if all(name in entry.labels for entry in corpus.values())][:SYSTEMS]
     fewest = min(len(entry.items) for entry in corpus.values())
     has_reference = all((entry.reference, entry.items[0]) in entry.files for entry in corpus.values())
+    if reference is not None and not has_reference:
+        raise UsageError(f"--reference {reference}: {folder} has no such folder with all items")
+    if method is Method.MUSHRA and not has_reference:
+        raise UsageError(f"MUSHRA needs a reference: name its folder by --reference, one of {', '.join(first.labels)}")
     pairs = ""
     if method is Method.PAIRWISE and len(systems) > 2:
         against = [[systems[0], other] for other in systems[1:]]
@@ -80,9 +86,8 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE) -> tuple[Path,
         file.write(text)
     try:
         return path, make_plan(path).pages
-    except UsageError:
-        path.unlink()
-        raise
+    except UsageError as error:
+        raise UsageError(f"{path} is written, but has to be edited first: {error}") from error
 
 
 def _toml(value: object) -> str:

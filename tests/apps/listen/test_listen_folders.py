@@ -6,10 +6,42 @@ Both experiments write them by the functions used here; that each of them calls 
 from pathlib import Path
 
 import numpy as np
-from command import mpeace
+from command import mpeace, write
+from helpers import speech_like
 from listening import open_session
 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
+
+
+def make_folders(folder: Path, *systems: str) -> Path:
+    """Two items of each system."""
+    for system in systems:
+        for item in ("one", "two"):
+            write(folder / system / f"{item}.wav", speech_like(0.5, 16_000), 16_000)
+    return folder
+
+
+def test_a_reference_is_known_by_its_usual_name(tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "Clean", "noisy", "small", "tiny")
+    assert mpeace("listen", "--new", folder, "--method", "mushra").status == 0
+    _, plan, _ = open_session(folder / "listen.toml")
+    assert plan.reference == "Clean"
+    assert plan.systems == ("noisy", "small", "tiny")
+
+
+def test_a_reference_is_named(tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "talker", "noisy", "small")
+    refused = mpeace("listen", "--new", folder, "--method", "mushra")
+    assert refused.status == 2
+    assert refused.problems == [
+        "mpeace: MUSHRA needs a reference: name its folder by --reference, one of noisy, small, talker"
+    ]
+    assert not (folder / "listen.toml").exists()
+    wrong = mpeace("listen", "--new", folder, "--method", "mushra", "--reference", "clean")
+    assert wrong.problems == [f"mpeace: --reference clean: {folder} has no such folder with all items"]
+    assert mpeace("listen", "--new", folder, "--method", "mushra", "--reference", "talker").status == 0
+    _, plan, _ = open_session(folder / "listen.toml")
+    assert plan.reference == "talker"
 
 
 def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
