@@ -14,7 +14,7 @@ import typer
 from apps import interactive
 from apps.batch.if_exists import IfExists
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
-from enhance.utils.errors import FileError, UsageError, one_line
+from enhance.utils.errors import MpeaceError, UsageError, one_line
 from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
@@ -40,15 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a file failed, 2 what was asked for cannot be started, 128 + n stopped by signal n.
     """
-    from enhance.runtime.registry import ModelError
-
     try:
         app(args=argv, prog_name="mpeace")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except UsageError as problem:
         return _fail(problem, 2)
-    except (FileError, ModelError) as problem:
+    except MpeaceError as problem:
         return _fail(problem, 1)
     except Stopped as stopped:
         return _fail("stopped; finished files are kept, and the same command goes on from here", stopped.exit_status)

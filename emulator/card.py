@@ -15,7 +15,8 @@ from typing import Any
 from emulator.evidence.fidelity import table
 from emulator.model.presets import EMULATORS, describe
 from enhance.card import flatten, licence_tables, two_columns
-from enhance.runtime.registry import ModelError, list_models
+from enhance.runtime.registry import list_models
+from enhance.utils.errors import ModelError
 
 LIMITS = (
     "It has learned mono sound from -40 to -14 dBFS (RMS). `CodecLoss` brings signals to -25 dBFS first.",

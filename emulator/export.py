@@ -9,8 +9,9 @@ from emulator.model.config import EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
-from enhance.runtime.registry import ModelError, register_model
+from enhance.runtime.registry import register_model
 from enhance.training.loop import load_checkpoint
+from enhance.utils.errors import ModelError
 
 
 def export(checkpoint_file: Path, target: Path, licence: str) -> Emulator | PaperUNet:

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from enhance.runtime.denoiser import Denoiser, ModelInfo, denoise
-    from enhance.runtime.registry import ModelEntry, ModelError, find_model, list_models
+    from enhance.runtime.denoiser import Denoiser, denoise
+    from enhance.runtime.metadata import ModelInfo
+    from enhance.runtime.registry import ModelEntry, find_model, list_models
     from enhance.runtime.stream import Stream
+    from enhance.utils.errors import ModelError
 
 __all__ = ["Denoiser", "ModelEntry", "ModelError", "ModelInfo", "Stream", "denoise", "find_model", "list_models"]
 

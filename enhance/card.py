@@ -17,8 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from enhance import Denoiser, ModelError, ModelInfo
 from enhance.evaluation.results import NOISY, Evaluation, load, model_name, report
+from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.metadata import ModelInfo
+from enhance.utils.errors import ModelError
 
 LIMITS = (
     "The figures are means over one small set. The intervals say how far they would move with other files of the same "

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from enhance import Denoiser, ModelError
 from enhance.evaluation import metrics
 from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
 from enhance.evaluation.results import model_name
 from enhance.model.config import SAMPLE_RATE
-from enhance.reporting.report import Report, markdown_table, save_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, save_report
+from enhance.runtime.denoiser import Denoiser
+from enhance.utils.errors import ModelError
 
 PAIRS = 8  # of each case
 SHOWN = {"pesq": ("PESQ-WB", 2), "estoi": ("ESTOI", 2), "si_sdr": ("SI-SDR", 1), "ovrl": ("OVRL", 2)}

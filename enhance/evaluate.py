@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from enhance import Denoiser, ModelError
 from enhance.evaluation import metrics
 from enhance.evaluation.composite import composite
 from enhance.evaluation.results import (
@@ -42,16 +41,14 @@ from enhance.evaluation.results import (
     report,
     save,
 )
+from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
+from enhance.utils.errors import DatasetError, ModelError
 
 Audio = NDArray[np.float32]
 Denoise = Callable[[Audio, int], Audio]
 
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
-
-
-class DatasetError(Exception):
-    """A set of pairs that cannot be evaluated; one line that says why."""
 
 
 def find_pairs(folder: Path) -> list[tuple[Path, Path]]:

@@ -22,10 +22,11 @@ from enhance.model.config import SAMPLE_RATE, NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build
-from enhance.runtime.denoiser import FORMAT_VERSION
-from enhance.runtime.registry import ModelError, register_model
+from enhance.runtime.metadata import FORMAT_VERSION
+from enhance.runtime.registry import register_model
 from enhance.training.loop import load_checkpoint
 from enhance.utils.environment import versions
+from enhance.utils.errors import ModelError
 
 UNSTATED = "not stated"
 TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs

@@ -22,15 +22,16 @@ import soundfile
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from enhance import Denoiser, ModelError
-from enhance.evaluate import DatasetError, find_pairs, read_pair
+from enhance.evaluate import find_pairs, read_pair
 from enhance.evaluation import metrics
 from enhance.evaluation.speed import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
 from enhance.model.config import SAMPLE_RATE
 from enhance.model.onnx_graph import LAYER
-from enhance.reporting.report import markdown_table
+from enhance.reporting.markdown import markdown_table
+from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
 from enhance.utils.environment import machine, versions
+from enhance.utils.errors import DatasetError, ModelError
 
 LARGEST_LOSS = 0.02  # of PESQ
 LEAST_GAIN = 0.05  # of the time; less is within the noise of a measurement

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from emulator.losses.plugins import find_extras
 from enhance.data.cache import AudioCache, Kind, build_cache
 from enhance.data.mixing import MixConfig, Mixer
 from enhance.data.room_responses import write_rooms
@@ -174,10 +175,11 @@ def settings(
     """The five configurations, with ``KEY=VALUE`` applied to the one that has the key.
 
     Raises:
-        ValueError: a key is unknown or a value has the wrong type.
+        ValueError: a key is unknown, a value has the wrong type, or there is no such further loss.
     """
     configs = [SIZES[size], LossConfig(), ObjectiveConfig(), MixConfig(), TrainConfig()]
     dimensions, loss, objective, mix, config = apply_settings(configs, pairs)
+    find_extras(objective.extra)  # an unknown name is refused before recordings are decoded
     return dimensions, loss, objective, mix, config
 
 
@@ -231,7 +233,9 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     start = arguments.start.name if arguments.start else ""
     fast = in_bfloat16(arguments.precision, fabric.device)
     capture = fabric.device.type == "cuda" and fabric.world_size == 1 and not arguments.eager
-    task = EnhancementTask(network, Objective(objective, loss, mixer), mixer, valid, fast, start, capture)
+    distances = [extra.make(mixer.device) for extra in find_extras(objective.extra)]
+    whole_loss = Objective(objective, loss, mixer, distances)
+    task = EnhancementTask(network, whole_loss, mixer, valid, fast, start, capture)
     fit(fabric, task, config, arguments.out)
 
 

@@ -16,7 +16,7 @@ from time import monotonic
 
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
-from enhance.runtime.registry import ModelError
+from enhance.utils.errors import ModelError
 from enhance.utils.interrupt import Stopped, Stopper
 
 _LOOK = 0.1  # seconds between two looks at the stopper

@@ -25,7 +25,8 @@ from emulator.losses.distances import BASELINE, plain_distances
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator
 from enhance.evaluation.speed import speech_like
-from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, add_report_arguments, run_report
 
 SECONDS = 4.0  # of audio in each call
 REPEATS, QUICK_REPEATS = 15, 1

@@ -33,7 +33,8 @@ from emulator.losses.terms import compress, output_distance
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator
 from enhance.evaluation.metrics import pesq_wb, si_sdr
-from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, add_report_arguments, run_report
 
 SAMPLE_RATE = 16_000  # Hz, that of PESQ
 SNRS_DB = (0.0, 5.0, 10.0)

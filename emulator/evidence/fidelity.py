@@ -40,7 +40,8 @@ from emulator.model.presets import PAPER, load_emulator, load_network
 from emulator.train import add_source_arguments, open_sources
 from emulator.training.corpus import CorpusConfig, PieceMaker, Sources
 from emulator.training.loss import log_spectral_distance, power
-from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, add_report_arguments, run_report
 
 KINDS = ("speech", "music", "noisy")
 REMOVED_DB = 12.0  # a cell that the codec lowers by more counts as removed

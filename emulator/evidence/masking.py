@@ -35,7 +35,8 @@ from emulator.lame import Setting, round_trip
 from emulator.losses.distances import Distance, all_distances
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator
-from enhance.reporting.report import Report, add_report_arguments, markdown_table, run_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, add_report_arguments, run_report
 
 SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate
 BLOCK, QUICK_BLOCK = 4, 1  # draws that are measured at once; the spread between blocks gives the standard error

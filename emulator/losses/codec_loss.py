@@ -38,7 +38,7 @@ from emulator.model.presets import load_emulator
 from enhance.data.sinc_resampling import SincResample
 
 SMOOTHING_SECONDS = 0.05  # of power along time: short beside masking (200 ms), yet it steadies the logarithm
-LAYER_FLOOR = 0.1  # of a layer's mean activation, relative to that for white noise of LEVEL_DB
+LAYER_FLOOR = 0.1  # of a layer's mean activation, relative to that for white noise of LEVEL
 RESAMPLING_WIDTH = 32  # zero crossings of the kernel: flat up to 0.94 of half the lower rate, 50 dB down at 1.06
 
 ENCODER_LAYERS = ("encoder1", "encoder2", "encoder3")  # the choice of the paper's listening tests
@@ -60,7 +60,7 @@ class Reference(NamedTuple):
 
     made_for: str  # the loss that it fits
     shape: tuple[int, ...]  # of the target
-    gain: Tensor  # [signals, 1]: what brings the target to LEVEL_DB
+    gain: Tensor  # [signals, 1]: what brings the target to LEVEL
     spectrum: Tensor  # [signals, bins, frames] complex, after that gain
     noise: Tensor | None  # [signals, bands, frames]: predicted power of the codec's noise
     loudness: Tensor | None  # [signals, bands, frames]: specific loudness

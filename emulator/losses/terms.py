@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from enhance.data.levels import LEVEL_DBFS
 from enhance.dsp.erb import erb_rate, wide_band_matrix
 
-LEVEL_DB = -25.0  # dBFS (RMS) to which both signals are brought: the middle of what the emulators are trained on
-LEVEL = 10 ** (LEVEL_DB / 20)
+LEVEL = 10 ** (LEVEL_DBFS / 20)  # RMS to which both signals are brought
 SILENCE_DB = -60.0  # dBFS; a softer target is taken for silence with a little noise
 BANDS_PER_ERB = 1.0  # the ear adds up power within one ERB; finer bands would tell a probe from its masker beside it
 LOWEST_HZ = 20.0  # what lies below is not heard
@@ -45,10 +45,10 @@ def critical_bands(bins: int, sample_rate: int) -> Tensor:
 
 
 def level_gain(level: Tensor) -> Tensor:
-    """Gain that brings a signal of this level (RMS) to LEVEL_DB.
+    """Gain that brings a signal of this level (RMS) to LEVEL.
 
     Under SILENCE_DB it falls with the level, to 1 for a silent signal. So the gradient, which grows with the gain, has
-    a limit; silence is like a pause in a signal of LEVEL_DB, and dither is not made as loud as speech.
+    a limit; silence is like a pause in a signal of LEVEL, and dither is not made as loud as speech.
 
     Example:
         >>> (20 * level_gain(10 ** (torch.tensor([-5.0, -25.0, -60.0, -80.0, -200.0]) / 20)).log10()).round()

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
-from enhance.runtime.registry import Collection, ModelError, find_model
+from enhance.runtime.registry import Collection, find_model
+from enhance.utils.errors import ModelError
 
 EMULATORS = Collection("emulators.json", ".safetensors")
 FORMAT = "mpeace-emulator-1"

@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor
 
+LEVEL_DBFS = -25.0  # RMS at which further losses compare: the middle of what the emulators are trained on
 FRAME = 960  # samples (20 ms) in which active speech is found
 ACTIVE_RANGE = 1e-4  # power of the weakest active frame, relative to the loudest (-40 dB)
 SILENT_CROP_POWER = 1e-8  # power (-80 dBFS) under which a crop counts as silent

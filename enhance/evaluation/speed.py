@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from enhance import Denoiser
 from enhance.evaluation.peers import HOP as PEER_HOP
 from enhance.evaluation.peers import PEERS
+from enhance.runtime.denoiser import Denoiser
 
 Audio = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ file or what was there before.
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -19,16 +19,14 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.riff_chunks import loss
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.tags import carry_tags, shares_tags
-from enhance.io.task import PIPE, Outcome, Task
+from enhance.io.task import PIPE, OnProgress, Outcome, Task
 from enhance.io.track_pipeline import Chain
 from enhance.io.wav_pipe import PipeReader, PipeWriter
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
-    from enhance import Denoiser
-
-OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
+    from enhance.runtime.denoiser import Denoiser
 
 _PIPED = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 

@@ -22,7 +22,7 @@ from av.stream import Disposition
 from enhance.io.media_decoder import TrackDecoder, muxer_of, open_media
 from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms
-from enhance.io.task import Outcome, Task
+from enhance.io.task import OnProgress, Outcome, Task
 from enhance.io.track_pipeline import Chain
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
-    from enhance import Denoiser
-    from enhance.io.denoise_file import OnProgress
+    from enhance.runtime.denoiser import Denoiser
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "mp3float": "libmp3lame"}  # by the name of the decoder
 _SUBSTITUTES = {"webm": "libopus", "matroska": "libopus"}  # where a codec has no good encoder: Vorbis, DTS, ...
@@ -137,7 +136,7 @@ def clean_tracks(
     partial: Path,
     settings: DenoiseOptions,
     stopper: Stopper,
-    on_progress: "OnProgress",
+    on_progress: OnProgress,
     outcome: Outcome,
 ) -> float | None:
     """Write `partial`: the input with all its sound tracks denoised. Fills in the outcome.
@@ -183,7 +182,7 @@ def _pass_through(
     denoiser: "Denoiser",
     settings: DenoiseOptions,
     stopper: Stopper,
-    on_progress: "OnProgress",
+    on_progress: OnProgress,
     outcome: Outcome,
 ) -> list[_Track]:
     if not source.streams.audio:

@@ -1,9 +1,11 @@
 """What is to be done with one file, and what became of it: plain values for other processes and for reports."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
 Status = Literal["done", "skipped", "failed"]
 PIPE = "-"  # standard input or output
 

@@ -13,7 +13,7 @@ from enhance.io.options import Clip, DenoiseOptions
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
-    from enhance import Denoiser
+    from enhance.runtime.denoiser import Denoiser
 
 
 class Chain:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from enhance.evaluation.results import Metric, Summary, bootstrap
-from enhance.reporting.report import markdown_table
+from enhance.reporting.markdown import markdown_table
 
 SCORES = {
     "pesq": Metric("PESQ-WB", "MOS-LQO", 3),

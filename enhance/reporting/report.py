@@ -11,18 +11,17 @@ A command measures, returns a :class:`Report`, and leaves the rest to :func:`run
 import argparse
 import csv
 import json
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from enhance.runtime.registry import ModelError
 from enhance.utils.environment import machine, versions
+from enhance.utils.errors import MpeaceError
 
 PACKAGES = ("mpeace", "torch", "torchaudio", "numpy", "scipy", "lameenc", "miniaudio", "soundfile", "auraloss")
 FIGURE_DPI = 120
@@ -67,7 +66,7 @@ def run_report(make: Callable[[argparse.Namespace], Report], arguments: argparse
         arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         report = make(arguments)
         save_report(report, arguments.out, time.monotonic() - begin)
-    except (ValueError, RuntimeError, OSError, ModelError) as error:
+    except (ValueError, RuntimeError, OSError, MpeaceError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     print(report.table)
@@ -107,30 +106,6 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
     (folder / f"{report.name}.md").write_text(report.table.rstrip() + "\n", encoding="utf-8")
     if report.figure is not None:
         report.figure.savefig(folder / f"{report.name}.png", dpi=FIGURE_DPI)
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1) -> str:
-    """Rows as a Markdown table: the first column on the left, the others on the right; nan becomes a dash.
-
-    Example:
-        >>> print(markdown_table(["loss", "dB"], [["l1", 0.04], ["l2", float("nan")]]))
-        | loss | dB |
-        | --- | ---: |
-        | l1 | 0.0 |
-        | l2 | - |
-    """
-    lines = [f"| {' | '.join(header)} |", f"| --- |{' ---: |' * (len(header) - 1)}"]
-    return "\n".join(lines + [f"| {' | '.join(_text(value, digits) for value in row)} |" for row in rows])
-
-
-def _text(value: str | float, digits: int) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return str(value)
-    if math.isnan(value):
-        return "-"
-    return f"{value + 0.0:.{digits}f}".replace("-0.0", "0.0") if round(value, digits) == 0 else f"{value:.{digits}f}"
 
 
 def _cell(value: Any) -> Any:

@@ -9,8 +9,10 @@ from time import perf_counter
 
 import numpy as np
 
-from enhance import Denoiser, ModelError, list_models
-from enhance.runtime.denoiser import ModelInfo
+from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.metadata import ModelInfo
+from enhance.runtime.registry import list_models
+from enhance.utils.errors import ModelError
 
 SMALLER = ("small", "tiny")  # models to fall back to, each cheaper than the one before
 TOO_SLOW = 0.8  # share of the time there is that a model may take when nothing else happens

@@ -8,7 +8,7 @@ field numbers of onnx.proto: nothing is decoded but the fields that lead to tens
 from collections.abc import Iterator
 from pathlib import Path
 
-from enhance.runtime.registry import ModelError
+from enhance.utils.errors import ModelError
 
 DEEPEST = 64  # messages inside messages; graphs of this package go 3 deep
 

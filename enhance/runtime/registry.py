@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
 
+from enhance.utils.errors import ModelError
+
 
 @dataclass(frozen=True)
 class Collection:
@@ -26,10 +28,6 @@ class Collection:
 
 DENOISERS = Collection("registry.json", ".onnx")
 REGISTRY = DENOISERS.registry
-
-
-class ModelError(Exception):
-    """A model that is missing, damaged, or not what its registry or its metadata say. The message is one line."""
 
 
 @dataclass(frozen=True)

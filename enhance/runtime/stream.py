@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
-
-if TYPE_CHECKING:
-    from enhance.runtime.denoiser import ModelInfo
+from enhance.runtime.metadata import ModelInfo
 
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
 MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]

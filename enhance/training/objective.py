@@ -1,6 +1,7 @@
-"""What training minimises: the plain loss, and beside it distances by the ear of an MP3 encoder, or their controls.
+"""The training loss: the plain loss, and beside it any further distances that the caller hands in.
 
-The further distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
+`enhance.train` hands in those of an MP3 encoder's ear and their controls (`emulator.losses.plugins`). The further
+distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
 trained at, and hear no difference above a recording's own band, where its target is empty for no good reason. Their
 weights follow from a rule that knows no network: for the first mixtures of a training with their noise lowered by 10
 dB, the gradient of each has, in the mean over examples, its share (`extra_share`, or its own of `extra_shares`) times
@@ -9,70 +10,46 @@ the norm of that of the plain loss. So they are the same in every process and af
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from emulator.losses.distances import Distance, codec_distances, plain_distances
-from emulator.losses.terms import LEVEL, MISSING
+from enhance.data.levels import LEVEL_DBFS
 from enhance.data.mixing import Mixer, Mixture
 from enhance.data.sinc_resampling import SincResample
 from enhance.model.config import SAMPLE_RATE
 from enhance.training.loss import LossConfig, PlainLoss
 
 RATE = 16_000  # Hz, of the further distances
+LEVEL = 10 ** (LEVEL_DBFS / 20)
 SILENT_TARGET_RMS = 1e-4  # RMS (-80 dBFS): a softer target is compared by the plain loss alone
 BATCHES, EXAMPLES = 4, 8  # that the weights follow from
 NOISE_LEFT = 10 ** (-10 / 20)  # in the estimates that the weights follow from, -10 dB
 
 
-@dataclass(frozen=True)
-class Extra:
-    """A further distance: its name in :mod:`emulator.losses.distances`, and the emulator that it comes from."""
+class Distance(Protocol):
+    """A further loss: hears a target once, and then compares any number of estimates with it."""
 
-    distance: str
-    preset: str | None = None
-    trained: bool = True
-    missing: float = MISSING  # how many times loudness that is missing counts, in a distance of loudness
-
-    def make(self, device: torch.device) -> Distance:
-        """The distance at 16 kHz."""
-        if self.preset is None:
-            found = plain_distances(RATE, str(device), self.missing)
-        else:
-            found = codec_distances(self.preset, RATE, self.trained, str(device), self.missing)
-        return next(distance for distance in found if distance.name == self.distance)
-
-
-ADDED = 0.5  # the other way round: loudness that is added counts twice
-EXTRAS = {
-    "noise-to-mask": Extra("mp3-v9-16k noise-to-mask", "mp3-v9-16k"),
-    "loudness": Extra("mp3-v9-16k loudness", "mp3-v9-16k"),
-    "loudness-added": Extra("mp3-v9-16k loudness", "mp3-v9-16k", missing=ADDED),
-    "plain-loudness": Extra("ERB loudness"),
-    "plain-loudness-added": Extra("ERB loudness", missing=ADDED),
-    "layers": Extra("mp3-cbr16-16k encoder layers", "mp3-cbr16-16k"),
-    "random-layers": Extra("mp3-cbr16-16k encoder layers, random weights", "mp3-cbr16-16k", trained=False),
-    "mel": Extra("log mel"),
-    "bark": Extra("Bark noise-to-mask"),
-    "l1": Extra("l1"),
-    "l2": Extra("l2"),
-}
+    @property
+    def to(self) -> Callable[[Tensor], Callable[[Tensor], Tensor]]:
+        """From the target `[batch, samples]` at RATE to a function of such an estimate, whose value is a scalar."""
+        ...
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """What is added to the plain loss.
 
+    Raises:
+        ValueError: a share or weight is out of range.
+
     Example:
-        >>> ObjectiveConfig(extra=("bork",))
-        Traceback (most recent call last):
-        ...
-        ValueError: unknown further loss 'bork'; known are: noise-to-mask, loudness, ...
+        >>> ObjectiveConfig(extra=("loudness", "bark"), extra_share=0.5).shares
+        (0.5, 0.5)
     """
 
-    extra: tuple[str, ...] = ()  # names in EXTRAS
+    extra: tuple[str, ...] = ()  # names of further losses; for `enhance.train` those of `emulator.losses.plugins`
     extra_share: float = 1.0  # norm of the gradient of each of them, relative to that of the plain loss
     extra_shares: tuple[float, ...] = ()  # the same for each of them on its own, if they differ
     extra_last: float = 1.0  # part of their weights that is left when training ends; they change as the rates fall
@@ -84,9 +61,6 @@ class ObjectiveConfig:
         return self.extra_shares or (self.extra_share,) * len(self.extra)
 
     def __post_init__(self) -> None:
-        for name in self.extra:
-            if name not in EXTRAS:
-                raise ValueError(f"unknown further loss {name!r}; known are: {', '.join(EXTRAS)}")
         if self.extra_shares and len(self.extra_shares) != len(self.extra):
             raise ValueError(f"extra_shares needs one share for each of extra; got {self}")
         if (
@@ -126,16 +100,21 @@ class Objective(nn.Module):
         config: what is added to the plain loss.
         plain: the plain loss.
         mixer: makes the mixtures that the weights follow from.
+        distances: the further losses, on the mixer's device, in the order of `config.extra`.
 
     Raises:
-        enhance.runtime.registry.ModelError: an emulator's weights are not there.
+        ValueError: there is not one distance for each name in `config.extra`.
     """
 
-    def __init__(self, config: ObjectiveConfig, plain: LossConfig, mixer: Mixer) -> None:
+    def __init__(
+        self, config: ObjectiveConfig, plain: LossConfig, mixer: Mixer, distances: Sequence[Distance] = ()
+    ) -> None:
         super().__init__()
+        if len(distances) != len(config.extra):
+            raise ValueError(f"expected a distance for each of {config.extra}, got {len(distances)}")
         self.config = config
         self.plain = PlainLoss(plain).to(mixer.device)
-        self._distances = [EXTRAS[name].make(mixer.device) for name in config.extra]
+        self._distances = list(distances)
         self._resample = SincResample(SAMPLE_RATE, RATE).to(mixer.device)
         self._heard: TargetFeatures | None = None
         self.weights = calibrate(self, mixer) if config.extra else []

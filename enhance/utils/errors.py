@@ -1,15 +1,27 @@
-"""Problems told to a person: one clear line that says what came, what was expected and what to do.
+"""Errors with a message for a person: one clear line that says what came, what was expected and what to do.
 
-`FileError` is raised wherever a file or an option cannot be worked with; `one_line` turns any exception, also those of
-the operating system, into such a line. A `UsageError` stops the command before any file is touched (exit status 2);
-every other problem belongs to one file, and the rest of the batch goes on (exit status 1).
+All of them are a `MpeaceError`. `one_line` turns any exception, also those of the operating system, into such a line. A
+`UsageError` stops the command before any file is touched (exit status 2); every other `FileError` belongs to one file,
+and the rest of the batch goes on (exit status 1).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class FileError(Exception):
+class MpeaceError(Exception):
+    """Base class of the errors that mpeace raises for what a person can mend. The message is one line."""
+
+
+class ModelError(MpeaceError):
+    """A model that is missing, damaged, or not what its registry or its metadata say."""
+
+
+class DatasetError(MpeaceError):
+    """A set of clean and noisy pairs that cannot be evaluated."""
+
+
+class FileError(MpeaceError):
     """One file cannot be denoised. The message is one line, without the file's name in front."""
 
 
@@ -18,7 +30,7 @@ class UsageError(FileError):
 
 
 def one_line(error: BaseException) -> str:
-    """The error in one line, as a person would say it.
+    """Return the error as one line, as a person would say it.
 
     Example:
         >>> one_line(FileNotFoundError(2, "No such file or directory", "a.wav"))
@@ -26,7 +38,7 @@ def one_line(error: BaseException) -> str:
         >>> one_line(ValueError("first\\nsecond"))
         'unexpected ValueError: first'
     """
-    if isinstance(error, FileError):
+    if isinstance(error, MpeaceError):
         return str(error)
     if isinstance(error, MemoryError):
         return "not enough memory"
@@ -40,7 +52,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def problem_on_oserror(what: str, kind: type[FileError] = FileError) -> Iterator[None]:
-    """Errors of the operating system inside become a `FileError` that begins with `what`, such as "cannot be read"."""
+    """Raise errors of the operating system as a `FileError` that begins with `what`, such as "cannot be read"."""
     try:
         yield
     except OSError as error:

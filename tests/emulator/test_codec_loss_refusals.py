@@ -11,7 +11,7 @@ from torch import Tensor
 from emulator.losses.codec_loss import CodecLoss
 from emulator.model.network import Emulator
 from emulator.model.presets import random_emulator
-from enhance.runtime.registry import ModelError
+from enhance.utils.errors import ModelError
 
 
 @pytest.fixture(scope="module")

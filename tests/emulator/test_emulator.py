@@ -27,7 +27,7 @@ from emulator.training.corpus import (
 from emulator.training.loss import emulation_loss, log_spectral_distance
 from emulator.training.masking_stimuli import masker_and_probe, noise_band, tone
 from emulator.training.threshold_noise import threshold_noise
-from enhance.runtime.registry import ModelError
+from enhance.utils.errors import ModelError
 
 pytestmark = pytest.mark.usefixtures("few_noises")
 

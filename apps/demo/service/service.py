@@ -26,7 +26,7 @@ from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
-    from enhance.io.denoise_file import OnProgress
+    from enhance.io.task import OnProgress
 
 
 KEPT = "kept"  # name of the folder of examples

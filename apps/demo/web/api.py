@@ -14,8 +14,7 @@ import gradio as gr
 from apps.demo.service.live_streams import LiveDesk
 from apps.demo.service.service import DemoService
 from apps.demo.service.session import Strength
-from enhance.runtime.registry import ModelError
-from enhance.utils.errors import FileError
+from enhance.utils.errors import FileError, ModelError
 
 
 @contextmanager

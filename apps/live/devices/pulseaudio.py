@@ -10,11 +10,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from enhance.utils.errors import MpeaceError
+
 PORTAUDIO_NAME = "pulse"  # the device of ALSA that leads to the server
 _PATIENCE = 5  # seconds
 
 
-class PulseError(Exception):
+class PulseError(MpeaceError):
     """`pactl` is missing, does not answer or refuses. The message is one line."""
 
 

@@ -33,7 +33,7 @@ from emulator.evidence.autoencoder.runs import HEARD_SEED, AutoencoderSettings, 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest
 from emulator.evidence.perceptual_scores import PACKAGES
 from enhance.reporting.report import Report, add_report_arguments, run_report
-from enhance.runtime.registry import ModelError
+from enhance.utils.errors import ModelError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DATA = REPOSITORY.parent / "shared" / "data"

@@ -22,7 +22,7 @@ from emulator.evidence.autoencoder.data import DOMAINS
 from emulator.evidence.autoencoder.losses import KINDS, START
 from emulator.evidence.autoencoder.runs import Result
 from emulator.evidence.perceptual_scores import SCORES, Score
-from enhance.reporting.report import markdown_table
+from enhance.reporting.markdown import markdown_table
 
 RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0

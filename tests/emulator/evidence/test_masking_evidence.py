@@ -9,7 +9,8 @@ import pytest
 from emulator.evidence import masking
 from emulator.evidence.masking_trials import EXPERIMENTS, MASKER_DB, SPREAD, Experiment, trial
 from emulator.losses.distances import TERMS, codec_distances, plain_distances
-from enhance.reporting.report import Report, markdown_table, save_report
+from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, save_report
 
 RATE = 16_000
 PRESET = "mp3-v9-16k"

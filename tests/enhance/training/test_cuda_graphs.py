@@ -7,6 +7,7 @@ import pytest
 import torch
 from recordings import SHORT, SMALLEST, build
 
+from emulator.losses.plugins import EXTRAS
 from enhance.data.mixing import Mixer
 from enhance.model.network import Enhancer
 from enhance.train import EnhancementTask
@@ -18,7 +19,8 @@ STEPS = 6  # of each material two, with each resolution
 
 def make_task(mixer: Mixer, capture: bool) -> EnhancementTask:
     torch.manual_seed(0)
-    objective = Objective(ObjectiveConfig(extra=("loudness",), extra_last=0.5), LossConfig(), mixer)
+    loudness = EXTRAS["loudness"].make(mixer.device)
+    objective = Objective(ObjectiveConfig(extra=("loudness",), extra_last=0.5), LossConfig(), mixer, [loudness])
     return EnhancementTask(Enhancer(SMALLEST).to(mixer.device), objective, mixer, None, fast=False, capture=capture)
 
 

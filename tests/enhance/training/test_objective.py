@@ -1,5 +1,6 @@
 """The objective: shares of the gradient, silence, level, what is kept while material is reused, every further loss."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from recordings import SHORT, build
 from torch import Tensor
 
 import emulator.losses.distances
+from emulator.losses.plugins import EXTRAS, find_extras
 from enhance.data.mixing import Mixer, Mixture
 from enhance.training.loss import LossConfig, PlainLoss
-from enhance.training.objective import BATCHES, EXAMPLES, EXTRAS, Objective, ObjectiveConfig, gradient_norm
+from enhance.training.objective import BATCHES, EXAMPLES, Objective, ObjectiveConfig, gradient_norm
 
 LOSS = LossConfig()
 
@@ -23,6 +25,11 @@ def mixer(tmp_path_factory: pytest.TempPathFactory) -> Mixer:
     return Mixer(*build(tmp_path_factory.mktemp("caches")), config, seed=0)
 
 
+def make(config: ObjectiveConfig, mixer: Mixer) -> Objective:
+    """The objective with its further losses, as `enhance.train` puts it together."""
+    return Objective(config, LOSS, mixer, [extra.make(mixer.device) for extra in find_extras(config.extra)])
+
+
 def quieter(mixture: Mixture, left: float = 0.3) -> Tensor:
     """An estimate with less noise, `[batch, time]`."""
     return torch.lerp(mixture.target, mixture.noisy, left)
@@ -30,7 +37,7 @@ def quieter(mixture: Mixture, left: float = 0.3) -> Tensor:
 
 def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
     mixture = mixer.batch(0, 0, 8)
-    ours = Objective(ObjectiveConfig(), LOSS, mixer)(quieter(mixture), mixture, 0.5, 1)
+    ours = make(ObjectiveConfig(), mixer)(quieter(mixture), mixture, 0.5, 1)
     noisy, target, limit, _ = mixture
     theirs = PlainLoss(LOSS)(quieter(mixture), target, noisy, limit, 0.5, 1)
     assert ours[:6] == theirs
@@ -40,7 +47,7 @@ def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
 @pytest.mark.parametrize("name", EXTRAS)
 def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: str) -> None:
     """By the stated rule: equal norms, in the mean, on the first mixtures with their noise lowered by 10 dB."""
-    objective = Objective(ObjectiveConfig(extra=(name,), extra_share=0.5), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=(name,), extra_share=0.5), mixer)
     plain, further = [], []
     for batch in range(BATCHES):
         mixture = mixer.batch(0, EXAMPLES * batch, EXAMPLES)
@@ -54,7 +61,7 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
 
 @pytest.mark.parametrize("name", EXTRAS)
 def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, name: str) -> None:
-    objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=(name,)), mixer)
     mixture = mixer.batch(0, 0, 8)
     mixture = mixture._replace(band_limit=torch.full((8,), 4000.0))
     length = mixture.target.shape[1]
@@ -64,10 +71,27 @@ def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, 
     assert heard - equal > 100 * abs(unheard - equal)
 
 
+def test_a_further_loss_of_ones_own_can_be_handed_in(mixer: Mixer) -> None:
+    """Anything that hears a target and then compares estimates with it; it needs no emulator."""
+
+    class Squares:
+        def to(self, target: Tensor) -> Callable[[Tensor], Tensor]:
+            return lambda estimate: (estimate - target).square().mean()
+
+    mixture = mixer.batch(0, 0, 8)
+    ours = Objective(ObjectiveConfig(extra=("squares",)), LOSS, mixer, [Squares()])
+    theirs = make(ObjectiveConfig(extra=("l2",)), mixer)
+    assert float(ours(quieter(mixture), mixture, 0.0).extra) == pytest.approx(
+        float(theirs(quieter(mixture), mixture, 0.0).extra), rel=1e-5
+    )
+    with pytest.raises(ValueError, match="expected a distance for each of"):
+        Objective(ObjectiveConfig(extra=("squares",)), LOSS, mixer)
+
+
 def test_two_further_losses_may_have_different_shares(mixer: Mixer) -> None:
     names = ("noise-to-mask", "loudness-added")
-    equal = Objective(ObjectiveConfig(extra=names), LOSS, mixer).weights
-    ours = Objective(ObjectiveConfig(extra=names, extra_shares=(0.3, 2.0)), LOSS, mixer).weights
+    equal = make(ObjectiveConfig(extra=names), mixer).weights
+    ours = make(ObjectiveConfig(extra=names, extra_shares=(0.3, 2.0)), mixer).weights
     assert ours == pytest.approx([0.3 * equal[0], 2 * equal[1]])
     with pytest.raises(ValueError, match="extra_shares needs one share for each of extra"):
         ObjectiveConfig(extra=names, extra_shares=(1.0,))
@@ -79,14 +103,14 @@ def test_two_further_losses_may_have_different_shares(mixer: Mixer) -> None:
 def test_loudness_may_count_what_is_added_more(mixer: Mixer, name: str) -> None:
     """Speech at half its amplitude costs less, and at twice its amplitude as much as in the loss it is made from."""
     mixture = mixer.batch(0, 0, 8)
-    ours, theirs = (Objective(ObjectiveConfig(extra=(n,)), LOSS, mixer) for n in (f"{name}-added", name))
+    ours, theirs = (make(ObjectiveConfig(extra=(n,)), mixer) for n in (f"{name}-added", name))
     for factor, ratio in ((0.5, 0.25), (2.0, 1.0)):
         values = [float(x.distances(factor * mixture.target, mixture)[0]) for x in (ours, theirs)]
         assert values[0] == pytest.approx(ratio * values[1], rel=1e-3)
 
 
 def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
-    objective = Objective(ObjectiveConfig(extra=("mel",), extra_last=0.25), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=("mel",), extra_last=0.25), mixer)
     mixture = mixer.batch(0, 0, 8)
     first, middle, last = (float(objective(quieter(mixture), mixture, progress).extra) for progress in (0.0, 0.5, 1.0))
     assert [middle, last] == pytest.approx([0.625 * first, 0.25 * first])
@@ -94,14 +118,14 @@ def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
 
 def test_weights_do_not_depend_on_who_computes_them(mixer: Mixer) -> None:
     config = ObjectiveConfig(extra=("bark", "mel"))
-    first = Objective(config, LOSS, mixer).weights
+    first = make(config, mixer).weights
     mixer.batch(7, 8, 8)  # another process, elsewhere in the training
-    assert Objective(config, LOSS, mixer).weights == first
+    assert make(config, mixer).weights == first
 
 
 def test_the_plain_loss_can_be_left_out(mixer: Mixer) -> None:
     mixture = mixer.batch(0, 0, 8)
-    terms = Objective(ObjectiveConfig(extra=("l1",), plain=0.0), LOSS, mixer)(quieter(mixture), mixture, 0.0)
+    terms = make(ObjectiveConfig(extra=("l1",), plain=0.0), mixer)(quieter(mixture), mixture, 0.0)
     assert float(terms.total) == float(terms.extra) > 0
     with pytest.raises(ValueError, match="some loss be left"):
         ObjectiveConfig(plain=0.0)
@@ -111,7 +135,7 @@ def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer) -> 
     mixture = mixer.batch(0, 0, 16)
     silent = mixture.target.abs().amax(dim=1) == 0
     assert 0 < int(silent.sum()) < 16
-    objective = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=("noise-to-mask",)), mixer)
     estimate = quieter(mixture).requires_grad_()
     (value,) = objective.distances(estimate, mixture)
     (gradient,) = torch.autograd.grad(value, estimate)
@@ -121,7 +145,7 @@ def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer) -> 
 @pytest.mark.parametrize("name", ["noise-to-mask", "bark", "mel"])
 def test_further_losses_do_not_depend_on_level(mixer: Mixer, name: str) -> None:
     mixture = mixer.batch(0, 0, 8)
-    objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=(name,)), mixer)
     louder = mixture._replace(noisy=2 * mixture.noisy, target=2 * mixture.target)
     ours, theirs = objective.distances(quieter(mixture), mixture), objective.distances(quieter(louder), louder)
     assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-4)
@@ -130,8 +154,8 @@ def test_further_losses_do_not_depend_on_level(mixer: Mixer, name: str) -> None:
 def test_the_target_side_is_computed_once_while_material_is_reused(
     mixer: Mixer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    objective = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
-    fresh = Objective(ObjectiveConfig(extra=("noise-to-mask",)), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=("noise-to-mask",)), mixer)
+    fresh = make(ObjectiveConfig(extra=("noise-to-mask",)), mixer)
     made = []
     original = emulator.losses.distances.CodecLoss.reference
     monkeypatch.setattr(
@@ -150,14 +174,14 @@ def test_the_target_side_is_computed_once_while_material_is_reused(
 def test_the_best_estimate_has_the_least_loss(mixer: Mixer) -> None:
     mixture = mixer.batch(0, 0, 8)
     for name in EXTRAS:
-        objective = Objective(ObjectiveConfig(extra=(name,)), LOSS, mixer)
+        objective = make(ObjectiveConfig(extra=(name,)), mixer)
         values = [float(objective.distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
         assert values[0] < values[1] < values[2], name
 
 
 def test_no_path_of_a_preset_is_in_a_checkpoint(mixer: Mixer) -> None:
     """The loss adds no parameters and no state to what is trained and saved."""
-    objective = Objective(ObjectiveConfig(extra=("noise-to-mask", "layers")), LOSS, mixer)
+    objective = make(ObjectiveConfig(extra=("noise-to-mask", "layers")), mixer)
     assert not list(objective.parameters())
     assert not objective.state_dict()
     assert not any(isinstance(value, Path) for value in vars(objective.config).values())
