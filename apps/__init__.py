@@ -1,1 +1,1 @@
-"""What people run: the `mpeace` command line. Nothing here imports PyTorch, and `--help` imports no array library."""
+"""The programs: everything behind the `mpeace` command. Nothing here imports PyTorch; `--help` imports no NumPy."""

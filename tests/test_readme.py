@@ -1,16 +1,26 @@
 """What the README says works: its Python runs, its options exist, its files are there."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from command import read
+
+from enhance import Denoiser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
 PAGES.append(ROOT / "apps" / "live" / "README.md")
+PACKAGES = {
+    "enhance": ("utils", "dsp", "runtime", "io", "model", "data", "training", "evaluation", "reporting"),
+    "emulator": ("model", "losses", "training", "evidence"),
+    "apps/live": ("devices", "engine", "session", "ui", "diagnostics"),
+}
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -30,6 +40,7 @@ def test_the_readme_opens_with_two_commands_of_one_line() -> None:
     assert all(command.count("\n") == 1 for command in commands)
 
 
+CONSOLE = "".join(block for page in PAGES for block in blocks("console", page.read_text()))
 APPS = ["apps.cli denoise", "apps.cli listen", "apps.cli live"]
 
 
@@ -39,7 +50,7 @@ def test_options_in_the_readme_exist(module: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", *module.split(), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    lines = [line.split("#")[0] for line in "".join(blocks("console")).replace("\\\n", " ").splitlines()]
+    lines = [line.split("#")[0] for line in CONSOLE.replace("\\\n", " ").splitlines()]
     used = {option for line in lines if program in line for option in re.findall(r"(--[a-z-]+)", line)}
     assert used or module == "apps.cli denoise"
     for option in used:
@@ -51,3 +62,59 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_the_tables_of_packages_say_what_the_packages_say_of_themselves(folder: str) -> None:
+    page = (ROOT / folder / "README.md").read_text()
+    found = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    assert found == set(PACKAGES[folder])
+    for package in found:
+        purpose = (ROOT / folder / package / "__init__.py").read_text().splitlines()[0].strip('"')
+        assert f"| `{package}/` | {purpose} |" in page
+
+
+SOUND_CARD = """
+import time
+import numpy
+
+def pressed(seconds):
+    raise KeyboardInterrupt
+
+time.sleep = pressed
+
+class Stream:
+    def __init__(self, samplerate, blocksize, channels, dtype, latency, callback):
+        assert (samplerate, channels, dtype) == (48_000, 1, "float32")
+        self.blocksize, self.callback = blocksize, callback
+
+    def __enter__(self):
+        played = []
+        for block in numpy.load("given.npy").reshape(-1, self.blocksize, 1):
+            out = numpy.full_like(block, numpy.nan)
+            self.callback(block, out, len(block), None, None)
+            played.append(out[:, 0])
+        numpy.save("played.npy", numpy.concatenate(played))
+
+    def __exit__(self, *_):
+        pass
+"""
+
+
+def test_the_example_with_a_callback_plays_what_a_file_gives(tmp_path: Path) -> None:
+    """The example as it stands runs in a process of its own, with a stand-in for the sound card."""
+    example = next(block for block in blocks("py") if "import sounddevice" in block)
+    assert example.count("\n") <= 35
+    (tmp_path / "sounddevice.py").write_text(SOUND_CARD)
+    (tmp_path / "wire.py").write_text(example)
+    given = read(ROOT / "tests" / "data" / "noisy.flac")[0, : 2 * 48_000]
+    np.save(tmp_path / "given.npy", given)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "wire.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "The network adds 20 ms: a block to fill, and its own delay.\nBlocks with lost sound: 0\n"
+    played, delay = np.load(tmp_path / "played.npy"), 960 - 480  # the device adds the other 480
+    assert not played[:delay].any()
+    np.testing.assert_allclose(played[delay:], Denoiser().denoise(given, 48_000)[:-delay], atol=1e-4)

@@ -1,1 +1,1 @@
-"""The codec loss, its terms, its balance with others, and the distances that it is compared with."""
+"""The codec loss, its terms, their balance with other losses, and the distances it is compared with."""

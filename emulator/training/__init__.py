@@ -1,1 +1,1 @@
-"""What an emulator learns from, and its loss."""
+"""The sounds that an emulator learns from, and its loss."""

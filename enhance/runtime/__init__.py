@@ -1,1 +1,1 @@
-"""What users run: an exported network by ONNX Runtime, in streams of any rate. Never imports PyTorch."""
+"""The runtime: an exported network in ONNX Runtime, in streams of any rate. Never imports PyTorch."""

@@ -1,1 +1,1 @@
-"""Loss, loop, schedule and launching of trainings."""
+"""The loss, the training loop, its schedule, and how it is launched."""

@@ -1,1 +1,1 @@
-"""Errors, interruption, the environment. Stands on nothing else here."""
+"""Errors, interruption, facts about the machine. Imports nothing else of mpeace."""

@@ -1,1 +1,1 @@
-"""What the demo does for its pages: denoising, sessions, downloads, live streams."""
+"""The demo's work for its pages: denoising, sessions, downloads, live streams."""

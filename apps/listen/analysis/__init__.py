@@ -1,1 +1,1 @@
-"""From answers to tables and plots."""
+"""The analysis of a listening test: from answers to tables and plots."""

@@ -1,1 +1,1 @@
-"""What a listening test consists of: settings, stimuli, the order of pages."""
+"""The design of a listening test: settings, stimuli, the order of pages."""

@@ -1,1 +1,1 @@
-"""Measurements of live sound: latency, devices, the set-up check."""
+"""Checks and measurements: `--setup`, `--measure`, and a comparison of callback and worker thread."""

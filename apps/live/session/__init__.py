@@ -1,1 +1,1 @@
-"""A live session: what runs, watches, meters and records."""
+"""A live session: devices that vanish, meters, recordings, what the screen shows."""
