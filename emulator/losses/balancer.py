@@ -70,12 +70,15 @@ class Balancer(nn.Module):
         (['layers', 'noise_to_mask', 'waveform'], True)
     """
 
+    made = False  # whether this process has made one; `CodecLoss` warns when it is used without
+
     def __init__(self, weights: Mapping[str, float], *, warmup: int = 50, total_norm: float = 1.0) -> None:
         super().__init__()
         if not weights or not all(0 < weight < math.inf for weight in weights.values()):
             raise ValueError(f"weights must name one term or more, each finite and above 0; got {dict(weights)}")
         if warmup < 1 or not 0 < total_norm < math.inf:
             raise ValueError(f"warmup must be 1 or more and total_norm above 0; got {warmup} and {total_norm}")
+        Balancer.made = True
         total = sum(weights.values())
         self.shares = {name: weight / total for name, weight in weights.items()}
         self.warmup = warmup

@@ -10,7 +10,9 @@ found a plain filter bank as good as deep features, so compare with one: see `em
 
 import copy
 import math
+import warnings
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emulator.losses.balancer import Balancer
 from emulator.losses.terms import (
     LEVEL,
     MISSING,
@@ -33,7 +36,7 @@ from emulator.losses.terms import (
     specific_loudness,
     threshold_in_quiet,
 )
-from emulator.model.network import Emulator
+from emulator.model.network import Emulator, inside_vmap
 from emulator.model.presets import load_emulator
 from enhance.data.sinc_resampling import SincResample
 
@@ -172,6 +175,12 @@ class CodecLoss(nn.Module):
         self.sample_rate, self.missing = int(sample_rate), float(missing)
         self.emulator = frozen(preset if isinstance(preset, Emulator) else load_emulator(preset))
         config = self.emulator.config
+        if self.sample_rate < config.sample_rate:
+            warnings.warn(
+                f"signals at {self.sample_rate} Hz hold nothing above {self.sample_rate // 2} Hz, which the emulator "
+                f"(up to {config.sample_rate // 2} Hz) takes for silence there",
+                stacklevel=2,
+            )
         self.resample = SincResample(self.sample_rate, config.sample_rate, RESAMPLING_WIDTH)
         self.layer_names = chosen_layers(layer_names, self.emulator.layer_names)
         self.smoothing = 2 * round((SMOOTHING_SECONDS * config.sample_rate / config.hop - 1) / 2) + 1  # odd
@@ -180,8 +189,8 @@ class CodecLoss(nn.Module):
         self.register_buffer("quiet", threshold_in_quiet(bands, config.quiet_db), persistent=False)
         self.register_buffer("layer_floors", LAYER_FLOOR * self._usual_activations(), persistent=False)
 
-    def extra_repr(self) -> str:
-        return self._made_for()
+    def __repr__(self) -> str:
+        return f"CodecLoss({self._made_for()})"
 
     def _made_for(self) -> str:
         c = self.emulator.config
@@ -223,8 +232,8 @@ class CodecLoss(nn.Module):
                 f"got {length}"
             )
         flat = audio.reshape(-1, length).to(dtype)
-        capturing = audio.is_cuda and torch.cuda.is_current_stream_capturing()  # then nothing can be looked at
-        if not capturing and not torch.isfinite(flat.detach().sum()):
+        hidden = audio.is_cuda and torch.cuda.is_current_stream_capturing()  # then nothing can be looked at
+        if not hidden and not inside_vmap(flat) and not torch.isfinite(flat.detach().sum()):
             raise ValueError(f"the {name} must be finite; got NaN, infinite or huge samples")
         return self.resample(flat)
 
@@ -302,8 +311,24 @@ class CodecLoss(nn.Module):
         return CodecTerms(total, noise_to_mask, loudness, output, layers)
 
     def forward(self, estimate: Tensor, target: Tensor | Reference) -> Tensor:
-        """The weighted sum of :meth:`terms`."""
+        """Return the weighted sum of :meth:`terms`.
+
+        Warns once, while gradients are computed, if no :class:`emulator.losses.balancer.Balancer` has been made: what
+        the codec removes is free, so that this loss alone spoils a training.
+        """
+        if torch.is_grad_enabled() and estimate.requires_grad and not Balancer.made:
+            _warn_alone()
         return self.terms(estimate, target).total
+
+
+@cache
+def _warn_alone() -> None:
+    """Say once how the loss is meant to be used."""
+    warnings.warn(
+        "CodecLoss leaves free what an encoder removes, level and waveform among it: alone it spoils a training. "
+        "Put a term of the full band beside it and balance both by emulator.Balancer (emulator/README.md)",
+        stacklevel=5,  # who called the loss as a module
+    )
 
 
 def frozen(emulator: Emulator) -> Emulator:

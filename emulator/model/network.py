@@ -136,7 +136,8 @@ class Emulator(nn.Module):
         """``[batch, bins, frames]`` to ``[batch, patch, bands, frames]``, padded to whole strides."""
         feature = (power[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
         feature = nn.functional.pad(feature, (0, -power.shape[-1] % self.config.stride))
-        return fold(feature, self.config.patch).contiguous(memory_format=torch.channels_last)
+        folded = fold(feature, self.config.patch)
+        return folded if inside_vmap(folded) else folded.contiguous(memory_format=torch.channels_last)
 
     def _levels(self, folded: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Names and values of the layers, one by one."""
@@ -163,6 +164,11 @@ class Emulator(nn.Module):
         """The emulated output ``[batch, length]``: the masked spectrum as a waveform."""
         c, window = self.config, self.get_buffer("window")
         return torch.istft(emulation.mask * emulation.spectrum, c.window, c.hop, window=window, length=length)
+
+
+def inside_vmap(tensor: Tensor) -> bool:
+    """Return whether `torch.vmap` hides an axis of a tensor: then its values and its memory cannot be looked at."""
+    return torch._C._functorch.is_batchedtensor(tensor)  # type: ignore[attr-defined]
 
 
 def fold(x: Tensor, patch: int) -> Tensor:
