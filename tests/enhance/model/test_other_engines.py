@@ -1,4 +1,4 @@
-"""The exported file in engines other than ONNX Runtime on a CPU: what they refuse is not in it, and the sound is the same."""
+"""The exported file in other engines than ONNX Runtime on a CPU: it holds nothing that they refuse, and sounds the same."""
 
 import numpy as np
 import onnx
