@@ -14,6 +14,7 @@ import typer
 from apps import interactive
 from apps.batch.if_exists import IfExists
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
+from enhance.io.raw_format import RawFormat
 from enhance.utils.errors import MpeaceError, UsageError, one_line
 from enhance.utils.interrupt import Stopped
 
@@ -85,7 +86,7 @@ def denoise(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Files, folders (searched to the bottom), quoted patterns, or - for WAV on standard input.",
+            help="Files, folders (searched to the bottom), quoted patterns, or - for WAV or --raw on standard input.",
         ),
     ],
     output: Annotated[
@@ -125,6 +126,14 @@ def denoise(
         typer.Option(help="Over full scale in a file that cannot hold it: clamp, make the whole file softer, or fail."),
     ] = Clip.CLAMP,
     salvage: Annotated[bool, typer.Option("--salvage", help="Denoise what is left of files that are cut off.")] = False,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT:RATE:CHANNELS",
+            help="Standard input, and output, is samples without a header, as s16le:16000:1. They come back one for "
+            "one, each as soon as it can. FORMAT: u8, s16le, s24le, s32le, f32le, f64le.",
+        ),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Files at a time; 0 for one per core.")
     ] = 1,
@@ -150,6 +159,7 @@ def denoise(
         sample_rate=checked_rate(sample_rate),
         clip=clip,
         salvage=salvage,
+        raw=RawFormat.parse(raw) if raw is not None else None,
     )
     from apps.batch.denoise_all import denoise_all
 

@@ -8,7 +8,7 @@ from apps.batch.if_exists import IfExists
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
 from enhance.io.options import DenoiseOptions
-from enhance.io.task import Outcome, Task
+from enhance.io.task import PIPE, Outcome, Task
 from enhance.utils.errors import UsageError, problem_on_oserror
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -66,6 +66,7 @@ def denoise_all(
         reporter.summary(outcomes)
         if report is not None:
             options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
+            options["raw"] = settings.raw and str(settings.raw)
             write_report(report, outcomes, model, options)
         if stopped is not None:
             raise stopped
@@ -94,9 +95,13 @@ def _run(
         return
     from enhance import Denoiser
     from enhance.io.denoise_file import describe, run_task
+    from enhance.runtime.low_delay import LowDelayStream
 
     denoiser = Denoiser(settings.model)
     model.update(describe(denoiser))
+    if settings.raw and tasks[0].target == PIPE:
+        stream = LowDelayStream(denoiser, settings.raw.sample_rate, settings.raw.channels)
+        reporter.pipe(str(settings.raw), (stream.latency_samples + stream.block) / stream.sample_rate)
     for task in tasks:
 
         def on_progress(seconds: float, total: float | None, task: Task = task) -> None:

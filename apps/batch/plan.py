@@ -49,6 +49,10 @@ def make_plan(
         UsageError: when the plan cannot be carried out as a whole.
     """
     plan = Plan()
+    if settings.raw and inputs != [PIPE]:
+        raise UsageError("--raw says what comes on standard input: give - as the only INPUT")
+    if settings.raw and output in (None, PIPE) and (settings.container or settings.subtype or settings.sample_rate):
+        raise UsageError("with --raw, standard output is as standard input: no --format, --subtype or --sample-rate")
     if inputs == [PIPE] or output == PIPE:
         if settings.clip is Clip.RESCALE:
             raise UsageError("--clip rescale needs the whole sound before the first sample; it works on files only")

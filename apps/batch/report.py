@@ -64,6 +64,11 @@ class Reporter:
         self._progress.update(bar, completed=seconds, total=total, speed=_speed(seconds, elapsed))
         self._progress.update(self._total_bar(), speed=self._overall())
 
+    def pipe(self, sound: str, delay_seconds: float) -> None:
+        """Raw sound begins to flow, with this delay."""
+        if not self._quiet:
+            self._line(f"{sound}: a sample comes out at most {1000 * delay_seconds:.1f} ms after it came in")
+
     def done(self, outcome: Outcome, task: Task | None = None) -> None:
         """One file is settled: a line, and the total moves on."""
         self._seconds[outcome.input] = outcome.seconds

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from enhance.io.bitrate import Compression, compression_like
 from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_encoding, fit_size
 from enhance.io.options import DenoiseOptions
+from enhance.io.raw_pcm import RawReader, RawWriter
 from enhance.io.riff_chunks import loss
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.tags import carry_tags, shares_tags
@@ -93,10 +94,14 @@ def _attempt(
     with closing(open_source(task, settings, stopper)) as source:
         encoding = _encoding(source, task, settings)
         holds_over = encoding.subtype in FLOATING
-        chain = Chain(denoiser, source.sample_rate, source.channels, settings, holds_over, outcome.gain)
+        live = task.source == task.target == PIPE and source.frames is None
+        chain = Chain(denoiser, source.sample_rate, source.channels, settings, holds_over, outcome.gain, live)
         frames = None if source.frames is None else chain.output_length(source.frames)
         if task.target == PIPE:
-            sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
+            if settings.raw:
+                sink: Sink = RawWriter(sys.stdout.buffer, stopper, encoding.subtype)
+            else:
+                sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
             _pour(source, chain, sink, stopper, on_progress)
         else:
             encoding = fit_size(encoding, frames, source.channels)
@@ -122,6 +127,8 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
     Raises:
         FileError: when it cannot be read.
     """
+    if task.source == PIPE and (raw := settings.raw):
+        return RawReader(sys.stdin.buffer, stopper, raw.subtype, raw.sample_rate, raw.channels)
     if task.source == PIPE:
         return PipeReader(sys.stdin.buffer, stopper)
     path = Path(task.source)

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from enhance.io.raw_format import RawFormat
 from enhance.utils.errors import UsageError
 
 
@@ -31,6 +32,7 @@ class DenoiseOptions:
         sample_rate: of the output in Hz; None keeps the input's.
         clip: policy for samples over full scale.
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
+        raw: what comes on standard input, where it is no WAV; standard output is then the same.
 
     Raises:
         UsageError: on a value out of range.
@@ -44,6 +46,7 @@ class DenoiseOptions:
     sample_rate: int | None = None
     clip: Clip = Clip.CLAMP
     salvage: bool = False
+    raw: RawFormat | None = None
 
     def __post_init__(self) -> None:
         limit = self.attenuation_limit_db

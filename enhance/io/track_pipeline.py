@@ -4,12 +4,14 @@ One `Chain` serves one sound track from its first sample to its last, in blocks 
 came out can be held against what went in.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from enhance.dsp.resampling import Resampler, check_sample_rate, resampled_length
 from enhance.io.options import Clip, DenoiseOptions
+from enhance.runtime.low_delay import LowDelayStream
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class Chain:
         settings: strength, output rate and clipping policy.
         holds_over: whether the output can hold samples over full scale (float): then none is touched.
         gain: factor on the result, to make it fit (`Clip.RESCALE`).
+        low_delay: give each sample as soon as it is known; at other rates than the model's, the top of the band is cut
+            for that.
 
     Attributes:
         samples_in, samples_out: samples per channel so far.
@@ -44,6 +48,7 @@ class Chain:
         settings: DenoiseOptions,
         holds_over: bool,
         gain: float = 1.0,
+        low_delay: bool = False,
     ) -> None:
         try:
             self.sample_rate = check_sample_rate(sample_rate)
@@ -52,7 +57,8 @@ class Chain:
             raise FileError(str(error)) from None
         self.samples_in = self.samples_out = self.clamped = 0
         self.peak = 0.0
-        self._stream = denoiser.stream(
+        stream = partial(LowDelayStream, denoiser) if low_delay else denoiser.stream
+        self._stream = stream(
             self.sample_rate,
             channels,
             attenuation_limit_db=settings.attenuation_limit_db,

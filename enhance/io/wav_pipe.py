@@ -7,13 +7,10 @@ Reference: Microsoft, "Multiple Channel Audio Data and WAVE Files" (WAVEFORMATEX
 """
 
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
-
-from enhance.io.formats import PCM_BITS, Encoding
-from enhance.io.pcm import block_length, to_integers
+from enhance.io.formats import Encoding
+from enhance.io.raw_pcm import WIDTH, RawReader, RawWriter
 from enhance.io.riff_chunks import UNKNOWN, is_unknown
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
@@ -31,7 +28,7 @@ _BITS = {subtype: (tag, bits) for (tag, bits), subtype in _SUBTYPES.items()}
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 
-class PipeReader:
+class PipeReader(RawReader):
     """Reads WAV (RIFF or RF64; PCM of 8 to 32 bits, float of 32 or 64) from a binary stream.
 
     A sound chunk of size 0 counts as one of unknown size, as a recorder leaves it that was killed.
@@ -51,45 +48,15 @@ class PipeReader:
     """
 
     def __init__(self, stream: BinaryIO, stopper: Stopper, note: str = "") -> None:
-        self.notes = [note] if note else []
         self._stream = stream
         self._stopper = stopper
         magic = self._exactly(12, "a WAV header")
         if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
             raise FileError("not WAV; convert it on its way, for example: ffmpeg -i FILE -f wav - | mpeace denoise -")
         size = self._header()
-        self.frames: int | None = None if size is None else size // (self.channels * self._width)
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """The sound in blocks, float32 [channels, samples].
-
-        Raises:
-            FileError: when the stream ends before the length in its header.
-        """
-        frame_bytes = self.channels * self._width
-        most = block_length(self.sample_rate, self.channels)
-        left, done = self.frames, 0
-        rest = b""
-        while left is None or left > 0:
-            wanted = most if left is None else min(most, left)
-            # `read1` gives what is there: a live source is denoised as it comes, not when four seconds are full.
-            read = getattr(self._stream, "read1", self._stream.read)
-            with self._stopper.waiting():
-                data = rest + read(wanted * frame_bytes - len(rest))
-            frames = len(data) // frame_bytes
-            if len(data) == len(rest):
-                break
-            rest = data[frames * frame_bytes :]
-            if frames:
-                done += frames
-                left = None if left is None else left - frames
-                yield self._samples(data[: frames * frame_bytes]).reshape(frames, self.channels).T
-        if left:
-            raise FileError(f"cut off: its header promises {self.frames} samples, there are {done}")
-
-    def close(self) -> None:
-        """Close the stream."""
-        self._stream.close()
+        frames = None if size is None else size // (self.channels * WIDTH[self.encoding.subtype])
+        super().__init__(stream, stopper, self.encoding.subtype, self.sample_rate, self.channels, frames)
+        self.notes += [note] if note else []
 
     def _header(self) -> int | None:
         """Read up to the samples. Returns their length in bytes, None when it is not known."""
@@ -118,17 +85,6 @@ class PipeReader:
         if (tag, bits) not in _SUBTYPES or self.channels == 0:
             raise FileError(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
         self.encoding = Encoding("WAV", _SUBTYPES[tag, bits])
-        self._width = bits // 8
-
-    def _samples(self, data: bytes) -> np.ndarray:
-        """Samples of full scale 1.0, float32 [any]."""
-        if self.encoding.subtype in ("FLOAT", "DOUBLE"):
-            return np.frombuffer(data, f"<f{self._width}").astype(np.float32)
-        if self._width == 1:
-            return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-        wide = np.zeros((len(data) // self._width, 4), np.uint8)
-        wide[:, 4 - self._width :] = np.frombuffer(data, np.uint8).reshape(-1, self._width)
-        return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
 
     def _exactly(self, size: int, what: str) -> bytes:
         with self._stopper.waiting():
@@ -140,7 +96,7 @@ class PipeReader:
         return data
 
 
-class PipeWriter:
+class PipeWriter(RawWriter):
     """Writes WAV to a binary stream, each block at once.
 
     Args:
@@ -161,12 +117,9 @@ class PipeWriter:
         channels: int,
         frames: int | None,
     ) -> None:
-        self._stream = stream
-        self._stopper = stopper
-        self._subtype = encoding.subtype
-        tag, bits = _BITS[self._subtype]
-        self._width = bits // 8
-        frame = channels * self._width
+        super().__init__(stream, stopper, encoding.subtype)
+        tag, bits = _BITS[encoding.subtype]
+        frame = channels * bits // 8
         size = UNKNOWN if frames is None or frames * frame > UNKNOWN - 2**16 else frames * frame
         self._padding = bytes(size % 2) if size != UNKNOWN else b""
         layout = struct.pack("<HIIHH", channels, sample_rate, sample_rate * frame, frame, bits)
@@ -180,28 +133,6 @@ class PipeWriter:
         self._put(struct.pack("<4sI4s4sI", b"RIFF", riff, b"WAVE", b"fmt ", len(layout)) + layout)
         self._put(struct.pack("<4sI", b"data", size))
 
-    def write(self, block: np.ndarray) -> None:
-        """Write float32 [channels, samples]; samples over full scale are clamped unless the subtype is float."""
-        frames = block.T
-        if self._subtype == "FLOAT":
-            self._put(np.ascontiguousarray(frames, "<f4").tobytes())
-        elif self._subtype == "DOUBLE":
-            self._put(np.ascontiguousarray(frames, "<f8").tobytes())
-        else:
-            wide = to_integers(frames, PCM_BITS[self._subtype]).astype("<i4")
-            if self._width == 1:
-                self._put(((wide >> 24) + 128).astype(np.uint8).tobytes())
-            else:
-                self._put(wide.reshape(-1, 1).view(np.uint8)[:, 4 - self._width :].tobytes())
-
     def close(self) -> None:
         """End the sound. The stream stays open."""
         self._put(self._padding)
-
-    def abort(self) -> None:
-        """Nothing to undo: what was written is gone down the pipe."""
-
-    def _put(self, data: bytes) -> None:
-        with self._stopper.waiting():
-            self._stream.write(data)
-            self._stream.flush()

@@ -40,7 +40,7 @@ class LowDelayStream:
         >>> from enhance import Denoiser
         >>> stream = LowDelayStream(Denoiser(), 16_000)
         >>> stream.latency_samples, stream.process(np.zeros((1, 1000), np.float32)).shape, stream.flush().shape
-        (384, (1, 576), (1, 424))
+        (224, (1, 736), (1, 264))
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class FrameStream:
         >>> from enhance import Denoiser
         >>> stream = FrameStream(Denoiser(), 24_000)
         >>> stream.process(np.zeros((1, 1200), np.float32)).shape, stream.latency_samples
-        ((1, 1200), 544)
+        ((1, 1200), 304)
     """
 
     def __init__(

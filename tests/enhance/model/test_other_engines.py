@@ -1,4 +1,4 @@
-"""The exported file in other engines than ONNX Runtime on a CPU: it holds nothing that they refuse, and sounds the same."""
+"""The exported file in other engines than ONNX Runtime on a CPU: nothing in it is refused, and it sounds the same."""
 
 import numpy as np
 import onnx

@@ -1,5 +1,7 @@
 """Streams for other programs: all samples come back, at once or as soon as they can, later by what is said."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers import lag, si_sdr_db, speech_like
@@ -15,7 +17,7 @@ def pieces(audio: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
     edges = [0]
     while edges[-1] < audio.shape[1]:
         edges.append(edges[-1] + sizes[(len(edges) - 1) % len(sizes)])
-    return [audio[:, begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [audio[:, begin:end] for begin, end in pairwise(edges)]
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -1,0 +1,153 @@
+"""Samples without a header, and WAV of unknown length, through `mpeace denoise - -o -`: how programs talk in pipes."""
+
+import io
+import json
+import os
+import select
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import ROOT, mpeace, read, start, write
+from helpers import lag, speech_like
+
+from apps.cli import main
+from enhance.io.raw_pcm import to_bytes, to_floats
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, data: bytes, *arguments: object) -> tuple[int, bytes]:
+    """Run `mpeace denoise -` over bytes on standard input: status and standard output."""
+    output = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        patch.setattr("sys.stdout", wrapper := io.TextIOWrapper(output))
+        status = main(["denoise", "-", *map(str, arguments)])
+        wrapper.detach()
+    return status, output.getvalue()
+
+
+@pytest.mark.parametrize("name", ["u8", "s16le", "S16_LE", "s24le", "s32le", "f32le", "f64le"])
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 3)])
+def test_every_sample_comes_back_in_its_place_and_its_format(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, name: str, rate: int, channels: int
+) -> None:
+    """4321 samples, no whole number of hops: as many come out, aligned, half as loud as the model makes them."""
+    subtype = {"u8": "PCM_U8", "s24le": "PCM_24", "s32le": "PCM_32", "f32le": "FLOAT", "f64le": "DOUBLE"}.get(
+        name, "PCM_16"
+    )
+    audio = speech_like(1, rate, channels)[:, :4321]
+    options = ("-o", "-", "--raw", f"{name}:{rate}:{channels}", "--model", tiny_model, "-q")
+    status, out = piped(monkeypatch, to_bytes(audio.T, subtype), *options)
+    assert status == 0
+    given = to_floats(out, subtype).reshape(-1, channels).T
+    assert given.shape == audio.shape
+    assert [lag(out, clean) for out, clean in zip(given, audio, strict=True)] == [0] * channels
+    assert np.abs(given - 0.5 * audio).max() < 0.025
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_the_first_samples_come_out_while_the_source_still_waits(tiny_model: Path, header: bool) -> None:
+    """What has gone in is out again but for the delay that standard error tells, and a block."""
+    rate = 16_000
+    sound = to_bytes(speech_like(1, rate).T, "PCM_16")
+    wav = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", 2**32 - 1
+    )
+    options = [] if header else ["--raw", f"s16le:{rate}:1"]
+    process = start(
+        "denoise", "-", "-o", "-", *options, "--model", tiny_model, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write((wav if header else b"") + sound[:6401])  # 200 ms, and half a sample
+    process.stdin.flush()
+    given = b""
+    while len(given) < (44 if header else 0) + 6400 - 2 * 224:
+        assert select.select([process.stdout], [], [], 60)[0], f"only {len(given)} bytes came"
+        given += os.read(process.stdout.fileno(), 100_000)
+    rest, stderr = process.communicate(sound[6401:])
+    assert process.returncode == 0
+    assert len(given + rest) == len(sound) + (44 if header else 0)
+    if not header:
+        assert "s16le:16000:1: a sample comes out at most 24.0 ms after it came in" in stderr.decode()
+
+
+def test_the_delay_of_the_shipped_model_is_24_ms_at_16_khz(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out = piped(monkeypatch, bytes(3200), "--raw", "s16le:16000:1")
+    assert (status, out) == (0, bytes(3200))
+    assert "s16le:16000:1: a sample comes out at most 24.0 ms after it came in" in capsys.readouterr().err
+
+
+def test_raw_sound_is_written_to_a_file_as_that_of_a_file_is(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = speech_like(0.5, 16_000, 2)
+    source = write(tmp_path / "in.wav", audio, 16_000, subtype="PCM_16")
+    raw = to_bytes(read(source).T, "PCM_16")
+    report = tmp_path / "report.json"
+    options = ("--raw", "s16le:16000:2", "--model", tiny_model, "--report", report, "-q")
+    assert piped(monkeypatch, raw, "-o", tmp_path / "out.flac", *options) == (0, b"")
+    assert mpeace("denoise", source, "-o", tmp_path / "file.flac", "--model", tiny_model).status == 0
+    np.testing.assert_array_equal(read(tmp_path / "out.flac"), read(tmp_path / "file.flac"))
+    assert json.loads(report.read_text())["options"]["raw"] == "s16le:16000:2"
+
+
+def test_half_a_sample_at_the_end_is_left_out_and_told(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out = piped(monkeypatch, bytes(4 * 1000 + 3), "--raw", "s16le:48000:2", "--model", tiny_model)
+    assert (status, len(out)) == (0, 4000)
+    assert "note: it ends inside a sample of 4 bytes: the last 3 are left out" in capsys.readouterr().err
+    assert piped(monkeypatch, b"", "--raw", "s16le:48000:2", "--model", tiny_model) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-", "--raw", "s16be:16000:1"], "--raw s16be:16000:1: expected FORMAT:RATE:CHANNELS, as s16le:16000:1"),
+        (["-", "--raw", "s16le"], "expected FORMAT:RATE:CHANNELS"),
+        (["-", "--raw", "s16le:fast:1"], "expected FORMAT:RATE:CHANNELS"),
+        (["-", "--raw", "s16le:100:1"], "the rate is 100 Hz, expected 1000 to 768000"),
+        (["-", "--raw", "s16le:16000:0"], "0 channels, expected 1 to 64"),
+        (["a.raw", "--raw", "s16le:16000:1"], "give - as the only INPUT"),
+        (["-", "--raw", "s16le:16000:1", "--sample-rate", "8000"], "standard output is as standard input"),
+    ],
+)
+def test_what_is_no_raw_format_is_one_line(arguments: list[str], said: str) -> None:
+    ended = mpeace("denoise", *arguments)
+    assert ended.status == 2
+    assert ended.stderr.count("\n") == 1
+    assert said in ended.stderr
+
+
+def test_samples_that_are_no_numbers_end_it_with_their_place(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = np.zeros((1000, 1), np.float32)
+    sound[500] = np.nan
+    status, _ = piped(monkeypatch, to_bytes(sound, "FLOAT"), "--raw", "f32le:48000:1", "--model", tiny_model)
+    assert status == 1
+    assert "sample 500 (0.010 s) of channel 1 is NaN" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_ffmpeg_talks_to_it_in_both_directions(tmp_path: Path, tiny_model: Path) -> None:
+    """The same through raw samples and through WAV of unknown length, at 48 kHz the same as from the file."""
+    source = ROOT / "tests" / "data" / "noisy.flac"
+    raw = "-f s16le -ar 48000 -ac 1"
+    command = f"""ffmpeg -v error -i {source} {raw} - | mpeace denoise - -o - --raw s16le:48000:1 --model {tiny_model} |
+        ffmpeg -v error {raw} -i - {tmp_path}/raw.wav
+        ffmpeg -v error -i {source} -f wav - | mpeace denoise - -o - --model {tiny_model} -q > {tmp_path}/wav.wav"""
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    (tmp_path / "mpeace").write_text(f'#!/bin/sh\nexec {sys.executable} -m apps.cli "$@"\n')
+    (tmp_path / "mpeace").chmod(0o755)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True, env=environment, timeout=120)
+    assert mpeace("denoise", source, "-o", tmp_path / "file.wav", "--model", tiny_model).status == 0
+    np.testing.assert_array_equal(read(tmp_path / "raw.wav"), read(tmp_path / "file.wav"))
+    np.testing.assert_array_equal(read(tmp_path / "wav.wav"), read(tmp_path / "file.wav"))
