@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from emulator.losses.distances import Distance, codec_distances, plain_distances
+from emulator.losses.pesq import PESQ, pesq_distance
 from emulator.losses.terms import MISSING
 
 RATE = 16_000  # Hz, of the signals that they compare
@@ -26,7 +27,10 @@ class Extra:
 
         Raises:
             enhance.ModelError: the emulator's weights are not there.
+            ValueError: it is PESQ, and torch-pesq is not installed.
         """
+        if self.distance == PESQ:
+            return pesq_distance(RATE, str(device))
         if self.preset is None:
             found = plain_distances(RATE, str(device), self.missing)
         else:
@@ -44,6 +48,7 @@ EXTRAS = {
     "random-layers": Extra("mp3-cbr16-16k encoder layers, random weights", "mp3-cbr16-16k", trained=False),
     "mel": Extra("log mel"),
     "bark": Extra("Bark noise-to-mask"),
+    "pesq": Extra(PESQ),
     "l1": Extra("l1"),
     "l2": Extra("l2"),
 }

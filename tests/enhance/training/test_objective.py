@@ -1,5 +1,6 @@
 """The objective: shares of the gradient, silence, level, what is kept while material is reused, every further loss."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from enhance.training.loss import LossConfig, PlainLoss
 from enhance.training.objective import BATCHES, EXAMPLES, Objective, ObjectiveConfig, gradient_norm
 
 LOSS = LossConfig()
+OWN = [name for name in EXTRAS if name != "pesq"]  # that one needs a package which nothing here depends on
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
     assert float(ours.extra) == 0
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", OWN)
 def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: str) -> None:
     """By the stated rule: equal norms, in the mean, on the first mixtures with their noise lowered by 10 dB."""
     objective = make(ObjectiveConfig(extra=(name,), extra_share=0.5), mixer)
@@ -59,7 +61,7 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
     assert float(sum(further) / sum(plain)) == pytest.approx(0.5, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", OWN)
 def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, name: str) -> None:
     objective = make(ObjectiveConfig(extra=(name,)), mixer)
     mixture = mixer.batch(0, 0, 8)
@@ -107,6 +109,21 @@ def test_loudness_may_count_what_is_added_more(mixer: Mixer, name: str) -> None:
     for factor, ratio in ((0.5, 0.25), (2.0, 1.0)):
         values = [float(x.distances(factor * mixture.target, mixture)[0]) for x in (ours, theirs)]
         assert values[0] == pytest.approx(ratio * values[1], rel=1e-3)
+
+
+def test_pesq_says_what_it_needs(mixer: Mixer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_pesq", None)
+    with pytest.raises(ValueError, match="the further loss 'pesq' needs a package: pip install torch-pesq"):
+        make(ObjectiveConfig(extra=("pesq",)), mixer)
+
+
+def test_pesq_as_a_loss_is_least_for_the_target(mixer: Mixer) -> None:
+    pytest.importorskip("torch_pesq")
+    mixture = mixer.batch(0, 0, 8)
+    objective = make(ObjectiveConfig(extra=("pesq",)), mixer)
+    values = [float(objective.distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
+    assert values[0] == pytest.approx(0, abs=1e-6)
+    assert values[0] < values[1] < values[2]
 
 
 def test_further_losses_may_fade_as_training_ends(mixer: Mixer) -> None:
@@ -173,7 +190,7 @@ def test_the_target_side_is_computed_once_while_material_is_reused(
 
 def test_the_best_estimate_has_the_least_loss(mixer: Mixer) -> None:
     mixture = mixer.batch(0, 0, 8)
-    for name in EXTRAS:
+    for name in OWN:
         objective = make(ObjectiveConfig(extra=(name,)), mixer)
         values = [float(objective.distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
         assert values[0] < values[1] < values[2], name
