@@ -8,6 +8,9 @@ command goes on with what is missing there. `enhance.reporting.ablation` makes t
 Training wants a GPU, scoring only cores: `--train-only` leaves the networks in `WORK/runs`, and the command without it
 scores what it finds there.
 
+With `--start NAME` each run goes on from a finished network for a short time, at a lower rate that falls to zero and
+with the weights that its training ended with: what a loss does at the end of a long training, not in its first minutes.
+
 Outputs of the first seed on the first set are kept for a blind listening test in `WORK/audio`
 (`emulator.evidence.listening_files`), beside the checkpoints.
 """
@@ -15,6 +18,7 @@ Outputs of the first seed on the first set are kept for a blind listening test i
 import argparse
 import csv
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -31,12 +35,14 @@ import numpy as np
 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from emulator.evidence.perceptual_scores import Judge
-from enhance.evaluate import find_pairs, read_pair, score
+from enhance.evaluate import Audio, find_pairs, read_pair, score
+from enhance.evaluation.decomposition import decompose
 from enhance.export import export
 from enhance.model.config import SAMPLE_RATE, SIZES
-from enhance.reporting.ablation import SCORES, figure, tables
+from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.registry import find_model
 from enhance.study import train
 from enhance.train import get_parser as get_train_parser
 from enhance.utils.environment import machine
@@ -74,6 +80,38 @@ LOSSES = {
     "l2": Loss("l2 alone", ('extra=["l2"]', "plain=0")),
 }
 SMALL_GRID = tuple(list(LOSSES)[:9])
+NO_SNR = ("snr_first=0", "snr_last=0")
+REVERSED = ("asymmetry=0", "excess=1")
+LOSSES |= {
+    "symmetric": Loss("missing and added magnitudes count alike", ("asymmetry=0",)),
+    "reversed": Loss("added magnitudes count twice", REVERSED),
+    "more-reversed": Loss("added magnitudes count three times", ("asymmetry=0", "excess=2")),
+    "no-snr": Loss("without the SNR", NO_SNR),
+    "more-compressed": Loss("magnitudes to the power .2", ("compression=0.2",)),
+    "more-noise-to-mask": Loss("+ V9 noise-to-mask, twice", ('extra=["noise-to-mask"]', "extra_share=2")),
+    "loudness-added": Loss("+ V9 loudness, added counts twice", ('extra=["loudness-added"]',)),
+    "plain-loudness-added": Loss(
+        "+ loudness without the codec, added counts twice", ('extra=["plain-loudness-added"]',)
+    ),
+    "noise-to-mask-loudness": Loss("+ V9 noise-to-mask + V9 loudness", ('extra=["noise-to-mask", "loudness"]',)),
+    "noise-to-mask-some-loudness": Loss(
+        "+ V9 noise-to-mask + half of V9 loudness",
+        ('extra=["noise-to-mask", "loudness"]', "extra_shares=[1.0, 0.5]"),
+    ),
+    "some-noise-to-mask-loudness": Loss(
+        "+ half of V9 noise-to-mask + V9 loudness",
+        ('extra=["noise-to-mask", "loudness"]', "extra_shares=[0.5, 1.0]"),
+    ),
+    "bark-plain-loudness": Loss("+ Bark noise-to-mask + ERB loudness", ('extra=["bark", "plain-loudness"]',)),
+    "pesq": Loss("+ PESQ itself (torch-pesq)", ('extra=["pesq"]',)),
+}
+FINE_GRID = (
+    *(BASELINE, "symmetric", "reversed", "more-reversed", "no-snr", "more-compressed"),
+    *("less-noise-to-mask", "noise-to-mask", "more-noise-to-mask", "loudness", "loudness-added"),
+    *("noise-to-mask-loudness", "noise-to-mask-some-loudness", "some-noise-to-mask-loudness"),
+    *("layers", "bark-plain-loudness", "plain-loudness-added"),
+)
+"""What is tried from a finished network; "pesq" needs a package of its own."""
 
 
 @dataclass(frozen=True, order=True)
@@ -106,6 +144,31 @@ class AblationSettings:
         common = [f"{key}={value}" for key, value in asdict(self).items()]
         return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
 
+    @property
+    def weights(self) -> list[str]:
+        """Arguments of `enhance.train` that say what weights a run begins with; none for random ones."""
+        return []
+
+
+@dataclass(frozen=True)
+class FineTuning(AblationSettings):
+    """The same for runs that go on from a finished network."""
+
+    steps: int = 160
+    rate: float = 0.001
+    warmup: int = 10
+    disguise: float = 1.0
+    decay: float = 1.0  # the rate falls from the first step on
+    snr_first: float = 0.005  # the weight that training ends with
+    start: str = ""  # name of the network
+
+    def pairs(self) -> list[str]:
+        return [pair for pair in super().pairs() if not pair.startswith("start=")]
+
+    @property
+    def weights(self) -> list[str]:
+        return ["--start", str(find_model(self.start).with_suffix(".safetensors"))]
+
 
 def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """The network of a run and what it was made with; trained unless ``work`` holds it.
@@ -118,9 +181,11 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
     model, note = folder / f"{run.name}.onnx", folder / "trained.json"
     options = own_options(arguments)
     chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
-    wanted = {"set": chosen, "options": options}
+    wanted: dict[str, Any] = {"set": chosen, "options": options}
+    if isinstance(settings, FineTuning):
+        wanted["start"] = settings.start
     if not note.is_file():
-        minutes = train(chosen, settings.steps, folder, ["--size", run.size, *arguments])
+        minutes = train(chosen, settings.steps, folder, ["--size", run.size, *settings.weights, *arguments])
         export(folder / "last.pt", model, run.name)
         about = {
             "minutes": round(minutes, 2),
@@ -130,7 +195,7 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
         }
         note.write_text(json.dumps(wanted | about, indent=2), encoding="utf-8")
     noted: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-    if {key: noted[key] for key in wanted} != wanted:
+    if {key: noted.get(key) for key in wanted} != wanted:
         raise ValueError(f"the network in '{folder}' was trained with {' '.join(noted['set'])}; name another --work")
     return model, noted
 
@@ -165,14 +230,21 @@ def perform(
             target, mixture, sample_rate = read_pair(clean, noisy)
             estimate = denoiser.denoise(mixture, sample_rate)
             scores = score(estimate, target, mixture, sample_rate) | judge(sample_rate)(estimate, target)
+            scores |= split(estimate, target, mixture, sample_rate)
             about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": noted["minutes"]}
-            rows.append(asdict(run) | about | {name: scores[name] for name in SCORES})
+            rows.append(asdict(run) | about | {name: scores[name] for name in (*SCORES, *SPLIT)})
             if run.seed == HEARD_SEED and pairs == sets[0]:
                 write_outputs(run.size, run.loss, {clean.stem: target}, {clean.stem: estimate}, sample_rate, work)
     pesq = np.nanmean([row["pesq"] for row in rows])
     spent = f"trained {noted['minutes']} min, scored {(time.monotonic() - begin) / 60:.1f} min"
     print(f"{run.name}: {spent}, PESQ {pesq:.3f}", file=sys.stderr, flush=True)
     return rows
+
+
+def split(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> dict[str, float]:
+    """What the estimate is made of, by the names in `SPLIT`."""
+    parts = decompose(estimate, target, noisy, sample_rate)
+    return dict(zip(SPLIT, (parts.distortion, *parts.noise_left, *parts.pause_left), strict=True))
 
 
 @cache
@@ -182,13 +254,15 @@ def judge(sample_rate: int) -> Judge:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of finished runs; none when there is no file."""
+    """The rows of finished runs, with nan for what was not measured then; none when there is no file."""
     if not path.is_file():
         return []
-    texts = {"size", "loss", "set", "file"}
+    texts, unknown = {"size", "loss", "set", "file"}, dict.fromkeys(SPLIT, math.nan)
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{k: v if k in texts else float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [row | {"seed": int(row["seed"])} for row in rows]
+    return [
+        row | {key: row.get(key, value) for key, value in unknown.items()} | {"seed": int(row["seed"])} for row in rows
+    ]
 
 
 def finished(rows: Sequence[dict[str, Any]]) -> set[Run]:
@@ -235,7 +309,7 @@ def ablate(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--jobs: expected 1 or more, got {arguments.jobs}")
     if not arguments.sets and not arguments.train_only:
         raise ValueError("--sets: name the folders to score on")
-    settings = AblationSettings(steps=arguments.steps, batch=arguments.batch)
+    settings = chosen_settings(arguments)
     out, work, sets = arguments.out, arguments.work, arguments.sets
     for folder in sets:
         find_pairs(folder)  # before hours of training, not after them
@@ -243,7 +317,9 @@ def ablate(arguments: argparse.Namespace) -> None:
     rows, described = read_rows(out / f"{NAME}.csv"), out / f"{NAME}.json"
     if rows and json.loads(described.read_text(encoding="utf-8"))["settings"] != told(settings, sets):
         raise ValueError(f"the runs in {out} were made with other settings or sets; name another folder by --out")
-    missing = [run for run in plan(arguments.sizes, arguments.losses, arguments.seeds) if run not in finished(rows)]
+    sizes = arguments.sizes or ([arguments.start] if arguments.start else ["tiny", "small"])
+    losses = arguments.losses or (FINE_GRID if arguments.start else SMALL_GRID)
+    missing = [run for run in plan(sizes, losses, arguments.seeds) if run not in finished(rows)]
     if arguments.jobs > 1:
         os.environ.update(ONE_THREAD)
     options, failures = ["--cache", str(arguments.cache), *arguments.arguments], list[str]()
@@ -268,6 +344,12 @@ def ablate(arguments: argparse.Namespace) -> None:
         save_report(make_report(rows, settings, sets), out, seconds_of(rows))
 
 
+def chosen_settings(arguments: argparse.Namespace) -> AblationSettings:
+    """Those of the kind of grid, with what the command line says otherwise."""
+    given = {name: getattr(arguments, name) for name in ("steps", "batch") if getattr(arguments, name)}
+    return FineTuning(start=arguments.start, **given) if arguments.start else AblationSettings(**given)
+
+
 def seconds_of(rows: Sequence[dict[str, Any]]) -> float:
     """What all trainings took."""
     return 60 * sum({Run(row["seed"], row["size"], row["loss"]): row["minutes"] for row in rows}.values())
@@ -280,16 +362,15 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and audio", metavar="DIR")
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
     parser.add_argument("--sets", type=Path, nargs="+", default=[], help="folders with clean/ and noisy/")
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["tiny", "small"], metavar="NAME")
-    losses = f"of {', '.join(LOSSES)} (default: the first nine)"
-    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=SMALL_GRID, help=losses, metavar="NAME")
+    parser.add_argument("--start", choices=SIZES, help="go on from this finished network", metavar="NAME")
+    sizes = "of the networks (default: that of --start, else tiny and small)"
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, help=sizes, metavar="NAME")
+    losses = f"of {', '.join(LOSSES)} (default: the first nine; with --start, those that are tried at the end)"
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, help=losses, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
-    parser.add_argument(
-        "--steps", type=int, default=AblationSettings.steps, help="of each training (default %(default)s)"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=AblationSettings.batch, help="examples per step (default %(default)s)"
-    )
+    steps = f"of each training (default {AblationSettings.steps}; with --start {FineTuning.steps})"
+    parser.add_argument("--steps", type=int, help=steps)
+    parser.add_argument("--batch", type=int, help=f"examples per step (default {AblationSettings.batch})")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each (default 1)")
     parser.add_argument("--train-only", action="store_true", help="leave scoring to a later call with --sets")
     parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")

@@ -28,6 +28,13 @@ SCORES = {
     "pause_residual": Metric("Residual in pauses", "dB", 2),
     "speech_gain": Metric("Speech gain", "dB", 2),
 }
+BANDS = ("0-1", "1-4", "4-8", "8-24")  # kHz, those of `enhance.evaluation.decomposition`
+SPLIT = {
+    "distortion": Metric("Speech distorted", "dB", 1),
+    **{f"noise_left_{number}": Metric(f"Noise left {band} kHz", "dB", 1) for number, band in enumerate(BANDS)},
+    **{f"pause_left_{number}": Metric(f"In pauses {band} kHz", "dB", 1) for number, band in enumerate(BANDS)},
+}
+"""What an estimate is made of; runs on record from before it was measured lack it."""
 DRAWN = ("pesq", "estoi", "si_sdr", "ovrl", "visqol", "nmr")
 MISSING = "-"  # no such run, or a score that no file of the set has, as pauses where nobody pauses
 LOWER_IS_BETTER = ("nmr", "pause_residual")
@@ -96,7 +103,22 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
         if paired:
             parts += ["Difference from the baseline, with its 95 % interval:", ""]
             parts += [markdown_table(["loss", *(m.label for m in SCORES.values())], paired), ""]
+        parts += split_table(rows, size, name, labels)
     return "\n".join(parts)
+
+
+def split_table(rows: Sequence[Row], size: str, name: str, labels: Mapping[str, str]) -> list[str]:
+    """Speech that is distorted and noise that is left, means over files and seeds, of the rows that have them."""
+    rows = [row for row in rows if np.isfinite(row.get("distortion", np.nan))]
+    lines = []
+    for loss in losses_of(rows, size, labels):
+        seeds = [by_file(rows, score, size=size, set=name, loss=loss).values() for score in SPLIT]
+        values = [fmean(bootstrap(seed.values()).mean for seed in of_score) for of_score in seeds]
+        lines.append([labels[loss], *map(_shown, values, SPLIT.values())])
+    if not lines:
+        return []
+    said = "Speech that is distorted and noise that is left, both in dB of what there was (`decomposition`):"
+    return [said, "", markdown_table(["loss", *(metric.label for metric in SPLIT.values())], lines), ""]
 
 
 def _shown(value: float, metric: Metric) -> str:

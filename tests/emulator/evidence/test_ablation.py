@@ -13,8 +13,9 @@ from helpers import AtOnce, speech_like
 from recordings import white, write, write_folders
 
 from enhance import ablate, export
-from enhance.ablate import LOSSES, main, plan
-from enhance.reporting.ablation import SCORES, difference, figure, tables
+from enhance.ablate import LOSSES, main, plan, read_rows
+from enhance.reporting.ablation import SCORES, SPLIT, difference, figure, tables
+from enhance.train import settings as train_settings
 from enhance.training.loop import load_checkpoint
 
 SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
@@ -76,11 +77,12 @@ def read(folder: Path) -> list[dict[str, str]]:
 def test_each_run_has_a_row_for_each_file_with_all_scores(folder: Path) -> None:
     rows = read(folder)
     assert [(row["loss"], row["file"]) for row in rows] == [(n, f) for n in ("baseline", "bark") for f in ("0", "1")]
-    assert set(SCORES) < set(rows[0])
+    assert {*SCORES, *SPLIT} < set(rows[0])
     settings = json.loads((folder / "out" / "ablation.json").read_text())["settings"]
     assert (settings["steps"], settings["sets"]) == (2, ["pairs"])
     table = (folder / "out" / "ablation.md").read_text()
-    assert all(LOSSES[name].label in table for name in ("baseline", "bark"))
+    assert all(table.count(LOSSES[name].label) >= 2 for name in ("baseline", "bark"))
+    assert all(metric.label in table for metric in SPLIT.values())
     assert (folder / "out" / "ablation.png").stat().st_size > 10_000
 
 
@@ -160,3 +162,48 @@ def test_a_part_of_the_grid_is_a_smaller_grid() -> None:
     runs = plan(["tiny", "small"], ["baseline", "mel"], [0, 1])
     assert [run.seed for run in runs] == [0] * 4 + [1] * 4
     assert len(set(runs)) == 8
+
+
+def test_runs_from_before_the_split_was_measured_are_tabled_without_it(tmp_path: Path) -> None:
+    row = {"seed": 0, "size": "tiny", "loss": "bark", "set": "eval", "file": "a", "minutes": 1.0}
+    row |= dict.fromkeys(SCORES, 1.0)
+    with (tmp_path / "ablation.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerow(row)
+    rows = read_rows(tmp_path / "ablation.csv")
+    assert math.isnan(rows[0]["distortion"])
+    labels = {"baseline": "B", "bark": "K"}
+    assert SPLIT["distortion"].label not in tables(rows, labels, "baseline")
+    assert "| K | -20.0 |" in tables([rows[0] | dict.fromkeys(SPLIT, -20.0)], labels, "baseline")
+
+
+def test_fine_tuning_goes_on_from_a_shipped_network_with_the_weights_of_a_trainings_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own settings and grid; a network that was trained from elsewhere is not taken for it."""
+    called: dict[str, list[str]] = {}
+
+    def train(chosen: list[str], steps: int, folder: Path, arguments: list[str]) -> float:
+        called.update(set=chosen, arguments=arguments)
+        folder.mkdir(parents=True)
+        return 1.0
+
+    monkeypatch.setattr(ablate, "train", train)
+    monkeypatch.setattr(ablate, "export", lambda *_: None)
+    needed = ["--out", "o", "--work", "w", "--cache", "c"]
+    settings = ablate.chosen_settings(ablate.get_parser().parse_args([*needed, "--start", "tiny", "--steps", "9"]))
+    run = ablate.Run(3, "tiny", "reversed")
+    ablate.trained(run, settings, tmp_path, ["--speech", "s", "--noise", "n", "--cache", "c"])
+    place = called["arguments"].index("--start") + 1
+    assert Path(called["arguments"][place]).name == "tiny.safetensors"
+    assert {"steps=9", "decay=1.0", "snr_first=0.005", "seed=3", "asymmetry=0", "excess=1"} <= set(called["set"])
+    assert not any(pair.startswith("start=") for pair in called["set"])
+    other = ablate.FineTuning(steps=9, start="small")
+    with pytest.raises(ValueError, match="name another --work"):
+        ablate.trained(run, other, tmp_path, ["--speech", "s", "--noise", "n", "--cache", "c"])
+
+
+def test_every_loss_of_the_grids_is_known_to_training() -> None:
+    for name in {*ablate.SMALL_GRID, *ablate.FINE_GRID, *LOSSES}:
+        train_settings("tiny", LOSSES[name].settings)
