@@ -46,9 +46,7 @@ def listen(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="With --new: folder of the reference. [the usual names]"
-        ),
+        typer.Option(metavar="NAME", help="With --new: folder of the reference. [the usual names]"),
     ] = None,
     analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
     output: Annotated[

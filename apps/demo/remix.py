@@ -2,7 +2,7 @@
 
 `CachedDenoiser` stands in for `enhance.Denoiser` in `enhance.io.denoise_file`, so that each rendering is the command
 line's own job with its formats, tags and rounding. The mix is linear, out = dry + weight * (wet - dry), see
-`enhance.Stream.adjust`; so the samples of input (dry) and network (wet) are kept on the disk, cut as the stream gave
+`enhance.runtime.strength`; so the samples of input (dry) and network (wet) are kept on the disk, cut as the stream gave
 them, and given again.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
+from enhance.runtime.strength import Strength, blend
 
 if TYPE_CHECKING:
     from enhance import Denoiser
@@ -56,26 +57,6 @@ class Track:
         return np.memmap(self.dry, np.float32, "r", shape=shape), np.memmap(self.wet, np.float32, "r", shape=shape)
 
 
-def weight_of(attenuation_limit_db: float | None, mix: float) -> np.float32:
-    """Share of the denoised signal in the result, as `enhance.Stream` has it.
-
-    Example:
-        >>> float(weight_of(20, 0.5)), float(weight_of(None, 1))
-        (0.44999998807907104, 1.0)
-    """
-    kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-    return np.float32(mix * (1 - kept))
-
-
-def blend(dry: np.ndarray, wet: np.ndarray, weight: np.float32) -> np.ndarray:
-    """The result, computed as `enhance.Stream` does it: to the last bit."""
-    if weight == 1:
-        return wet
-    if weight == 0:
-        return dry
-    return dry + weight * (wet - dry)
-
-
 class CachedDenoiser:
     """Stands in for a `Denoiser` while one file is denoised again and again.
 
@@ -96,7 +77,7 @@ class CachedDenoiser:
         self, sample_rate: int, channels: int = 1, *, attenuation_limit_db: float | None = None, mix: float = 1.0
     ) -> "_Recorder | _Player":
         """As `Denoiser.stream`. After `finish`, the n-th stream gives again what the n-th one gave."""
-        weight = weight_of(attenuation_limit_db, mix)
+        weight = np.float32(Strength(attenuation_limit_db, mix).weight)
         if self._complete:
             self._next += 1
             return _Player(self.tracks[self._next - 1], weight)

@@ -3,11 +3,11 @@
 Light on purpose: the command line imports it to build its help, so it must not pull in numpy or a codec.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from enhance.io.raw_format import RawFormat
+from enhance.runtime.strength import Strength
 from enhance.utils.errors import UsageError
 
 
@@ -49,11 +49,10 @@ class DenoiseOptions:
     raw: RawFormat | None = None
 
     def __post_init__(self) -> None:
-        limit = self.attenuation_limit_db
-        if limit is not None and not (math.isfinite(limit) and limit >= 0):
-            raise UsageError(f"--attenuation-limit is a number of dB, 0 or more, not {limit:g}")
-        if not 0 <= self.mix <= 1:
-            raise UsageError(f"--mix lies between 0 (the input) and 1 (denoised), not {self.mix:g}")
+        try:
+            Strength(self.attenuation_limit_db, self.mix)
+        except ValueError as error:
+            raise UsageError(f"--{error}".replace("attenuation limit", "attenuation-limit")) from None
 
 
 def checked_rate(sample_rate: int | None) -> int | None:

@@ -24,6 +24,7 @@ from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
 from enhance.runtime.metadata import ModelInfo
+from enhance.runtime.strength import Strength, blend
 
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
 MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]
@@ -140,23 +141,15 @@ class Stream:
     def adjust(
         self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
     ) -> None:
-        """Set the strength from the next returned sample on: out = input + weight * (denoised - input).
+        """Set the strength (`enhance.runtime.strength`) from the next returned sample on.
 
-        The limit keeps the share 10^(-dB / 20) of the input, as in DeepFilterNet; `mix` scales what is left:
-        weight = mix * (1 - 10^(-dB / 20)). With `glide_seconds` the weight moves there along a straight line of that
-        length, so that a change while somebody listens makes no click.
+        With `glide_seconds` its weight moves there along a straight line of that length, so that a change while
+        somebody listens makes no click.
 
         Raises:
             ValueError: when the limit is negative or the mix is not from 0 to 1.
         """
-        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
-            raise ValueError(
-                f"attenuation limit {attenuation_limit_db} dB: expected 0 dB or more, or None for no limit"
-            )
-        if not 0 <= mix <= 1:
-            raise ValueError(f"mix {mix}: expected a number from 0 (the input) to 1 (denoised)")
-        kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        target = np.float32(mix * (1 - kept))
+        target = np.float32(Strength(attenuation_limit_db, mix).weight)
         samples = round(glide_seconds * self.sample_rate)
         present = self._glide[0] if len(self._glide) else self._weight
         self._glide = np.linspace(present, target, samples + 1, dtype=np.float32)[1:]
@@ -259,12 +252,8 @@ class Stream:
             weight = np.full(samples, self._weight)
             weight[: len(glide)] = glide[:samples]
             self._glide = glide[samples:]
-            return dry + weight * (wet - dry)
-        if self._weight == 1:
-            return wet
-        if self._weight == 0:
-            return dry
-        return dry + self._weight * (wet - dry)
+            return blend(dry, wet, weight)
+        return blend(dry, wet, self._weight)
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:

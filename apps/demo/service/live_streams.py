@@ -15,8 +15,8 @@ import numpy as np
 
 from apps.demo.limits import Limits
 from apps.demo.service.service import DemoService
-from apps.demo.service.session import Strength
 from enhance.runtime.stream import Stream
+from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
 
 IDLE_SECONDS = 10.0  # after which a stream is forgotten

@@ -16,12 +16,13 @@ from apps.demo.limits import Limits
 from apps.demo.pictures.plots import draw
 from apps.demo.pictures.preview import write_previews
 from apps.demo.pictures.spectra import Analysis
-from apps.demo.remix import CachedDenoiser, weight_of
-from apps.demo.service.session import DenoisedFile, Sessions, Strength, new_folder, take
+from apps.demo.remix import CachedDenoiser
+from apps.demo.service.session import DenoisedFile, Sessions, new_folder, take
 from enhance import Denoiser
 from enhance.io.denoise_file import run_task
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
+from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
@@ -164,7 +165,7 @@ class DemoService:
             work.written = strength
             track = work.recall.tracks[0]
             work.analysis = Analysis(track)
-            work.drawing = draw(work.analysis, float(weight_of(strength.attenuation_limit_db, strength.mix)))
+            work.drawing = draw(work.analysis, strength.weight)
             work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
             stream = self.denoiser(work.model).stream(track.sample_rate)
             work.delay_seconds = stream.latency_samples / track.sample_rate

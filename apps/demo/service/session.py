@@ -15,15 +15,8 @@ from apps.demo.pictures.plots import Drawing
 from apps.demo.pictures.spectra import Analysis
 from apps.demo.remix import CachedDenoiser
 from enhance.io.task import Outcome
+from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How much is removed: see `enhance.io.options.DenoiseOptions`."""
-
-    attenuation_limit_db: float | None = None
-    mix: float = 1.0
 
 
 @dataclass

@@ -13,7 +13,7 @@ import gradio as gr
 
 from apps.demo.service.live_streams import LiveDesk
 from apps.demo.service.service import DemoService
-from apps.demo.service.session import Strength
+from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, ModelError
 
 
@@ -41,9 +41,10 @@ def strength_of(attenuation_limit: Any, mix: Any) -> Strength:
         share = float(mix)
     except (TypeError, ValueError):
         raise FileError(f"attenuation limit {attenuation_limit!r} and mix {mix!r}: expected numbers") from None
-    if (limit is not None and not 0 <= limit < float("inf")) or not 0 <= share <= 1:
-        raise FileError(f"attenuation limit {limit} dB and mix {share}: expected 0 dB or more, and a mix from 0 to 1")
-    return Strength(limit, share)
+    try:
+        return Strength(None if limit == float("inf") else limit, share)
+    except ValueError as error:
+        raise FileError(str(error)) from None
 
 
 def upload_at(given: Any, uploads: Path) -> Path:

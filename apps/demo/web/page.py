@@ -11,11 +11,12 @@ from gradio.themes import Base
 from starlette.concurrency import run_in_threadpool
 
 from apps.demo.service.service import DemoService
-from apps.demo.service.session import DenoisedFile, Strength
+from apps.demo.service.session import DenoisedFile
 from apps.demo.web import components as parts
 from apps.demo.web.api import Api, strength_of, told, upload_at
 from apps.demo.web.player_state import view
 from enhance.io.formats import CONTAINERS, MUXERS
+from enhance.runtime.strength import Strength
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 HIGHEST_LIMIT = 40  # dB, right end of the slider

@@ -7,7 +7,6 @@ import numpy as np
 from apps.demo.pictures import spectrogram_png as spectrogram
 from apps.demo.pictures.plots import draw
 from apps.demo.pictures.spectra import Analysis
-from apps.demo.remix import weight_of
 from apps.demo.service.session import DenoisedFile
 
 BACKGROUND = 10  # percentile of the level over time that stands for the noise between words
@@ -18,7 +17,7 @@ def view(work: DenoisedFile) -> dict[str, Any]:
     analysis = work.analysis
     assert analysis is not None
     version, strength = work.version, work.strength  # in this order: never an older strength under a newer version
-    weight = float(weight_of(strength.attenuation_limit_db, strength.mix))
+    weight = strength.weight
     drawing = work.drawing
     if drawing is None or drawing.weight != weight:
         work.drawing = drawing = draw(analysis, weight)

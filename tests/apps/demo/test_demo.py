@@ -17,11 +17,11 @@ from recordings import sine
 from apps.demo.limits import Limits
 from apps.demo.pictures.preview import common_gain
 from apps.demo.pictures.spectra import Analysis, shares
-from apps.demo.remix import blend, weight_of
 from apps.demo.service.downloads import Results
 from apps.demo.service.server_folder import own_folder
 from apps.demo.service.service import DemoService
-from apps.demo.service.session import DenoisedFile, Sessions, Strength
+from apps.demo.service.session import DenoisedFile, Sessions
+from enhance.runtime.strength import Strength, blend
 from enhance.utils.errors import FileError
 
 pytest.importorskip("PIL", reason="needs Pillow, which comes with Gradio")
@@ -138,9 +138,9 @@ def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: DemoService, tmp_p
     work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
     assert work.analysis is not None
     dry, wet = (np.asarray(samples) for samples in work.recall.tracks[0].sound())
-    weight = weight_of(6.0, 0.5)
-    mixed = blend(dry, wet, weight)
-    share = shares(float(weight))
+    weight = Strength(6.0, 0.5).weight
+    mixed = blend(dry, wet, np.float32(weight))
+    share = shares(weight)
     middle = slice(10, -10)
     np.testing.assert_allclose(work.analysis.level_db(share["cleaned"])[middle], level_db(mixed), atol=0.1)
     np.testing.assert_allclose(work.analysis.level_db(share["removed"])[middle], level_db(dry - mixed), atol=0.1)

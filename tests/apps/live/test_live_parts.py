@@ -285,7 +285,7 @@ def test_promise_20_a_thread_gets_real_time_priority_and_no_other_does() -> None
 def test_promise_12_a_mix_that_is_none(value: str) -> None:
     ended = mpeace("live", "--mix", value)
     assert ended.status == 2
-    assert ended.problems == [f"mpeace: --mix lies between 0 (the input) and 1 (denoised), not {value}"]
+    assert ended.problems == [f"mpeace: --mix {value}: expected a number from 0 (the input) to 1 (denoised)"]
 
 
 def test_promise_12_mix_and_limit_are_those_of_files(shipped_denoiser: Denoiser) -> None:
