@@ -125,6 +125,13 @@ def denoise(
         Clip,
         typer.Option(help="Over full scale in a file that cannot hold it: clamp, make the whole file softer, or fail."),
     ] = Clip.CLAMP,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|LANGUAGE|TITLE",
+            help="Sound track of a video; may be repeated. [all]",
+        ),
+    ] = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Denoise what is left of files that are cut off.")] = False,
     raw: Annotated[
         str | None,
@@ -160,6 +167,7 @@ def denoise(
         clip=clip,
         salvage=salvage,
         raw=RawFormat.parse(raw) if raw is not None else None,
+        tracks=tuple(track or ()),
     )
     from apps.batch.denoise_all import denoise_all
 

@@ -136,7 +136,7 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
         if path.suffix.lower() in MUXERS:
             from enhance.io.media_decoder import TrackReader
 
-            return TrackReader(path, settings.salvage)
+            return TrackReader(path, settings.salvage, settings.tracks)
         if settings.salvage and loss(path).denied:
             return PipeReader(path.open("rb"), stopper, "salvaged: its header tells of no sound")
         return SoundReader(path, settings.salvage)

@@ -1,8 +1,8 @@
 """Sound tracks of M4A, MP4, MOV, Matroska and WebM, decoded by FFmpeg's libraries through PyAV.
 
-A track is a line of samples on the clock of its file. `TrackDecoder` turns decoded frames into that line: where the
-time stamps leave a hole, silence is put in, and where they run back, samples are dropped, so that sound and picture
-stay together from the first frame to the last.
+A track is a line of samples on the clock of its file. `TrackDecoder` turns decoded frames into that line: holes are
+filled and a drifting clock is followed (`sound_clock`), and of MP4 only what its edit list shows is heard
+(`edit_list`), so that sound and picture stay together from the first frame to the last.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import av.logging
 import numpy as np
 from av.error import FFmpegError
 
-from enhance.io.formats import MUXERS
+from enhance.io.edit_list import EditedLine, Piece, pieces_of
+from enhance.io.media_open import is_mp4, open_media, reason
+from enhance.io.mp4_boxes import Box, read_movie
 from enhance.io.pcm import block_length
+from enhance.io.sound_clock import SoundClock
+from enhance.io.track_choice import choose_tracks, describe_tracks
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -24,26 +27,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-OUT_OF_STEP = 0.04  # seconds; time stamps of Matroska jitter by 1 ms, the eye forgives about 45 ms
 _CUT_OFF = 0.5  # seconds by which a track may be shorter than its file says
-
-av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are told in one line
-
-
-def open_media(path: Path) -> "InputContainer":
-    """Open a file of FFmpeg's libraries for reading.
-
-    Raises:
-        FileError: when it is empty, or is no such file.
-        OSError: when it cannot be opened.
-    """
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise FileError("the file is empty (0 bytes)")
-    try:
-        return av.open(str(path), "r", metadata_errors="replace")
-    except FFmpegError as error:
-        raise FileError(f"not a media file that can be read, or cut off ({_reason(error)})") from None
 
 
 class TrackDecoder:
@@ -52,10 +36,10 @@ class TrackDecoder:
     Args:
         stream: of the opened file.
         salvage: leave out packets that cannot be decoded, instead of refusing the file.
+        movie: movie header of an MP4 file that was opened with `open_untrimmed`, None for other files.
 
     Attributes:
-        sample_rate, channels: of the track.
-        start: time of the first sample in seconds on the clock of the file; None before it is known.
+        stream, sample_rate, channels, layout: of the track.
         samples: per channel, given out so far.
         notes: what was mended, in a few words each.
 
@@ -63,8 +47,8 @@ class TrackDecoder:
         FileError: when there is no decoder for it.
     """
 
-    def __init__(self, stream: "AudioStream", salvage: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, stream: "AudioStream", salvage: bool = False, movie: Box | None = None) -> None:
+        self.stream = stream
         self._salvage = salvage
         try:
             self._context = stream.codec_context
@@ -75,13 +59,23 @@ class TrackDecoder:
         self.channels = self._context.channels
         if self.sample_rate <= 0 or self.channels <= 0:
             raise FileError(f"its sound track has {self.sample_rate} Hz and {self.channels} channels")
+        pieces = pieces_of(movie, stream.id) if movie is not None else None
+        self._line = EditedLine([Piece(Fraction(0), None, Fraction(0))] if pieces is None else pieces, self.sample_rate)
+        self._expected = self._line.length
+        self._edited = pieces is not None
+        self._clock = SoundClock(self.sample_rate, self.channels)
+        self._place = 0  # samples that left the clock
         self._resampler = av.AudioResampler(format="flt", layout=self.layout, rate=self.sample_rate)
         self._waiting: list[np.ndarray] = []
         self._held = 0
         self._most = block_length(self.sample_rate, self.channels) // 4
-        self.start: Fraction | None = None
         self.samples = 0
         self.notes: list[str] = []
+
+    @property
+    def start(self) -> Fraction | None:
+        """Time of the first sample in seconds on the clock of the file; None before it is known."""
+        return self._line.start if self._edited else self._clock.start
 
     def push(self, packet: "Packet") -> Iterator[np.ndarray]:
         """Decode a packet (an empty one ends the track). Yields float32 [channels, samples], about a second at a time.
@@ -89,23 +83,19 @@ class TrackDecoder:
         Raises:
             FileError: when the packet is damaged.
         """
-        try:
-            frames = self._stream.decode(packet)
-        except FFmpegError as error:
-            if not self._salvage:
-                where = self.samples / self.sample_rate
-                raise FileError(
-                    f"cut off or damaged at {where:.2f} s ({_reason(error)}; --salvage denoises the rest)"
-                ) from None
-            if not self.notes:
-                self.notes.append(f"salvaged: a packet at {self.samples / self.sample_rate:.2f} s is damaged")
-            frames = []
-        for frame in frames:
-            for plain in self._resampler.resample(frame):
-                self._place(plain)
+        for frame in self._decode(packet):
+            time = frame.pts * Fraction(frame.time_base) if frame.pts is not None and frame.time_base else None
+            for samples in self._plain(frame):
+                self._take(self._clock.push(samples, time))
+                time = None
         if packet.size == 0:
-            for plain in self._resampler.resample(None):
-                self._place(plain)
+            for samples in self._plain(None):
+                self._take(self._clock.push(samples, None))
+            self._take(self._clock.flush())
+            if self._clock.drifts:
+                self.notes.append(
+                    f"the clock of its sound track {self.stream.index} drifts; it was resampled to stay in step"
+                )
         if self._waiting and (self._held >= self._most or packet.size == 0):
             block = np.concatenate(self._waiting, axis=1)
             self._waiting, self._held = [], 0
@@ -126,30 +116,46 @@ class TrackDecoder:
             raise FileError(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
         self.notes.append(f"salvaged: {lacks}")
 
-    def _place(self, frame: "AudioFrame") -> None:
-        samples = frame.to_ndarray().reshape(-1, self.channels).T  # packed: PyAV fails on eight planes
-        if frame.pts is not None and frame.time_base is not None:
-            time = frame.pts * Fraction(frame.time_base)
-            if self.start is None:
-                self.start = time
-            behind = round((time - self.start) * self.sample_rate) - self.samples
-            if behind > OUT_OF_STEP * self.sample_rate:
-                self._take(np.zeros((self.channels, behind), np.float32))
-            elif -behind > OUT_OF_STEP * self.sample_rate:
-                samples = samples[:, min(-behind, samples.shape[1]) :]
-        self._take(samples)
+    def _decode(self, packet: "Packet") -> "list[AudioFrame]":
+        try:
+            return self.stream.decode(packet)
+        except FFmpegError as error:
+            if not self._salvage:
+                where = self.samples / self.sample_rate
+                raise FileError(
+                    f"cut off or damaged at {where:.2f} s ({reason(error)}; --salvage denoises the rest)"
+                ) from None
+            if not self.notes:
+                self.notes.append(f"salvaged: a packet at {self.samples / self.sample_rate:.2f} s is damaged")
+            return []
 
-    def _take(self, samples: np.ndarray) -> None:
-        self.samples += samples.shape[1]
-        self._held += samples.shape[1]
-        self._waiting.append(samples)
+    def _plain(self, frame: "AudioFrame | None") -> Iterator[np.ndarray]:
+        """The samples of a frame, float32 [channels, samples]; packed on the way, for planes end at eight channels."""
+        try:
+            for plain in self._resampler.resample(frame):
+                yield plain.to_ndarray().reshape(-1, self.channels).T.astype(np.float32, copy=False)
+        except ValueError:
+            where = self.samples / self.sample_rate
+            raise FileError(
+                f"its sound track {self.stream.index} changes rate or channels at {where:.2f} s; save it anew first"
+            ) from None
+
+    def _take(self, blocks: Iterator[np.ndarray]) -> None:
+        begin = round((self._clock.start or 0) * self.sample_rate)
+        for block in blocks:
+            heard = self._line.cut(block, begin + self._place) if self._edited else iter([block])
+            self._place += block.shape[1]
+            for samples in heard:
+                self.samples += samples.shape[1]
+                self._held += samples.shape[1]
+                self._waiting.append(samples)
 
     def _declared_seconds(self) -> float | None:
         """Length of the track by its header. Only MP4 and MOV, and the tags of Matroska, tell it exactly."""
-        name = self._stream.container.format.name
-        if "mp4" in name and self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        tag = self._stream.metadata.get("DURATION", "") if "matroska" in name else ""
+        if self._edited:
+            return None if self._expected is None else self._expected / self.sample_rate
+        name = self.stream.container.format.name
+        tag = self.stream.metadata.get("DURATION", "") if "matroska" in name else ""
         try:
             hours, minutes, seconds = tag.split(":")
             end = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
@@ -158,26 +164,47 @@ class TrackDecoder:
         return end - float(self.start or 0)
 
 
-class TrackReader:
-    """The first sound track of a media file, as a `Source`: for writing it to a sound file of its own.
+def open_untrimmed(path: Path) -> "tuple[InputContainer, Box | None]":
+    """Open a media file with all that is in it, also what an edit list hides, and read the movie header of an MP4.
 
     Raises:
-        FileError: when it has none.
+        FileError: when it is empty, or is no such file.
+        OSError: when it cannot be opened.
+    """
+    container = open_media(path, ignore_editlist="1")
+    return container, read_movie(path) if is_mp4(container) else None
+
+
+class TrackReader:
+    """One sound track of a media file, as a `Source`: for writing it to a sound file of its own.
+
+    Args:
+        path: of the file.
+        salvage: leave out packets that cannot be decoded.
+        tracks: what the person chose (`--track`); the first track when empty.
+
+    Raises:
+        FileError: when it has none, or not that one.
         OSError: when it cannot be opened.
     """
 
     encoding = None
 
-    def __init__(self, path: Path, salvage: bool = False) -> None:
-        self._container = open_media(path)
-        if not self._container.streams.audio:
+    def __init__(self, path: Path, salvage: bool = False, tracks: tuple[str, ...] = ()) -> None:
+        self._container, movie = open_untrimmed(path)
+        try:
+            audio = list(self._container.streams.audio)
+            self._stream = choose_tracks(audio, tracks)[0]
+            self._decoder = TrackDecoder(self._stream, salvage, movie)
+        except FileError:
             self._container.close()
-            raise FileError("it has no sound track")
-        self._stream = self._container.streams.audio[0]
-        self._decoder = TrackDecoder(self._stream, salvage)
+            raise
         self.sample_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
         self.frames: int | None = None
         self.notes = self._decoder.notes
+        if len(audio) > 1:
+            others = describe_tracks(audio)
+            self.notes.append(f"track {audio.index(self._stream) + 1} of {len(audio)} was taken (--track: {others})")
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The track in blocks, float32 [channels, samples]."""
@@ -195,13 +222,3 @@ class TrackReader:
         kept = ("title", "copyright", "artist", "comment", "date", "album", "tracknumber", "genre")
         found = {names.get(key.lower(), key.lower()): text for key, text in self._container.metadata.items()}
         return {key: found[key] for key in kept if key in found}
-
-
-def muxer_of(path: Path) -> str:
-    """The muxer that writes files of this name."""
-    return MUXERS[path.suffix.lower()]
-
-
-def _reason(error: FFmpegError) -> str:
-    text = error.strerror or type(error).__name__
-    return text[:1].lower() + text[1:]

@@ -33,6 +33,7 @@ class DenoiseOptions:
         clip: policy for samples over full scale.
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
         raw: what comes on standard input, where it is no WAV; standard output is then the same.
+        tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
 
     Raises:
         UsageError: on a value out of range.
@@ -47,6 +48,7 @@ class DenoiseOptions:
     clip: Clip = Clip.CLAMP
     salvage: bool = False
     raw: RawFormat | None = None
+    tracks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:

@@ -1,0 +1,154 @@
+"""Which encoder writes a sound track again: that of its own codec, or, where there is none, the best that fits.
+
+A track keeps its codec when FFmpeg has a good encoder for it, the container may hold it, and the encoder takes its
+channels. Vorbis, DTS, WMA, ADPCM, G.711 in Matroska, or FLAC, Opus and MP3 in M4A cannot be kept: lossy tracks then get
+the usual lossy codec of the container, lossless ones a lossless codec, and a note tells of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from av.audio.layout import AudioLayout
+from av.codec.codec import Codec, UnknownCodecError
+from av.codec.context import CodecContext
+from av.error import FFmpegError
+
+from enhance.utils.errors import FileError
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.audio.stream import AudioStream
+
+_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "mp3float": "libmp3lame"}  # by the name of the decoder
+_UNFIT = frozenset({"vorbis", "wmav1", "wmav2", "truehd", "mlp"})  # FFmpeg's own are experimental or sound poor
+# By muxer: what lossless tracks become, then what lossy ones become, each in the order in which they are tried.
+_SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "matroska": (("flac", "pcm_s24le"), ("libopus", "aac", "flac", "pcm_s24le")),
+    "webm": (("libopus",), ("libopus",)),
+    "mov": (("alac", "pcm_s24le"), ("aac", "pcm_s24le")),
+    "mp4": (("alac", "flac", "aac"), ("aac", "flac")),
+    "ipod": (("alac", "aac"), ("aac", "alac")),
+    "adts": (("aac",), ("aac",)),
+}
+_TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the same speakers in the living room
+_USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is named
+_STEPS = frozenset({"mp2", "ac3", "eac3"})  # encoders that take certain bitrates only: those that a header names
+_OPUS_BITS = (6_000, 256_000)  # per second: the least in all, the most of a channel
+_LEAST_BITS = 64_000  # per second and channel: FFmpeg's AAC encoder sounds poor below, whatever made the input
+_LEAST_BITS_PER_SAMPLE = 1.5  # the same at low sample rates
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """How a track is written.
+
+    Attributes:
+        name: of the encoder.
+        sample_rate: in Hz.
+        layout: name of the channel layout that the encoder takes; the order of the channels is that of the input.
+        format: of the samples in FFmpeg's name.
+        bit_rate: bits per second, None for lossless codecs.
+        note: what changes, in a few words; empty when nothing does.
+    """
+
+    name: str
+    sample_rate: int
+    layout: str
+    format: str
+    bit_rate: int | None
+    note: str = ""
+
+
+def choose_encoder(
+    stream: "AudioStream", layout: str, rate: int, muxer: str, known: set[str], bits: float
+) -> EncoderChoice:
+    """Choose the encoder for a track.
+
+    Args:
+        stream: the track as it was.
+        layout: name of its channel layout.
+        rate: sample rate that is wanted, in Hz.
+        muxer: of the output.
+        known: codecs that the output can hold (`OutputContainer.supported_codecs`).
+        bits: bits per second of the track, 0 when nobody knows.
+
+    Raises:
+        FileError: when no encoder takes the track.
+    """
+    own = stream.codec_context.name
+    same = _ENCODERS.get(own, own)
+    substitutes = _SUBSTITUTES[muxer][0 if _is_lossless(stream) else 1]
+    wanted = stream.codec_context.format.name
+    channels = AudioLayout(layout).nb_channels
+    for name in dict.fromkeys(([] if same in _UNFIT else [same]) + list(substitutes)):
+        if name not in known:
+            continue
+        for candidate in _layouts(layout, channels):
+            opened = _ask(name, candidate, rate, wanted)
+            if opened is None:
+                continue
+            taken = opened.sample_rate
+            changes = (
+                []
+                if name == same
+                else [f"{stream.codec_context.codec.canonical_name} became {name.removeprefix('lib')}"]
+            )
+            if taken != rate:
+                changes.append(f"{rate} Hz became {taken} Hz")
+            if candidate != layout and not layout.endswith("channels"):
+                changes.append(f"{layout} became {candidate}")
+            told = stream.codec_context.bit_rate or 0
+            bit_rate = _bit_rate(name, told if name in _STEPS and told else bits, taken, channels)
+            return EncoderChoice(name, taken, candidate, opened.format.name, bit_rate, ", ".join(changes))
+    raise FileError(f"its sound track {stream.index} ({own}, {channels} channels) cannot be written to {muxer} again")
+
+
+def _bit_rate(name: str, bits: float, rate: int, channels: int) -> int | None:
+    """Bits per second for an encoder, near those of the input (0: unknown); None for lossless ones."""
+    codec = Codec(name, "w")
+    if codec.lossless and not codec.lossy:
+        return None
+    bits = bits or _LEAST_BITS * channels
+    if name == "aac":
+        bits = max(bits, min(_LEAST_BITS, _LEAST_BITS_PER_SAMPLE * rate) * channels)
+    if name == "libopus":
+        bits = min(max(bits, _OPUS_BITS[0]), _OPUS_BITS[1] * channels)
+    return round(bits)
+
+
+def _is_lossless(stream: "AudioStream") -> bool:
+    codec = stream.codec_context.codec
+    return bool(codec.lossless and (not codec.lossy or "MA" in (stream.profile or "").split()))
+
+
+def _layouts(layout: str, channels: int) -> Iterator[str]:
+    yield layout
+    if layout in _TWINS:
+        yield _TWINS[layout]
+    elif layout.endswith("channels") and channels in _USUAL:
+        yield _USUAL[channels]
+
+
+def _ask(name: str, layout: str, rate: int, wanted: str) -> "AudioCodecContext | None":
+    """Open an encoder with these settings, or with the nearest rate that it has; None when it refuses."""
+    try:
+        codec = Codec(name, "w")
+    except UnknownCodecError:
+        return None
+    rates = codec.audio_rates
+    if rates and rate not in rates:
+        rate = min((candidate for candidate in rates if candidate >= rate), default=max(rates))
+    formats = [form.name for form in codec.audio_formats or []]
+    same = [form for form in formats if form.removesuffix("p") == wanted.removesuffix("p")]
+    context: AudioCodecContext = CodecContext.create(name, "w")  # type: ignore[assignment]
+    try:
+        context.layout = layout
+        context.sample_rate = rate
+        context.format = (wanted if wanted in formats else next(iter(same), "")) or (formats[0] if formats else wanted)
+        context.time_base = Fraction(1, rate)
+        context.open()
+    except (FFmpegError, ValueError):
+        return None
+    return context

@@ -1,0 +1,71 @@
+"""Media files opened for reading and writing by FFmpeg's libraries, whatever they are called.
+
+FFmpeg takes a name with a colon for an address: `2024-11-14T22:57:44.mp4` has no protocol that it knows, `data:y.m4a`
+would be read as data. The protocol `file:` in front says that it is a name.
+
+Reference: FFmpeg Protocols Documentation, "file".
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.logging
+from av.error import FFmpegError
+
+from enhance.io.formats import MUXERS
+from enhance.utils.errors import FileError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+
+av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are told in one line
+
+
+def open_media(path: Path, **options: str) -> "InputContainer":
+    """Open a file of FFmpeg's libraries for reading.
+
+    Args:
+        path: of the file.
+        options: of the demuxer.
+
+    Raises:
+        FileError: when it is empty, or is no such file.
+        OSError: when it cannot be opened.
+    """
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise FileError("the file is empty (0 bytes)")
+    try:
+        return av.open(_url(path), "r", metadata_errors="replace", container_options=options)
+    except FFmpegError as error:
+        raise FileError(f"not a media file that can be read, or cut off ({reason(error)})") from None
+
+
+def create_media(path: Path, muxer: str, **options: str) -> "OutputContainer":
+    """Open a file of FFmpeg's libraries for writing; `options` are those of the muxer.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    return av.open(_url(path), "w", format=muxer, container_options=options)
+
+
+def muxer_of(path: Path) -> str:
+    """Return the muxer that writes files of this name."""
+    return MUXERS[path.suffix.lower()]
+
+
+def is_mp4(container: "InputContainer") -> bool:
+    """Tell whether a file is built of the boxes of ISO 14496-12: MP4, MOV, M4A, 3GP."""
+    return "mp4" in container.format.name
+
+
+def reason(error: FFmpegError) -> str:
+    """Return what FFmpeg says of an error, to stand in a sentence."""
+    text = error.strerror or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def _url(path: Path) -> str:
+    return f"file:{path}"

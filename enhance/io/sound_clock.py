@@ -1,0 +1,172 @@
+"""The samples of a sound track on the clock of its file: holes are filled, and a clock that drifts is followed.
+
+Every frame says when it begins. Where that time jumps from one frame to the next and stays there, sound is missing
+(silence is put in) or doubled (it is left out). Where it runs away slowly, as with cameras and browsers whose sound
+card is .1 to 1 % faster or slower than their clock, nothing is missing: the sound is resampled by that little, so that
+it stays whole and in step with the picture. Time stamps that only tremble around the count of samples change nothing.
+
+Resampling at a rate that glides: a windowed sinc (Kaiser, beta 9, 32 taps), read from a table of phases, J. O. Smith,
+"Digital Audio Resampling Home Page".
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from statistics import median
+
+import numpy as np
+
+OUT_OF_STEP = 0.04  # seconds; time stamps of Matroska jitter by 1 ms, the eye forgives about 45 ms
+_DRIFT = 0.015  # seconds that a slow drift may reach before it is followed
+_LOOK_AHEAD = 2.0  # seconds of sound that wait, to tell a jump from a tremble and a drift from both
+_STEEPEST = 0.03  # change of speed at most, however far the clock is away
+_NEIGHBOURS = 0.5  # seconds before and behind a jump by which it is judged
+_HALF = 16  # taps of the resampler on each side
+_PHASES = 1024
+_BLOCK = 48_000  # samples of silence at a time: a hole may last for hours
+
+
+class SoundClock:
+    """Puts decoded frames on a line of samples.
+
+    Args:
+        sample_rate: in Hz.
+        channels: number of channels.
+
+    Attributes:
+        start: time of the first sample in seconds; None before it is known.
+        drifts: whether the sound is being resampled to follow the clock.
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._rate, self._channels = sample_rate, channels
+        self._waiting: deque[tuple[np.ndarray, float]] = deque()  # frames, and by how many seconds each is late
+        self._before: deque[float] = deque()  # lateness of the last frames that were placed
+        self._held = 0  # samples that wait
+        self._heard = 0  # samples that came
+        self._shift = 0.0  # seconds by which holes moved what follows
+        self._bend = 0.0  # seconds by which the sound was stretched
+        self._debt = 0  # samples still to be left out
+        self._last = 0.0
+        self._warp: _Warp | None = None
+        self.start: Fraction | None = None
+
+    @property
+    def drifts(self) -> bool:
+        return self._warp is not None
+
+    def push(self, samples: np.ndarray, time: Fraction | None) -> Iterator[np.ndarray]:
+        """Take a frame, float32 [channels, samples], with its time in seconds. Yields what is ready."""
+        if time is not None and self.start is None:
+            self.start = time
+        if time is not None and self.start is not None:
+            self._last = float(time - self.start) - self._heard / self._rate
+        self._waiting.append((samples, self._last))
+        self._held += samples.shape[1]
+        self._heard += samples.shape[1]
+        while self._held > _LOOK_AHEAD * self._rate and len(self._waiting) > 1:
+            yield from self._place()
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """Yield the rest."""
+        while self._waiting:
+            yield from self._place()
+        if self._warp is not None:
+            yield self._warp.flush()
+
+    def _place(self) -> Iterator[np.ndarray]:
+        samples, late = self._waiting.popleft()
+        self._held -= samples.shape[1]
+        step = self._step(samples, late)
+        if step:
+            self._shift += step / self._rate
+            self._before.clear()
+            if step > 0:
+                for zeros in silence(self._channels, step):
+                    yield from self._stretch(zeros)
+            else:
+                self._debt -= step
+        left_out = min(self._debt, samples.shape[1])
+        self._debt -= left_out
+        self._before.append(late - self._shift)
+        if len(self._before) > max(1, round(_NEIGHBOURS * self._rate / max(samples.shape[1], 1))):
+            self._before.popleft()
+        self._follow(late)
+        yield from self._stretch(samples[:, left_out:])
+
+    def _step(self, samples: np.ndarray, late: float) -> int:
+        """Samples that are missing before a frame, negative when it overlaps what came before."""
+        if abs(late - self._shift - (self._before[-1] if self._before else 0.0)) <= OUT_OF_STEP:
+            return 0
+        before = median(self._before) if self._before else 0.0
+        count = max(1, round(_NEIGHBOURS * self._rate / max(samples.shape[1], 1)))
+        after = median([late, *(later for _, later in list(self._waiting)[: count - 1])]) - self._shift
+        if abs(after - before) <= OUT_OF_STEP:
+            return 0  # the next frames are back where they were
+        away = late - self._shift
+        return round((away if abs(before) < _DRIFT else away - before) * self._rate)
+
+    def _follow(self, late: float) -> None:
+        """Choose the speed at which the clock is followed, by where it will be one second from now."""
+        if self._warp is None:
+            if abs(late - self._shift) <= _DRIFT or not self._waiting:
+                return
+            if abs(median(self._before)) <= _DRIFT or abs(self._ahead()) <= _DRIFT:
+                return
+            self._warp = _Warp(self._channels)
+        if self._waiting:
+            slope = (self._ahead() - self._bend) / (_LOOK_AHEAD / 2)
+            self._warp.stretch = 1 + min(max(slope, -_STEEPEST), _STEEPEST)
+
+    def _ahead(self) -> float:
+        return median(late for _, late in self._waiting) - self._shift
+
+    def _stretch(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        if self._warp is None:
+            yield samples
+            return
+        self._bend += (self._warp.stretch - 1) * samples.shape[1] / self._rate
+        yield self._warp.process(samples)
+
+
+def silence(channels: int, count: int) -> Iterator[np.ndarray]:
+    """Yield so many samples of silence, float32 [channels, samples], a second or so at a time."""
+    for begin in range(0, count, _BLOCK):
+        yield np.zeros((channels, min(_BLOCK, count - begin)), np.float32)
+
+
+class _Warp:
+    """A resampler whose ratio glides: `stretch` samples come out for each that goes in; at 1 they are the same."""
+
+    def __init__(self, channels: int) -> None:
+        self.stretch = 1.0
+        self._held = np.zeros((channels, _HALF - 1), np.float32)
+        self._place = float(_HALF - 1)  # of the next sample that comes out, in what is held
+        taps = np.arange(1 - _HALF, _HALF + 1) - np.arange(_PHASES + 1)[:, np.newaxis] / _PHASES
+        window = np.i0(9 * np.sqrt(np.maximum(0, 1 - (taps / _HALF) ** 2))) / np.i0(9)
+        table = np.sinc(taps) * window
+        self._table = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        """Take float32 [channels, samples], give what is ready, float32 [channels, any]."""
+        self._held = np.concatenate([self._held, samples], axis=1)
+        end = self._held.shape[1] - _HALF  # places before it have all their neighbours
+        count = max(0, int(np.ceil((end - self._place) * self.stretch)))
+        places = self._place + np.arange(count + 1) / self.stretch
+        if count and places[count - 1] >= end:
+            places = places[:-1]
+        self._place = float(places[-1])
+        whole = np.floor(places[:-1]).astype(np.int64)
+        phase = (places[:-1] - whole) * _PHASES
+        row = phase.astype(np.int64)
+        part = (phase - row).astype(np.float32)[:, np.newaxis]
+        weights = self._table[row] * (1 - part) + self._table[np.minimum(row + 1, _PHASES)] * part
+        around = whole[:, np.newaxis] + np.arange(1 - _HALF, _HALF + 1)
+        made = np.einsum("cnt,nt->cn", self._held[:, around], weights)
+        done = int(self._place) - (_HALF - 1)
+        self._held, self._place = self._held[:, done:], self._place - done
+        return made
+
+    def flush(self) -> np.ndarray:
+        """The rest, as long as the input lasts."""
+        return self.process(np.zeros((self._held.shape[0], _HALF), np.float32))
