@@ -28,7 +28,7 @@ app = typer.Typer(
 
 
 def run() -> None:
-    """Entry point of the console script."""
+    """Run the `mpeace` console script."""
     sys.exit(main())
 
 
@@ -77,7 +77,7 @@ def root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Take the options before the command."""
 
 
 @app.command()

@@ -121,7 +121,7 @@ def live(
         bool, typer.Option("--measure", help="Measure the delay of the devices through a cable or from speaker to mic.")
     ] = False,
 ) -> None:
-    """Microphone in, clean voice out, all day. Needs pip install 'mpeace[live]'.
+    """Denoise the microphone: sound in, clean voice out, all day. Needs pip install 'mpeace[live]'.
 
     Keys: b bypass, up and down attenuation limit, left and right mix, m mute, l listen, r record, q quit.
     """

@@ -1,7 +1,7 @@
 """The input files that a person names: files, folders searched to the bottom, and patterns with `*`, `?` or `[`.
 
 Hidden names and links to folders are passed over. The tree below a folder, or below the first wildcard of a pattern, is
-kept for the outputs. What is not there is told as a failed outcome, and the rest goes on.
+kept for the outputs. A file that does not exist becomes a failed outcome, and the rest goes on.
 """
 
 import errno
@@ -32,7 +32,7 @@ class Found:
 
 
 def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome]) -> list[Found]:
-    """All input files in the order named, each once.
+    """Return all input files in the order named, each once.
 
     Args:
         inputs: files, folders and patterns.
@@ -66,18 +66,18 @@ def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome
 
 
 def identity(path: Path) -> str:
-    """One text for each file, whatever way leads to it."""
+    """Return one text for each file, whatever path leads to it."""
     return os.path.normcase(os.path.realpath(path))
 
 
 def mode_of(path: Path) -> int:
-    """Kind and permissions of what is there, 0 for nothing.
+    """Return the type and permissions of a path (`st_mode`), 0 when nothing is there.
 
     `Path.is_file` and `Path.is_dir` would do, if they did not treat a folder that is shut differently in each version
     of Python.
 
     Raises:
-        OSError: when it cannot be told, for example because a folder on the way is shut.
+        OSError: when that cannot be found out, for example because a folder on the way is not readable.
     """
     try:
         return path.stat().st_mode
@@ -115,7 +115,7 @@ def _search(folder: Path, leave_out: Path | None, settled: list[Outcome]) -> lis
 
 
 def _is_file(path: Path, settled: list[Outcome]) -> bool:
-    """Whether a name that a search came upon is a file. What cannot be told is settled as failed."""
+    """Return whether a found name is a file. One that cannot be examined becomes a failed outcome."""
     try:
         return stat.S_ISREG(mode_of(path))
     except OSError as error:

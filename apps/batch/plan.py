@@ -1,4 +1,4 @@
-"""From what the person named to one task per file, before anything is read or written.
+"""The plan of a batch: one task for each file that was named, before anything is read or written.
 
 Outputs keep the tree below a folder. Two inputs with one output, an output that is an input, and an output that is no
 file are settled here as failed; the other files go on. What makes no sense as a whole is a `UsageError`.
@@ -27,7 +27,7 @@ _ELSEWHERE = "{stem}{suffix}"
 
 @dataclass
 class Plan:
-    """What is to be done, and what is already settled: inputs that are missing, outputs that are there."""
+    """Hold the tasks to do and the outcomes that are known already: missing inputs, outputs that exist."""
 
     tasks: list[Task] = field(default_factory=list)
     settled: list[Outcome] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Plan:
 def make_plan(
     inputs: list[str], output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions
 ) -> Plan:
-    """One task for each file.
+    """Make one task for each file.
 
     Args:
         inputs: files, folders, patterns, or `-` alone.
@@ -144,7 +144,7 @@ def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfEx
 
 
 def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict[str, str]]:
-    """Identities of the inputs that are outputs of a former run, and of those that cannot be written, with the reason.
+    """Return the inputs that are outputs of an earlier run, and those that cannot be written, with the reason.
 
     An output of a former run is one that a search came upon. One that the person named is wanted as an input: then
     neither it nor the file that would become it is touched.
@@ -177,7 +177,7 @@ def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict
 
 
 def _named(source: Path, target: Path, settings: DenoiseOptions) -> str | None:
-    """The container that the person chose, by `--format` or by the suffix of the output; None keeps the input's."""
+    """Return the container chosen by `--format` or by the suffix of the output; None keeps the input's."""
     if settings.container is not None:
         return settings.container
     if source.suffix.lower() == target.suffix.lower():
@@ -189,7 +189,7 @@ def _named(source: Path, target: Path, settings: DenoiseOptions) -> str | None:
 
 
 def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[Status, str] | None:
-    """Status and message when the output is there and stays; None when it is to be written."""
+    """Return the status and a message when the output is there and stays; None when it is to be written."""
     try:
         if not os.path.lexists(target):
             return None
@@ -212,7 +212,7 @@ def _check_target(target: Path) -> None:
 
 
 def _kind(output: Path) -> int:
-    """What is there under the name that the person gave the outputs: S_IFDIR, S_IFREG, ..., 0 for nothing."""
+    """Return the type of what exists under the output's name (S_IFDIR, S_IFREG, ...), 0 for nothing."""
     with problem_on_oserror(f"the output {output} cannot be reached", UsageError):
         return stat.S_IFMT(mode_of(output))
 

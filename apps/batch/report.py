@@ -1,4 +1,4 @@
-"""What the person sees: progress with speed, one line per problem, a summary, and a report for programs.
+"""The output of a batch: progress with speed, one line for each problem, a summary, and a report for programs.
 
 Everything goes to standard error, since standard output may carry sound. On a terminal the progress is drawn by rich;
 otherwise each finished file is one line.
@@ -52,7 +52,7 @@ class Reporter:
             self._progress = None
 
     def on_progress(self, task: Task, seconds: float, total: float | None) -> None:
-        """Progress of one file: seconds of sound that are done, and of the whole if known."""
+        """Show the progress of one file: seconds of sound done, and of the whole if known."""
         self._seconds[task.source] = seconds
         if self._progress is None:
             return
@@ -70,7 +70,7 @@ class Reporter:
             self._line(f"{sound}: a sample comes out at most {1000 * delay_seconds:.1f} ms after it came in")
 
     def done(self, outcome: Outcome, task: Task | None = None) -> None:
-        """One file is settled: a line, and the total moves on."""
+        """Note that one file is finished: print its line, and move the total on."""
         self._seconds[outcome.input] = outcome.seconds
         if task is not None and self._progress is not None:
             if task.source in self._bars:
@@ -92,7 +92,7 @@ class Reporter:
             self._line(f"{_name(outcome)} -> {outcome.output}: {length}{clamped}")
 
     def summary(self, outcomes: list[Outcome]) -> None:
-        """The counts, the time, and the files that failed once more, so that they are not lost in a long list."""
+        """Print the counts and the time, and list the failed files again so that they are not lost in a long list."""
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         if self._quiet or len(outcomes) < 2:
             return
@@ -159,7 +159,7 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
 
 
 def own_version() -> str:
-    """Version of the installed package, or "not installed" when it runs from a folder."""
+    """Return the version of the installed package, or "not installed" when it runs from a folder."""
     try:
         return version("mpeace")
     except PackageNotFoundError:
@@ -179,7 +179,7 @@ def _speed(seconds: float, elapsed: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Example: 3723.4 seconds are "1 h 2 min 3 s"."""
+    """Write seconds in words: 3723.4 becomes "1 h 2 min 3 s"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -21,7 +21,7 @@ from enhance.utils.interrupt import Stopped, Stopper
 
 _LOOK = 0.1  # seconds between two looks at the stopper
 _TELL = 0.1  # seconds between two words of progress from one process
-_PATIENCE = 10.0  # seconds that a process gets to clean up when it is told to end
+_PATIENCE = 10.0  # seconds that a process gets to clean up when it is asked to end
 
 
 @dataclass
@@ -46,7 +46,7 @@ def run_in_processes(
         tasks: what to do.
         jobs: number of processes.
         settings: how.
-        stopper: when it is told to stop, all processes clean up and end.
+        stopper: when it is set, all processes clean up and end.
         on_progress: called with progress: task, seconds done, seconds in all if known.
         done: called with each outcome.
         model: name and file of the model are put in when a process has loaded it.
@@ -119,7 +119,7 @@ def _listen(
 
 
 def _end(workers: list[_Worker]) -> None:
-    """Tell the processes to end; those at work remove their partial files first."""
+    """Ask the processes to end; those at work remove their partial files first."""
     for worker in workers:
         worker.process.terminate()
     for worker in workers:
@@ -133,7 +133,7 @@ def _end(workers: list[_Worker]) -> None:
 
 
 def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
-    """What a process does: load the model once, then denoise what comes until the pipe ends or it is told to stop."""
+    """Load the model once, then denoise each task that comes, until the pipe closes or a signal stops the process."""
     with suppress(Stopped, EOFError, BrokenPipeError), Stopper(worker=True) as stopper:
         from enhance import Denoiser
         from enhance.io.denoise_file import describe, run_task

@@ -1,4 +1,4 @@
-"""What one person may ask of the demo, and what to do beyond it.
+"""The limits of the demo: how much one person may ask for, and what happens beyond it.
 
 Sound is held on the disk at its own rate as float32 while a person works with it; the limits bound that, the time of
 one job, and how many people work at the same time.
@@ -90,6 +90,6 @@ class Limits:
             )
 
     def in_words(self) -> str:
-        """The limits, for the page."""
+        """Return the limits as a sentence for the page."""
         minutes = "1 minute" if self.minutes == 1 else f"{self.minutes:g} minutes"
         return f"Up to {minutes} and {self.megabytes} MB. For more: <code>mpeace denoise FILE</code>"

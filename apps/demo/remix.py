@@ -49,7 +49,7 @@ class Track:
         return self.frames / self.sample_rate
 
     def sound(self) -> tuple[np.ndarray, np.ndarray]:
-        """Input and output of the network, float32 [samples, channels], on the disk until they are looked at."""
+        """Map input and output of the network, float32 [samples, channels], from the disk."""
         if self.frames == 0:
             empty = np.zeros((0, self.channels), np.float32)
             return empty, empty
@@ -76,7 +76,7 @@ class CachedDenoiser:
     def stream(
         self, sample_rate: int, channels: int = 1, *, attenuation_limit_db: float | None = None, mix: float = 1.0
     ) -> "_Recorder | _Player":
-        """As `Denoiser.stream`. After `finish`, the n-th stream gives again what the n-th one gave."""
+        """Open a stream as `Denoiser.stream` does. After `finish`, the n-th one repeats the n-th."""
         weight = np.float32(Strength(attenuation_limit_db, mix).weight)
         if self._complete:
             self._next += 1
@@ -87,7 +87,7 @@ class CachedDenoiser:
         return _Recorder(self._denoiser.stream(sample_rate, channels), track, weight)
 
     def again(self, folder: Path) -> "CachedDenoiser":
-        """One that remembers the same, whose samples were copied to another folder."""
+        """Return a copy whose samples lie in another folder."""
         other = CachedDenoiser(self._denoiser, folder)
         other.tracks = [
             replace(track, dry=folder / track.dry.name, wet=folder / track.wet.name) for track in self.tracks
@@ -96,7 +96,7 @@ class CachedDenoiser:
         return other
 
     def finish(self) -> None:
-        """The file was denoised as a whole: from now on, remember it."""
+        """Note that the file is complete: from now on its samples are reused."""
         self._complete = True
         self._next = 0
 

@@ -1,4 +1,4 @@
-"""What `mpeace listen` does: run a test, write the first TOML file of one, or analyse its answers."""
+"""The three things `mpeace listen` does: run a test, write its first TOML file, or analyse its answers."""
 
 from contextlib import closing, suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is drawn of a mix: pictures and level curves, computed once for each strength that is looked at."""
+"""Plots of a mix: pictures and level curves, computed once for each strength that is looked at."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What the browser plays: input and network output as 16-bit WAV with one common gain.
+"""Files for the browser to play: input and network output as 16-bit WAV with one common gain.
 
 One gain, since louder sounds better: a gain of its own for each would decide the comparison. 16 bits, since Gradio
 brings floats to the same peak. Every mix of the two is made in the browser, so a new strength needs no new sound.
@@ -36,7 +36,7 @@ def write_previews(track: Track, noisy: Path, wet: Path) -> float:
 
 
 def common_gain(dry: np.ndarray, wet: np.ndarray) -> float:
-    """Gain that brings the loudest of dry, wet and their difference, [samples, channels], to `PEAK`.
+    """Return the gain that brings the loudest of dry, wet and their difference, [samples, channels], to `PEAK`.
 
     Example:
         >>> quiet = np.full((10, 1), 0.3)

@@ -1,4 +1,4 @@
-"""What is drawn of a sound: short-time spectra and levels of input (dry) and network output (wet).
+"""Measurements of a sound to draw: short-time spectra and levels of input (dry) and network output (wet).
 
 Both are kept in a form from which every mix follows without the sound: spectra add as complex numbers, and the energy
 of dry + weight * (wet - dry) follows from three energies. So a new strength is drawn at once, however long the file is.
@@ -28,7 +28,7 @@ class Shares:
 
 
 def shares(weight: float) -> dict[str, Shares]:
-    """What one hears: the noisy input, the cleaned result, and the difference between them."""
+    """Return the shares of input, result, and the difference between them."""
     return {"noisy": Shares(1, 0), "cleaned": Shares(1 - weight, weight), "removed": Shares(weight, -weight)}
 
 
@@ -47,12 +47,12 @@ class Analysis:
         self._energies = self._levels(dry, wet)
 
     def power(self, share: Shares) -> np.ndarray:
-        """Spectrogram, float32 [columns, bins]; a full-scale sine reaches about 1."""
+        """Return the power spectrogram, float32 [columns, bins]; a full-scale sine reaches about 1."""
         dry, wet = self._spectra
         return np.square(np.abs(share.dry * dry + share.wet * wet)).astype(np.float32)
 
     def level_db(self, share: Shares) -> np.ndarray:
-        """RMS over all channels in dB relative to full scale, [intervals] of equal length."""
+        """Return the RMS over all channels in dB relative to full scale, [intervals] of equal length."""
         a, b = share.dry, share.wet
         dry, wet, cross = self._energies
         energy = a * a * dry + b * b * wet + 2 * a * b * cross
@@ -64,7 +64,7 @@ class Analysis:
         return float(max(self.power(Shares(1, 0)).max(initial=0.0), 1e-9))
 
     def _spectrum(self, samples: np.ndarray) -> np.ndarray:
-        """Complex64 [columns, bins], the columns' centres spread evenly over the sound."""
+        """Return the STFT, complex64 [columns, bins]; the columns' centres are spread evenly over the sound."""
         size = self.window
         columns = int(np.clip(len(samples) // (size // 8), 1, COLUMNS))
         shape = np.hanning(size + 1)[:-1].astype(np.float32)
@@ -78,7 +78,7 @@ class Analysis:
         return np.fft.rfft(frames * shape, axis=1).astype(np.complex64)
 
     def _levels(self, dry: np.ndarray, wet: np.ndarray) -> np.ndarray:
-        """Mean of dry^2, wet^2 and dry * wet in each interval, [3, intervals]."""
+        """Return the means of dry^2, wet^2 and dry * wet in each interval, [3, intervals]."""
         intervals = int(np.clip(self.seconds / SHORTEST_INTERVAL, 1, INTERVALS))
         edges = np.linspace(0, len(dry), intervals + 1).astype(int)
         energies = np.zeros((3, intervals))

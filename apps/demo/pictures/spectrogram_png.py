@@ -22,17 +22,17 @@ _MAGMA = (
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Mel scale (O'Shaughnessy, Speech Communication, 1987)."""
+    """Convert Hz to mel (O'Shaughnessy, Speech Communication, 1987)."""
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
 def top_of(sample_rate: int) -> float:
-    """Frequency at the upper edge in Hz."""
+    """Return the frequency at the upper edge of the picture in Hz."""
     return min(sample_rate / 2, HIGHEST)
 
 
 def ticks(sample_rate: int) -> list[tuple[str, float]]:
-    """Labels of the frequency axis with their height from 0 (bottom) to 1.
+    """Return the labels of the frequency axis with their height from 0 (bottom) to 1.
 
     Example:
         >>> ticks(2000)[-1]
@@ -44,7 +44,7 @@ def ticks(sample_rate: int) -> list[tuple[str, float]]:
 
 
 def filterbank(sample_rate: int, bins: int) -> np.ndarray:
-    """Weights [bins, rows] that make rows of equal height in mel of `bins` frequencies from 0 to half the rate.
+    """Return the weights [bins, rows] from `bins` frequencies (up to half the rate) to rows of equal height in mel.
 
     Triangles as wide as a row or as a bin, whichever is wider; each row's weights add to 1.
     """
@@ -58,7 +58,7 @@ def filterbank(sample_rate: int, bins: int) -> np.ndarray:
 
 
 def picture(power: np.ndarray, weights: np.ndarray, loudest: float) -> bytes:
-    """A PNG of a spectrogram.
+    """Draw a spectrogram as PNG.
 
     Args:
         power: [columns, bins].
@@ -75,7 +75,7 @@ def picture(power: np.ndarray, weights: np.ndarray, loudest: float) -> bytes:
 
 
 def colours() -> np.ndarray:
-    """The colour of each of 256 levels, uint8 [256, 3]."""
+    """Return the colour of each of 256 levels, uint8 [256, 3]."""
     anchors = np.array(_MAGMA, np.float64)
     place = np.linspace(0, len(anchors) - 1, 256)
     return np.stack([np.interp(place, np.arange(len(anchors)), anchor) for anchor in anchors.T], axis=1).astype(
@@ -84,5 +84,5 @@ def colours() -> np.ndarray:
 
 
 def data_address(png: bytes) -> str:
-    """The picture as an address that holds it, so that no request is needed."""
+    """Return the picture as a data URL, so that the page needs no request for it."""
     return "data:image/png;base64," + base64.b64encode(png).decode()

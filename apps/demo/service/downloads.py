@@ -1,4 +1,4 @@
-"""What programs made and fetch: each output in a folder that nobody can guess, for a while."""
+"""Outputs for programs to fetch: each in a folder that nobody can guess, removed after a while."""
 
 import secrets
 import shutil
@@ -21,7 +21,7 @@ class Results:
         self._seconds = seconds
 
     def new_folder(self) -> Path:
-        """An empty folder. What is old is removed before."""
+        """Make an empty folder. Old ones are removed first."""
         self.sweep()
         folder = self._folder / secrets.token_hex(16)
         folder.mkdir(parents=True, mode=0o700)

@@ -37,12 +37,12 @@ class LiveDesk:
     """The streams that are open.
 
     Args:
-        workshop: for the models.
+        service: for the models.
         limits: how many, and for how long.
     """
 
-    def __init__(self, workshop: DemoService, limits: Limits) -> None:
-        self._workshop = workshop
+    def __init__(self, service: DemoService, limits: Limits) -> None:
+        self._service = service
         self._limits = limits
         self._open: dict[str, _Microphone] = {}
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class LiveDesk:
         Raises:
             FileError: when there are too many, or a value is out of range.
         """
-        denoiser = self._workshop.denoiser(model)
+        denoiser = self._service.denoiser(model)
         try:
             limit, mix = strength.attenuation_limit_db, strength.mix
             stream = denoiser.stream(sample_rate, attenuation_limit_db=limit, mix=mix, live_block=block)
@@ -110,7 +110,7 @@ class LiveDesk:
         return {"samples": base64.b64encode(integers.tobytes()).decode(), "milliseconds": round(milliseconds, 2)}
 
     def adjust(self, token: str, strength: Strength) -> None:
-        """Another strength, from the next block on.
+        """Change the strength from the next block on.
 
         Raises:
             FileError: when the stream has ended or a value is out of range.

@@ -14,7 +14,7 @@ STARTING_SECONDS = 60.0  # within which a folder may belong to a server that has
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A temporary folder that is locked as long as this process lives. Those of servers that are dead are removed."""
+    """Make a temporary folder that is locked as long as this process lives, and remove those of dead servers."""
     _remove_dead()
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
@@ -38,7 +38,7 @@ def _remove_dead() -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """The descriptor that holds the lock of a folder; None when another process has it, or the system has no locks."""
+    """Lock a folder and return the descriptor; None when another process has it, or the system has no locks."""
     if os.name != "posix":
         return None
     import fcntl

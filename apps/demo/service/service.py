@@ -57,7 +57,7 @@ class DemoService:
         self._lock = threading.Lock()
 
     def denoiser(self, name: str | None) -> Denoiser:
-        """A model of the page; the first one when None.
+        """Return a model of the page; the first one for None.
 
         Raises:
             FileError: for another name.
@@ -87,7 +87,7 @@ class DemoService:
     def open_example(
         self, session: str, path: Path, strength: Strength, model: str | None, on_progress: "OnProgress | None" = None
     ) -> DenoisedFile:
-        """As `open`, of a file that never changes: only the first one waits for the network. Its output is not written.
+        """Open an example: as `open`, but the network runs only for the first session. Its output is not written.
 
         Raises:
             FileError: what is wrong with the file or the settings, in one line.
@@ -105,7 +105,7 @@ class DemoService:
         return work
 
     def example(self, path: Path, model: str | None, on_progress: "OnProgress | None" = None) -> DenoisedFile:
-        """An example, denoised when nobody asked for it before."""
+        """Return a denoised example; it is denoised when it is asked for the first time."""
         key = path, model or next(iter(self.models))
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
@@ -134,7 +134,7 @@ class DemoService:
                 if work.strength != strength:
                     raise Outdated
 
-            work.recall.finish()
+            work.cached.finish()
             try:
                 self._render(work, strength, on_progress)
             except Outdated:
@@ -161,9 +161,9 @@ class DemoService:
         strength = work.strength
         try:
             work.outcome = self._render(work, strength, on_progress)
-            work.recall.finish()
+            work.cached.finish()
             work.written = strength
-            track = work.recall.tracks[0]
+            track = work.cached.tracks[0]
             work.analysis = Analysis(track)
             work.drawing = draw(work.analysis, strength.weight)
             work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
@@ -182,16 +182,16 @@ class DemoService:
             raise
 
     def _work(self, folder: Path, source: Path, strength: Strength, model: str | None) -> DenoisedFile:
-        recall, outcome = CachedDenoiser(self.denoiser(model), folder), Outcome(str(source), None, "failed")
-        return DenoisedFile(folder, source, recall, outcome, strength, model or next(iter(self.models)))
+        cached, outcome = CachedDenoiser(self.denoiser(model), folder), Outcome(str(source), None, "failed")
+        return DenoisedFile(folder, source, cached, outcome, strength, model or next(iter(self.models)))
 
     def _render(self, work: DenoisedFile, strength: Strength, on_progress: "OnProgress | None") -> Outcome:
-        """The job of the command line, with the limits watched after each block."""
+        """Denoise as the command line does, and check the limits after each block."""
         outdated = False
 
         def watch(seconds: float, total: float | None) -> None:
             nonlocal outdated
-            track = work.recall.tracks[-1]
+            track = work.cached.tracks[-1]
             self.limits.check(max(seconds, total or 0), track.sample_rate, track.channels)
             if on_progress is not None:
                 try:
@@ -201,7 +201,7 @@ class DemoService:
                     raise
 
         task = Task(str(work.source), str(work.target), str(work.target.with_suffix(".part")))
-        outcome = run_task(work.recall, task, _settings(strength), Stopper(), watch)  # type: ignore[arg-type]
+        outcome = run_task(work.cached, task, _settings(strength), Stopper(), watch)  # type: ignore[arg-type]
         if outdated:
             raise Outdated
         if outcome.status != "done":
@@ -214,7 +214,7 @@ def _settings(strength: Strength) -> DenoiseOptions:
 
 
 def known_models(names: Iterable[str], more: str | None) -> dict[str, str]:
-    """Names on the page with what `Denoiser` takes: the registered ones, and first the one that was named.
+    """Return the names on the page and the model of each: those of the registry, after the one that was chosen, if any.
 
     Example:
         >>> known_models(["small"], "mine/other.onnx")

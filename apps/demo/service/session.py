@@ -26,7 +26,7 @@ class DenoisedFile:
     Attributes:
         folder: holds everything of it.
         source: the input, under the name that the person gave it.
-        recall: the network's output.
+        cached: the network's output.
         outcome: of the first rendering, which ran the network.
         analysis: for the pictures.
         drawing: made of it last.
@@ -40,7 +40,7 @@ class DenoisedFile:
 
     folder: Path
     source: Path
-    recall: CachedDenoiser
+    cached: CachedDenoiser
     outcome: Outcome
     strength: Strength
     model: str
@@ -58,13 +58,13 @@ class DenoisedFile:
         return self.folder / "out" / f"{self.source.stem}_denoised{self.source.suffix}"
 
     def again(self, folder: Path, strength: Strength) -> "DenoisedFile":
-        """The same in another folder, of `new_folder`. Its output is not written yet."""
+        """Return a copy in another folder, made by `new_folder`. Its output is not written yet."""
         for path in self.folder.iterdir():
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
-        source, recall = take(self.source, folder), self.recall.again(folder)
+        source, cached = take(self.source, folder), self.cached.again(folder)
         return replace(
-            self, folder=folder, source=source, recall=recall, strength=strength, written=None, busy=threading.Lock()
+            self, folder=folder, source=source, cached=cached, strength=strength, written=None, busy=threading.Lock()
         )
 
 
@@ -90,7 +90,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def new_folder(self) -> Path:
-        """For the work of somebody."""
+        """Make a folder for one file of a session."""
         return new_folder(self._folder)
 
     def put(self, session: str, work: DenoisedFile, begun: float | None = None) -> None:
@@ -112,7 +112,7 @@ class Sessions:
         self._remove(gone)
 
     def get(self, session: str) -> DenoisedFile | None:
-        """The work of a session; None when it has none, or none any more."""
+        """Return the file that a session works with; None when it has none, or it was removed."""
         with self._lock:
             gone = self._outdated()
             entry = self._entries.get(session)
@@ -122,7 +122,7 @@ class Sessions:
         return None if entry is None else entry.work
 
     def drop(self, session: str) -> None:
-        """The page was closed."""
+        """Remove what belongs to a page that was closed."""
         now = time.monotonic()
         with self._lock:
             since = now - self._limits.idle_seconds
@@ -153,7 +153,7 @@ class Sessions:
 
 
 def new_folder(parent: Path) -> Path:
-    """A folder for a piece of work, with a name of 128 random bits, readable by this program only."""
+    """Make a folder with a name of 128 random bits that only this program can read."""
     folder = parent / secrets.token_hex(16)
     folder.mkdir(parents=True, mode=0o700)
     (folder / "in").mkdir()
@@ -162,7 +162,7 @@ def new_folder(parent: Path) -> Path:
 
 
 def take(upload: Path, folder: Path) -> Path:
-    """A copy of an upload under its name: the upload may then be removed, or sent again by somebody else.
+    """Copy an upload under its name: the upload may then be removed, or sent again by somebody else.
 
     Raises:
         FileError: when it is gone.

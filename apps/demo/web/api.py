@@ -18,8 +18,8 @@ from enhance.utils.errors import FileError, ModelError
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """A `FileError` inside becomes what Gradio shows a person, and a program, in one line."""
+def problems_as_gradio_errors() -> Iterator[None]:
+    """Turn a `FileError` into Gradio's error, which the page and programs show in one line."""
     try:
         yield
     except (FileError, ModelError) as problem:
@@ -27,7 +27,7 @@ def told() -> Iterator[None]:
 
 
 def strength_of(attenuation_limit: Any, mix: Any) -> Strength:
-    """Checked values.
+    """Check the values and return them as `Strength`.
 
     Raises:
         FileError: when they are not numbers in range.
@@ -48,7 +48,7 @@ def strength_of(attenuation_limit: Any, mix: Any) -> Strength:
 
 
 def upload_at(given: Any, uploads: Path) -> Path:
-    """The path of an upload that the browser or a client names.
+    """Return the path of an upload that the browser or a client names.
 
     Args:
         given: a path, or what Gradio makes of one: a dictionary with "path".
@@ -69,14 +69,14 @@ class Api:
     """The functions, each raising `gr.Error` with one line.
 
     Args:
-        workshop: does the work on files.
+        service: does the work on files.
         desk: has the live streams.
         uploads: folder in which Gradio puts uploads.
         results: folder for what programs fetch.
     """
 
-    def __init__(self, workshop: DemoService, desk: LiveDesk, uploads: Path, results: Callable[[], Path]) -> None:
-        self._workshop, self._desk = workshop, desk
+    def __init__(self, service: DemoService, desk: LiveDesk, uploads: Path, results: Callable[[], Path]) -> None:
+        self._service, self._desk = service, desk
         self._uploads, self._results = uploads, results
 
     def denoise(
@@ -87,17 +87,17 @@ class Api:
         def keep(output: Path) -> Path:
             return Path(shutil.move(output, self._results() / output.name))
 
-        with told():
+        with problems_as_gradio_errors():
             upload = upload_at(file, self._uploads)
-            outcome = self._workshop.once(upload, strength_of(attenuation_limit, mix), model, keep)
+            outcome = self._service.once(upload, strength_of(attenuation_limit, mix), model, keep)
         figures = {"seconds": outcome.seconds, "elapsed": outcome.elapsed, "speed": outcome.speed}
         figures |= {"sample_rate": outcome.sample_rate, "channels": outcome.channels, "notes": outcome.notes}
         cleaned = {"path": outcome.output, "orig_name": Path(outcome.output or "").name}
         return cleaned | {"meta": {"_type": "gradio.FileData"}}, figures
 
     def models(self) -> list[str]:
-        """The models that `denoise` and `live_open` take; the first one is the default."""
-        return list(self._workshop.models)
+        """Return the models that `denoise` and `live_open` take; the first one is the default."""
+        return list(self._service.models)
 
     def live_open(
         self,
@@ -108,17 +108,17 @@ class Api:
         model: str | None = None,
     ) -> dict:
         """Begin a live stream of one channel, in blocks of multiples of `block` samples. Gives its token and delay."""
-        with told():
+        with problems_as_gradio_errors():
             return self._desk.open(sample_rate, block, strength_of(attenuation_limit, mix), model)
 
     def live_block(self, token: str, number: int, samples: str) -> dict:
         """Denoise the next block: base64 of int16, numbered from 0. Gives as many samples, and the milliseconds."""
-        with told():
+        with problems_as_gradio_errors():
             return self._desk.block(token, number, samples)
 
     def live_adjust(self, token: str, attenuation_limit: float | None = None, mix: float = 1.0) -> None:
-        """Another strength for a live stream."""
-        with told():
+        """Change the strength of a live stream."""
+        with problems_as_gradio_errors():
             self._desk.adjust(token, strength_of(attenuation_limit, mix))
 
     def live_close(self, token: str) -> None:
@@ -126,7 +126,7 @@ class Api:
         self._desk.close(token)
 
     def for_the_page(self) -> list[Callable[[dict], dict]]:
-        """The live functions with one dictionary as argument; problems come back under "problem"."""
+        """Return the live functions with one dictionary as argument; problems come back under "problem"."""
 
         def live_open(values: dict) -> dict:
             return _answer(self.live_open, values)

@@ -16,7 +16,7 @@ def _text(name: str) -> str:
 
 
 def player() -> gr.HTML:
-    """Shows the value of `apps.demo.web.player_state.view`."""
+    """Make the player, which shows the value of `apps.demo.web.player_state.view`."""
     return gr.HTML(
         value=None,
         html_template=_text("player.html"),
@@ -28,7 +28,7 @@ def player() -> gr.HTML:
 
 
 def recorder(minutes: float) -> gr.HTML:
-    """Its `submit` comes with `{"path": ...}` of an upload as its value. It stops by itself after so many minutes."""
+    """Make the recorder. `submit` brings `{"path": ...}` of the upload; it stops by itself after so many minutes."""
     return gr.HTML(
         value=None,
         html_template=_text("recorder.html"),
@@ -41,7 +41,7 @@ def recorder(minutes: float) -> gr.HTML:
 
 
 def live(functions: list[Callable], value: dict[str, object]) -> gr.HTML:
-    """The live tab; its value is the strength and the model, its functions are those of `apps.demo.web.api`."""
+    """Make the live tab; its value is the strength and the model, its functions are those of `apps.demo.web.api`."""
     return gr.HTML(
         value=value,
         html_template=_text("live.html"),

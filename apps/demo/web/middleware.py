@@ -40,7 +40,7 @@ STALLED_SECONDS = 30.0  # without anything coming, after which an upload is give
 
 
 def is_refused(path: str) -> bool:
-    """Whether a path of the server is none of the demo's.
+    """Return whether a path of the server does not belong to the demo.
 
     Example:
         >>> is_refused("/gradio_api/file=https://example.org"), is_refused("/gradio_api/upload")
@@ -52,7 +52,7 @@ def is_refused(path: str) -> bool:
 
 
 def refuse_addresses() -> None:
-    """From now on an address in the place of a file is refused, where Gradio would load it."""
+    """Make Gradio refuse an address in the place of a file, which it would download."""
     import gradio as gr
     from gradio import processing_utils
 

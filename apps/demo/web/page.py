@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from apps.demo.service.service import DemoService
 from apps.demo.service.session import DenoisedFile
 from apps.demo.web import components as parts
-from apps.demo.web.api import Api, strength_of, told, upload_at
+from apps.demo.web.api import Api, problems_as_gradio_errors, strength_of, upload_at
 from apps.demo.web.player_state import view
 from enhance.io.formats import CONTAINERS, MUXERS
 from enhance.runtime.strength import Strength
@@ -28,12 +28,12 @@ PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as a
 
 
 def example_files() -> list[Path]:
-    """The sounds that the page offers, in its order."""
+    """Return the sounds that the page offers, in its order."""
     return sorted(path for path in EXAMPLES.iterdir() if path.suffix != ".md")
 
 
 def theme() -> Base:
-    """Colours and fonts of the system: none is fetched."""
+    """Return the theme: colours and fonts of the system, so that nothing is downloaded."""
     return Base(
         primary_hue="teal",
         neutral_hue="slate",
@@ -44,26 +44,26 @@ def theme() -> Base:
 
 
 def css() -> str:
-    """Style of the page beside that of its parts."""
+    """Return the style of the page, beside that of its components."""
     return _CSS.read_text(encoding="utf-8")
 
 
 class Page:
-    """Builds the page over a workshop.
+    """Build the page over a service.
 
     Args:
-        workshop: denoises.
+        service: denoises.
         functions: for programs, and for the live tab.
         uploads: folder in which Gradio puts uploads.
     """
 
-    def __init__(self, workshop: DemoService, functions: Api, uploads: Path) -> None:
-        self._workshop, self._api, self._uploads = workshop, functions, uploads
-        self._writers = asyncio.Semaphore(workshop.limits.jobs)
+    def __init__(self, service: DemoService, functions: Api, uploads: Path) -> None:
+        self._service, self._api, self._uploads = service, functions, uploads
+        self._writers = asyncio.Semaphore(service.limits.jobs)
 
     def blocks(self) -> gr.Blocks:
-        """The page as a Gradio app."""
-        limits = self._workshop.limits
+        """Build the page as a Gradio app."""
+        limits = self._service.limits
         with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=limits.sweeping) as blocks:
             gr.Markdown(f"# mpeace\n{_LEAD}", elem_id="lead")
             with gr.Row(elem_id="columns"):
@@ -73,7 +73,7 @@ class Page:
                     with gr.Tab("File"):
                         player = parts.player()
                     with gr.Tab("Live"):
-                        value = {"attenuation_limit": None, "mix": 1.0, "model": next(iter(self._workshop.models))}
+                        value = {"attenuation_limit": None, "mix": 1.0, "model": next(iter(self._service.models))}
                         live = parts.live(self._api.for_the_page(), value)
                 with gr.Column(elem_id="controls"):
                     controls = self._controls()
@@ -91,9 +91,9 @@ class Page:
                 for path in example_files()
             ]
         gr.Markdown("### Your own")
-        recorder = parts.recorder(min(self._workshop.limits.minutes, 2.0))
+        recorder = parts.recorder(min(self._service.limits.minutes, 2.0))
         upload = gr.File(label="Sound file or video", file_types=_SUFFIXES, height=130, elem_id="upload")
-        gr.HTML(self._workshop.limits.in_words(), apply_default_css=False, elem_id="limits")
+        gr.HTML(self._service.limits.in_words(), apply_default_css=False, elem_id="limits")
         return examples, upload, recorder
 
     def _controls(self) -> list[Any]:
@@ -103,7 +103,7 @@ class Page:
             0, HIGHEST_LIMIT, 12, step=1, label="Noise is lowered by at most (dB)", visible=False, elem_id="limit"
         )
         mix = gr.Slider(0, 1, 1, step=0.01, label="Mix, from 0 (noisy) to 1 (cleaned)", elem_id="mix")
-        models = list(self._workshop.models)
+        models = list(self._service.models)
         model = gr.Dropdown(models, value=models[0], label="Model", elem_id="model")
         return [limited, limit, mix, model]
 
@@ -112,7 +112,7 @@ class Page:
         limited, limit, mix, model = controls
         job: dict[str, Any] = {
             "outputs": player, "api_visibility": "private", "concurrency_id": "job", "show_progress": "full",
-            "concurrency_limit": self._workshop.limits.jobs,
+            "concurrency_limit": self._service.limits.jobs,
         }  # fmt: skip
         quick: dict[str, Any] = {  # beside the queue, which is for jobs
             "outputs": player, "api_visibility": "private", "queue": False, "show_progress": "hidden",
@@ -133,7 +133,7 @@ class Page:
         model.input(None, controls, live, js=_STRENGTH, api_visibility="private", show_progress="hidden")
 
     def _for_programs(self) -> None:
-        jobs = self._workshop.limits.jobs
+        jobs = self._service.limits.jobs
         api(self._api.denoise, api_name="denoise", concurrency_id="job", concurrency_limit=jobs)
         api(self._api.models, api_name="models", queue=False)
         api(self._api.live_open, api_name="live_open", queue=False)
@@ -146,9 +146,9 @@ class Page:
             limited: bool, limit: float, mix: float, model: str, request: gr.Request,
             progress: gr.Progress = PROGRESS,
         ) -> dict[str, Any]:  # fmt: skip
-            with told():
+            with problems_as_gradio_errors():
                 session, strength = _session(request), _strength(limited, limit, mix)
-                work = self._workshop.open_example(session, path, strength, model, _tell(progress))
+                work = self._service.open_example(session, path, strength, model, _tell(progress))
                 return view(work) | {"tour": True}
 
         return example
@@ -157,8 +157,8 @@ class Page:
         self, file: Any, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[str, Any]:  # fmt: skip
-        """An upload or a recording."""
-        with told():
+        """Take an upload or a recording."""
+        with problems_as_gradio_errors():
             path = upload_at(file, self._uploads)
         return self._open(path, _strength(limited, limit, mix), model, request, progress)
 
@@ -166,7 +166,7 @@ class Page:
         self, limited: bool, limit: float, mix: float, model: str, request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[str, Any]:  # fmt: skip
-        """The same file with another model."""
+        """Denoise the same file with another model."""
         work = self._work(request)
         if work is None:
             return gr.skip()  # type: ignore[return-value]
@@ -175,11 +175,11 @@ class Page:
     def _open(
         self, path: Path, strength: Strength, model: str, request: gr.Request, progress: gr.Progress
     ) -> dict[str, Any]:
-        with told():
-            return view(self._workshop.open(_session(request), path, strength, model, _tell(progress)))
+        with problems_as_gradio_errors():
+            return view(self._service.open(_session(request), path, strength, model, _tell(progress)))
 
     def _show(self, limited: bool, limit: float, mix: float, model: str, request: gr.Request) -> Any:
-        """Another strength: pictures and sound at once; the download follows."""
+        """Show another strength: pictures and sound at once; the download follows."""
         work, strength = self._work(request), _strength(limited, limit, mix)
         if work is None or work.strength == strength:
             return gr.skip()
@@ -196,15 +196,15 @@ class Page:
 
     def _write_now(self, work: DenoisedFile, request: gr.Request) -> Any:
         try:
-            with told():
-                return self._view(work, request) if self._workshop.write(work) else gr.skip()
+            with problems_as_gradio_errors():
+                return self._view(work, request) if self._service.write(work) else gr.skip()
         except gr.Error:
             if self._work(request) is not work:
                 return gr.skip()
             raise
 
     def _view(self, work: DenoisedFile, request: gr.Request) -> Any:
-        """The work as the player shows it; nothing when another file has taken its place meanwhile."""
+        """Return what the player shows of a file; nothing when another file has taken its place meanwhile."""
         try:
             shown = view(work)
         except FileNotFoundError:
@@ -212,17 +212,17 @@ class Page:
         return gr.skip() if shown is None or self._work(request) is not work else shown
 
     def _work(self, request: gr.Request) -> DenoisedFile | None:
-        return self._workshop.sessions.get(_session(request))
+        return self._service.sessions.get(_session(request))
 
     def _leave(self, request: gr.Request) -> None:
-        self._workshop.sessions.drop(_session(request))
+        self._service.sessions.drop(_session(request))
 
 
 _STRENGTH = "(limited, limit, mix, model) => ({ attenuation_limit: limited ? limit : null, mix, model })"
 
 
 def _strength(limited: bool, limit: float, mix: float) -> Strength:
-    with told():
+    with problems_as_gradio_errors():
         return strength_of(limit if limited else None, mix)
 
 

@@ -1,4 +1,4 @@
-"""What the player on the page shows of a piece of work: plain values for `player.js`."""
+"""The values that the player on the page (`player.js`) shows of one file."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BACKGROUND = 10  # percentile of the level over time that stands for the noise b
 
 
 def view(work: DenoisedFile) -> dict[str, Any]:
-    """Everything that the player needs; the sound itself is fetched by address when `key` is a new one."""
+    """Return everything that the player needs; it loads the sound itself when `key` is new."""
     analysis = work.analysis
     assert analysis is not None
     version, strength = work.version, work.strength  # in this order: never an older strength under a newer version
@@ -45,7 +45,7 @@ def _decibels(analysis: Analysis) -> float:
 
 
 def _figures(work: DenoisedFile, levels: dict[str, np.ndarray]) -> list[tuple[str, str]]:
-    outcome, info = work.outcome, work.recall.info
+    outcome, info = work.outcome, work.cached.info
     quiet = {name: float(np.percentile(level, BACKGROUND)) for name, level in levels.items()}
     channels = {1: "mono", 2: "stereo"}.get(outcome.channels or 1, f"{outcome.channels} channels")
     kind = " ".join(part for part in (outcome.format, outcome.subtype) if part)

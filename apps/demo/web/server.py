@@ -50,10 +50,10 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
     with own_folder() as root:
         _settle_environment(root, host)
         with _until_stopped() as stopped, _errors_in_one_line():
-            blocks, workshop, sweep = _build(root, model, limits)
+            blocks, service, sweep = _build(root, model, limits)
             address = _launch(blocks, host, port, login, share, limits)
             _tell(blocks, address, host, login is not None)
-            warming = threading.Thread(target=_warm, args=(workshop,))
+            warming = threading.Thread(target=_warm, args=(service,))
             warming.start()
             try:
                 while not stopped.wait(limits.sweeping[0]):
@@ -74,7 +74,7 @@ def _login(auth: str | None) -> tuple[str, str] | None:
 
 
 def _free_port(host: str, port: int) -> int:
-    """The port, tried out; a free one for 0."""
+    """Return the port once it is known to be free; any free one for 0."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -99,7 +99,7 @@ def _settle_environment(folder: Path, host: str) -> None:
 
 
 def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "DemoService", Callable[[], None]]:
-    """The app, what works for it, and a function that removes what is not used any more."""
+    """Build the app and its service, and return both with a function that removes what is no longer used."""
     from enhance.runtime.registry import list_models
 
     try:
@@ -113,24 +113,25 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
     from apps.demo.web.api import Api
     from apps.demo.web.page import Page
 
-    workshop = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
-    workshop.denoiser(None)
+    service = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
+    service.denoiser(None)
     _, age = limits.sweeping
     results = Results(folder / "results", age)
-    api = Api(workshop, LiveDesk(workshop, limits), folder, results.new_folder)
+    api = Api(service, LiveDesk(service, limits), folder, results.new_folder)
 
     def sweep() -> None:
-        workshop.sessions.sweep()
+        service.sessions.sweep()
         results.sweep()
         remove_old(folder, age, keep=("sessions", "results", KEPT))
 
-    return Page(workshop, api, folder).blocks(), workshop, sweep
+    return Page(service, api, folder).blocks(), service, sweep
 
 
 @contextmanager
 def _without_stubs() -> Iterator[None]:
-    """While Gradio is imported: it would write a type stub beside each of its components anew, 40 % of the time that
-    the import takes. It leaves out components that have no file, and so do all of its own here.
+    """Inside, import Gradio without writing type stubs, which takes 40 % of the time of the import.
+
+    Gradio writes no stub for a component that has no file, so its own components are given none here.
     """
     file_of = inspect.getfile
 
@@ -147,19 +148,19 @@ def _without_stubs() -> Iterator[None]:
 
 
 def _without_matplotlib() -> None:
-    """From now on Gradio does not load it, half a second, for the first call that it gets: the demo draws without."""
+    """Keep Gradio from loading matplotlib, which takes half a second in the first call; the demo draws without it."""
     from gradio import utils
 
     utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
 
 
-def _warm(workshop: "DemoService") -> None:
+def _warm(service: "DemoService") -> None:
     """Denoise the examples, so that nobody waits for them, nor for what is loaded on first use."""
     from apps.demo.web.page import example_files
 
-    with suppress(FileError, OSError):  # who opens an example will be told
+    with suppress(FileError, OSError):  # whoever opens the example gets the message
         for path in example_files():
-            workshop.example(path, None)
+            service.example(path, None)
 
 
 def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
@@ -203,14 +204,14 @@ def _tell(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
 
 @contextmanager
 def _errors_in_one_line() -> Iterator[None]:
-    """Gradio prints the traceback of a request that it refuses; here it is one line."""
+    """Print one line for a request that Gradio refuses, in place of a traceback."""
     former = traceback.print_exc
 
-    def tell(*_: Any, **__: Any) -> None:
+    def one_line_only(*_: Any, **__: Any) -> None:
         error = sys.exception()
         print(f"mpeace demo: a request failed: {error and one_line(error)}", file=sys.stderr, flush=True)
 
-    traceback.print_exc = tell
+    traceback.print_exc = one_line_only
     try:
         yield
     finally:
@@ -219,7 +220,7 @@ def _errors_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def _until_stopped() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the end is an orderly one."""
+    """Return an event that Ctrl-C and SIGTERM set, so that the server can end in order."""
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""From the stored answers to tables (CSV) and a picture (PNG), in one go and at any time, also while the test runs.
+"""Tables (CSV) and a picture (PNG) of the stored answers, at any time, also while the test runs.
 
 Written beside the TOML file, or into another folder:
 
@@ -117,7 +117,7 @@ def _listeners(
 
 
 def _flat(plan: Plan, answers: Sequence[Answer], screened: dict[str, Screened]) -> list[Row]:
-    """Every answer as plain columns."""
+    """Return every answer as plain columns."""
     rows: list[Row] = []
     for answer in answers:
         row: Row = {
@@ -147,7 +147,7 @@ def _csv(rows: list[Row]) -> bytes:
 
 
 def _shown(value: object) -> object:
-    """Six digits of a fraction; nothing where there is no value."""
+    """Write a fraction with six digits, and nothing where there is no value."""
     if isinstance(value, float):
         return "" if value != value else f"{value:.6g}"
     return "" if value is None else value

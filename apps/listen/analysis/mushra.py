@@ -13,7 +13,7 @@ from apps.listen.serving.answer_store import Answer
 
 
 def marks_of(answers: Sequence[Answer]) -> Marks:
-    """The grade of each listener for each stimulus of an item: the median over repeats (section 9.1)."""
+    """Return the grade of each listener for each stimulus of an item: the median over repeats (section 9.1)."""
     given: dict[str, dict[Item, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for answer in answers:
         for stimulus, grade in answer.content["ratings"].items():
@@ -28,7 +28,10 @@ def marks_of(answers: Sequence[Answer]) -> Marks:
 
 
 def grades_of(marks: Marks, set_name: str, stimulus: str, item: str = ALL) -> np.ndarray:
-    """Grades of a stimulus, [listeners, items], NaN where a listener gave none; listeners without any are left out."""
+    """Return the grades of a stimulus, [listeners, items], NaN where a listener gave none.
+
+    Listeners without any are left out.
+    """
     places = sorted({place for items in marks.values() for place in items if place[0] == set_name})
     places = [place for place in places if item in (ALL, place[1])]
     rows = [[items.get(place, {}).get(stimulus, np.nan) for place in places] for items in marks.values()]
@@ -37,7 +40,7 @@ def grades_of(marks: Marks, set_name: str, stimulus: str, item: str = ALL) -> np
 
 
 def summary(plan: Plan, marks: Marks) -> list[Row]:
-    """One row for each set and stimulus over all items, then one for each item."""
+    """Return one row for each set and stimulus over all items, then one for each item."""
     rng = np.random.default_rng(plan.settings.seed)
     rows = []
     for name in plan.sets:
@@ -51,7 +54,7 @@ def summary(plan: Plan, marks: Marks) -> list[Row]:
 
 
 def comparisons(plan: Plan, marks: Marks) -> list[Row]:
-    """Each two systems of a set: difference of medians over all items, and its p by permutation (attachment 3).
+    """Compare each two systems of a set: difference of medians over all items, and its p by permutation (attachment 3).
 
     The p are not corrected for the number of comparisons.
     """

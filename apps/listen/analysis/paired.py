@@ -13,10 +13,10 @@ from apps.listen.serving.answer_store import Answer
 
 
 def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
-    """Preference rates, one row for each set and pair, and for each pair over all sets when there are several.
+    """Return the preference rates: a row for each set and pair, and one for each pair over all sets.
 
-    "No preference" is split by two rules, and both are told: `rate` leaves such answers out (with the sign test as
-    `p`), `half_rate` counts each as half a preference for either side. `none_rate` is their own share.
+    "No preference" is counted by two rules: `rate` leaves such answers out (with the sign test as `p`), `half_rate`
+    counts each as half a preference for either side. `none_rate` is their own share.
     """
     rows = []
     for name, pair, chosen in _groups(plan, answers, ("first", "second")):
@@ -43,7 +43,7 @@ def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
 
 
 def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
-    """ABX: how often X was found, for each set and pair, for all listeners and for each one.
+    """Return how often X was found, for each set and pair, for all listeners and for each one.
 
     `p` is that of so many or more by guessing (exact binomial test, one-sided).
     """
@@ -70,7 +70,7 @@ def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
 def _groups(
     plan: Plan, answers: Sequence[Answer], sides: tuple[str, str]
 ) -> Iterable[tuple[str, tuple[str, str], list[Answer]]]:
-    """Answers by set and pair, in the order of the plan; those without answers are left out."""
+    """Return the answers by set and pair, in the order of the plan; those without answers are left out."""
     names = [*plan.sets, *([ALL] if len(plan.sets) > 1 else [])]
     for name in names:
         for pair in plan.pairs:

@@ -11,12 +11,12 @@ from apps.listen.analysis.mushra import grades_of
 from apps.listen.analysis.results import ALL, Analysis
 from apps.listen.design.settings import Method
 
-BLUE, ORANGE, GREY, INK = "#2f6db3", "#d9822b", "#d5d8dc", "#24292f"  # told apart by colour-blind eyes, and in print
+BLUE, ORANGE, GREY, INK = "#2f6db3", "#d9822b", "#d5d8dc", "#24292f"  # different to colour-blind eyes, and in print
 WORDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # the continuous quality scale (section 5.4)
 
 
 def draw(analysis: Analysis) -> bytes:
-    """A PNG of the results."""
+    """Draw the results as PNG."""
     kinds = {Method.PAIRWISE: _preferences, Method.ABX: _shares, Method.MUSHRA: _grades}
     figure = kinds[analysis.plan.method](analysis)
     figure.suptitle(analysis.plan.settings.title, fontsize=12, fontweight="bold", color=INK)
@@ -26,7 +26,7 @@ def draw(analysis: Analysis) -> bytes:
 
 
 def _preferences(analysis: Analysis) -> Figure:
-    """A bar for each pair: preferred A, no preference, preferred B; the interval is that of A without ties."""
+    """Draw a bar for each pair: preferred A, no preference, preferred B; the interval is that of A without ties."""
     rows = analysis.results
     figure = Figure(figsize=(9.5, 1.5 + 0.5 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -51,7 +51,7 @@ def _preferences(analysis: Analysis) -> Figure:
 
 
 def _shares(analysis: Analysis) -> Figure:
-    """Share of right answers of each pair, all listeners together."""
+    """Draw the share of right answers of each pair, all listeners together."""
     rows = [row for row in analysis.results if row["listener"] == ALL]
     figure = Figure(figsize=(8, 1.6 + 0.45 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -66,7 +66,7 @@ def _shares(analysis: Analysis) -> Figure:
 
 
 def _grades(analysis: Analysis) -> Figure:
-    """A box for each stimulus of each set: quartiles; whiskers to the last grade within 1.5 times their distance."""
+    """Draw a box for each stimulus: quartiles; whiskers to the last grade within 1.5 times their distance."""
     plan, stimuli = analysis.plan, analysis.plan.on_a_page[0]
     figure = Figure(figsize=(max(6.0, 1.15 * len(stimuli) + 1.5), 4.2 * len(plan.sets)), layout="constrained")
     for axes, name in zip(figure.subplots(len(plan.sets), squeeze=False)[:, 0], plan.sets, strict=True):
@@ -98,7 +98,7 @@ def _grades(analysis: Analysis) -> Figure:
 
 
 def _intervals(axes: Axes, rows: list[dict[str, Any]], stimuli: tuple[str, ...]) -> None:
-    """Beside each box the median and the mean with their intervals."""
+    """Draw the median and the mean with their intervals beside each box."""
     for name, colour, aside in (("median", INK, 0.33), ("mean", ORANGE, 0.42)):
         for row in rows:
             place = stimuli.index(row["system"]) + 1 + aside
@@ -113,7 +113,7 @@ def _whiskers(axes: Axes, rows: list[dict[str, Any]], places: np.ndarray, name: 
 
 
 def _sides(axes: Axes, places: np.ndarray, left: list[str], right: list[str]) -> None:
-    """Labels on both sides, no frame."""
+    """Write labels on both sides, without a frame."""
     axes.set_yticks(places, left)
     axes.tick_params(axis="y", length=0)
     other = axes.secondary_yaxis("right")
@@ -133,7 +133,7 @@ def _left(analysis: Analysis, row: dict[str, Any]) -> str:
 
 
 def _wrapped(label: str) -> str:
-    """Words below each other, so that labels do not meet."""
+    """Put the words of a label below each other, so that labels do not meet."""
     lines = [""]
     for word in label.split():
         if lines[-1] and len(lines[-1]) + len(word) > 12:

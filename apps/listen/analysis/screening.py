@@ -23,7 +23,7 @@ Grades = Mapping[str, Mapping[Item, Mapping[str, float]]]  # listener: item: sti
 
 @dataclass(frozen=True)
 class Screened:
-    """What the rule says of a listener.
+    """Hold the result of the rule for one listener.
 
     Attributes:
         reference_below: share of items with the hidden reference below 90.

@@ -23,7 +23,7 @@ class Interval(NamedTuple):
 
 
 def wilson(successes: float, trials: int) -> Interval:
-    """The share of successes with Wilson's score interval; NaN when there was no trial.
+    """Return the share of successes with Wilson's score interval; NaN when there was no trial.
 
     Args:
         successes: may be a half, when a tie counts half; the interval is an approximation then.
@@ -43,7 +43,7 @@ def wilson(successes: float, trials: int) -> Interval:
 
 
 def binomial_p(successes: int, trials: int, alternative: str = "two-sided") -> float:
-    """Probability of a result as extreme by the toss of a fair coin; the sign test. NaN when there was no trial.
+    """Return the p-value of the sign test: as extreme a result by a fair coin. NaN when there was no trial.
 
     Example:
         >>> round(binomial_p(9, 10), 4), round(binomial_p(9, 10, "greater"), 4)
@@ -68,7 +68,7 @@ def quartiles(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def bootstrap(grades: np.ndarray, rng: np.random.Generator) -> tuple[Interval, Interval]:
-    """Median and mean with 95 % percentile intervals by resampling of listeners.
+    """Return the median and the mean with 95 % percentile intervals by resampling of listeners.
 
     A listener is drawn with all of his or her grades, since these are not independent of each other.
 
@@ -96,7 +96,7 @@ def bootstrap(grades: np.ndarray, rng: np.random.Generator) -> tuple[Interval, I
 
 
 def permutation_p(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> float:
-    """Probability that two samples of one population differ as much in their medians (attachment 3, both directions).
+    """Return the p-value of a difference of medians by permutation (attachment 3, both directions).
 
     Args:
         first: grades of a system, [any].

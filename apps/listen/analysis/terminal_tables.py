@@ -18,14 +18,14 @@ def print_results(analysis: Analysis) -> None:
     for name in columns:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(_told(analysis, row, name) for name in columns.values()))
+        table.add_row(*(_shown(analysis, row, name) for name in columns.values()))
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
     for note in analysis.notes:
         print(note)
 
 
 def _wanted(analysis: Analysis) -> tuple[list[Row], dict[str, str]]:
-    """Rows, and heading: column of the CSV."""
+    """Return the rows to print, and for each heading its column of the CSV."""
     pair = {"set": "set", "A": "a", "B": "b"}
     if analysis.plan.method is Method.PAIRWISE:
         counts = {"A better": "prefer_a", "no preference": "no_preference", "B better": "prefer_b"}
@@ -44,7 +44,7 @@ def _wanted(analysis: Analysis) -> tuple[list[Row], dict[str, str]]:
     }
 
 
-def _told(analysis: Analysis, row: Row, column: str) -> str:
+def _shown(analysis: Analysis, row: Row, column: str) -> str:
     value = row[column]
     if column in ("a", "b", "system"):
         return str(analysis.plan.labels.get(value, value))

@@ -37,7 +37,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Page:
-    """What a listener answers at once: an item, the stimuli that are compared, and which repeat it is."""
+    """One page of a test: an item, the stimuli that are compared, and the number of the repeat."""
 
     set_name: str
     item: str
@@ -53,7 +53,7 @@ class Page:
 
 
 def pages(plan: Plan, listener: str) -> list[Page]:
-    """The pages of the test in the order of a listener."""
+    """Return the pages of the test in the order of a listener."""
     found = [
         Page(name, item, stimuli, repeat)
         for name, items in plan.items.items()
@@ -65,7 +65,7 @@ def pages(plan: Plan, listener: str) -> list[Page]:
 
 
 def training_pages(plan: Plan) -> list[Page]:
-    """Pages of practice: with items that the test leaves out where there are some, other sets and pairs one by one."""
+    """Return the pages of practice, with items that the test leaves out where there are some."""
     seed, kinds, spare = plan.settings.seed, plan.on_a_page, any(plan.spare.values())
     places = [(name, item) for name, items in (plan.spare if spare else plan.items).items() for item in items]
     places.sort(key=lambda place: digest("training", seed, *place))
@@ -76,7 +76,7 @@ def training_pages(plan: Plan) -> list[Page]:
 
 
 def slots(plan: Plan, listener: str, page: Page) -> list[Slot]:
-    """What is where on a page of a listener; the named reference comes first."""
+    """Return the stimulus at each place of a listener's page; the named reference comes first."""
     drawn = _order(plan, listener, page)
     found = [("reference", "reference", "Reference", plan.reference)] if plan.shows_reference else []
     if plan.method is Method.MUSHRA:
@@ -93,7 +93,7 @@ def slots(plan: Plan, listener: str, page: Page) -> list[Slot]:
 
 
 def page_token(plan: Plan, listener: str, page: Page) -> str:
-    """What the browser of a listener knows the page by."""
+    """Return the name by which a listener's browser knows the page."""
     return token(plan.settings.seed, listener, page.key)
 
 

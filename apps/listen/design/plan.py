@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def shows_reference(self) -> bool:
-        """Whether a page has the reference, named as such, to listen to."""
+        """True when a page has the reference, named as such, to listen to."""
         if self.method is Method.MUSHRA:
             return True
         return self.method is Method.PAIRWISE and self.settings.open_reference and self.reference is not None
@@ -114,7 +114,7 @@ def _has(entry: SoundSet, system: str) -> bool:
 
 
 def _items(settings: TestSettings, entry: SoundSet) -> tuple[str, ...]:
-    """The items of a set in the test. A number takes the first ones in an order that the seed draws."""
+    """Return the items of a set in the test. A number takes the first ones in an order that the seed draws."""
     if isinstance(settings.items, tuple):
         return _known(settings, "items", settings.items, entry.items)
     if settings.items > len(entry.items):

@@ -22,7 +22,7 @@ FILE = "listen.toml"  # looked for in a folder
 
 
 class Method(StrEnum):
-    """How sounds are compared."""
+    """Name the way in which sounds are compared."""
 
     PAIRWISE = "pairwise"  # A, B, or no preference
     ABX = "abx"  # which of A and B is X?
@@ -30,7 +30,7 @@ class Method(StrEnum):
 
 
 class Loudness(StrEnum):
-    """How the loudness of the sounds on a page is matched (integrated loudness of ITU-R BS.1770-4)."""
+    """Name the way in which sounds are matched in loudness (integrated loudness of ITU-R BS.1770-4)."""
 
     EACH = "bs1770"  # each sound is brought to `target_lufs`
     REFERENCE = "bs1770-reference"  # the gain that brings the reference to `target_lufs` is used for all of the page
@@ -39,7 +39,7 @@ class Loudness(StrEnum):
 
 @dataclass(frozen=True)
 class TestSettings:
-    """What the TOML file says. None and () stand for a key that was left out and whose default is found in the folder.
+    """Hold the values of the TOML file; None and () stand for a missing key whose default depends on the folder.
 
     Attributes:
         path: the TOML file.
@@ -88,7 +88,7 @@ KEYS = tuple(entry.name for entry in fields(TestSettings) if entry.name != "path
 
 
 def find_settings(path: Path) -> Path:
-    """The TOML file itself, or `listen.toml` in a folder.
+    """Return the TOML file itself, or `listen.toml` in a folder.
 
     Raises:
         UsageError: when there is none.
@@ -134,7 +134,7 @@ def _all(kind: type[StrEnum]) -> str:
 
 
 def _value(path: Path, key: str, value: object) -> object:
-    """The value in its type; lists become tuples."""
+    """Convert the value to its type; lists become tuples."""
     result, expected = _READERS[key](value)
     if result is None:
         raise UsageError(f"{path}: {key} is {value!r}, expected {expected}")

@@ -8,7 +8,7 @@ import hashlib
 
 
 def digest(*parts: object) -> bytes:
-    """SHA-256 of the parts, which are told apart whatever they hold.
+    """Return the SHA-256 of the parts; no two lists of parts have the same, whatever they hold.
 
     Example:
         >>> digest("order", 1, "anna") == digest("order", 1, "anna")
@@ -21,5 +21,5 @@ def digest(*parts: object) -> bytes:
 
 
 def token(*parts: object) -> str:
-    """A name, 20 hexadecimal digits, that tells nothing of the parts."""
+    """Return a name, 20 hexadecimal digits, that gives away nothing of the parts."""
     return digest("token", *parts).hex()[:20]

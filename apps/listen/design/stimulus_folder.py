@@ -41,7 +41,7 @@ class SoundSet:
 
 
 def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSet]:
-    """The sets of a folder by name, in the order of the manifest.
+    """Return the sets of a folder by name, in the order of the manifest.
 
     Args:
         folder: of the sounds.
@@ -74,7 +74,7 @@ def _sets(content: dict) -> list[tuple[str, dict]]:
 
 
 def _described(folder: Path, layout: str, name: str, entry: dict, reference: str | None) -> SoundSet:
-    """A set as its entry in the manifest tells it."""
+    """Return a set as its entry in the manifest describes it."""
     original = reference or str(entry.get("reference", REFERENCE))
     labels = {str(system): str(label) for system, label in entry["systems"].items() if system != original}
     items = tuple(sorted(map(str, entry["items"])))
@@ -89,14 +89,14 @@ def _described(folder: Path, layout: str, name: str, entry: dict, reference: str
 
 
 def _place(layout: str, name: str, system: str, item: str) -> str:
-    """A path of the layout; part by part, since a name may hold the word ITEM itself."""
+    """Fill in a path of the layout, part by part, since a name may hold the word ITEM itself."""
     stem, dot, suffix = layout.rpartition(".")
     words = {"SET": name, "SYSTEM": system, "ITEM": item}
     return "/".join(words.get(part, part) for part in stem.split("/")) + dot + suffix
 
 
 def _plain(folder: Path, wanted: str | None) -> SoundSet:
-    """Each subfolder with sounds is a system; items are those that all of them have."""
+    """Take each subfolder with sounds as a system, and as items those that all of them have."""
     found: dict[str, dict[str, Path]] = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         sounds = {

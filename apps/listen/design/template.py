@@ -91,5 +91,5 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str
 
 
 def _toml(value: object) -> str:
-    """Text and lists of text are written in TOML as in JSON."""
+    """Write a text or a list of texts in TOML, which looks as in JSON."""
     return json.dumps(value, ensure_ascii=False)

@@ -15,7 +15,7 @@ ATTENUATION_DB = 60.0
 
 
 def low_pass(hertz: int, sample_rate: int) -> np.ndarray:
-    """Coefficients of the anchor's filter, float64, an odd number of them.
+    """Return the coefficients of the anchor's filter, float64, an odd number of them.
 
     Args:
         hertz: cut-off frequency.
@@ -36,7 +36,7 @@ def low_pass(hertz: int, sample_rate: int) -> np.ndarray:
 
 
 def anchor(reference: np.ndarray, hertz: int, sample_rate: int) -> np.ndarray:
-    """The anchor of a reference, float32 [time, channels], as long as it and aligned with it.
+    """Return the anchor of a reference, float32 [time, channels], as long as it and aligned with it.
 
     Args:
         reference: [time, channels].

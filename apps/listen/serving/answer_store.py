@@ -75,7 +75,7 @@ class Store:
     Args:
         path: the SQLite file; made when missing.
         fingerprint: of the test.
-        design: of the test, as it is told in the file.
+        design: of the test, as it is stored in the file.
 
     Raises:
         UsageError: when the file is damaged, not ours, or holds answers to another test.
@@ -97,7 +97,7 @@ class Store:
             raise UsageError(f"{path} cannot be used for answers: {error}") from None
 
     def _recognise(self) -> bool:
-        """Whether the file holds our tables; False when it is new."""
+        """Return whether the file holds our tables; False when it is new."""
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
         if version == VERSION:
             return True
@@ -123,25 +123,25 @@ class Store:
                 self._base.execute("INSERT INTO test VALUES (?, ?, ?)", (fingerprint, json.dumps(design), _now()))
 
     def listener(self, listener: str) -> Listener:
-        """A listener, who is entered if new."""
+        """Return a listener, who is entered if new."""
         self._write("INSERT OR IGNORE INTO listeners (listener, created) VALUES (?, ?)", listener, _now())
         playback, trained = self._rows("SELECT playback, trained FROM listeners WHERE listener = ?", listener)[0]
         return Listener(playback, trained)
 
     def set_playback(self, listener: str, playback: str) -> None:
-        """What the listener hears the sounds with."""
+        """Store the playback device of a listener."""
         self._write("UPDATE listeners SET playback = ? WHERE listener = ?", playback, listener)
 
     def set_trained(self, listener: str, pages: int) -> None:
-        """How many pages of practice are done."""
+        """Store how many pages of practice are done."""
         self._write("UPDATE listeners SET trained = ? WHERE listener = ?", pages, listener)
 
     def answered(self, listener: str) -> set[str]:
-        """Pages that the listener has answered."""
+        """Return the pages that the listener has answered."""
         return {page for (page,) in self._rows("SELECT page FROM answers WHERE listener = ?", listener)}
 
     def draft(self, listener: str, page: str) -> dict[str, Any]:
-        """What the listener has begun on a page; {} for nothing."""
+        """Return what the listener has begun on a page; {} for nothing."""
         rows = self._rows("SELECT content FROM drafts WHERE listener = ? AND page = ?", listener, page)
         return json.loads(rows[0][0]) if rows else {}
 
@@ -177,7 +177,7 @@ class Store:
 
 
 def read_answers(path: Path) -> tuple[list[Answer], dict[str, str]]:
-    """All answers in the order in which they came, and what each listener listened with. The file stays as it is.
+    """Read all answers in the order in which they came, and each listener's playback device. The file stays as it is.
 
     Raises:
         UsageError: when there is no such file, or it is not ours.
@@ -195,7 +195,7 @@ def read_answers(path: Path) -> tuple[list[Answer], dict[str, str]]:
 
 
 def read_design(path: Path) -> dict[str, Any]:
-    """The design of the test that the answers are to.
+    """Read the design of the test that the answers belong to.
 
     Raises:
         UsageError: when there is no such file, or it is not ours.
@@ -207,7 +207,7 @@ def read_design(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A file of answers, to read only."""
+    """Open a file of answers, to read only."""
     if not path.is_file():
         raise UsageError(f"no answers yet: {path} is written when the first listener comes")
     try:

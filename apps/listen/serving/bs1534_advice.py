@@ -1,4 +1,4 @@
-"""What a researcher should know of a test before it starts: where it leaves the recommendations of BS.1534-3."""
+"""Notes for a researcher before a test starts: where it leaves the recommendations of BS.1534-3."""
 
 from apps.listen.design.plan import Plan
 from apps.listen.design.settings import Loudness, Method
@@ -9,7 +9,7 @@ FEWEST_ITEMS = 5  # and 1.5 times the number of systems (section 7.1)
 
 
 def advice(plan: Plan, stimuli: Stimuli) -> list[str]:
-    """Lines that each say one thing; [] for a test without surprises."""
+    """Return notes for the researcher, one a line; [] for a test without surprises."""
     lines = []
     if plan.settings.loudness is Loudness.NONE:
         lines.append('loudness = "none": sounds are played as loud as they are in their files')

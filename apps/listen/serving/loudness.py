@@ -1,7 +1,7 @@
 """Matching of loudness by a named rule, and a common gain that keeps an item from clipping.
 
 Loudness is the integrated loudness of ITU-R BS.1770-4, gated, in LUFS, as pyloudnorm measures it. Its gate needs blocks
-of 400 ms: shorter or silent sounds have no loudness, which is told as a problem instead of guessed.
+of 400 ms: shorter or silent sounds have no loudness, which is reported as a problem instead of guessed.
 """
 
 import warnings
@@ -18,7 +18,7 @@ HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS: what the resampler of a sound card ad
 
 
 def integrated(audio: np.ndarray, sample_rate: int) -> float:
-    """Integrated loudness in LUFS.
+    """Measure the integrated loudness in LUFS.
 
     Args:
         audio: [time, channels], 1 or 2 channels.
@@ -33,7 +33,7 @@ def integrated(audio: np.ndarray, sample_rate: int) -> float:
             f'{seconds:.2f} s is too short for BS.1770, which needs {BLOCK_SECONDS} s; or set loudness = "none"'
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of means over no block: silence, told below
+        warnings.simplefilter("ignore")  # of means over no block: silence, reported below
         level = float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.astype(np.float64)))
     if not np.isfinite(level):
         raise FileError('silent for BS.1770 (nothing above -70 LUFS): leave the item out, or set loudness = "none"')
@@ -43,7 +43,7 @@ def integrated(audio: np.ndarray, sample_rate: int) -> float:
 def gains(
     levels: Mapping[str, float], peaks: Mapping[str, float], reference: str | None, rule: Loudness, target_lufs: float
 ) -> dict[str, float]:
-    """The factor on each stimulus of an item.
+    """Return the factor for each stimulus of an item.
 
     First the rule, then one factor common to all, which is below 1 only when a peak would reach over -1 dBFS.
 

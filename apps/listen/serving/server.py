@@ -41,7 +41,7 @@ _HEADERS = {
 
 
 def make_app(session: Session) -> Starlette:
-    """The application that serves a test."""
+    """Build the application that serves a test."""
 
     async def page(_: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers=_HEADERS)
@@ -114,9 +114,9 @@ def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) 
         uvicorn.Server(config).run(sockets=[listening])
 
 
-async def _reply(tell: Callable[[str], dict[str, Any]], listener: str) -> Response:
+async def _reply(answer: Callable[[str], dict[str, Any]], listener: str) -> Response:
     try:
-        return JSONResponse(await run_in_threadpool(tell, listener), headers=_HEADERS)
+        return JSONResponse(await run_in_threadpool(answer, listener), headers=_HEADERS)
     except FileError as problem:
         return _refused(problem)
 
@@ -126,7 +126,7 @@ def _refused(problem: FileError) -> Response:
 
 
 async def _content(request: Request) -> dict[str, Any]:
-    """The JSON object of a call.
+    """Read the JSON object of a call.
 
     Raises:
         FileError: when it is something else, or too large.

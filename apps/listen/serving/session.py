@@ -1,4 +1,4 @@
-"""What a listener sees now, and what becomes of an answer: the rules of a test, without HTTP.
+"""The rules of a running test, without HTTP: which page a listener sees, and what an answer changes.
 
 A listener is known by an id. Set-up comes first (what the sounds are heard with, and the volume), then the pages of
 practice, then the pages of the test. The place of a listener is never kept: it is the first page that is not answered,
@@ -40,13 +40,13 @@ class Gone(FileError):
 
 
 def design_of(plan: Plan, stimuli: Stimuli) -> tuple[str, dict[str, Any]]:
-    """The fingerprint of a test, and all that it is made from: what must not change once there are answers."""
+    """Return the fingerprint of a test, and all that it is made from: what must not change once there are answers."""
     design = planned(plan) | {"sounds": stimuli.fingerprint}
     return digest(json.dumps(design, sort_keys=True)).hex(), design
 
 
 def planned(plan: Plan) -> dict[str, Any]:
-    """The design of a test but for its sounds."""
+    """Return the design of a test without its sounds."""
     settings = plan.settings
     return {
         "method": plan.method,
@@ -77,7 +77,7 @@ class Session:
         self._training = training_pages(plan)
 
     def about(self) -> dict[str, Any]:
-        """What anybody may know of the test."""
+        """Return what anybody may know of the test."""
         settings, method = self._plan.settings, self._plan.method
         question = _CLOSER if method is Method.PAIRWISE and self._plan.shows_reference else _QUESTIONS[method]
         return {
@@ -90,7 +90,7 @@ class Session:
         }
 
     def state(self, listener: str) -> dict[str, Any]:
-        """Where the listener is, and the page to show.
+        """Return the listener's place in the test, and the page to show.
 
         Raises:
             FileError: when the id is not one.
@@ -116,7 +116,7 @@ class Session:
         return state
 
     def audio(self, listener: str, name: str) -> bytes:
-        """The samples behind a token of the listener's page now: float32, little-endian, channel after channel.
+        """Return the samples behind a token of the listener's page now: float32, little-endian, channel after channel.
 
         Raises:
             Gone: when the page has no such token.
@@ -178,7 +178,7 @@ class Session:
         self._store.add(Answer(listener, page.key, *where, kept, seconds))
 
     def _place(self, listener: str) -> tuple[str, Page | None, int]:
-        """Phase, page and its number from 1."""
+        """Return the phase, the page and its number from 1."""
         known = self._store.listener(listener)
         if known.playback is None:
             first = self._training[0] if self._training else pages(self._plan, listener)[0]
@@ -202,7 +202,7 @@ class Session:
         return Slot(name, "choice", "Sound", token(self._plan.settings.seed, listener, "setup"))
 
     def _chosen(self, choices: list[Slot], last: Slot, choice: object) -> dict[str, Any]:
-        """The answer to a pair, by the names of the systems."""
+        """Return the answer to a pair, by the names of the systems."""
         first, second = choices
         named = {slot.token: slot.stimulus for slot in choices}
         given = choice if isinstance(choice, str) else ""
@@ -216,7 +216,7 @@ class Session:
 
 
 def _begun(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """What a draft may hold: sounds of the page that were heard, a choice, and grades."""
+    """Keep of a draft what it may hold: sounds of the page that were heard, a choice, and grades."""
     kept: dict[str, Any] = {}
     played, choice, ratings = (content.get(key) for key in ("played", "choice", "ratings"))
     if isinstance(played, list):
@@ -233,7 +233,7 @@ def _is_grade(value: object) -> bool:
 
 
 def _rated(choices: list[Slot], ratings: object) -> dict[str, Any]:
-    """The grades of a MUSHRA page, by the names of the systems."""
+    """Return the grades of a MUSHRA page, by the names of the systems."""
     given = ratings if isinstance(ratings, dict) else {}
     grades = {slot.stimulus: given.get(slot.token) for slot in choices}
     missing = [slot.label for slot in choices if not _is_grade(grades[slot.stimulus])]

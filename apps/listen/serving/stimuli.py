@@ -1,6 +1,6 @@
 """The sounds of a test as they are played: read, anchors made, loudness matched, all of an item equally long.
 
-Everything is read once at the start, so that a problem is told before the first listener comes; then only the items
+Everything is read once at the start, so that a problem is reported before the first listener comes; then only the items
 that are being listened to are kept in memory.
 """
 
@@ -26,7 +26,7 @@ _KEPT = 4  # items in memory
 
 @dataclass(frozen=True)
 class Shape:
-    """What the sounds of an item have in common."""
+    """Hold what the sounds of an item have in common."""
 
     sample_rate: int  # Hz
     frames: int
@@ -62,7 +62,7 @@ class Stimuli:
         self._lock = Lock()
 
     def samples(self, set_name: str, item: str, stimulus: str) -> np.ndarray:
-        """A sound as it is played, float32 [time, channels], within full scale."""
+        """Return a sound as it is played, float32 [time, channels], within full scale."""
         with self._lock:  # a browser fetches all sounds of an item at once: the first call reads them for the others
             return self._item(set_name, item)[stimulus]
 
@@ -87,7 +87,7 @@ class Stimuli:
         return {stimulus: audio * np.float32(factors[stimulus]) for stimulus, audio in sounds.items()}
 
     def _load(self, set_name: str, item: str, content: "hashlib._Hash | None" = None) -> tuple[dict, Shape]:
-        """All sounds of an item as they are in their files, and the anchors."""
+        """Load all sounds of an item as they are in their files, and make the anchors."""
         plan = self._plan
         names = [*([plan.reference] if plan.reference else []), *plan.systems]
         sounds: dict[str, np.ndarray] = {}

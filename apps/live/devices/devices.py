@@ -48,12 +48,12 @@ class Device:
         return f"{self.name}, {self.host_api}"
 
     def channels(self, kind: str) -> int:
-        """Most channels as an input or as an output."""
+        """Return the most channels that it has as an input or as an output."""
         return self.inputs if kind == INPUT else self.outputs
 
 
 def list_devices() -> list[Device]:
-    """All devices of PortAudio, then those of the sound server if PortAudio can reach it.
+    """Return all devices of PortAudio, then those of the sound server if PortAudio can reach it.
 
     Raises:
         UsageError: when PortAudio is missing.
@@ -67,7 +67,7 @@ def list_devices() -> list[Device]:
 
 
 def choose(query: str | None, kind: str, devices: list[Device] | None = None) -> Device:
-    """The device that is meant.
+    """Find the device that a name means.
 
     Args:
         query: a name or a part that only one device has, of any case; None for the default. Where a part fits devices
@@ -104,7 +104,7 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
 
 
 def find_again(device: Device, kind: str) -> Device | None:
-    """The device of the same name in the present list, or None; `portaudio.rescan` makes a new list.
+    """Return the device of the same name in the present list, or None; `portaudio.rescan` makes a new list.
 
     The number of an ALSA card may have changed, if only one device has the rest of the name.
     """
@@ -117,7 +117,7 @@ def find_again(device: Device, kind: str) -> Device | None:
 
 
 def table(devices: list[Device]) -> list[str]:
-    """Lines that describe the devices, the defaults marked with > (input) and < (output)."""
+    """Describe the devices, one a line; the defaults are marked with > (input) and < (output)."""
     head = ("", "name", "host API", "in", "out", "Hz", "low ms", "safe ms")
     rows = [head] + [
         (
@@ -178,7 +178,7 @@ def _from_server(item: pulse.PulseDevice, bridge: Device) -> Device:
 
 
 def _defaults(apis: tuple[dict[str, Any], ...]) -> tuple[int, int]:
-    """Indices of the default input and output: WASAPI's on Windows, where PortAudio's own choice is the slow MME."""
+    """Return the default input and output: WASAPI's on Windows, where PortAudio itself chooses the slow MME."""
     sounddevice = portaudio.load()
     for api in apis:
         if api["name"] == "Windows WASAPI" and api["default_input_device"] >= 0 and api["default_output_device"] >= 0:
@@ -188,7 +188,7 @@ def _defaults(apis: tuple[dict[str, Any], ...]) -> tuple[int, int]:
 
 
 def _same(first: Device, other: Device) -> bool:
-    """Whether two entries are one device under two host APIs; MME cuts names to 31 characters."""
+    """Return whether two entries are one device under two host APIs; MME cuts names to 31 characters."""
     if first.host_api == other.host_api:
         return first is other
     shorter, longer = sorted((first.name, other.name), key=len)

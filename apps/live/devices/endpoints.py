@@ -56,7 +56,7 @@ def open_stream(
     channels = [side.channels for side in sides]
     extra = [_settings(side.device) for side in sides]
     try:
-        with portaudio.quiet(), _server_told(sides):
+        with portaudio.quiet(), _on_server(sides):
             return kind(
                 samplerate=sample_rate,
                 blocksize=block,
@@ -87,7 +87,7 @@ def start_stream(stream: Any) -> None:
 
 
 def mixed(sound: np.ndarray, channels: int) -> np.ndarray:
-    """Float32 [frames, given] for an output: where it has fewer channels, each plays the mean of every so many.
+    """Mix float32 [frames, given] for an output: where it has fewer channels, each plays the mean of every so many.
 
     Example:
         >>> mixed(np.array([[1, 2, 3, 4]], np.float32), 2)
@@ -99,7 +99,7 @@ def mixed(sound: np.ndarray, channels: int) -> np.ndarray:
 
 
 def common_rate(source: Endpoint, target: Endpoint, wanted: int | None) -> int:
-    """A rate that both sides take, Hz: the wanted one, or 48 kHz, or a default of theirs, or another usual one.
+    """Return a rate that both sides take, Hz: the wanted one, or 48 kHz, or a default of theirs, or another usual one.
 
     Raises:
         DeviceProblem: when there is none.
@@ -119,7 +119,7 @@ def _takes(side: Endpoint, sample_rate: int) -> bool:
     sounddevice = portaudio.load()
     check = sounddevice.check_input_settings if side.kind == INPUT else sounddevice.check_output_settings
     try:
-        with portaudio.quiet(), _server_told([side]):
+        with portaudio.quiet(), _on_server([side]):
             check(
                 device=side.device.index,
                 channels=side.channels,
@@ -133,8 +133,8 @@ def _takes(side: Endpoint, sample_rate: int) -> bool:
 
 
 @contextmanager
-def _server_told(sides: list[Endpoint]) -> Iterator[None]:
-    """Inside, new streams to the sound server lead to the sinks and sources of these sides."""
+def _on_server(sides: list[Endpoint]) -> Iterator[None]:
+    """Inside, direct new streams to the sinks and sources of these sides on the sound server."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT.values()}
     for side in sides:
         if side.device.server_name is not None:
@@ -150,7 +150,7 @@ def _server_told(sides: list[Endpoint]) -> Iterator[None]:
 
 
 def _settings(device: Device) -> Any:
-    """Shared WASAPI takes other rates than the mixer's only when it is told to convert."""
+    """Return the settings of the host API: shared WASAPI converts other rates than the mixer's only on request."""
     if device.host_api == "Windows WASAPI":
         return portaudio.load().WasapiSettings(auto_convert=True)
     return None

@@ -22,7 +22,7 @@ _INSTALL = {  # by ID or ID_LIKE of /etc/os-release
 
 
 def load() -> ModuleType:
-    """The sounddevice module.
+    """Load the sounddevice module.
 
     Raises:
         UsageError: when it or PortAudio is missing; says what to install on this system.
@@ -38,7 +38,7 @@ def load() -> ModuleType:
 
 
 def install_command(release: Path = Path("/etc/os-release")) -> str:
-    """How PortAudio is installed here.
+    """Return the command that installs PortAudio on this system.
 
     Args:
         release: file that names a Linux distribution.
@@ -59,7 +59,7 @@ def install_command(release: Path = Path("/etc/os-release")) -> str:
 
 
 def platform_release(text: str) -> dict[str, str]:
-    """The fields of an os-release file.
+    """Read the fields of an os-release file.
 
     Example:
         >>> platform_release('ID=ubuntu\\nID_LIKE="debian"')
@@ -89,7 +89,7 @@ def rescan() -> bool:
 
 
 def reason(error: Exception) -> str:
-    """What PortAudio says, in one line without its code.
+    """Return the message of PortAudio in one line, without its code.
 
     Example:
         >>> reason(ValueError("Error opening Stream: Invalid sample rate [PaErrorCode -9997]"))
@@ -106,7 +106,7 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, what C libraries print on standard error is dropped: ALSA and PortAudio tell a person nothing useful.
+    """Inside, drop what C libraries print on standard error: messages of ALSA and PortAudio do not help a person.
 
     What Python prints goes on to where it went.
     """
@@ -139,5 +139,5 @@ def _descriptor(stream: object) -> int | None:
 
 
 def system() -> str:
-    """ "Linux", "macOS" or "Windows", or what Python calls it."""
+    """Return "Linux", "macOS" or "Windows", or Python's name for the system."""
     return {"Darwin": "macOS"}.get(platform.system(), platform.system())

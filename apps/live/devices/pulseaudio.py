@@ -59,7 +59,7 @@ def pactl(*arguments: str) -> str:
 
 
 def pulse_devices() -> list[PulseDevice]:
-    """All sinks and sources of the server; none when there is no server."""
+    """Return all sinks and sources of the server; none when there is no server."""
     try:
         info = json.loads(pactl("--format=json", "info"))
         found = [

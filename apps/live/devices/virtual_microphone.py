@@ -22,7 +22,7 @@ _PIPEWIRE = "PipeWire"  # in what a server says of itself
 
 @dataclass(frozen=True)
 class Cable:
-    """A way from this program to others: `target` is what it plays to, `source` what they record from; of `choose`."""
+    """A virtual cable to other programs: mpeace plays to `target`, they record from `source` (names for `choose`)."""
 
     target: str
     source: str
@@ -52,12 +52,12 @@ _GUIDES = {
 
 
 def guide(system: str) -> tuple[str, ...]:
-    """What to do by hand on a system, line by line."""
+    """Return the steps to do by hand on a system, one a line."""
     return _GUIDES.get(system, _GUIDES["Linux"])
 
 
 def known_cable(system: str, devices: list[Device]) -> Cable | None:
-    """The virtual cable that is usual on this system, if it is installed."""
+    """Return the virtual cable that is usual on this system, if it is installed."""
     cable = _KNOWN.get(system)
     if cable is None:
         return None
@@ -66,7 +66,7 @@ def known_cable(system: str, devices: list[Device]) -> Cable | None:
 
 
 def make_cable() -> tuple[Cable, bool]:
-    """The virtual microphone of the sound server, made if it is not there.
+    """Make the virtual microphone of the sound server if it is not there.
 
     Returns:
         The cable, and whether it is new.
@@ -83,7 +83,7 @@ def make_cable() -> tuple[Cable, bool]:
 
 
 def keep_advice() -> list[str]:
-    """How to have the virtual microphone after the next login, for the server that runs, and how to remove it now."""
+    """Say how to keep the virtual microphone after the next login, and how to remove it now."""
     server = pulse.pactl("info")
     modules = _modules(server)
     if _PIPEWIRE in server:
@@ -102,14 +102,14 @@ def keep_advice() -> list[str]:
 
 
 def _modules(server: str) -> tuple[str, str]:
-    """Sink and source, in words that a server knows which says this of itself (`pactl info`)."""
+    """Return the modules of sink and source, with options that this server (`pactl info`) knows."""
     version = re.search(r"^Server Version: (\d+)", server, re.MULTILINE)
     rewinds = _PIPEWIRE in server or version is None or int(version[1]) < _NO_REWINDS_SINCE
     return _SINK_MODULE + ("" if rewinds else _NO_REWINDS), _SOURCE_MODULE
 
 
 def _numbers() -> list[str]:
-    """Of the modules that make the virtual microphone, in the order in which they may be unloaded."""
+    """Return the numbers of the modules of the virtual microphone, in the order in which they may be unloaded."""
     loaded = [line.split("\t") for line in pulse.pactl("list", "short", "modules").splitlines()]
     wanted = (("module-remap-source", f"source_name={SOURCE}"), ("module-null-sink", f"sink_name={SINK}"))
     return [

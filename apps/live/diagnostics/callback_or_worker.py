@@ -1,4 +1,4 @@
-"""Where the network should run: in the callback of the device, or in a worker thread behind two rings?
+"""A comparison: the network in the callback of the device, or in a worker thread behind two rings.
 
     python -m apps.live.diagnostics.callback_or_worker --input NAME --output NAME
 
@@ -43,11 +43,11 @@ class InCallback:
         self._path = path
 
     def process(self, frames: np.ndarray) -> np.ndarray:
-        """One block through the network."""
+        """Send one block through the network."""
         return self._path.process(frames)
 
     def close(self) -> None:
-        """Nothing runs beside."""
+        """Do nothing: no thread runs beside."""
 
 
 class InWorker:

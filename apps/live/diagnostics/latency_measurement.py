@@ -41,7 +41,7 @@ class RoundTrip:
 
 
 def bursts(sample_rate: int) -> np.ndarray:
-    """The test signal, float32 [samples]: a second of silence, then the bursts, faded at both ends."""
+    """Return the test signal, float32 [samples]: a second of silence, then the bursts, faded at both ends."""
     rng = np.random.default_rng(6)
     burst = rng.uniform(-1, 1, round(_BURST * sample_rate)) * np.hanning(round(_BURST * sample_rate)) * _LEVEL
     signal = np.zeros(round((_BURSTS + 1) * _PERIOD * sample_rate), np.float32)
@@ -52,7 +52,7 @@ def bursts(sample_rate: int) -> np.ndarray:
 
 
 def find_bursts(heard: np.ndarray, signal: np.ndarray, sample_rate: int) -> RoundTrip:
-    """Where the bursts are in what was heard.
+    """Find the bursts in the recording.
 
     Args:
         heard: float32 [samples].
@@ -109,29 +109,31 @@ def run_measure(settings: LiveSettings) -> int:
             while not probe.done and link.active and time.monotonic() < deadline:
                 stopper.check()
                 time.sleep(0.05)
-            told, xruns = link.latency(), link.xruns
+            reported, xruns = link.latency(), link.xruns
         except Stopped as stopped:
             return stopped.exit_status
         finally:
             link.close()
     if not probe.done:
         raise FileError("the devices stopped before the end")
-    _report(find_bursts(probe.heard, signal, rate), told, (network.latency_samples + block) / rate, block / rate, xruns)
+    _report(
+        find_bursts(probe.heard, signal, rate), reported, (network.latency_samples + block) / rate, block / rate, xruns
+    )
     return 0
 
 
-def _report(trip: RoundTrip, told: Latency, algorithm: float, block: float, xruns: int) -> None:
+def _report(trip: RoundTrip, reported: Latency, algorithm: float, block: float, xruns: int) -> None:
     network = algorithm - block  # the block is filled in the loop already
     spread = 500 * (max(trip.delays) - min(trip.delays))
-    device = trip.median - block - told.buffer
+    device = trip.median - block - reported.buffer
     print(
         f"through the loop {1000 * trip.median:.1f} ms (+-{spread:.1f}), {len(trip.delays)} of {_BURSTS} bursts heard"
     )
-    if told.measured is not None:
-        print(f"by the system's time stamps {1000 * told.measured:.1f} ms")
+    if reported.measured is not None:
+        print(f"by the system's time stamps {1000 * reported.measured:.1f} ms")
     print(
         f"mpeace live: {1000 * (trip.median + network):.1f} ms = algorithm {1000 * algorithm:.1f} "
-        f"+ buffer {1000 * told.buffer:.1f} + device {1000 * device:.1f}"
+        f"+ buffer {1000 * reported.buffer:.1f} + device {1000 * device:.1f}"
     )
     if xruns:
         print(f"{xruns} xruns on the way: try --latency safe")

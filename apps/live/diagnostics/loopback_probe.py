@@ -32,7 +32,7 @@ class Probe:
 
     @property
     def done(self) -> bool:
-        """Whether the signal has been played, and as much heard."""
+        """True when the signal has been played, and as much was heard."""
         return self.place >= len(self.heard)
 
     def process(self, frames: np.ndarray) -> np.ndarray:

@@ -99,7 +99,7 @@ def check(cable: Cable, settings: LiveSettings) -> None:
 
 
 def tone_share(heard: np.ndarray, sample_rate: int) -> float:
-    """Share of the power of [samples] that lies within 10 Hz of the tone, in the half second where it is greatest."""
+    """Return the share of the power within 10 Hz of the tone, in the half second of [samples] where it is greatest."""
     length = sample_rate // 2
     near = np.abs(np.fft.rfftfreq(length, 1 / sample_rate) - _TONE) <= 10
     best = 0.0
@@ -110,7 +110,7 @@ def tone_share(heard: np.ndarray, sample_rate: int) -> float:
 
 
 def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float:
-    """Median over half seconds of `expected` of the highest normalised cross-correlation with `heard`, both [samples].
+    """Return the median over half seconds of the highest normalised cross-correlation of two signals [samples].
 
     Piece by piece, each up to two seconds late: a sound server shifts the sound while it finds the size of its buffers,
     and what is lost in one place must not count against the rest.
@@ -129,7 +129,7 @@ def likeness(heard: np.ndarray, expected: np.ndarray, sample_rate: int) -> float
 
 
 def _prepare(system: str) -> Cable | None:
-    """The virtual cable of this system, or None after explaining how to get one."""
+    """Return the virtual cable of this system, or None after explaining how to get one."""
     if system == "Linux":
         try:
             cable, new = virtual.make_cable()
@@ -146,7 +146,7 @@ def _prepare(system: str) -> Cable | None:
 
 
 def _through(probe: Probe, source: Endpoint, target: Endpoint) -> np.ndarray:
-    """What comes out of a cable while a probe plays into it: the two ends have one clock."""
+    """Play a probe into a cable and return what comes out: the two ends have one clock."""
     link = make_link(probe, source, target, SAFE, shared_clock=True)
     deadline = time.monotonic() + 10 + 2 * len(probe.heard) / probe.sample_rate
     try:
@@ -158,7 +158,7 @@ def _through(probe: Probe, source: Endpoint, target: Endpoint) -> np.ndarray:
 
 
 def _sample(sample_rate: int) -> np.ndarray:
-    """The noisy spoken sample that comes along, float32 [samples]."""
+    """Read the noisy spoken sample that comes along, float32 [samples]."""
     path = _SAMPLE if _SAMPLE.exists() else _SAMPLE_IN_CHECKOUT
     try:
         audio, own_rate = soundfile.read(path, dtype="float32", always_2d=True)

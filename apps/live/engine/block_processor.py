@@ -1,4 +1,4 @@
-"""What happens to the sound between microphone and loudspeaker, one block of the device at a time.
+"""The processing between microphone and loudspeaker, one block of the device at a time.
 
     block -> denoise (bypass, limit and mix are weights inside) -> mute -> out, and a copy of both for the meters
 
@@ -18,12 +18,12 @@ from enhance.runtime.stream import LOUDEST, Stream
 
 GLIDE = 0.03  # seconds in which bypass, limit, mix and mute change
 TAP_SECONDS = 5.0  # that meters and recorder may lag behind
-_TIMES = 1000  # blocks over which the time of a block is told
+_TIMES = 1000  # blocks over which the time of a block is measured
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What the person sets while it runs."""
+    """Hold what the person sets while it runs."""
 
     bypass: bool = False
     muted: bool = False
@@ -75,7 +75,7 @@ class BlockProcessor:
 
     @property
     def controls(self) -> Controls:
-        """What was asked for last."""
+        """Settings as last requested."""
         return self._wanted
 
     def change(self, **values: bool | float | None) -> None:
@@ -107,7 +107,7 @@ class BlockProcessor:
         return out
 
     def times(self) -> np.ndarray:
-        """Seconds that the latest blocks took, in no order."""
+        """Return the seconds that each of the latest blocks took, in no order."""
         return self._times[: min(self.blocks, _TIMES)].copy()
 
     def _adjust(self, glide_seconds: float) -> None:

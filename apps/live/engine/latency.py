@@ -1,4 +1,4 @@
-"""How long the sound is on its way, by its parts: what was asked for, what each part takes, and what was measured."""
+"""The delay of live sound by its parts: what was asked for, what each part takes, and what was measured."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ _KEPT = 256  # blocks over which the measured delay is the median
 
 @dataclass(frozen=True)
 class Policy:
-    """What to ask of the device and of the queue between two devices.
+    """Hold how much the device and the queue between two devices may buffer.
 
     Attributes:
         device: "low", "high", or seconds for each side of the device.
@@ -41,7 +41,7 @@ LOW, SAFE = Policy("low", 0.004), Policy("high", 0.03)
 
 
 def parse(text: str) -> Policy:
-    """`low`, `safe`, or the seconds from microphone to loudspeaker to aim at.
+    """Read `low`, `safe`, or the seconds from microphone to loudspeaker to aim at.
 
     Raises:
         UsageError: for anything else.
@@ -68,7 +68,7 @@ class Latency:
     Attributes:
         algorithm: of the network and of filling its hops, and of resampling to its rate and back.
         buffer: in queues of this program: 0 with one device.
-        device: of both sides of the device and its system, as PortAudio tells them when it opens them.
+        device: of both sides of the device and its system, as PortAudio reports them when it opens them.
         measured: from the microphone to the loudspeaker by the time stamps of the device, all parts together; None
             where the system gives none.
     """
@@ -85,11 +85,11 @@ class Latency:
 
     @property
     def in_device(self) -> float:
-        """What is measured less the other parts if there is a measurement, else what the device tells."""
+        """Device delay in seconds: measured if possible, else as reported by the system."""
         return self.total - self.algorithm - self.buffer
 
     def in_milliseconds(self) -> dict[str, float | None]:
-        """The parts, rounded."""
+        """Return the parts in milliseconds, rounded."""
         parts = {"algorithm": self.algorithm, "buffer": self.buffer, "device": self.in_device, "total": self.total}
         rounded: dict[str, float | None] = {name: round(1000 * seconds, 1) for name, seconds in parts.items()}
         rounded["measured"] = None if self.measured is None else round(1000 * self.measured, 1)
@@ -105,11 +105,11 @@ class Stamps:
         self._count = 0
 
     def note(self, seconds: float) -> None:
-        """One delay; nonsense, as some systems give it, is left out."""
+        """Note one delay; nonsense, as some systems give it, is left out."""
         if 0 < seconds < 5:
             self._delays[self._count % _KEPT] = seconds
             self._count += 1
 
     def median(self) -> float | None:
-        """Seconds; None before enough have come."""
+        """Return the median in seconds; None before enough delays are known."""
         return float(np.nanmedian(self._delays)) if self._count >= 20 else None

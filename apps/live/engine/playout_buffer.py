@@ -61,12 +61,12 @@ class PlayoutBuffer:
         self._fall_silent(out[got:])
 
     def waiting(self) -> float:
-        """Frames in the ring now, as if they left it one by one: the time since the last callback is counted."""
+        """Return the frames in the ring, as if they left it one by one: the time since the last callback is counted."""
         since = min(perf_counter() - self._stamp[0], 0.1)
         return self.ring.written - self._stamp[1] - since * self._rate
 
     def _ready(self) -> bool:
-        """Whether there is to be sound; drops what waits too long already."""
+        """Return whether there is sound to play; drops what has waited too long."""
         if self.playing:
             return True
         excess = len(self.ring) - self.wanted

@@ -24,7 +24,7 @@ _NEAR = 0.9  # share of the buffering that was aimed at with which a duplex stre
 
 
 class Path(Protocol):
-    """What a link needs of `BlockProcessor`."""
+    """Declare what a link needs of `BlockProcessor`."""
 
     sample_rate: int
     channels: int
@@ -35,7 +35,7 @@ class Path(Protocol):
 
 
 class Link:
-    """What both kinds have in common. The sound runs from the construction to `close`.
+    """Share what both kinds of link have in common. The sound runs from the construction to `close`.
 
     Args:
         path: what happens to the sound.
@@ -101,10 +101,10 @@ class Link:
         return (self.path.latency_samples + self.path.block) / self.path.sample_rate
 
     def latency(self) -> Latency:
-        """Where the time goes."""
+        """Return the delay by its parts."""
         path = self.path
-        told = sum(float(np.sum(stream.latency)) for stream in self._streams)
-        device = max(0.0, told - path.block / path.sample_rate)
+        reported = sum(float(np.sum(stream.latency)) for stream in self._streams)
+        device = max(0.0, reported - path.block / path.sample_rate)
         return Latency(self.algorithm, self._buffer(), device, self._stamps.median())
 
     def _buffer(self) -> float:
@@ -114,7 +114,7 @@ class Link:
         return self._flags
 
     def _age(self, frames: int, time: Any) -> float:
-        """Seconds since the first frame of a block was heard: as the system says, but no less than the block."""
+        """Return the seconds since a block's first frame was heard: as the system says, but no less than the block."""
         return max(time.currentTime - time.inputBufferAdcTime, frames / self.path.sample_rate)
 
     def _note_call(self, status: Any) -> None:
@@ -224,7 +224,7 @@ class PairLink(Link):
 
 
 def make_link(path: Path, source: Endpoint, target: Endpoint, policy: Policy, shared_clock: bool = False) -> Link:
-    """The right kind of link for two sides.
+    """Open the right kind of link for two sides.
 
     Args:
         path: what happens to the sound.

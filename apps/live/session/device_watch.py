@@ -1,4 +1,4 @@
-"""Whether the devices of a link are still there: the system says so, or the calls stop, or the server has lost them."""
+"""Detection of devices that vanish: the system says so, or the calls stop, or the server has lost them."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class Watch:
         self._moved = False
 
     def lost(self, link: Link) -> str | None:
-        """What is wrong, in a few words, or None.
+        """Say in a few words what is wrong, or return None.
 
         A sound server moves the streams of a device that vanishes to another one without a word; hence the question.
         """
@@ -62,7 +62,7 @@ class Watch:
         self._moved = ours != self._first or {name for name, _ in ours} != self._names
 
     def find(self) -> tuple[Device, Device] | None:
-        """Both devices by their names, if they are back; looks at most once a second. No stream may be open."""
+        """Find both devices by their names, if they are back; looks at most once a second. No stream may be open."""
         if time.monotonic() - self._tried < _RETRY:
             return None
         self._tried = time.monotonic()
@@ -73,7 +73,7 @@ class Watch:
 
 
 def sides(source: Device, target: Device, channels: int | None) -> tuple[Endpoint, Endpoint]:
-    """The sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
+    """Return the sides of a link: as many channels in as wanted (one if not), the same out if the device has them.
 
     One channel goes to both loudspeakers; more than the output has are mixed.
     """
@@ -83,5 +83,5 @@ def sides(source: Device, target: Device, channels: int | None) -> tuple[Endpoin
 
 
 def gone(feed: DriftCompensatedOutput) -> bool:
-    """Whether the device of a monitor has vanished."""
+    """Return whether the device of a monitor has vanished."""
     return not feed.stream.active or feed.stalled > _STALLED

@@ -1,4 +1,4 @@
-"""What the screen and the log tell: levels, suppression, times of blocks, processor."""
+"""Measurements for the screen and the log: levels, suppression, times of blocks, processor."""
 
 import math
 import time
@@ -31,7 +31,7 @@ class Meter:
 
 @dataclass
 class Meters:
-    """Both sides, and by how much the second is softer than the first.
+    """Measure input and output levels, and the suppression: the input's level minus the output's.
 
     Attributes:
         given, out: meters of the input and the output.
@@ -65,7 +65,7 @@ class Processor:
         self._before = (time.perf_counter(), time.process_time())
 
     def percent(self) -> float:
-        """Since the call before."""
+        """Return the processor share since the call before, in percent of one core."""
         now = (time.perf_counter(), time.process_time())
         wall, cpu = now[0] - self._before[0], now[1] - self._before[1]
         self._before = now
@@ -73,7 +73,7 @@ class Processor:
 
 
 def decibels(amplitude: float) -> float:
-    """dB relative to full scale, not below `FLOOR`.
+    """Convert to dB relative to full scale, not below `FLOOR`.
 
     Example:
         >>> decibels(0.1), decibels(0.0)
@@ -83,7 +83,7 @@ def decibels(amplitude: float) -> float:
 
 
 def percentiles(seconds: np.ndarray) -> dict[str, float]:
-    """p50, p95 and p99 in milliseconds; zeros when there is nothing yet."""
+    """Return p50, p95 and p99 in milliseconds; zeros when there is nothing yet."""
     if not len(seconds):
         return {"p50": 0.0, "p95": 0.0, "p99": 0.0}
     values = np.percentile(seconds * 1000, [50, 95, 99])

@@ -94,7 +94,7 @@ class Recorder:
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """An error of the disk becomes a `FileError`, once the files are closed."""
+        """Turn an error of the disk into a `FileError`, once the files are closed."""
         try:
             yield
         except (OSError, FileError) as error:

@@ -37,7 +37,7 @@ _SWITCH = 0.0005  # seconds that another thread may keep the interpreter from th
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What the person asked for; None is the default of each."""
+    """Hold what the person asked for; None is the default of each."""
 
     model: str | None = None
     source: str | None = None
@@ -54,7 +54,7 @@ class LiveSettings:
 
 
 class Session:
-    """From the choice of devices to their closing. `poll` has to be called some ten times a second.
+    """Run live sound from the choice of devices to their closing. `poll` has to be called some ten times a second.
 
     Args:
         settings: what was asked for.
@@ -117,7 +117,7 @@ class Session:
             gc.collect()
 
     def status(self) -> Status:
-        """How things are. Messages are handed out once."""
+        """Return the state of the session. Messages are handed out once."""
         messages, self._messages = self._messages, []
         return Status.of(
             self.path,
@@ -266,7 +266,7 @@ def _strength(limit: float | None) -> float:
 
 
 def _be_quick() -> None:
-    """What makes callbacks punctual: priority where the system allows it, no garbage collection in them."""
+    """Make callbacks punctual: priority where the system allows it, no garbage collection in them."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0), -11))
     sys.setswitchinterval(_SWITCH)

@@ -12,7 +12,7 @@ _ADVICE = {
 
 
 def advice(device: str, platform: str = sys.platform) -> str:
-    """One line for a person whose microphone gives zeros.
+    """Return one line for a person whose microphone gives zeros.
 
     Example:
         >>> advice("Built-in", "darwin").startswith("Built-in gives exact silence: allow this terminal under System")

@@ -1,4 +1,4 @@
-"""How a session is doing, as one value: the screen draws it, the log writes it as JSON."""
+"""The state of a session as one value: the screen draws it, the log writes it as JSON."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -106,5 +106,5 @@ class Status:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return all values for JSON."""
         return asdict(self)

@@ -42,7 +42,7 @@ class Keys:
             self._restore()
 
     def pressed(self) -> list[str]:
-        """The keys since the last call: letters as they are, arrows as "up", "down", "left" and "right"."""
+        """Return the keys since the last call: letters as they are, arrows as "up", "down", "left" and "right"."""
         return split_keys(self._read())
 
 

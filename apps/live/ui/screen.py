@@ -81,7 +81,7 @@ class Screen:
 
 
 def draw(status: Status, messages: list[str], width: int) -> RenderableType:
-    """One picture of a session.
+    """Draw a session once.
 
     Args:
         status: to draw.
@@ -112,7 +112,7 @@ def _title(status: Status) -> Text:
 
 
 def _meter(rms: float, peak: float, width: int) -> Text:
-    """A bar up to the RMS, and a mark at the peak, in green, yellow and red."""
+    """Draw a bar up to the RMS, and a mark at the peak, in green, yellow and red."""
     filled, mark = (round(width * min(max((level - _LOWEST) / -_LOWEST, 0), 1)) for level in (rms, peak))
 
     def cell(column: int) -> tuple[str, str]:
@@ -187,7 +187,7 @@ def _keys() -> Text:
 
 
 def clock(seconds: float) -> str:
-    """Example: 3723.4 seconds are "1:02:03".
+    """Write seconds as on a clock: 3723.4 becomes "1:02:03".
 
     >>> clock(3723.4), clock(65)
     ('1:02:03', '1:05')

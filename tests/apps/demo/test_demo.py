@@ -29,12 +29,12 @@ STRENGTHS = (Strength(), Strength(12.0, 0.8), Strength(None, 0.0))
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, tiny_model: Path) -> DemoService:
+def service(tmp_path: Path, tiny_model: Path) -> DemoService:
     return DemoService(tmp_path / "demo", Limits(minutes=0.5), {"tiny": str(tiny_model)})
 
 
-def opened(workshop: DemoService, path: Path, strength: Strength | None = None) -> DenoisedFile:
-    return workshop.open("session", path, strength or Strength(), None)
+def opened(service: DemoService, path: Path, strength: Strength | None = None) -> DenoisedFile:
+    return service.open("session", path, strength or Strength(), None)
 
 
 def options_of(strength: Strength) -> list[object]:
@@ -57,14 +57,14 @@ FORMATS = [
 
 @pytest.mark.parametrize(("name", "subtype", "rate", "channels"), FORMATS, ids=[f"{n}-{s}" for n, s, _, _ in FORMATS])
 def test_promise_12_the_download_is_what_the_command_line_writes(
-    workshop: DemoService, tmp_path: Path, tiny_model: Path, name: str, subtype: str, rate: int, channels: int
+    service: DemoService, tmp_path: Path, tiny_model: Path, name: str, subtype: str, rate: int, channels: int
 ) -> None:
     form = {"format": "OGG"} if name.endswith("opus") else {}
     source = write(tmp_path / name, speech_like(5, rate, channels), rate, subtype=subtype, **form)
-    work = opened(workshop, source)
+    work = opened(service, source)
     for number, strength in enumerate(STRENGTHS):
         work.strength = strength
-        assert workshop.write(work)
+        assert service.write(work)
         expected = tmp_path / str(number) / name
         ended = mpeace("denoise", source, "-o", expected, "--model", tiny_model, *options_of(strength), "-q")
         assert ended.status == 0, ended.stderr
@@ -74,25 +74,25 @@ def test_promise_12_the_download_is_what_the_command_line_writes(
     assert work.target.name == f"a_denoised{source.suffix}"
 
 
-def test_promise_12_also_for_the_sound_of_m4a(workshop: DemoService, tmp_path: Path, tiny_model: Path) -> None:
+def test_promise_12_also_for_the_sound_of_m4a(service: DemoService, tmp_path: Path, tiny_model: Path) -> None:
     pytest.importorskip("av", reason="needs PyAV")
     from media import make_m4a
 
     source = make_m4a(tmp_path / "a.m4a")
-    work = opened(workshop, source)
+    work = opened(service, source)
     work.strength = Strength(6.0)
-    assert workshop.write(work)
+    assert service.write(work)
     mpeace("denoise", source, "-o", tmp_path / "cli.m4a", "--model", tiny_model, "--attenuation-limit", 6, "-q")
     assert work.target.read_bytes() == (tmp_path / "cli.m4a").read_bytes()
 
 
 def test_an_example_runs_the_network_once_for_everybody(
-    workshop: DemoService, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    service: DemoService, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "a.flac", speech_like(3, 44_100, 2), 44_100)
-    first = workshop.open_example("one", source, Strength(), None)
-    monkeypatch.setattr(workshop.denoiser(None), "stream", None)  # it cannot run again
-    second = workshop.open_example("two", source, STRENGTHS[1], None)
+    first = service.open_example("one", source, Strength(), None)
+    monkeypatch.setattr(service.denoiser(None), "stream", None)  # it cannot run again
+    second = service.open_example("two", source, STRENGTHS[1], None)
     assert first.folder != second.folder
     for name in ("noisy.wav", "wet.wav"):
         assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
@@ -100,26 +100,26 @@ def test_an_example_runs_the_network_once_for_everybody(
     assert {path.name for path in kept.iterdir()} == {"0.dry", "0.wet", "noisy.wav", "wet.wav"}
     for work, strength in ((first, STRENGTHS[0]), (second, STRENGTHS[1])):
         assert work.written is None
-        assert workshop.write(work)
+        assert service.write(work)
         expected = tmp_path / str(strength.mix) / "a.flac"
         mpeace("denoise", source, "-o", expected, "--model", tiny_model, *options_of(strength), "-q")
         assert work.target.read_bytes() == expected.read_bytes()
-    workshop.sessions.drop("one")
+    service.sessions.drop("one")
     assert not first.folder.exists()
-    assert workshop.open_example("one", source, Strength(), None).folder.exists()
+    assert service.open_example("one", source, Strength(), None).folder.exists()
 
 
-def test_an_example_that_is_wrong_leaves_nothing_behind(workshop: DemoService, tmp_path: Path) -> None:
+def test_an_example_that_is_wrong_leaves_nothing_behind(service: DemoService, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no sound")
     for _ in range(2):
         with pytest.raises(FileError, match="not a sound file"):
-            workshop.open_example("one", tmp_path / "bad.wav", Strength(), None)
+            service.open_example("one", tmp_path / "bad.wav", Strength(), None)
     assert not list((tmp_path / "demo" / "kept").iterdir())
 
 
-def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(workshop: DemoService, tmp_path: Path) -> None:
+def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(service: DemoService, tmp_path: Path) -> None:
     audio = speech_like(3, 48_000)
-    work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
+    work = opened(service, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
     noisy, wet = read(work.folder / "noisy.wav"), read(work.folder / "wet.wav")
     assert soundfile.info(work.folder / "wet.wav").subtype == "PCM_16"
     gain = work.gain
@@ -132,12 +132,12 @@ def test_silence_gets_no_gain() -> None:
     assert common_gain(np.zeros((5, 1)), np.zeros((5, 1))) == 1
 
 
-def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: DemoService, tmp_path: Path) -> None:
+def test_levels_and_pictures_of_a_mix_need_no_sound(service: DemoService, tmp_path: Path) -> None:
     """They are computed from what input and output of the network are, and must be those of the mixed sound."""
     audio = sine(1000, 4)[np.newaxis].astype(np.float32)
-    work = opened(workshop, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
+    work = opened(service, write(tmp_path / "a.wav", audio, subtype="FLOAT"))
     assert work.analysis is not None
-    dry, wet = (np.asarray(samples) for samples in work.recall.tracks[0].sound())
+    dry, wet = (np.asarray(samples) for samples in work.cached.tracks[0].sound())
     weight = Strength(6.0, 0.5).weight
     mixed = blend(dry, wet, np.float32(weight))
     share = shares(weight)
@@ -151,50 +151,50 @@ def test_levels_and_pictures_of_a_mix_need_no_sound(workshop: DemoService, tmp_p
 
 
 @pytest.mark.parametrize("samples", [0, 1, 480, 10_007])
-def test_short_sounds(workshop: DemoService, tmp_path: Path, samples: int) -> None:
+def test_short_sounds(service: DemoService, tmp_path: Path, samples: int) -> None:
     from apps.demo.web.player_state import view
 
     source = write(tmp_path / "a.wav", speech_like(1, 48_000)[:, :samples])
-    work = opened(workshop, source)
+    work = opened(service, source)
     assert read(work.target).shape == (1, samples)
     assert view(work)["seconds"] == samples / 48_000
 
 
-def test_limits_are_named_with_what_to_do(workshop: DemoService, tmp_path: Path) -> None:
+def test_limits_are_named_with_what_to_do(service: DemoService, tmp_path: Path) -> None:
     with pytest.raises(
         FileError, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"
     ):
-        opened(workshop, write_silence(tmp_path / "long.wav", seconds=3600))
+        opened(service, write_silence(tmp_path / "long.wav", seconds=3600))
     many = write(tmp_path / "many.wav", np.zeros((12, 48_000 * 10)))
     with pytest.raises(
         FileError, match=r"12 channels at 48000 Hz are longer than the demo takes \(0.1 min of such sound\)"
     ):
-        opened(workshop, many)
+        opened(service, many)
     headerless = write(tmp_path / "a.mp3", np.zeros((1, 48_000 * 40)))
     with pytest.raises(FileError, match="longer than the demo takes"):
-        opened(workshop, headerless)
+        opened(service, headerless)
     assert not list((tmp_path / "demo" / "sessions").iterdir()), "what was refused leaves nothing behind"
 
 
-def test_damaged_files_leave_nothing_behind(workshop: DemoService, tmp_path: Path) -> None:
+def test_damaged_files_leave_nothing_behind(service: DemoService, tmp_path: Path) -> None:
     good = write(tmp_path / "good.wav", speech_like(20, 48_000)).read_bytes()
     for content, words in ((b"", "empty"), (b"no sound", "not a sound file"), (good[:-50_000], "cut off or damaged")):
         (tmp_path / "bad.wav").write_bytes(content)
         with pytest.raises(FileError, match=words):
-            opened(workshop, tmp_path / "bad.wav")
+            opened(service, tmp_path / "bad.wav")
     with pytest.raises(FileError, match="not there any more"):
-        opened(workshop, tmp_path / "gone.wav")
+        opened(service, tmp_path / "gone.wav")
     with pytest.raises(FileError, match="no model 'etc'"):
-        workshop.open("session", tmp_path / "good.wav", Strength(), "etc")
+        service.open("session", tmp_path / "good.wav", Strength(), "etc")
     assert not list((tmp_path / "demo" / "sessions").iterdir())
 
 
-def test_a_change_while_the_output_is_written_wins(workshop: DemoService, tmp_path: Path) -> None:
-    work = opened(workshop, write(tmp_path / "a.wav", speech_like(20, 48_000)))
+def test_a_change_while_the_output_is_written_wins(service: DemoService, tmp_path: Path) -> None:
+    work = opened(service, write(tmp_path / "a.wav", speech_like(20, 48_000)))
     work.strength = Strength(1.0)
     done: list[bool] = []
     with work.busy:
-        writers = [threading.Thread(target=lambda: done.append(workshop.write(work))) for _ in range(3)]
+        writers = [threading.Thread(target=lambda: done.append(service.write(work))) for _ in range(3)]
         for writer in writers:
             writer.start()
         work.strength = Strength(2.0)
@@ -207,20 +207,20 @@ def test_a_change_while_the_output_is_written_wins(workshop: DemoService, tmp_pa
 
 
 def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: Path) -> None:
-    workshop = DemoService(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)})
+    service = DemoService(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)})
     source = write(tmp_path / "a.wav", speech_like(0.5, 48_000))
-    works = [workshop.open(name, source, Strength(), None) for name in ("one", "two", "three")]
+    works = [service.open(name, source, Strength(), None) for name in ("one", "two", "three")]
     assert [work.folder.exists() for work in works] == [False, True, True], "the one idle for longest made room"
-    assert workshop.sessions.get("one") is None
-    workshop.sessions.drop("two")
+    assert service.sessions.get("one") is None
+    service.sessions.drop("two")
     assert not works[1].folder.exists()
-    again = workshop.open("three", source, Strength(), None)
+    again = service.open("three", source, Strength(), None)
     assert not works[2].folder.exists(), "another file takes the place of the former"
     assert again.folder.stat().st_mode & 0o077 == 0
     assert source.exists()
-    late = workshop.open("four", source, Strength(), None, lambda *_: workshop.sessions.drop("four"))
+    late = service.open("four", source, Strength(), None, lambda *_: service.sessions.drop("four"))
     assert not late.folder.exists(), "the page was closed while its file was denoised"
-    assert workshop.open("four", source, Strength(), None).folder.exists()
+    assert service.open("four", source, Strength(), None).folder.exists()
     idle = Sessions(tmp_path / "idle", Limits(idle_seconds=-1))
     idle.put("one", again)
     idle.sweep()
@@ -261,24 +261,24 @@ def test_looks_for_what_is_old_do_not_disturb_each_other(tmp_path: Path) -> None
 
 
 def test_an_old_view_does_not_win_over_another_file(
-    workshop: DemoService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: DemoService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.demo.web import page as pages
 
     source = write(tmp_path / "a.wav", speech_like(1, 48_000))
-    page = pages.Page(workshop, None, tmp_path)  # type: ignore[arg-type]
+    page = pages.Page(service, None, tmp_path)  # type: ignore[arg-type]
     request: Any = SimpleNamespace(session_hash="session")
-    opened(workshop, source)
+    opened(service, source)
     assert page._show(False, 12, 0.5, "tiny", request)["version"] == 1
     view = pages.view
 
     def another_comes_before(work: DenoisedFile) -> dict[str, Any]:
-        opened(workshop, source)
+        opened(service, source)
         return view(work)
 
     def another_comes_after(work: DenoisedFile) -> dict[str, Any]:
         shown = view(work)
-        opened(workshop, source)
+        opened(service, source)
         return shown
 
     for meanwhile in (another_comes_before, another_comes_after):
@@ -286,12 +286,12 @@ def test_an_old_view_does_not_win_over_another_file(
         assert "version" not in page._show(False, 12, 0.5, "tiny", request)
 
 
-def test_people_who_work_at_the_same_time_do_not_mix(workshop: DemoService, tmp_path: Path) -> None:
+def test_people_who_work_at_the_same_time_do_not_mix(service: DemoService, tmp_path: Path) -> None:
     sources = [write(tmp_path / f"{n}.wav", speech_like(5, 48_000, seed=n)) for n in range(4)]
     works: dict[int, DenoisedFile] = {}
 
     def run(number: int) -> None:
-        works[number] = workshop.open(f"person {number}", sources[number], Strength(), None)
+        works[number] = service.open(f"person {number}", sources[number], Strength(), None)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -302,7 +302,7 @@ def test_people_who_work_at_the_same_time_do_not_mix(workshop: DemoService, tmp_
         np.testing.assert_allclose(read(works[number].target), 0.5 * read(source), atol=2**-15)
 
 
-def test_the_analysis_of_a_long_sound_stays_small(workshop: DemoService, tmp_path: Path) -> None:
-    work = opened(workshop, write(tmp_path / "a.wav", speech_like(29, 48_000, 2)))
+def test_the_analysis_of_a_long_sound_stays_small(service: DemoService, tmp_path: Path) -> None:
+    work = opened(service, write(tmp_path / "a.wav", speech_like(29, 48_000, 2)))
     assert isinstance(work.analysis, Analysis)
     assert work.analysis.power(shares(1)["noisy"]).shape[0] <= 800
