@@ -132,6 +132,10 @@ def denoise(
             help="Sound track of a video; may be repeated. [all]",
         ),
     ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Denoise only these channels, as 1 or left,4; the others stay. [all]"),
+    ] = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Denoise what is left of files that are cut off.")] = False,
     raw: Annotated[
         str | None,
@@ -167,6 +171,7 @@ def denoise(
         clip=clip,
         salvage=salvage,
         raw=RawFormat.parse(raw) if raw is not None else None,
+        channels=_channels(channels),
         tracks=tuple(track or ()),
     )
     from apps.batch.denoise_all import denoise_all
@@ -220,6 +225,14 @@ app.command()(interactive.demo)
 app.command()(interactive.listen)
 app.command()(interactive.live)
 app.command()(interactive.devices)
+
+
+def _channels(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    from enhance.io.channel_choice import parse_channels
+
+    return parse_channels(text)
 
 
 def _container(name: str | None) -> str | None:

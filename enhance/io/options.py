@@ -33,6 +33,7 @@ class DenoiseOptions:
         clip: policy for samples over full scale.
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
         raw: what comes on standard input, where it is no WAV; standard output is then the same.
+        channels: numbers from 1 of the channels to denoise, the others stay as they are; empty for all.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
 
     Raises:
@@ -48,6 +49,7 @@ class DenoiseOptions:
     clip: Clip = Clip.CLAMP
     salvage: bool = False
     raw: RawFormat | None = None
+    channels: tuple[int, ...] = ()
     tracks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -49,6 +49,7 @@ class SoundClock:
         self._debt = 0  # samples still to be left out
         self._last = 0.0
         self._warp: _Warp | None = None
+        self._past = np.zeros((channels, _HALF - 1), np.float32)  # the last samples that came out
         self.start: Fraction | None = None
 
     @property
@@ -82,6 +83,8 @@ class SoundClock:
             self._shift += step / self._rate
             self._before.clear()
             if step > 0:
+                if self._warp is not None:
+                    self._warp.stretch = 1.0  # a hole is as long as the clock says
                 for zeros in silence(self._channels, step):
                     yield from self._stretch(zeros)
             else:
@@ -107,22 +110,31 @@ class SoundClock:
         return round((away if abs(before) < _DRIFT else away - before) * self._rate)
 
     def _follow(self, late: float) -> None:
-        """Choose the speed at which the clock is followed, by where it will be one second from now."""
+        """Choose the speed at which the clock is followed, by where it will be in a second or so."""
         if self._warp is None:
             if abs(late - self._shift) <= _DRIFT or not self._waiting:
                 return
-            if abs(median(self._before)) <= _DRIFT or abs(self._ahead()) <= _DRIFT:
+            if abs(median(self._before)) <= _DRIFT or abs(self._ahead()[0]) <= _DRIFT:
                 return
-            self._warp = _Warp(self._channels)
-        if self._waiting:
-            slope = (self._ahead() - self._bend) / (_LOOK_AHEAD / 2)
-            self._warp.stretch = 1 + min(max(slope, -_STEEPEST), _STEEPEST)
+            self._warp = _Warp(self._past)
+        late, seconds = self._ahead()
+        if seconds > _NEIGHBOURS / 2:  # else the next jump, or the end, is too near to say
+            self._warp.stretch = 1 + min(max((late - self._bend) / seconds, -_STEEPEST), _STEEPEST)
 
-    def _ahead(self) -> float:
-        return median(late for _, late in self._waiting) - self._shift
+    def _ahead(self) -> tuple[float, float]:
+        """How late the frames are that wait, up to the next jump, and in how many seconds the middle one comes."""
+        lates: list[float] = []
+        count = 0
+        for samples, late in self._waiting:
+            if lates and abs(late - lates[-1]) > OUT_OF_STEP:
+                break
+            lates.append(late)
+            count += samples.shape[1]
+        return (median(lates) - self._shift if lates else 0.0), count / self._rate / 2
 
     def _stretch(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         if self._warp is None:
+            self._past = np.concatenate([self._past, samples], axis=1)[:, -_HALF + 1 :]
             yield samples
             return
         self._bend += (self._warp.stretch - 1) * samples.shape[1] / self._rate
@@ -136,11 +148,15 @@ def silence(channels: int, count: int) -> Iterator[np.ndarray]:
 
 
 class _Warp:
-    """A resampler whose ratio glides: `stretch` samples come out for each that goes in; at 1 they are the same."""
+    """A resampler whose ratio glides: `stretch` samples come out for each that goes in; at 1 they are the same.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        past: samples before the first, float32 [channels, _HALF - 1].
+    """
+
+    def __init__(self, past: np.ndarray) -> None:
         self.stretch = 1.0
-        self._held = np.zeros((channels, _HALF - 1), np.float32)
+        self._held = past
         self._place = float(_HALF - 1)  # of the next sample that comes out, in what is held
         taps = np.arange(1 - _HALF, _HALF + 1) - np.arange(_PHASES + 1)[:, np.newaxis] / _PHASES
         window = np.i0(9 * np.sqrt(np.maximum(0, 1 - (taps / _HALF) ** 2))) / np.i0(9)

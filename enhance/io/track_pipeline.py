@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enhance.dsp.resampling import Resampler, check_sample_rate, resampled_length
+from enhance.io.channel_choice import ChosenChannels, choose_channels
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.runtime.low_delay import LowDelayStream
 from enhance.utils.errors import FileError
@@ -37,7 +38,7 @@ class Chain:
         peak: highest absolute sample of the result before clamping.
 
     Raises:
-        FileError: when the rate is out of range.
+        FileError: when the rate is out of range, or a channel that was named is not there.
     """
 
     def __init__(
@@ -58,12 +59,15 @@ class Chain:
         self.samples_in = self.samples_out = self.clamped = 0
         self.peak = 0.0
         stream = partial(LowDelayStream, denoiser) if low_delay else denoiser.stream
+        chosen = choose_channels(settings.channels, channels)
         self._stream = stream(
             self.sample_rate,
-            channels,
+            len(chosen),
             attenuation_limit_db=settings.attenuation_limit_db,
             mix=settings.mix,
         )
+        if len(chosen) < channels:
+            self._stream = ChosenChannels(self._stream, chosen, channels)
         self._resampler = None
         if self.output_rate != self.sample_rate:
             self._resampler = Resampler(self.sample_rate, self.output_rate, channels)
