@@ -9,8 +9,8 @@ from emulator.model.config import EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
+from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import register_model
-from enhance.training.loop import load_checkpoint
 from enhance.utils.errors import ModelError
 
 

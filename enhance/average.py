@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from enhance.training.loop import load_checkpoint, save_atomically
+from enhance.model.checkpoint import load_checkpoint, save_atomically
 
 TOLERANCE = 1e-6  # by which shares may fail to add up to 1
 

@@ -18,13 +18,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from enhance.model.checkpoint import load_checkpoint
 from enhance.model.config import SAMPLE_RATE, NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build
 from enhance.runtime.metadata import FORMAT_VERSION
 from enhance.runtime.registry import register_model
-from enhance.training.loop import load_checkpoint
+from enhance.utils.atomic import replacing, write_bytes
 from enhance.utils.environment import versions
 from enhance.utils.errors import ModelError
 
@@ -136,14 +137,13 @@ def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNS
             f"ONNX Runtime differs from PyTorch by {difference:.2g}, over {TOLERANCE:.0e}; nothing written"
         )
     onnx_file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = onnx_file.with_name(f".{onnx_file.name}")
-    temporary.write_bytes(model)
-    temporary.replace(onnx_file)
+    write_bytes(onnx_file, model)
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     dimensions = {"dimensions": json.dumps(network.config.to_dict())}
     weights_file = onnx_file.with_suffix(".safetensors")
-    save_file(weights, weights_file, metadata=dimensions)
-    weights_file.chmod(0o644)  # save_file leaves it readable by its owner only
+    with replacing(weights_file) as partial:
+        save_file(weights, partial, metadata=dimensions)
+        partial.chmod(0o644)  # save_file leaves it readable by its owner only
     return difference
 
 

@@ -5,7 +5,6 @@ otherwise each finished file is one line.
 """
 
 import json
-import os
 import re
 import sys
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from enhance.io.task import Outcome, Task
+from enhance.utils.atomic import write_text
 from enhance.utils.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -147,14 +147,11 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
         "failed": sum(outcome.status == "failed" for outcome in outcomes),
         "files": [{**asdict(outcome), "speed": round(outcome.speed, 2)} for outcome in outcomes],
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     text = _UNDECODABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, text)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UsageError(f"--report {path} cannot be written: {one_line(error)}") from error
 
 

@@ -5,13 +5,14 @@ each other, item by item. `OUT/audio/manifest.json` says what the sets, systems 
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from enhance.utils.atomic import replacing, write_text
 
 AUDIO, MANIFEST, REFERENCE = "audio", "manifest.json", "reference"
 
@@ -64,12 +65,11 @@ def write_manifest(heard: Iterable[ListeningEntry], sample_rate: int, out: Path)
     content = {"layout": "SET/SYSTEM/ITEM.flac", "sample_rate": sample_rate, "sets": sets}
     path = out / AUDIO / MANIFEST
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")
     return path
 
 
 def _write(path: Path, audio: np.ndarray, sample_rate: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.flac")  # several processes may write a reference at once
-    soundfile.write(temporary, np.clip(audio, -1.0, 1.0), sample_rate, subtype="PCM_24", format="FLAC")
-    temporary.replace(path)
+    with replacing(path) as partial:  # several processes may write a reference at once
+        soundfile.write(partial, np.clip(audio, -1.0, 1.0), sample_rate, subtype="PCM_24", format="FLAC")

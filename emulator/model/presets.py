@@ -12,6 +12,7 @@ from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
 from enhance.runtime.registry import Collection, find_model
+from enhance.utils.atomic import replacing
 from enhance.utils.errors import ModelError
 
 EMULATORS = Collection("emulators.json", ".safetensors")
@@ -36,10 +37,9 @@ def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, A
         "about": json.dumps(about),
     }
     weights = {name: weight.contiguous() for name, weight in emulator.state_dict().items()}
-    temporary = path.with_name(f".{path.name}")
-    save_file(weights, temporary, metadata)
-    temporary.chmod(0o644)  # save_file leaves it readable by its owner only
-    temporary.replace(path)
+    with replacing(path) as partial:
+        save_file(weights, partial, metadata)
+        partial.chmod(0o644)  # save_file leaves it readable by its owner only
 
 
 def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:

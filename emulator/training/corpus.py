@@ -11,9 +11,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -27,6 +25,7 @@ from emulator.training.threshold_noise import threshold_noise
 from enhance import Denoiser
 from enhance.data.cache import AudioCache, Entry, write_cache
 from enhance.data.mixing import MixConfig, Mixer
+from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "music", "noisy", "enhanced", "probes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -193,15 +192,9 @@ def build_changed(originals: AudioCache, change: Change, setting: Setting, direc
         return np.clip(np.rint(result * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
 
     def entries() -> Iterator[Entry]:
-        pending: deque[tuple[int, Future[np.ndarray]]] = deque()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for number in range(len(originals) + 2 * WORKERS):
-                if number < len(originals):
-                    pending.append((number, pool.submit(changed, number)))
-                if pending and number >= 2 * WORKERS:
-                    done, future = pending.popleft()
-                    recording = originals.recordings[done]
-                    yield recording.name, future.result(), recording.bandwidth
+        for number, samples in map_ahead(changed, range(len(originals)), WORKERS):
+            recording = originals.recordings[number]
+            yield recording.name, samples, recording.bandwidth
 
     digest = hashlib.sha256(f"{change.__name__} {setting!r} {originals.fingerprint}".encode()).hexdigest()
     return write_cache(directory, entries, kind=change.__name__, sample_rate=originals.sample_rate, fingerprint=digest)

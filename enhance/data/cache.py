@@ -3,12 +3,11 @@
 A cache is a folder with `audio.i16` (every recording after the other: mono, little-endian int16) and `index.json` (the
 sample rate; name, start, length and bandwidth of each recording; and a fingerprint of what they were made from).
 `build_cache` fills it with decoded files at 48 kHz; `write_cache` with anything else, such as what a codec leaves of
-them. An unchanged set of files is reused, a changed one is decoded again. Building holds an exclusive `flock` on
+them. An unchanged set of files is reused, a changed one is decoded again. Building holds a lock on
 `DIRECTORY.lock`, so any number of processes of one machine may call `build_cache` at once: one builds, the others wait
 and then open what it built. The finished folder is put in place by a rename.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -192,8 +192,7 @@ def write_cache(
         ValueError: no recording came.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with directory.with_name(directory.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(directory.with_name(directory.name + ".lock")):
         if not _is_current(directory, fingerprint):
             _write(directory, entries(), kind, sample_rate, fingerprint, empty)
     return AudioCache(directory)

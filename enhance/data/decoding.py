@@ -4,10 +4,7 @@ Any format and rate that soundfile reads. Rates are changed by soxr (https://sou
 be used comes back as the error that says why, so that one bad file does not stop the others.
 """
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +13,7 @@ import soundfile
 import soxr
 
 from enhance.model.config import SAMPLE_RATE
+from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "rooms"]
 
@@ -38,18 +36,9 @@ Pieces = list[tuple[np.ndarray, float]]  # int16 samples and bandwidth of each p
 
 
 def decode_all(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[tuple[str, Pieces | Exception]]:
-    """Decodes on all cores, in the order of the files, a few files ahead of the writer."""
-    workers = os.cpu_count() or 1
-    pending: deque[tuple[str, Future[Pieces | Exception]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for name, path in files:
-            pending.append((name, pool.submit(decode, path, kind)))
-            if len(pending) > 2 * workers:
-                name, future = pending.popleft()
-                yield name, future.result()
-        while pending:
-            name, future = pending.popleft()
-            yield name, future.result()
+    """Decode on all cores, in the order of the files, a few files ahead of the writer."""
+    for (name, _), pieces in map_ahead(lambda file: decode(file[1], kind), files):
+        yield name, pieces
 
 
 def decode(path: Path, kind: Kind) -> Pieces | Exception:

@@ -4,7 +4,6 @@ Reference: Scheibler, Bezzam, Dokmanic, "Pyroomacoustics: a Python package for a
 doi:10.1109/ICASSP.2018.8461310. Walls absorb more at high frequencies by a random slope, and the air absorbs too.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import soundfile
 
 from enhance.data.decoding import trim_room
 from enhance.model.config import SAMPLE_RATE
+from enhance.utils.atomic import replacing
 
 LENGTH_METRES = (2.5, 12.0)
 HEIGHT_METRES = (2.3, 4.5)
@@ -90,7 +90,6 @@ def write_rooms(folder: Path, count: int, seed: int) -> Path:
     for index in range(count):
         path = folder / f"room-{seed}-{index:05d}.wav"
         if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
-            soundfile.write(partial, simulate_room(seed, index), SAMPLE_RATE, subtype="FLOAT", format="WAV")
-            partial.replace(path)
+            with replacing(path) as partial:
+                soundfile.write(partial, simulate_room(seed, index), SAMPLE_RATE, subtype="FLOAT", format="WAV")
     return folder

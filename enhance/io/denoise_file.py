@@ -4,7 +4,6 @@ Whatever goes wrong, the input was only read, the partial file is removed, and t
 file or what was there before.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from enhance.io.tags import carry_tags, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task
 from enhance.io.track_pipeline import Chain
 from enhance.io.wav_pipe import PipeReader, PipeWriter
+from enhance.utils.atomic import finish
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
@@ -150,9 +150,7 @@ def replacing(task: Task) -> Iterator[Path]:
         with problem_on_oserror(f"cannot write {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield partial
-            with partial.open("r+b") as file:  # Windows flushes only what is open for writing
-                os.fsync(file.fileno())  # after a power cut the name must not stand for an empty file
-            partial.replace(target)
+            finish(partial, target, durable=True)  # after a power cut the name must not stand for an empty file
     finally:
         with suppress(OSError):  # where nothing could be written, nothing can be removed
             partial.unlink()

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
 
+from enhance.utils.atomic import write_text
 from enhance.utils.errors import ModelError
 
 
@@ -121,7 +122,7 @@ def register_model(
     """Enter a model's file into the registry of its folder, or replace the entry of that name.
 
     The first model of a registry is its default; a new default takes the place of the former one. The registry is
-    written to a temporary name and renamed.
+    written in one step.
 
     Raises:
         ModelError: when the file or the present registry cannot be read.
@@ -133,10 +134,8 @@ def register_model(
     entry = ModelEntry(name, path.name, file_sha256(path), description, default)
     if default:
         others = [ModelEntry(o.name, o.file, o.sha256, o.description, False) for o in others]
-    temporary = folder / f".{collection.registry}.{os.getpid()}"
     content = {"models": [asdict(item) for item in sorted([*others, entry], key=lambda item: item.name)]}
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / collection.registry)
+    write_text(folder / collection.registry, json.dumps(content, indent=2) + "\n")
     return entry
 
 

@@ -11,7 +11,6 @@ Everything random depends on seed and step alone: stopping and resuming changes 
 
 import copy
 import math
-import os
 import signal
 import time
 from contextlib import nullcontext
@@ -23,12 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from enhance.model.checkpoint import FORMAT, load_checkpoint, save_atomically
 from enhance.training.progress import Display
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-FORMAT = 1
 LAST = "last.pt"
 
 
@@ -102,29 +101,6 @@ class Task(Protocol):
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
         """Figures on held-out data; sounds and pictures go to the writer."""
         ...
-
-
-def save_atomically(value: dict[str, Any], path: Path) -> None:
-    """Writes a checkpoint under a temporary name, then renames it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(value, temporary)
-    temporary.replace(path)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint of this loop, tensors and plain values only.
-
-    Raises:
-        ValueError: the file is damaged or of another format.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        message = f"'{path}' is no readable checkpoint ({type(error).__name__}); delete it or resume another"
-        raise ValueError(message) from None
-    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
-        raise ValueError(f"'{path}' is no checkpoint of format {FORMAT}")
-    return checkpoint
 
 
 def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:

@@ -13,8 +13,9 @@ from emulator.export import main as export_main
 from emulator.model.presets import EMULATORS, describe, load_emulator, load_network
 from emulator.model.presets import random_emulator as untrained
 from emulator.train import main
+from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import find_model, list_models
-from enhance.training.loop import LAST, load_checkpoint
+from enhance.training.loop import LAST
 
 TINY = (
     "steps=4", "batch=2", "log_every=1", "validate_every=4", "warmup=1", "crop_frames=16", "piece_seconds=0.5",

@@ -12,7 +12,6 @@ Written beside the TOML file, or into another folder:
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.settings import Method
 from apps.listen.serving.answer_store import Answer, read_answers, read_design
 from apps.listen.serving.session import planned
+from enhance.utils.atomic import write_bytes
 from enhance.utils.errors import UsageError, problem_on_oserror
 
 
@@ -154,7 +154,5 @@ def _shown(value: object) -> object:
 
 
 def _replace(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_bytes(path, content)
     return path

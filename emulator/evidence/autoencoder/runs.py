@@ -25,6 +25,7 @@ from emulator.evidence.autoencoder.losses import START, Compare, make_loss
 from emulator.evidence.autoencoder.network import Autoencoder
 from emulator.evidence.listening_files import write_outputs
 from emulator.evidence.perceptual_scores import Judge
+from enhance.utils.atomic import write_text
 
 BETAS = (0.9, 0.99)  # of AdamW, without weight decay
 HEARD_SEED = 0  # whose outputs are kept for listening
@@ -190,9 +191,7 @@ def perform(
 def _write_result(result: Result, out: Path) -> None:
     path = result.run.file(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n")
 
 
 @lru_cache(maxsize=1)

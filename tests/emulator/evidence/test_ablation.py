@@ -14,9 +14,9 @@ from recordings import white, write, write_folders
 
 from enhance import ablate, export
 from enhance.ablate import LOSSES, main, plan, read_rows
+from enhance.model.checkpoint import load_checkpoint
 from enhance.reporting.ablation import SCORES, SPLIT, difference, figure, tables
 from enhance.train import settings as train_settings
-from enhance.training.loop import load_checkpoint
 
 SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
 SHORT = (

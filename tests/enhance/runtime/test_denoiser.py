@@ -307,8 +307,9 @@ def test_a_registry_of_another_form_is_refused(registry: Path, content: str, mes
 def test_models_are_found_inside_an_installed_package(registry: Path, tmp_path: Path) -> None:
     """As a wheel lays them out: `enhance/checkpoints`, and nothing beside the package."""
     package = tmp_path / "site" / "enhance"
-    for name in ("__init__.py", "runtime/__init__.py", "runtime/registry.py", "utils/__init__.py", "utils/errors.py"):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
+    (package / "runtime").mkdir(parents=True)
+    shutil.copytree(Path(enhance.__path__[0]) / "utils", package / "utils")
+    for name in ("__init__.py", "runtime/__init__.py", "runtime/registry.py"):
         shutil.copy(Path(enhance.__path__[0]) / name, package / name)
 
     def find() -> subprocess.CompletedProcess[str]:

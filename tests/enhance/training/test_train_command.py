@@ -13,8 +13,9 @@ import torch
 from command import ROOT
 from recordings import write_folders
 
+from enhance.model.checkpoint import load_checkpoint
 from enhance.train import main, settings
-from enhance.training.loop import LAST, load_checkpoint
+from enhance.training.loop import LAST
 
 TINY_RUN = (
     "stem_channels=8", "channels=8", "head_channels=4", "segment_seconds=0.25", "synthetic_count=2",

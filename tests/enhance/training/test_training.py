@@ -17,11 +17,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from enhance.data.mixing import Mixer
+from enhance.model.checkpoint import load_checkpoint, save_atomically
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.train import EnhancementTask, load_weights
 from enhance.training.launch import in_bfloat16
-from enhance.training.loop import LAST, Average, TrainConfig, fit, load_checkpoint, make_optimizers, save_atomically
+from enhance.training.loop import LAST, Average, TrainConfig, fit, make_optimizers
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
 
