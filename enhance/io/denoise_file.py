@@ -13,12 +13,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
+from enhance.io.chunk_copy import Chunks, append, gather
+from enhance.io.chunk_values import Change
 from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_encoding, fit_size
 from enhance.io.options import DenoiseOptions
 from enhance.io.raw_pcm import RawReader, RawWriter
-from enhance.io.riff_chunks import loss
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
-from enhance.io.tags import carry_tags, shares_tags
+from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task
 from enhance.io.track_pipeline import Chain
 from enhance.io.wav_pipe import PipeReader, PipeWriter
@@ -106,10 +107,14 @@ def _attempt(
         else:
             encoding = fit_size(encoding, frames, source.channels)
             with replacing(task) as partial:
-                sink = _writer(partial, task, encoding, source, chain.output_rate)
+                change = Change(chain.sample_rate, chain.output_rate, level=settings.mix > 0 or outcome.gain != 1)
+                chunks = Chunks()
+                if isinstance(source, SoundReader) and shares_chunks(source.encoding, encoding):
+                    chunks = gather(Path(task.source), change)
+                sink = _writer(partial, task, encoding, source, chain.output_rate, chunks)
                 _pour(source, chain, sink, stopper, on_progress)
                 _check_fit(chain.gain_to_fit())
-                _finish(task, partial, source, encoding, chain, outcome)
+                _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
         outcome.notes += getattr(source, "notes", [])
     outcome.seconds = chain.samples_in / chain.sample_rate
     outcome.sample_rate, outcome.channels = chain.output_rate, source.channels
@@ -137,8 +142,6 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
             from enhance.io.media_decoder import TrackReader
 
             return TrackReader(path, settings.salvage, settings.tracks)
-        if settings.salvage and loss(path).denied:
-            return PipeReader(path.open("rb"), stopper, "salvaged: its header tells of no sound")
         return SoundReader(path, settings.salvage)
 
 
@@ -193,27 +196,42 @@ def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
     return Encoding("WAV", "PCM_16")
 
 
-def _writer(partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int) -> SoundWriter:
+def _writer(
+    partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int, chunks: Chunks
+) -> SoundWriter:
     compression, strings = Compression(), {}
     if isinstance(source, SoundReader) and source.encoding.subtype == encoding.subtype:
         seconds = None if source.frames is None else source.frames / source.sample_rate
         compression = compression_like(Path(task.source), encoding, seconds, source.channels, sample_rate)
     if not shares_tags(source.encoding, encoding):
         strings = getattr(source, "strings", dict)()
-    return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings)
+    front = b"".join(chunk for _, chunk in chunks.before)
+    return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings, front)
 
 
-def _finish(task: Task, partial: Path, source: Source, encoding: Encoding, chain: Chain, outcome: Outcome) -> None:
+def _finish(
+    task: Task,
+    partial: Path,
+    source: Source,
+    encoding: Encoding,
+    change: Change,
+    chunks: Chunks,
+    samples: int,
+    outcome: Outcome,
+) -> None:
     """What is left when the sound is written: the tags, and the encoders that write nothing for no sound."""
     if not isinstance(source, SoundReader):
         return
-    same_rate = chain.output_rate == chain.sample_rate
-    if chain.samples_in == 0 and encoding == source.encoding and same_rate:
+    if samples == 0 and encoding == source.encoding and not change.rate:
         shutil.copyfile(task.source, partial)
         return
-    if chain.samples_in == 0 and encoding.major in ("FLAC", "MP3", "OGG"):
+    if samples == 0 and encoding.major in ("FLAC", "MP3", "OGG"):
         raise FileError(f"it has no sound, and {encoding.major} cannot be written without; keep the format or name wav")
+    if chunks.family:
+        append(chunks, partial, front_is_written=samples > 0)
+        outcome.notes += note_of(chunks.dropped)
+        return
     try:
-        carry_tags(Path(task.source), partial, source.encoding, encoding, same_rate)
+        outcome.notes += note_of(carry_tags(Path(task.source), partial, source.encoding, encoding, change))
     except FileError as problem:
         outcome.notes.append(str(problem))

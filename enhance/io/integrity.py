@@ -3,31 +3,25 @@
 import struct
 from pathlib import Path
 
-from enhance.io.riff_chunks import Truncation, loss
+from enhance.io.riff_chunks import CARELESS, UNKNOWN, Truncation, loss
 
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest Ogg page (RFC 3533)
 
 
-def what_is_missing(path: Path, major: str) -> str | None:
+def what_is_missing(path: Path) -> str | None:
     """A few words on what a cut-off file lacks; None when it is whole as far as its container can tell.
 
-    FLAC and MP3 tell it by their number of samples instead: see `declares_length`.
-
-    Args:
-        path: of the file.
-        major: container in libsndfile's names.
+    FLAC and MP3 tell it by their number of samples instead: see `SoundReader` and `pieces_of`.
     """
-    if major == "OGG":
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic == b"OggS":
         return "its last page is not complete" if _ogg_is_cut(path) else None
-    lost = Truncation(_au_missing(path)) if major == "AU" else loss(path)
+    lost = _au_loss(path) if magic == b".snd" else loss(path)
     if lost.denied:
-        return f"its header tells of no sound, but {lost.denied} bytes follow it"
+        told = "no sound, but" if lost.told == 0 else f"{lost.told} bytes of sound, and"
+        return f"its header tells of {told} {lost.denied} bytes follow it"
     return f"{lost.absent} bytes of sound that its header promises are not there" if lost.absent else None
-
-
-def declares_length(path: Path, major: str) -> bool:
-    """Whether the number of samples that libsndfile tells is exact; an MP3 without a Xing header has an estimate."""
-    return major != "MP3" or _mp3_has_length(path)
 
 
 def _ogg_is_cut(path: Path) -> bool:
@@ -44,22 +38,10 @@ def _ogg_is_cut(path: Path) -> bool:
     return len(tail) < page + 27 + len(lacing) + sum(lacing)
 
 
-def _au_missing(path: Path) -> int:
+def _au_loss(path: Path) -> Truncation:
     with path.open("rb") as file:
-        header = file.read(12)
-    if not header.startswith(b".snd"):
-        return 0
-    start, size = struct.unpack(">II", header[4:])
-    return 0 if size == 0xFFFFFFFF else max(0, start + size - path.stat().st_size)
-
-
-def _mp3_has_length(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(10)
-        start = 0
-        if head.startswith(b"ID3") and len(head) == 10:  # ID3v2: four times seven bits of length
-            start = 10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        file.seek(start)
-        first = file.read(8192)
-    place = max(first.find(b"Xing"), first.find(b"Info"))
-    return place >= 0 and len(first) >= place + 8 and bool(first[place + 7] & 1)
+        start, size = struct.unpack(">II", file.read(12)[4:].ljust(8, b"\0"))
+    there = path.stat().st_size - start
+    if size == UNKNOWN or start < 24:
+        return Truncation()
+    return Truncation(max(0, size - there), there - size if there - size >= CARELESS else 0, size)

@@ -21,7 +21,7 @@ from enhance.io.media_writer import CopiedTrack, SoundTrack
 from enhance.io.mp4_boxes import Box
 from enhance.io.mp4_movie import NewSound, finish_movie
 from enhance.io.options import DenoiseOptions
-from enhance.io.tags import carry_atoms
+from enhance.io.tags import carry_atoms, note_of
 from enhance.io.task import OnProgress, Outcome, Task
 from enhance.io.track_choice import choose_tracks, describe_tracks
 from enhance.utils.errors import FileError, problem_on_oserror
@@ -77,7 +77,7 @@ def clean_tracks(
         finish_movie(path, partial, work.origins, work.new_sounds())
     if muxer in _ATOMS:
         try:
-            carry_atoms(path, partial)
+            outcome.notes += note_of(carry_atoms(path, partial))
         except FileError as problem:
             outcome.notes.append(str(problem))
     chain = tracks[0].chain

@@ -1,8 +1,8 @@
 """Containers made of chunks: is the sound whole, and what lies beside it (RIFF, RF64, RIFX, AIFF, CAF, Wave64).
 
-libsndfile reads a file that was cut off without a word, and drops the chunks that it does not know: broadcast data
-(`bext`, `iXML`), cue points and their labels, embedded ID3 with cover and chapters. Here the chunks are walked: `loss`
-compares what the sound chunk promises with what is there, and `copy_chunks` carries the others over to the output.
+libsndfile believes the sizes in the headers and reads a file that was cut off without a word. Here the chunks are
+walked: `find_sound` and `loss` compare what the sound chunk promises with what is there. `enhance.io.chunk_copy`
+carries the other chunks over to the output.
 
 References: EBU Tech 3306 (RF64), EBU Tech 3285 (BWF), Apple's AIFF-C and CAF specifications, Sony's Wave64.
 """
@@ -16,12 +16,11 @@ from typing import BinaryIO
 
 UNKNOWN = 0xFFFFFFFF  # a 32-bit size that nobody knows
 _WAVE64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # ends the identifier of each Wave64 chunk but `riff`
-_CARELESS = 16  # bytes; some programs count the padding or a wrong header, and nothing is lost
-_LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
+CARELESS = 16  # bytes; some programs count the padding or a wrong header, and nothing is lost
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """How one family of containers writes its chunks."""
 
     family: str
@@ -42,15 +41,15 @@ class _Layout:
 _WAVE = frozenset({b"fmt ", b"data", b"fact", b"ds64", b"PEAK", b"JUNK", b"PAD ", b"FLLR"})
 _AIFF = frozenset({b"COMM", b"SSND", b"FVER", b"PEAK"})
 _CAF = frozenset({b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"chan"})
+_WELL_KNOWN = frozenset({b"LIST", b"bext", b"iXML", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"axml", b"_PMX", b"MARK"})
 _LAYOUTS = {
-    b"RIFF": _Layout("wave", 12, 4, "<I", 2, False, b"data", _WAVE, (4, "<I")),
-    b"RIFX": _Layout("wave, big-endian", 12, 4, ">I", 2, False, b"data", _WAVE, (4, ">I")),
-    b"RF64": _Layout("wave", 12, 4, "<I", 2, False, b"data", _WAVE, (20, "<Q")),
-    b"FORM": _Layout("aiff", 12, 4, ">I", 2, False, b"SSND", _AIFF, (4, ">I")),
-    b"caff": _Layout("caf", 8, 4, ">q", 1, False, b"data", _CAF, None),
-    b"riff": _Layout("wave64", 40, 16, "<Q", 8, True, b"data", _WAVE, (16, "<Q")),
+    b"RIFF": Layout("wave", 12, 4, "<I", 2, False, b"data", _WAVE, (4, "<I")),
+    b"RIFX": Layout("wave, big-endian", 12, 4, ">I", 2, False, b"data", _WAVE, (4, ">I")),
+    b"RF64": Layout("wave", 12, 4, "<I", 2, False, b"data", _WAVE, (20, "<Q")),
+    b"FORM": Layout("aiff", 12, 4, ">I", 2, False, b"SSND", _AIFF, (4, ">I")),
+    b"caff": Layout("caf", 8, 4, ">q", 1, False, b"data", _CAF, None),
+    b"riff": Layout("wave64", 40, 16, "<Q", 8, True, b"data", _WAVE, (16, "<Q")),
 }
-_TIED_TO_RATE = frozenset({b"cue ", b"smpl", b"plst", b"bext", b"MARK", b"INST", b"mark", b"regn"})
 
 
 @dataclass(frozen=True)
@@ -66,91 +65,132 @@ class Chunk:
 class Truncation:
     """Bytes of sound that the header promises and the file lacks, and bytes that the file holds and the header denies.
 
-    The second happens to a recorder that is killed: it leaves a sound chunk of size 0 with the sound behind it.
+    The second happens to a recorder that is killed: it leaves a sound chunk of the size that it last noted, often 0,
+    with more sound behind it.
     """
 
     absent: int = 0
     denied: int = 0
+    told: int = 0  # bytes of sound by the header
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The chunk that holds the samples.
+
+    Attributes:
+        layout: of the container.
+        start, begin: place of the chunk, and of its first byte of sound.
+        told: size that the header tells, in bytes; negative or `is_unknown` when it tells none.
+        size: bytes of sound that are there and meant: `told`, or more where a 32-bit size has wrapped around.
+        rest: bytes that follow and are neither chunk, tag nor padding.
+        end: of the file.
+    """
+
+    layout: Layout
+    start: int
+    begin: int
+    told: int
+    size: int
+    rest: int
+    end: int
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the size in the header is the true one without its bits above the 32nd."""
+        return self.size > self.told and not is_unknown(self.told)
+
+
+def find_sound(path: Path) -> Sound | None:
+    """The sound chunk of a file; None when it has none, and for other containers."""
+    with path.open("rb") as file:
+        layout = layout_of(file)
+        if layout is None:
+            return None
+        end = file.seek(0, os.SEEK_END)
+        chunks = list(walk(file, layout, end))
+        sound = next((chunk for chunk in chunks if chunk.name[:4] == layout.sound), None)
+        if sound is None:
+            return None
+        begin = sound.start + layout.header
+        if is_unknown(sound.size) and sound.size != 0:
+            return Sound(layout, sound.start, begin, sound.size, max(0, end - begin), 0, end)
+        size = sound.size
+        if sound is chunks[-1] and layout.header == 8:
+            while size + 2**32 <= end - begin + CARELESS:
+                size += 2**32
+                if end - begin - size < CARELESS or _next_chunk(file, layout, begin + size, end) is not None:
+                    break
+            else:
+                size = sound.size
+        rest = 0
+        if sound is chunks[-1] and size == sound.size and end - begin - size >= CARELESS:
+            file.seek(begin + size)
+            rest = 0 if _is_no_sound(file) else end - begin - size
+        return Sound(layout, sound.start, begin, sound.size, min(size, end - begin), rest, end)
 
 
 def loss(path: Path) -> Truncation:
     """What a cut-off file lost; nothing when it is whole, when the header does not say, and for other containers."""
-    with path.open("rb") as file:
-        layout = _layout(file)
-        if layout is None:
-            return Truncation()
-        end = file.seek(0, os.SEEK_END)
-        chunks = list(_walk(file, layout, end))
-    sound = next((chunk for chunk in chunks if chunk.name[:4] == layout.sound), None)
-    if sound is None:
+    sound = find_sound(path)
+    if sound is None or (is_unknown(sound.told) and sound.told != 0):
         return Truncation()
-    begin = sound.start + layout.header
-    if sound.size == 0 and sound is chunks[-1]:
-        return Truncation(denied=end - begin)
-    absent = begin + sound.size - end
-    return Truncation() if is_unknown(sound.size) or absent < _CARELESS else Truncation(absent=absent)
+    absent = sound.told - (sound.end - sound.begin)
+    return Truncation(absent if absent >= CARELESS else 0, sound.rest, sound.told)
 
 
-def copy_chunks(source: Path, target: Path, same_rate: bool) -> None:
-    """Append to `target` the chunks of `source` that are neither sound nor format, if both are of one family.
-
-    Args:
-        source: the input file.
-        target: the finished output file; its chunks of the same names are kept, as the encoder wrote them.
-        same_rate: False when the sample rate changed: chunks that count samples are then left out.
-    """
-    with source.open("rb") as old, target.open("r+b") as new:
-        layout, own = _layout(old), _layout(new)
-        if layout is None or own is None or layout.family != own.family:
-            return
-        present = {chunk.name for chunk in _walk(new, own, new.seek(0, os.SEEK_END))}
-        for chunk in _walk(old, layout, old.seek(0, os.SEEK_END)):
-            plain = chunk.name[:4]
-            if plain in layout.essential or chunk.name in present - {b"LIST"} or chunk.size > _LARGEST_COPY:
-                continue
-            old.seek(chunk.start)
-            content = old.read(layout.header + chunk.size)
-            if not same_rate and (plain in _TIED_TO_RATE or content[layout.header :].startswith(b"adtl")):
-                continue
-            new.seek(0, os.SEEK_END)
-            new.write(bytes(-new.tell() % own.alignment) + content)
-        end = new.seek(0, os.SEEK_END)
-        new.write(bytes(-end % own.alignment))
-        if own.total is not None:
-            place, number = own.total
-            new.seek(place)
-            new.write(struct.pack(number, end + -end % own.alignment - (0 if own.counts_header else 8)))
-
-
-def _layout(file: BinaryIO) -> _Layout | None:
+def layout_of(file: BinaryIO) -> Layout | None:
+    """The layout of a file that is made of chunks, by its first bytes."""
     file.seek(0)
     magic = file.read(4)
     return _LAYOUTS.get(b"RF64" if magic == b"BW64" else magic)
 
 
-def _walk(file: BinaryIO, layout: _Layout, end: int) -> Iterator[Chunk]:
-    """The chunks up to the end of the file, or up to the first bytes that are no chunk."""
+def walk(file: BinaryIO, layout: Layout, end: int) -> Iterator[Chunk]:
+    """The chunks up to the end of the file, or up to the first bytes that are no chunk.
+
+    A chunk of odd size is followed by a byte of padding, which some programs leave out: where no chunk begins behind
+    the padding and one does right behind the content, the walk goes on there.
+    """
     place, long_sound = layout.start, None
-    while place + layout.header <= end:
-        file.seek(place)
-        name = file.read(layout.name_bytes)
-        (size,) = struct.unpack(layout.size, file.read(layout.header - layout.name_bytes))
-        size -= layout.header if layout.counts_header else 0
-        if not name[:4].isascii() or not name[:4].decode().isprintable() or (size < 0 and name != layout.sound):
-            return
-        if layout.name_bytes == 16 and not name.endswith(_WAVE64_TAIL):
-            return
+    while (header := _next_chunk(file, layout, place, end)) is not None:
+        name, size = header
         if name == b"ds64" and size >= 16:
             long_sound = struct.unpack("<Q", file.read(16)[8:])[0]
         if name == layout.sound and size == UNKNOWN and long_sound is not None:
             size = long_sound
-        if name[:4] != layout.sound and place + layout.header + size > end:
-            return
         yield Chunk(name, place, size)
         if size < 0:
             return
         place += layout.header + size
-        place += -place % layout.alignment
+        padded = place + -place % layout.alignment
+        if padded == place or _next_chunk(file, layout, padded, end) or not _next_chunk(file, layout, place, end):
+            place = padded
+
+
+def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[bytes, int] | None:
+    """Name and size of the chunk that begins at a place, if one does; the file then stands behind its header."""
+    if place + layout.header > end:
+        return None
+    file.seek(place)
+    name = file.read(layout.name_bytes)
+    (size,) = struct.unpack(layout.size, file.read(layout.header - layout.name_bytes))
+    size -= layout.header if layout.counts_header else 0
+    if not name[:4].isascii() or not name[:4].decode().isprintable() or (size < 0 and name != layout.sound):
+        return None
+    if layout.name_bytes == 16 and not name.endswith(_WAVE64_TAIL):
+        return None
+    return None if name[:4] != layout.sound and place + layout.header + size > end else (name, size)
+
+
+def _is_no_sound(file: BinaryIO) -> bool:
+    """Whether what follows in a file is a tag of a player, a well-known chunk that was cut, or nothing but zeros."""
+    head = file.read(2**16)
+    if head.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")) or {head[:4], head[1:5]} & _WELL_KNOWN:
+        return True
+    while head and not any(head):
+        head = file.read(2**20)
+    return not head
 
 
 def is_unknown(size: int) -> bool:

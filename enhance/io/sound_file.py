@@ -8,21 +8,30 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
 
+from enhance.dsp.resampling import Resampler, resampled_length
 from enhance.io.bitrate import Compression
+from enhance.io.byte_view import ByteView
+from enhance.io.checked_file import CheckedFile
+from enhance.io.chunk_copy import place_of_sound
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
-from enhance.io.integrity import declares_length, what_is_missing
+from enhance.io.integrity import what_is_missing
 from enhance.io.pcm import block_length, to_integers
+from enhance.io.pieces import Piece, pieces_of
 from enhance.utils.errors import FileError, one_line
+from enhance.utils.native_output import stderr_closed
 
 _NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
 _WRITE_AT_ONCE = 2**14  # samples; libsndfile takes the stack for what an Ogg encoder gets in one call
+
+
+class UnreadableError(FileError):
+    """libsndfile does not know the kind of file, or its codec; another library may."""
 
 
 class Source(Protocol):
@@ -85,28 +94,37 @@ class SoundReader:
         with path.open("rb") as file:  # the error of the operating system says more than libsndfile's
             if not file.read(1):
                 raise FileError("the file is empty (0 bytes)")
+        self._pieces = pieces_of(path, salvage)
+        lacks = self._pieces.lacks or what_is_missing(path)
+        if not self._pieces.recordings:
+            raise UnreadableError("not a sound file that can be read (no frames of MPEG audio)")
         try:
-            # as bytes, since soundfile refuses text with bytes that are not UTF-8
-            self._file = _Stream(path if sys.platform == "win32" else os.fsencode(path))
+            self._open(self._pieces.recordings[0])
         except soundfile.LibsndfileError as error:
-            if lacks := what_is_missing(path, ""):
+            if lacks:
                 raise FileError(f"cut off or damaged: {lacks}") from None
-            raise FileError(f"not a sound file that can be read ({_reason(error)})") from None
+            raise UnreadableError(f"not a sound file that can be read ({_reason(error)})") from None
         try:
-            self._check(path)
+            self._check(lacks)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
-    def _check(self, path: Path) -> None:
-        self.sample_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
+    def _check(self, lacks: str | None) -> None:
+        pieces = self._pieces.recordings
+        self.sample_rate: int = max(piece.sample_rate or self._file.samplerate for piece in pieces)
+        self.channels: int = max(piece.channels or self._file.channels for piece in pieces)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
-        known = self._file.frames < _NO_LENGTH and declares_length(path, self.encoding.major)
-        self.frames: int | None = self._file.frames if known else None
-        lacks = what_is_missing(path, self.encoding.major)
+        lengths = [
+            resampled_length(piece.samples, piece.sample_rate or self.sample_rate, self.sample_rate)
+            for piece in pieces
+            if piece.samples is not None
+        ]
+        known = len(lengths) == len(pieces) or self._file.frames < _NO_LENGTH
+        self.frames: int | None = (sum(lengths) if lengths else self._file.frames) if known else None
         if lacks:
             self._cut_off(lacks)
+        self.notes += self._pieces.notes
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The sound in blocks, float32 [channels, samples].
@@ -114,25 +132,66 @@ class SoundReader:
         Raises:
             FileError: when the file turns out to be damaged or cut off on the way.
         """
-        length = 4096 if self._salvage else block_length(self.sample_rate, self.channels)
-        buffer = np.empty((length, self.channels), np.float32)
         done = 0
-        while True:
+        for piece in self._pieces.recordings:
+            if piece is not self._pieces.recordings[0]:
+                self.close()
+                self._open(piece)
+            for block in self._alike(self._read(piece.samples)):
+                done += block.shape[1]
+                yield block
+        missing = 0 if self.frames is None else self.frames - done
+        if missing > self._pieces.tolerance * len(self._pieces.recordings):
+            self._cut_off(f"{self.frames} samples are promised, there are {done}")
+
+    def _read(self, most: int | None) -> Iterator[np.ndarray]:
+        """The sound of the file that is open, up to `most` samples, float32 [channels, samples]."""
+        length = 4096 if self._salvage else block_length(self._file.samplerate, self._file.channels)
+        buffer = np.empty((length, self._file.channels), np.float32)
+        done = 0
+        while most is None or done < most:
+            wanted = buffer if most is None else buffer[: most - done]
             try:
-                frames = self._file.read(out=buffer, dtype="float32", always_2d=True)
+                with stderr_closed(self._file.format == "MP3"):
+                    frames = self._file.read(out=wanted, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                self._cut_off(f"damaged at {done / self.sample_rate:.2f} s, {_reason(error)}")
+                self._cut_off(f"damaged at {done / self._file.samplerate:.2f} s, {_reason(error)}")
                 return
             if len(frames) == 0:
-                break
+                return
             done += len(frames)
             yield frames.T
-        if self.frames is not None and done < self.frames:
-            self._cut_off(f"its header promises {self.frames} samples, there are {done}")
+
+    def _alike(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The blocks of one recording with the sample rate and the number of channels of the whole file."""
+        rate, channels = self._file.samplerate, self._file.channels
+        resampler = Resampler(rate, self.sample_rate, channels) if rate != self.sample_rate else None
+        for block in blocks:
+            block = block if resampler is None else resampler.process(block)
+            yield block if channels == self.channels else np.repeat(block, self.channels, axis=0)
+        if resampler is not None:
+            block = resampler.flush()
+            yield block if channels == self.channels else np.repeat(block, self.channels, axis=0)
+
+    def _open(self, piece: Piece) -> None:
+        shown = piece.open()
+        name: Any = shown
+        if isinstance(shown, Path) and sys.platform != "win32":
+            name = os.fsencode(shown)  # soundfile refuses text with bytes that are not UTF-8
+        try:
+            with stderr_closed():
+                self._file = _Stream(name)
+        except BaseException:
+            if isinstance(shown, ByteView):
+                shown.close()
+            raise
+        self._shown = shown
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        if isinstance(self._shown, ByteView):
+            self._shown.close()
 
     def strings(self) -> dict[str, str]:
         """Title, artist and the like, as far as libsndfile knows them."""
@@ -142,34 +201,6 @@ class SoundReader:
         if not self._salvage:
             raise FileError(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
         self.notes.append(f"salvaged: {lacks}")
-
-
-@dataclass
-class _CheckedFile:
-    """A file for libsndfile's callbacks, where an exception would be lost: the first one is kept, and raised later."""
-
-    file: BinaryIO
-    error: BaseException | None = field(default=None)
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self.file.write(data)
-        except OSError as error:
-            self.error = self.error or error
-            return 0
-
-    def readinto(self, buffer: bytearray) -> int:
-        return self.file.readinto(buffer)  # type: ignore[attr-defined]
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self.file.seek(offset, whence)
-        except OSError as error:  # it writes what waits in the buffer first
-            self.error = self.error or error
-            return -1
-
-    def tell(self) -> int:
-        return self.file.tell()
 
 
 class SoundWriter:
@@ -182,6 +213,7 @@ class SoundWriter:
         channels: number of channels.
         compression: of a lossy encoder.
         strings: title, artist and the like, for libsndfile.
+        front: chunks to stand before the sound, in the container's own form.
 
     Raises:
         FileError: when the container cannot hold such sound.
@@ -196,10 +228,12 @@ class SoundWriter:
         channels: int,
         compression: Compression,
         strings: dict[str, str],
+        front: bytes = b"",
     ) -> None:
+        self._front = front
         self._bits = PCM_BITS.get(encoding.subtype)
         self._limited = encoding.major if encoding.major in LIMITED else None
-        self._checked = _CheckedFile(path.open("w+b", buffering=2**18))
+        self._checked = CheckedFile(path.open("w+b", buffering=2**18))
         try:
             self._file = _Stream(
                 self._checked,  # type: ignore[arg-type]
@@ -240,6 +274,9 @@ class SoundWriter:
                 AssertionError,
             ) as error:  # a short count fails an assertion of soundfile
                 raise self._checked.error or FileError(f"the encoder gave up ({one_line(error)})") from None
+            if self._front:  # only now the header has its final length
+                self._checked.insert(place_of_sound(self._checked.head()), self._front)
+                self._front = b""
             if self._checked.error is not None:
                 raise self._checked.error
             if self._limited is not None and self._checked.tell() > SIZE_LIMIT:

@@ -1,9 +1,10 @@
 """Tags, cover and chapters of an input, carried over to its output.
 
 Three ways, by what the containers share. Within one family of chunk files (WAV, AIFF, CAF, Wave64) the chunks are
-copied. FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3 keeps its ID3 tag, and M4A and
-MP4 their atoms. Between other containers go the fields that libsndfile knows (title, artist, album, ...:
-`SoundReader.strings`) and the cover.
+copied (`enhance.io.chunk_copy`). FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3 keeps
+its ID3 tag, and M4A and MP4 their atoms. Between other containers go the fields that libsndfile knows (title, artist,
+album, ...: `SoundReader.strings`) and the cover. What describes the old stream and not the recording (the delay of its
+encoder, gains for its level) is left out, and told.
 
 Reference: the Vorbis comment and METADATA_BLOCK_PICTURE of Xiph.Org, ID3v2.3 and 2.4 (id3.org), through mutagen.
 """
@@ -27,8 +28,8 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
+from enhance.io.chunk_values import Change
 from enhance.io.formats import Encoding
-from enhance.io.riff_chunks import copy_chunks
 from enhance.utils.errors import FileError
 
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
@@ -36,6 +37,9 @@ _CLASSES: dict[str, type[FileType]] = {"FLAC": FLAC, "MP3": MP3, "WAV": WAVE, "W
 _OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
 _PICTURE = "metadata_block_picture"
 _CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
+_OF_THE_STREAM = frozenset({"itunsmpb", "encoder_delay", "encoder_padding", "md5"})
+_GAINS = ("replaygain_", "r128_", "itunnorm")
+_GAIN_FRAMES = ("RVA2", "RVAD", "RGAD")
 
 
 def shares_tags(before: Encoding | None, after: Encoding) -> bool:
@@ -48,22 +52,33 @@ def shares_tags(before: Encoding | None, after: Encoding) -> bool:
     return both_known and (before.major == "MP3") == (after.major == "MP3")
 
 
-def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, same_rate: bool) -> None:
-    """Give the finished sound file `target` what `source` has beside its sound.
+def shares_chunks(before: Encoding | None, after: Encoding) -> bool:
+    """Whether both are containers of chunks of one family."""
+    return before is not None and before.major in _FAMILIES and shares_tags(before, after)
+
+
+def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, change: Change) -> list[str]:
+    """Give the finished sound file `target` what `source` has beside its sound, where they are no containers of chunks.
+
+    Args:
+        source, target: of the sound.
+        before, after: how they are written.
+        change: of the sound.
+
+    Returns:
+        The names of the tags that are left out since they are not true of the new sound.
 
     Raises:
         FileError: when the tags of `source` cannot be read; `target` is then as it was.
         OSError: when they cannot be written.
     """
-    if before.major in _FAMILIES and shares_tags(before, after):
-        copy_chunks(source, target, same_rate)
-        return
     old_class, new_class = _class_of(before), _class_of(after)
     if old_class is None or new_class is None:
-        return
+        return []
     old, pictures = _read(old_class, source)
     if not old.tags and not pictures:
-        return
+        return []
+    dropped = drop_untrue(old.tags, change.level)
     with _writing():
         new = _opened(new_class, target)
         if before.major == after.major == "MP3":
@@ -71,17 +86,22 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, sa
             if early:
                 old.tags.update_to_v23()
             old.tags.save(target, v2_version=3 if early else 4)
-            return
+            return dropped
         if isinstance(old.tags, VCommentDict) and isinstance(new.tags, VCommentDict):
             new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
         _add_pictures(new, pictures)
-        if before.major == after.major == "FLAC" and same_rate:
-            new.metadata_blocks.extend(block for block in old.metadata_blocks if block.code == _CUESHEET)
+        if before.major == after.major == "FLAC":
+            sheets = [block for block in old.metadata_blocks if block.code == _CUESHEET]
+            new.metadata_blocks.extend(_moved(sheet, change) for sheet in sheets)
         new.save()
+    return dropped
 
 
-def carry_atoms(source: Path, target: Path) -> None:
+def carry_atoms(source: Path, target: Path) -> list[str]:
     """Give the finished M4A or MP4 file `target` the tags and the cover of `source`.
+
+    Returns:
+        The names of the tags that are left out since they are not true of the new sound.
 
     Raises:
         FileError: when those of `source` cannot be read; `target` is then as it was.
@@ -89,12 +109,52 @@ def carry_atoms(source: Path, target: Path) -> None:
     """
     old, _ = _read(MP4, source)
     if not old.tags:
-        return
+        return []
+    dropped = drop_untrue(old.tags, level=True)
     with _writing():
         new = _opened(MP4, target)
         new.tags.clear()
         new.tags.update(old.tags)
         new.save()
+    return dropped
+
+
+def note_of(dropped: list[str]) -> list[str]:
+    """What to tell of names that were left out: one line, or nothing."""
+    names = ", ".join(dict.fromkeys(dropped))
+    return [f"left out, since they tell of the sound as it was: {names}"] if names else []
+
+
+def drop_untrue(tags: Any, level: bool) -> list[str]:
+    """Take away the tags of mutagen that describe the old stream: its encoder's delay, its checksum, and its gain.
+
+    Args:
+        tags: of a file; changed in place.
+        level: whether the level of the sound changed, so that gains are not true any more.
+
+    Returns:
+        Their names.
+    """
+    if tags is None:
+        return []
+    dropped = []
+    for key in list(tags.keys()):
+        parts = key.split(":")  # ----:com.apple.iTunes:NAME, TXXX:NAME, COMM:NAME:eng
+        name = parts[1] if parts[0] in ("TXXX", "COMM") and len(parts) > 1 else parts[-1]
+        if name.lower() in _OF_THE_STREAM or (level and (name.lower().startswith(_GAINS) or key[:4] in _GAIN_FRAMES)):
+            dropped.append(name)
+            del tags[key]
+    return dropped
+
+
+def _moved(sheet: Any, change: Change) -> Any:
+    """A cue sheet of FLAC at the new sample rate."""
+    sheet.lead_in_samples = change.moved(sheet.lead_in_samples)
+    for track in sheet.tracks:
+        track.start_offset = change.moved(track.start_offset)
+        for number, index in enumerate(track.indexes):
+            track.indexes[number] = index._replace(index_offset=change.moved(index.index_offset))
+    return sheet
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from command import mpeace, read, write
 
 RATE = 48_000
 SAMPLES = 12_000
-COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 16)
-LAYOUTS = dict(zip(COUNTS, ["mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1", "hexadecagonal"], strict=True))
+COUNTS: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 16)
+LAYOUTS: dict[int, str] = dict(
+    zip(COUNTS, ["mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1", "hexadecagonal"], strict=True)
+)
 MOST = {"flac": 8, "mp3": 2}  # channels; the others of libsndfile here hold 16
 
 

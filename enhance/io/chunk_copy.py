@@ -1,0 +1,95 @@
+"""The chunks beside the sound carried from one file to another of the same family, at the side where they were.
+
+libsndfile drops the chunks that it does not know: broadcast data (`bext`, `iXML`), cue points and their labels,
+embedded ID3 with cover and chapters. `gather` reads those of the input and keeps them true (`enhance.io.chunk_values`);
+`SoundWriter` puts the ones that stood before the sound there again, and `append` the others behind it.
+"""
+
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from enhance.io.chunk_values import Change, converted
+from enhance.io.riff_chunks import layout_of, walk
+
+_LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
+
+
+@dataclass
+class Chunks:
+    """Chunks of an input, with their headers, padded.
+
+    Attributes:
+        family: of the container; empty when it has no chunks.
+        before, behind: those before and behind the sound, by their names.
+        dropped: names of those that are not true any more.
+    """
+
+    family: str = ""
+    before: list[tuple[bytes, bytes]] = field(default_factory=list)
+    behind: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
+def gather(source: Path, change: Change) -> Chunks:
+    """The chunks of a file that are neither sound nor format."""
+    with source.open("rb") as file:
+        layout = layout_of(file)
+        if layout is None:
+            return Chunks()
+        found = Chunks(layout.family)
+        where = found.before
+        for chunk in walk(file, layout, file.seek(0, os.SEEK_END)):
+            plain = chunk.name[:4]
+            if plain == layout.sound:
+                where = found.behind
+            if plain in layout.essential or chunk.size > _LARGEST_COPY:
+                continue
+            file.seek(chunk.start + layout.header)
+            content = converted(layout.family, plain, file.read(chunk.size), change)
+            if content is None:
+                found.dropped.append(plain.decode("ascii", "replace").strip())
+                continue
+            size = struct.pack(layout.size, len(content) + (layout.header if layout.counts_header else 0))
+            whole = chunk.name + size + content
+            where.append((chunk.name, whole + bytes(-len(whole) % layout.alignment)))
+    return found
+
+
+def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
+    """Put chunks behind the sound of a finished file, if it is of their family.
+
+    Args:
+        chunks: of the input.
+        target: its chunks of the same names are kept, as the encoder wrote them.
+        front_is_written: the chunks that belong before the sound are there already.
+    """
+    with target.open("r+b") as file:
+        layout = layout_of(file)
+        if layout is None or layout.family != chunks.family:
+            return
+        present = {chunk.name for chunk in walk(file, layout, file.seek(0, os.SEEK_END))}
+        wanted = chunks.behind if front_is_written else [*chunks.before, *chunks.behind]
+        for name, content in wanted:
+            if name in present - {b"LIST"}:
+                continue
+            file.seek(0, os.SEEK_END)
+            file.write(bytes(-file.tell() % layout.alignment) + content)
+        end = file.seek(0, os.SEEK_END)
+        file.write(bytes(-end % layout.alignment))
+        if layout.total is not None:
+            place, number = layout.total
+            file.seek(place)
+            file.write(struct.pack(number, end + -end % layout.alignment - (0 if layout.counts_header else 8)))
+
+
+def place_of_sound(content: bytes) -> int:
+    """Place of the header of the sound chunk in the first bytes of a file; -1 when it has none."""
+    from io import BytesIO
+
+    file = BytesIO(content)
+    layout = layout_of(file)
+    if layout is None:
+        return -1
+    return next((chunk.start for chunk in walk(file, layout, len(content)) if chunk.name[:4] == layout.sound), -1)

@@ -1,0 +1,145 @@
+"""What libsndfile is shown of a sound file, so that the data and not a header decides where the sound ends.
+
+Most files are shown as they are. An MP3 is shown as the recordings of which it is made, each behind a header with the
+right count; a WAV of which the size has wrapped at 4 GB, or whose recorder lost its power, with the size that its bytes
+have; a WAV in GSM or ADPCM ends where its `fact` chunk says, not with its last block.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from enhance.io import mp3_frames
+from enhance.io.byte_view import ByteView, Range
+from enhance.io.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
+
+_BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
+_WAVE = ("wave", "wave, big-endian")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One recording in a file.
+
+    Attributes:
+        open: gives what soundfile opens: the path, or a view of the file.
+        samples: per channel: reading ends there; None to read as long as libsndfile gives any.
+        sample_rate, channels: of the recording; None to believe libsndfile.
+    """
+
+    open: Callable[[], Path | ByteView]
+    samples: int | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+
+@dataclass
+class Pieces:
+    """The recordings in a file, and what is wrong with it.
+
+    Attributes:
+        recordings: in their order; empty when there is nothing that libsndfile could read.
+        lacks: what a file that was cut off lacks, in a few words; empty when it is whole.
+        notes: what a person should know of a file that can be read.
+        tolerance: samples per recording that a decoder may drop where a recording begins in the middle of a stream.
+    """
+
+    recordings: list[Piece]
+    lacks: str = ""
+    notes: list[str] = field(default_factory=list)
+    tolerance: int = 0
+
+
+def pieces_of(path: Path, salvage: bool) -> Pieces:
+    """What to show libsndfile of a file.
+
+    Args:
+        path: of the file.
+        salvage: of a file whose header denies some of its sound, show all that is there.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    sound = find_sound(path)
+    if sound is None and salvage and path.open("rb").read(4) == b".snd":
+        return Pieces([Piece(lambda: ByteView(path, [(0, 8), b"\xff" * 4, (12, path.stat().st_size)]))])
+    if sound is None:
+        return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
+    size, notes = sound.size, []
+    if sound.wrapped:
+        notes.append(f"its header tells of {sound.told} bytes of sound, there are {size}: all are read")
+    elif salvage and sound.rest:
+        size += sound.rest
+    elif sound.layout.family != "caf" or sound.told != -1:
+        with path.open("rb") as file:
+            limit = _counted(file, sound) if sound.layout.family in _WAVE else None
+            ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
+        if ancient:  # libsndfile knows the same container by its earlier name only
+            return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
+        return Pieces([Piece(lambda: path, limit)])
+    header = _header(path, sound, size)
+    return Pieces([Piece(lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)]))], notes=notes)
+
+
+def _of_mp3(path: Path) -> Pieces:
+    scan = mp3_frames.scan(path)
+    found = Pieces([], tolerance=2 * 1152)
+    for number, recording in enumerate(scan.recordings):
+        if recording.declared is not None and recording.frames < recording.declared - 1:  # some count the header too
+            found.lacks = f"its header promises {recording.declared} frames, there are {recording.frames}"
+        show = lambda number=number: mp3_frames.view(path, scan, number)  # noqa: E731
+        found.recordings.append(Piece(show, recording.samples, recording.sample_rate, recording.channels))
+    if len(scan.recordings) > 1:
+        found.notes.append(f"{len(scan.recordings)} recordings, joined in one file: all are read")
+    if scan.cut and not found.lacks:
+        found.notes.append("its last frame is not complete and is left out")
+    if scan.junk:
+        found.notes.append(f"{scan.junk} bytes between its frames are no sound and are left out")
+    return found
+
+
+def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
+    """The header of a file with the right size of its sound, and nothing behind the sound."""
+    with path.open("rb") as file:
+        content = bytearray(file.read(sound.begin))
+    layout = sound.layout
+    if size >= UNKNOWN and layout.family == "wave" and content[:4] == b"RIFF":
+        total = sound.begin + 36 + size - 8
+        long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", b"ds64", 28, total, size, 0, 0)
+        return [long, bytes(content[12 : sound.start]), struct.pack("<4sI", b"data", UNKNOWN)]
+    number = struct.pack(layout.size, size + (layout.header if layout.counts_header else 0))
+    content[sound.begin - len(number) : sound.begin] = number
+    if layout.total is not None:
+        place, form = layout.total
+        total = struct.pack(form, sound.begin + size - (0 if layout.counts_header else 8))
+        content[place : place + len(total)] = total
+    return [bytes(content)]
+
+
+def _counted(file: BinaryIO, sound: Sound) -> int | None:
+    """Samples per channel of a WAV in blocks; None for other encodings, where each sample has its own bytes.
+
+    The `fact` chunk counts, as long as it agrees with the blocks: their last one is filled up with padding.
+    """
+    layout = layout_of(file)
+    assert layout is not None
+    told, content = None, b""
+    for chunk in walk(file, layout, sound.end):
+        if chunk.name[:4] in (b"fact", b"fmt "):
+            file.seek(chunk.start + layout.header)
+            data = file.read(min(chunk.size, 64))
+            if chunk.name[:4] == b"fmt ":
+                content = data
+            elif len(data) >= 4:
+                (told,) = struct.unpack(layout.size[0] + "I", data[:4])
+    if len(content) < 20:
+        return None
+    tag, _, _, _, width, _, _, each = struct.unpack(layout.size[0] + "HHIIHHHH", content[:20])
+    if tag not in _BLOCKS or not width or not each:
+        return None
+    there = sound.size // width * each
+    if told is None or is_unknown(told) or not there - _BLOCKS[tag] * each <= told <= there:
+        return there if tag == 0x0031 else None
+    return told
