@@ -13,6 +13,13 @@ from enhance.utils.errors import UsageError
 def demo(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7860,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(metavar="PATH", help="Path under which a reverse proxy serves the page, such as /denoise.")
+    ] = "",
     auth: Annotated[
         str | None,
         typer.Option(metavar="NAME:PASSWORD", envvar="MPEACE_DEMO_AUTH", help="Ask for it. [everybody may come]"),
@@ -31,7 +38,8 @@ def demo(
     from apps.demo.limits import Limits
     from apps.demo.web.server import serve
 
-    serve(host, port, auth, share, model, Limits(minutes=minutes, megabytes=megabytes))
+    limits = Limits(minutes=minutes, megabytes=megabytes)
+    serve(host, port, auth, share, model, limits, allow_host or (), root_path)
 
 
 def listen(
@@ -55,6 +63,10 @@ def listen(
     ] = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="Of the page; 0 for any free one.")] = 7870,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
+    ] = None,
 ) -> None:
     """Run a blind listening test in the browser: pairwise, ABX, or MUSHRA.
 
@@ -79,7 +91,7 @@ def listen(
         elif analyse:
             analyse_test(test, output)
         else:
-            run_test(test, host, port)
+            run_test(test, host, port, allow_host or ())
     except ModuleNotFoundError as error:
         raise UsageError(f"listening tests need {error.name}: pip install 'mpeace[demo]'") from None
 

@@ -1,5 +1,6 @@
 """The three things `mpeace listen` does: run a test, write its first TOML file, or analyse its answers."""
 
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from apps.listen.serving.stimuli import Stimuli
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def run_test(path: Path, host: str, port: int) -> None:
+def run_test(path: Path, host: str, port: int, allow_hosts: Sequence[str] = ()) -> None:
     """Serve a test until Ctrl-C.
 
     Args:
         path: the TOML file, or a folder with a `listen.toml`.
         host: address to listen on.
         port: 0 for any that is free.
+        allow_hosts: further names by which the page may be called.
 
     Raises:
         UsageError: when the test cannot be run.
@@ -41,7 +43,7 @@ def run_test(path: Path, host: str, port: int) -> None:
 
     with closing(store):
         with suppress(KeyboardInterrupt):
-            serve(Session(plan, stimuli, store), host, port, ready)
+            serve(Session(plan, stimuli, store), host, port, ready, allow_hosts)
         print("ended; all answers are kept")
 
 

@@ -77,9 +77,9 @@ def full_answer(state: dict, choice: int = 0) -> dict:
 
 
 @contextmanager
-def served(toml: Path, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(toml: Path, port: int = 0, *options: object) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """`mpeace listen` in a process of its own: its address, and the process, which is killed at the end."""
-    process = start("listen", toml, "--port", port, stdout=subprocess.PIPE)
+    process = start("listen", toml, "--port", port, *options, stdout=subprocess.PIPE)
     try:
         yield address_of(process), process
     finally:

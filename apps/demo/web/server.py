@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
@@ -24,13 +24,25 @@ from enhance.utils.errors import FileError, UsageError, one_line
 
 if TYPE_CHECKING:
     from gradio import Blocks
+    from starlette.middleware import Middleware
 
     from apps.demo.service.service import DemoService
 
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SHARED_SUFFIX = ".gradio.live"  # of the names that Gradio gives to shared pages
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(host: str, port: int, auth: str | None, share: bool, model: str | None, limits: Limits) -> None:
+def serve(
+    host: str,
+    port: int,
+    auth: str | None,
+    share: bool,
+    model: str | None,
+    limits: Limits,
+    allow_hosts: Sequence[str] = (),
+    root_path: str = "",
+) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
@@ -40,9 +52,11 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
         share: also open an address that everybody in the world can reach, through Gradio's servers.
         model: name or ONNX file that is chosen first; None for the default.
         limits: caps.
+        allow_hosts: further names by which the page may be called, such as that of a reverse proxy.
+        root_path: path under which a reverse proxy serves the page.
 
     Raises:
-        UsageError: when Gradio is missing, the port is taken, or an option makes no sense.
+        UsageError: when Gradio is missing, a name is none, the port is taken, or an option makes no sense.
         ModelError: when the model cannot be used.
     """
     login = _login(auth)
@@ -51,7 +65,10 @@ def serve(host: str, port: int, auth: str | None, share: bool, model: str | None
         _settle_environment(root, host)
         with _until_stopped() as stopped, _errors_in_one_line():
             blocks, service, sweep = _build(root, model, limits)
-            address = _launch(blocks, host, port, login, share, limits)
+            from apps.origins import own_pages_only  # needs what Gradio brings
+
+            guard = own_pages_only(host, allow_hosts, SHARED_SUFFIX if share else None)
+            address = _launch(blocks, host, port, login, share, limits, guard, root_path)
             _tell(blocks, address, host, login is not None)
             warming = threading.Thread(target=_warm, args=(service,))
             warming.start()
@@ -163,7 +180,16 @@ def _warm(service: "DemoService") -> None:
             service.example(path, None)
 
 
-def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, limits: Limits) -> str:
+def _launch(
+    blocks: "Blocks",
+    host: str,
+    port: int,
+    login: Any,
+    share: bool,
+    limits: Limits,
+    guard: "Middleware",
+    root_path: str,
+) -> str:
     from starlette.middleware import Middleware
 
     from apps.demo.web.middleware import Guard, refuse_addresses
@@ -177,6 +203,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
             server_port=port,
             auth=login,
             share=share,
+            root_path=root_path,
             max_file_size=limits.upload_bytes,
             theme=theme(),
             css=css(),
@@ -187,7 +214,7 @@ def _launch(blocks: "Blocks", host: str, port: int, login: Any, share: bool, lim
             run_history=False,
             enable_monitoring=False,
             state_session_capacity=256,
-            app_kwargs={"middleware": [Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
+            app_kwargs={"middleware": [guard, Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
         )
     except (OSError, ValueError) as error:
         raise FileError(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None
@@ -220,13 +247,13 @@ def _errors_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def _until_stopped() -> Iterator[threading.Event]:
-    """Return an event that Ctrl-C and SIGTERM set, so that the server can end in order."""
+    """Return an event that Ctrl-C, SIGTERM and a closing terminal (SIGHUP) set, so that the server can end in order."""
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
 
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         yield stopped
     finally:

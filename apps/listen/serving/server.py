@@ -8,13 +8,16 @@
     POST /api/draft/LISTENER        what is begun on the page
     POST /api/answer/LISTENER       the answer to the page; stored before the reply, which is the next state
 
+All addresses are relative to the page, so that a reverse proxy may serve it under any path. Requests under names that
+the server does not know, and posts of other sites, get status 403 (`apps.origins`).
+
 A refused call gets status 400 (or 409 when the page is not the listener's any more) and {"problem": one line}. Other
 sites cannot post: the calls take JSON only, for which a browser asks first, and no site is allowed.
 """
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from apps.listen.serving.session import Gone, Session
+from apps.origins import own_pages_only
 from enhance.utils.errors import FileError, UsageError, one_line
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -40,8 +44,17 @@ _HEADERS = {
 }
 
 
-def make_app(session: Session) -> Starlette:
-    """Build the application that serves a test."""
+def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[str] = ()) -> Starlette:
+    """Return the application that serves a test.
+
+    Args:
+        session: the test.
+        host: address that it will be served on.
+        allow_hosts: further names by which it may be called.
+
+    Raises:
+        UsageError: when one of those is no name.
+    """
 
     async def page(_: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers=_HEADERS)
@@ -86,10 +99,12 @@ def make_app(session: Session) -> Starlette:
         Route("/api/answer/{listener}", call(session.answer), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, middleware=[own_pages_only(host, allow_hosts)])
 
 
-def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    session: Session, host: str, port: int, ready: Callable[[str], None], allow_hosts: Sequence[str] = ()
+) -> None:
     """Serve a test until the process is told to stop.
 
     Args:
@@ -97,17 +112,19 @@ def serve(session: Session, host: str, port: int, ready: Callable[[str], None]) 
         host: address to listen on.
         port: 0 for any that is free.
         ready: called with the address of the page when it can be opened.
+        allow_hosts: further names by which it may be called, such as that of a reverse proxy.
 
     Raises:
         UsageError: when the address cannot be used.
     """
+    app = make_app(session, host, allow_hosts)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         reason = one_line(error) if isinstance(error, OSError) else "expected a port from 0 to 65535"
         raise UsageError(f"cannot serve at {host} port {port}: {reason}; choose another --port or --host") from None
-    config = uvicorn.Config(make_app(session), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     shown = f"[{host}]" if ":" in host else host
     with listening:
         ready(f"http://{shown}:{listening.getsockname()[1]}/")

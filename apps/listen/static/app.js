@@ -47,7 +47,7 @@ function showEntry() {
 async function enter(listener) {
   try {
     const name = encodeURIComponent(listener.startsWith(".") ? " " : listener || " "); // a path of dots leads elsewhere
-    const state = await call(`/api/state/${name}`, undefined, waiting);
+    const state = await call(`api/state/${name}`, undefined, waiting);
     sessionStorage.setItem("listener", listener);
     advance(state);
   } catch (problem) {
@@ -94,7 +94,7 @@ document.querySelector("#leave").addEventListener("click", () => {
   window.location.reload();
 });
 
-about = await call("/api/about", undefined, waiting);
+about = await call("api/about", undefined, waiting);
 document.title = about.title;
 fill(".title", about.title);
 const known = sessionStorage.getItem("listener");

@@ -39,11 +39,11 @@ export class Page {
     this.player = new Player(this.context, frames);
     const listener = encodeURIComponent(this.state.listener);
     try {
-      const all = this.slots.map((slot) => sound(`/api/audio/${listener}/${slot.id}`, channels, waiting));
+      const all = this.slots.map((slot) => sound(`api/audio/${listener}/${slot.id}`, channels, waiting));
       (await Promise.all(all)).forEach((samples, index) => this.player.add(this.slots[index].id, samples));
     } catch (problem) {
       if (!(problem instanceof Refused)) throw problem;
-      if (!this.closed) this.advance(await call(`/api/state/${listener}`, undefined, waiting));
+      if (!this.closed) this.advance(await call(`api/state/${listener}`, undefined, waiting));
       return;
     }
     if (this.closed) return;
@@ -116,7 +116,7 @@ export class Page {
   keep() {
     clearTimeout(this.keeping);
     if (this.state.phase !== "page" || this.sent) return;
-    send(`/api/draft/${encodeURIComponent(this.state.listener)}`, this.content());
+    send(`api/draft/${encodeURIComponent(this.state.listener)}`, this.content());
   }
 
   content() {
@@ -143,10 +143,10 @@ export class Page {
     const listener = encodeURIComponent(this.state.listener);
     const path = this.state.phase === "setup" ? "setup" : "answer";
     try {
-      this.advance(await call(`/api/${path}/${listener}`, this.content(), waiting));
+      this.advance(await call(`api/${path}/${listener}`, this.content(), waiting));
     } catch (problem) {
       if (!(problem instanceof Refused)) throw problem;
-      if (problem.gone) this.advance(await call(`/api/state/${listener}`, undefined, waiting));
+      if (problem.gone) this.advance(await call(`api/state/${listener}`, undefined, waiting));
       else say(problem.message, true);
       this.sent = false;
     }

@@ -88,6 +88,13 @@ def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
         assert all("queue is full" in words.lower() for words in told), told
 
 
+def test_a_terminal_that_closes_ends_it_and_nothing_stays(tmp_path: Path) -> None:
+    with demo(tmp_path) as server:
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(timeout=20) == 0
+        assert not server.folder.exists()
+
+
 def test_a_password_guards_everything_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with demo(tmp_path, "--auth", "anna:secret") as server:
         assert httpx.post(f"{server.address}gradio_api/upload", files={"files": ("a.wav", b"0")}).status_code == 401

@@ -151,7 +151,7 @@ def test_promise_33_many_files_in_one_upload_are_no_more_than_one(server: Server
 
 def test_an_upload_that_is_broken_off_leaves_nothing(server: Server) -> None:
     head = (
-        "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
+        "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         '--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
     )

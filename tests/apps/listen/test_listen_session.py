@@ -35,7 +35,7 @@ def make(sounds: Path, tmp_path: Path):
 def test_names_never_reach_the_browser(make, method: str, sounds: Path) -> None:
     """No name of a system, set, item or file is in any reply, and no length or header tells sounds apart."""
     session, plan, _ = open_session(make(method))
-    with TestClient(make_app(session)) as browser:
+    with TestClient(make_app(session), base_url="http://127.0.0.1") as browser:
         replies = [browser.get("/api/about").text]
         browser.post("/api/setup/anna", json={"playback": "headphones"})
         while (state := browser.get("/api/state/anna").json())["phase"] != "done":
@@ -204,7 +204,7 @@ def test_many_listeners_at_once(make) -> None:
 
 def test_calls_that_are_wrong_are_refused_in_one_line(make) -> None:
     session, _, _ = open_session(make("pairwise"))
-    with TestClient(make_app(session)) as browser:
+    with TestClient(make_app(session), base_url="http://127.0.0.1") as browser:
         for listener in ("a b", "a;b", "x" * 65, "%20", ".hidden"):
             reply = browser.get(f"/api/state/{listener}")
             assert reply.status_code == 400
@@ -231,7 +231,7 @@ def test_what_makes_no_sense_ends_no_page(make, method: str) -> None:
     good = full_answer(state)
     name = good["choice"]
     odd = ["[]", "{}", "1e400", "NaN", "1" + 400 * "0", '"\\ud800"', "null", f'["{name}", []]', f'{{"{name}": NaN}}']
-    with TestClient(make_app(session)) as browser:
+    with TestClient(make_app(session), base_url="http://127.0.0.1") as browser:
 
         def post(call: str, text: str) -> int:
             return browser.post(
