@@ -164,10 +164,7 @@ class _Remux:
 
     def new_sounds(self) -> dict[int, NewSound]:
         """What is known of the sound that was written, by the place of its track in the output."""
-        return {
-            track.stream.index: NewSound(track.chain.samples_out, track.chain.output_rate)
-            for track in self.tracks.values()
-        }
+        return {track.stream.index: track.told() for track in self.tracks.values()}
 
     def _attach_cover(self, stream: "Stream", out: "OutputContainer") -> None:
         """Matroska keeps covers as attachments; in MP4 they are tags, which are copied later."""

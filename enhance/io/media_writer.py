@@ -16,6 +16,7 @@ from av.error import FFmpegError
 
 from enhance.io.media_decoder import TrackDecoder
 from enhance.io.media_encoders import EncoderChoice, choose_encoder
+from enhance.io.mp4_movie import NewSound
 from enhance.io.options import DenoiseOptions
 from enhance.io.track_pipeline import Chain
 from enhance.utils.errors import FileError
@@ -88,6 +89,10 @@ class SoundTrack:
                 self._encode(np.zeros((self.decoder.channels, self._delay), np.float32))
             self._mux(self.stream.encode(None))
             self.decoder.check_length()
+
+    def told(self) -> NewSound:
+        """What the movie header of an MP4 must say of the sound that was written."""
+        return NewSound(self.chain.samples_out, self.chain.output_rate, self._begin or 0, self._delay or 0)
 
     def _encode(self, samples: np.ndarray) -> None:
         if samples.shape[1] == 0:

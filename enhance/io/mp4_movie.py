@@ -24,10 +24,19 @@ _PIECE = 2**24  # bytes moved at a time
 
 @dataclass(frozen=True)
 class NewSound:
-    """What is known of a track of new sound: samples per channel, and samples per second."""
+    """What is known of a track of new sound.
+
+    Attributes:
+        samples: per channel, without delay and padding.
+        sample_rate: in Hz, which is also the clock of its media.
+        begin: time of the first sample, in samples.
+        delay: samples that the encoder put in front.
+    """
 
     samples: int
     sample_rate: int
+    begin: int
+    delay: int
 
 
 def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds: Mapping[int, NewSound]) -> None:
@@ -53,8 +62,8 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
         origin = old_tracks.get(origins.get(place, 0))
         edits = read_edits(track) or []
         if place in sounds:
-            edits = _exact(edits, sounds[place], ticks)
-            track.put(b"edts", write_edits(edits) if edits else None, before=b"mdia")
+            edits = _exact(sounds[place], ticks)
+            track.put(b"edts", write_edits(edits), before=b"mdia")
         elif origin is not None and ticks and old_ticks:
             kept = [
                 Edit(round(edit.duration * ticks / old_ticks), edit.media_time, edit.rate)
@@ -73,13 +82,10 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
     _write(target, new, _is_in_front(source))
 
 
-def _exact(edits: list[Edit], sound: NewSound, ticks: int) -> list[Edit]:
-    """Edits that show exactly the sound: FFmpeg shows whole packets where an encoder does not say what is padding."""
-    shown = [edit for edit in edits if edit.media_time >= 0]
-    if len(shown) != 1:
-        return edits
-    duration = round(sound.samples * ticks / sound.sample_rate)
-    return [Edit(duration, edit.media_time) if edit.media_time >= 0 else edit for edit in edits]
+def _exact(sound: NewSound, ticks: int) -> list[Edit]:
+    """Edits that show exactly the sound: without the delay of the encoder in front and the padding behind."""
+    pause = [Edit(round(sound.begin * ticks / sound.sample_rate), -1)] if sound.begin > 0 else []
+    return [*pause, Edit(round(sound.samples * ticks / sound.sample_rate), sound.delay)]
 
 
 def _media_length(track: Box, ticks: int) -> int:
