@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from command import mpeace, read, write
 from helpers import speech_like
-from tiny_model import TINY_GAIN
+from tiny_model import tiny_result
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_recorder_that_was_killed(folder: Path, tiny_model: Path) -> None:
     bad.write_bytes(bad.read_bytes()[:40] + bytes(4) + bad.read_bytes()[44:])  # it never came back to write the length
     assert "tells of no sound, but 96000 bytes follow" in refused(folder, bad, tiny_model)
     assert mpeace("denoise", bad, "-o", folder / "b.wav", "--model", tiny_model, "--salvage").status == 0
-    np.testing.assert_allclose(read(folder / "b.wav"), TINY_GAIN * audio, atol=2.0**-15)
+    np.testing.assert_allclose(read(folder / "b.wav"), tiny_result(audio, 48_000), atol=2.0**-15)
 
 
 def test_a_length_that_nobody_knows_is_no_damage(tmp_path: Path, tiny_model: Path) -> None:
@@ -140,7 +140,7 @@ def test_samples_that_are_no_audio(folder: Path, tiny_model: Path) -> None:
 def test_one_sample(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.wav", np.array([[0.5]]), subtype="FLOAT")
     assert mpeace("denoise", source, "-o", tmp_path / "b.wav", "--model", tiny_model).status == 0
-    assert read(tmp_path / "b.wav").tolist() == [[0.25]]
+    assert read(tmp_path / "b.wav").tolist() == [[0]]  # nothing but an offset
 
 
 @pytest.mark.parametrize("rate", [0, 1, 999, 5_000_000, 2**31 - 1])

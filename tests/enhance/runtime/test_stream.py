@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import blocks, lag, speech_like
-from tiny_model import TINY_GAIN
+import soundfile
+from helpers import blocks, lag, si_sdr_db, speech_like
+from tiny_model import TINY_GAIN, tiny_result
 
 from enhance import Denoiser, Stream
 from enhance.dsp.audio_fifo import AudioFifo
+from enhance.dsp.dc_blocker import DcBlocker
 from enhance.dsp.polyphase import Polyphase
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
@@ -80,7 +82,8 @@ def test_a_sine_comes_back_in_phase(tiny_denoiser: Denoiser, rate: int) -> None:
     sine = 0.5 * np.sin(2 * np.pi * 997 * np.arange(rate) / rate)[np.newaxis].astype(np.float32)
     denoised = run(tiny_denoiser.stream(rate), blocks(sine, 333))
     inside = slice(rate // 4, 3 * rate // 4)
-    np.testing.assert_allclose(denoised[:, inside], TINY_GAIN * sine[:, inside], rtol=0, atol=FILTER_TOLERANCE)
+    expected = tiny_result(sine, rate)
+    np.testing.assert_allclose(denoised[:, inside], expected[:, inside], rtol=0, atol=FILTER_TOLERANCE)
 
 
 @pytest.mark.parametrize("rate", [*RATES, 1000, 11025, 44101, 47999, 192000, 768000])
@@ -130,7 +133,7 @@ def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
     delayed = np.concatenate([delayed, rest, stream.flush()], axis=1)
     assert delayed.shape[1] == audio.shape[1] + stream.latency_samples
     assert not delayed[:, : stream.latency_samples].any()
-    expected = TINY_GAIN * audio
+    expected = tiny_result(audio, rate)
     for rates in ((rate, 48_000), (48_000, rate)) if rate != 48_000 else ():
         resampler = Polyphase(*rates, 2)
         expected = np.concatenate([resampler.process(expected), resampler.flush()], axis=1)
@@ -201,14 +204,45 @@ def test_attenuation_limit_is_the_most_that_silence_is_lowered(tiny_denoiser: De
 
 
 def test_adjust_takes_effect_from_the_next_sample(tiny_denoiser: Denoiser) -> None:
-    ones = np.ones((1, 4800), np.float32)
+    audio = speech_like(0.1, 48000)
+    expected = tiny_denoiser.denoise(audio, 48000)
     stream = tiny_denoiser.stream(48000)
-    denoised = stream.process(ones)
+    denoised = stream.process(audio)
     stream.adjust(mix=0.0)
     rest = stream.flush()
-    np.testing.assert_array_equal(denoised, TINY_GAIN)
-    np.testing.assert_array_equal(rest, 1)
-    assert denoised.shape[1] + rest.shape[1] == 4800
+    change = denoised.shape[1]
+    np.testing.assert_array_equal(denoised, expected[:, :change])
+    np.testing.assert_array_equal(rest, audio[:, change:])
+    assert change + rest.shape[1] == 4800
+
+
+@pytest.mark.parametrize("live_block", [None, 441])
+@pytest.mark.parametrize("offset", [0.01, 0.2, -0.5])
+def test_an_offset_does_not_reach_the_network_and_a_mix_keeps_its_share(
+    tiny_denoiser: Denoiser, offset: float, live_block: int | None
+) -> None:
+    audio = speech_like(1.2, 44100, channels=2)
+    shift = np.float32([[offset], [-offset / 2]])
+    for mix in (1.0, 0.25):
+        parts = blocks(audio, 44100 // 100 * 10)
+        stream = tiny_denoiser.stream(44100, 2, mix=mix, live_block=live_block)
+        plain = run(stream, parts)
+        stream.reset()
+        shifted = run(stream, [part + shift for part in parts])
+        late = shifted.shape[1] - audio.shape[1]
+        np.testing.assert_allclose(shifted[:, late:], plain[:, late:] + (1 - mix) * shift, rtol=0, atol=1e-6)
+
+
+def test_an_offset_costs_nothing_and_a_clean_voice_stays(shipped_denoiser: Denoiser) -> None:
+    folder = Path(__file__).parents[2] / "data"
+    clean, rate = soundfile.read(folder / "clean.flac", dtype="float32")
+    noisy = clean + np.random.default_rng(0).normal(0, 0.02, clean.size).astype(np.float32)
+    score = si_sdr_db(shipped_denoiser.denoise(noisy, rate), clean)
+    for offset in (0.01, 0.2):
+        shifted = shipped_denoiser.denoise(noisy + np.float32(offset), rate)
+        assert si_sdr_db(shifted, clean) > score - 0.05
+    blocker = DcBlocker(rate, 1)
+    assert si_sdr_db(blocker.process(clean[np.newaxis])[0], clean) > 40
 
 
 def test_reset_begins_a_new_signal(tiny_denoiser: Denoiser) -> None:
