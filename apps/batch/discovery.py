@@ -61,13 +61,29 @@ def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome
         if not items:
             settled.append(Outcome(text, None, "failed", reason))
         for item in items:
-            found.setdefault(identity(item.path), item)
+            found.setdefault(_entry(item.path), item)
     return list(found.values())
 
 
 def identity(path: Path) -> str:
-    """Return one text for each file, whatever path leads to it."""
-    return os.path.normcase(os.path.realpath(path))
+    """Return one text for each file, whatever path leads to it: other names, links, mounts, volumes that ignore case.
+
+    A file that is not there yet is known by its folder and its name.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return _entry(path)
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _entry(path: Path) -> str:
+    """Return one text for each entry of a folder; a link is another entry than the file that it leads to."""
+    try:
+        status = path.parent.stat()
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    return f"{status.st_dev}:{status.st_ino}/{os.path.normcase(path.name)}"
 
 
 def mode_of(path: Path) -> int:

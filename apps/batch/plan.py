@@ -129,50 +129,45 @@ def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfEx
     """Leave out what is there, settle what collides, and make tasks of the rest."""
     earlier, faults = _collisions(found, targets)
     swept: set[Path] = set()
-    for item, target in zip(found, targets, strict=True):
-        source = identity(item.path)
-        if source in earlier:
+    for place, (item, target) in enumerate(zip(found, targets, strict=True)):
+        if place in earlier:
             continue
         if target.parent not in swept:
             swept.add(target.parent)
             _sweep(target.parent)
-        refusal = ("failed", faults[source]) if source in faults else _existing(target, item.path, if_exists)
+        refusal = ("failed", faults[place]) if place in faults else _existing(target, item.path, if_exists)
         if refusal is not None:
             plan.settled.append(Outcome(str(item.path), str(target), *refusal))
             continue
         plan.tasks.append(Task(str(item.path), str(target), _partial(target), _named(item.path, target, settings)))
 
 
-def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[str], dict[str, str]]:
+def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict[int, str]]:
     """Return the inputs that are outputs of an earlier run, and those that cannot be written, with the reason.
 
-    An output of a former run is one that a search came upon. One that the person named is wanted as an input: then
-    neither it nor the file that would become it is touched.
+    Both are given by their places in `found`. An output of a former run is one that a search came upon. One that the
+    person named is wanted as an input: then neither it nor the file that would become it is touched.
     """
-    inputs = {identity(item.path): item for item in found}
-    outputs = [identity(target) for target in targets]
-    earlier = {
-        output
-        for source, output in zip(inputs, outputs, strict=True)
-        if output in inputs and output != source and inputs[output].searched
-    }
-    faults: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for source, output, target in zip(inputs, outputs, targets, strict=True):
-        if source in earlier:
+    sources, outputs = [identity(item.path) for item in found], [identity(target) for target in targets]
+    written = {output for source, output in zip(sources, outputs, strict=True) if output != source}
+    earlier = {place for place, source in enumerate(sources) if source in written and found[place].searched}
+    inputs = {source: place for place, source in enumerate(sources) if place not in earlier}
+    faults: dict[int, str] = {}
+    owners: dict[str, int] = {}
+    for place, (source, output) in enumerate(zip(sources, outputs, strict=True)):
+        if place in earlier:
             continue
-        path = inputs[source].path
-        other = inputs.get(owners.setdefault(output, source))
+        path, target, owner = found[place].path, targets[place], owners.setdefault(output, place)
         if output == source:
-            faults[source] = "would be written over itself; name another output with -o or --name"
-        elif output in inputs and output not in earlier:
+            faults[place] = "would be written over itself; name another output with -o or --name"
+        elif output in inputs:
             advice = "name their folder, which leaves out earlier outputs, or another output with -o or --name"
-            faults[source] = f"its output {target} is an input; {advice}"
-            faults[output] = f"is an input, and would be the output of {path}; {advice}"
-        elif other is not None and owners[output] != source:
+            faults[place] = f"its output {target} is an input; {advice}"
+            faults[inputs[output]] = f"is an input, and would be the output of {path}; {advice}"
+        elif owner != place:
             advice = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
-            faults[source] = f"it and {other.path} would both become {target}; {advice}"
-            faults.setdefault(owners[output], f"it and {path} would both become {target}; {advice}")
+            faults[place] = f"it and {found[owner].path} would both become {target}; {advice}"
+            faults.setdefault(owner, f"it and {path} would both become {target}; {advice}")
     return earlier, faults
 
 

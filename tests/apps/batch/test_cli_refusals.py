@@ -44,6 +44,24 @@ def test_output_equals_input(tmp_path: Path, tiny_model: Path) -> None:
     assert source.read_bytes() == before
 
 
+def test_a_second_name_of_the_input_is_no_output(tmp_path: Path, tiny_model: Path) -> None:
+    """A hard link stands for all ways in which two paths may lead to one file: mounts, volumes that ignore case."""
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    before = source.read_bytes()
+    (tmp_path / "b.wav").hardlink_to(source)
+    ended = mpeace("denoise", source, "-o", tmp_path / "b.wav", "--if-exists", "overwrite", "--model", tiny_model)
+    failed(ended, (source, "itself"))
+    assert source.read_bytes() == before
+
+
+def test_a_link_to_a_file_of_the_same_folder_has_an_output_of_its_own(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "in"
+    source = write(folder / "talk.wav", speech_like(0.1, 48_000))
+    (folder / "a_link.wav").symlink_to(source)
+    assert mpeace("denoise", folder, "-o", tmp_path / "out", "--model", tiny_model).status == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_link.wav", "talk.wav"]
+
+
 def test_two_inputs_with_one_output(tmp_path: Path, tiny_model: Path) -> None:
     first = write(tmp_path / "x" / "a.wav", speech_like(0.1, 48_000))
     second = write(tmp_path / "y" / "a.wav", speech_like(0.1, 48_000))
