@@ -45,7 +45,8 @@ from enhance.training.launch import (
     print_settings,
     run,
 )
-from enhance.training.loop import TrainConfig, fit
+from enhance.training.loop import fit
+from enhance.training.schedule import TrainConfig
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric

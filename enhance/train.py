@@ -34,9 +34,10 @@ from enhance.training.launch import (
     print_settings,
     run,
 )
-from enhance.training.loop import TrainConfig, fit
+from enhance.training.loop import fit
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
+from enhance.training.schedule import TrainConfig
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric

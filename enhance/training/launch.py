@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from enhance.utils.interrupt import Stopped
+
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
@@ -36,7 +38,7 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
         ValueError: a key is unknown or a value has the wrong type.
 
     Example:
-        >>> from enhance.training.loop import TrainConfig
+        >>> from enhance.training.schedule import TrainConfig
         >>> apply_settings([TrainConfig()], ["steps=5"])[0].steps
         5
     """
@@ -108,7 +110,7 @@ def run(program: str, work: Callable[[], None], is_first: Callable[[], bool]) ->
     """
     try:
         work()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         if not is_first():
             return 0  # a failing helper process would make Lightning kill the first
         print(f"{program}: stopped; the same command goes on from the last checkpoint", file=sys.stderr)

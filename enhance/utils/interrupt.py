@@ -62,6 +62,11 @@ class Stopper:
         if again or self._waiting:
             raise Stopped(number)
 
+    @property
+    def received(self) -> bool:
+        """Whether a signal came since the context was entered."""
+        return self._number is not None
+
     def check(self) -> None:
         """Raise `Stopped` when a signal came since the context was entered."""
         if self._number is not None:

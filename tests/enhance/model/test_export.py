@@ -16,7 +16,7 @@ from enhance import Denoiser, export
 from enhance.model.checkpoint import FORMAT, save_atomically
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
-from enhance.training.loop import TrainConfig
+from enhance.training.schedule import TrainConfig
 
 CONFIG = NetworkConfig(stem_channels=8, channels=8, head_channels=4, lookahead=1)
 

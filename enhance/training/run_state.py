@@ -1,0 +1,101 @@
+"""State of a training between two steps: written to a checkpoint, and taken up again exactly."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from enhance.model.checkpoint import FORMAT, load_checkpoint, save_atomically
+from enhance.training.ema import Average
+from enhance.training.schedule import TrainConfig
+
+FREE = {"save_minutes", "validate_every", "log_every"}  # settings that change nothing of what is trained
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, moved and changed in place."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that a checkpoint needs for the network to be built again."""
+        ...
+
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> NamedTuple:
+        """Loss of examples ``first`` to ``first + count`` of a step; the field ``total`` is differentiated."""
+        ...
+
+    def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
+        """Figures on held-out data; sounds and pictures go to the writer."""
+        ...
+
+
+class RunState:
+    """All that the next step depends on.
+
+    Args:
+        task: brings the network.
+        config: the schedule.
+        optimizers: with their memory of past gradients.
+        average: of the weights.
+    """
+
+    def __init__(
+        self, task: Task, config: TrainConfig, optimizers: Sequence[torch.optim.Optimizer], average: Average
+    ) -> None:
+        self._task, self._config, self._optimizers, self._average = task, config, optimizers, average
+
+    def save(self, path: Path, step: int, seconds: float) -> None:
+        """Write the state after `step` steps, which took `seconds`."""
+        content = {
+            "format": FORMAT,
+            "task": self._task.describe(),
+            "config": asdict(self._config),
+            "step": step,
+            "seconds": seconds,
+            "network": self._task.network.state_dict(),
+            "average": self._average.network.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "torch": str(torch.__version__),
+        }
+        save_atomically(content, path)
+
+    def restore(self, path: Path) -> tuple[int, float]:
+        """Take up a checkpoint if there is one.
+
+        Returns:
+            The number of steps that are done, and the seconds that they took; zeros without a checkpoint.
+
+        Raises:
+            ValueError: the checkpoint is damaged, or of another network or schedule. Only `steps` may change, before
+                the rates fall.
+        """
+        if not path.is_file():
+            return 0, 0.0
+        checkpoint = load_checkpoint(path)
+        step: int = checkpoint["step"]
+        self._check(checkpoint, path)
+        self._task.network.load_state_dict(checkpoint["network"])
+        self._average.network.load_state_dict(checkpoint["average"])
+        for optimizer, state in zip(self._optimizers, checkpoint["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        return step, checkpoint.get("seconds", 0.0)
+
+    def _check(self, checkpoint: dict[str, Any], path: Path) -> None:
+        ours, step = self._task.describe(), checkpoint["step"]
+        if checkpoint["task"] != ours:
+            raise ValueError(f"'{path}' was made by {checkpoint['task']}, not {ours}; choose another folder")
+        before, config = TrainConfig(**checkpoint["config"]), self._config
+        differ = [key for key, value in asdict(before).items() if key not in FREE and value != getattr(config, key)]
+        if differ and (differ != ["steps"] or step > min(before.decay_from, config.decay_from)):
+            raise ValueError(
+                f"'{path}' was trained with other values of {', '.join(differ)}; only the number of steps may change, "
+                f"and only until the learning rate falls (step {before.decay_from}; this is step {step})"
+            )
