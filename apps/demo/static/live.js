@@ -135,5 +135,14 @@ for (const button of element.querySelectorAll(".live-modes button"))
     for (const other of element.querySelectorAll(".live-modes button")) other.setAttribute("aria-pressed", other === button);
     adjust();
   });
+// Nobody is listened to, and nothing plays, where it is not seen.
+async function leave(reason) {
+  if (!microphone) return;
+  await stop();
+  note.textContent = reason;
+}
+new ResizeObserver(() => element.offsetParent || leave("Stopped, since this tab was left.")).observe(element);
+document.addEventListener("visibilitychange", () => document.hidden && leave("Stopped, since the page was hidden."));
+addEventListener("mpeace-play", () => leave("Stopped, since a recording was played."));
 addEventListener("pagehide", () => stop());
 watch("value", adjust);

@@ -79,6 +79,7 @@ function mix(fade = FADE) {
 
 async function play(from = position) {
   if (!buffer) return;
+  dispatchEvent(new Event("mpeace-play")); // the live tab stops for it
   await audio().resume();
   halt();
   if (!loop && from >= view.seconds - 0.01) from = 0;

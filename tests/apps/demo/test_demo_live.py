@@ -164,6 +164,32 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_
     page.get_by_role("button", name="Start the microphone").wait_for()
 
 
+HIDDEN = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  delete document.hidden;
+}"""
+
+
+@pytest.mark.parametrize("way", ["tab", "page", "player"])
+def test_the_microphone_is_off_when_nobody_sees_the_live_tab(page: Any, way: str) -> None:
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Start the microphone").click()
+    page.locator("[data-delay]").wait_for()
+    state = "() => microphone.context.state"
+    assert page.evaluate(state) == "running"
+    if way == "tab":
+        page.get_by_role("tab", name="File").click()
+        page.get_by_role("tab", name="Live").click()
+    elif way == "page":
+        page.evaluate(HIDDEN)
+    else:
+        page.evaluate("() => dispatchEvent(new Event('mpeace-play'))")
+    page.get_by_role("button", name="Start the microphone").wait_for()
+    page.get_by_text("Stopped, since").wait_for()
+    wait_for(lambda: page.evaluate(state) == "closed")
+
+
 def test_another_model_denoises_the_same_file_again(browser: Any, other_server: Server, tmp_path: Path) -> None:
     page_error = pytest.importorskip("playwright.sync_api").Error
     with watched_page(browser, other_server) as page:
