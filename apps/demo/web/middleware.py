@@ -1,4 +1,4 @@
-"""Refuses what Gradio's server offers and the demo does not need: fetching addresses for others, recordings, editing.
+"""Refusal of what Gradio's server offers and the demo does not need: fetching addresses, recordings, editing.
 
 A server that loads addresses which its visitors name reaches what they cannot; the demo works without any network.
 It also bounds what visitors send: Gradio limits the size of a file, but neither files nor uploads at the same time.
@@ -51,22 +51,6 @@ def is_refused(path: str) -> bool:
     return inner.startswith(REFUSED) or path.startswith(REFUSED_PAGES)
 
 
-def refuse_addresses() -> None:
-    """Make Gradio refuse an address in the place of a file, which it would download."""
-    import gradio as gr
-    from gradio import processing_utils
-
-    def refuse(*_: Any, **__: Any) -> str:
-        raise gr.Error("an address came, expected an upload: send the file itself", print_exception=False)
-
-    async def refuse_later(*_: Any, **__: Any) -> str:
-        return refuse()
-
-    for name in ("ssrf_protected_download", "save_url_to_cache"):
-        setattr(processing_utils, name, refuse)
-    processing_utils.async_ssrf_protected_download = refuse_later
-
-
 class Guard:
     """ASGI middleware that answers 404 to refused paths, and bounds what is sent to the others.
 
@@ -94,8 +78,8 @@ class Guard:
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an upload in, unless too much is held already."""
         most = self._limits.upload_bytes + ENVELOPE
-        told = Headers(scope=scope).get("content-length", "")
-        expected = min(int(told), most) if told.isdecimal() else most
+        length = Headers(scope=scope).get("content-length", "")
+        expected = min(int(length), most) if length.isdecimal() else most
         now = time.monotonic()
         self._held = [(until, size) for until, size in self._held if until > now]
         held = self._coming + sum(size for _, size in self._held)

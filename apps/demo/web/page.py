@@ -148,7 +148,7 @@ class Page:
         ) -> dict[str, Any]:  # fmt: skip
             with problems_as_gradio_errors():
                 session, strength = _session(request), _strength(limited, limit, mix)
-                work = self._service.open_example(session, path, strength, model, _tell(progress))
+                work = self._service.open_example(session, path, strength, model, _on_progress(progress))
                 return view(work) | {"tour": True}
 
         return example
@@ -176,7 +176,7 @@ class Page:
         self, path: Path, strength: Strength, model: str, request: gr.Request, progress: gr.Progress
     ) -> dict[str, Any]:
         with problems_as_gradio_errors():
-            return view(self._service.open(_session(request), path, strength, model, _tell(progress)))
+            return view(self._service.open(_session(request), path, strength, model, _on_progress(progress)))
 
     def _show(self, limited: bool, limit: float, mix: float, model: str, request: gr.Request) -> Any:
         """Show another strength: pictures and sound at once; the download follows."""
@@ -226,7 +226,7 @@ def _strength(limited: bool, limit: float, mix: float) -> Strength:
         return strength_of(limit if limited else None, mix)
 
 
-def _tell(progress: gr.Progress) -> Callable[[float, float | None], None]:
+def _on_progress(progress: gr.Progress) -> Callable[[float, float | None], None]:
     def on_progress(seconds: float, total: float | None) -> None:
         progress((seconds, total), desc="Denoising", unit="s")  # type: ignore[arg-type]
 

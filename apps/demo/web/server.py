@@ -5,21 +5,19 @@ Everything that people send lies in one temporary folder that is removed when th
 set first, so that only the options of the command count.
 """
 
-import inspect
 import os
 import signal
 import socket
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from apps.demo.limits import Limits
 from apps.demo.service.server_folder import own_folder
+from apps.demo.web.gradio_patches import errors_in_one_line, no_downloads, no_matplotlib, no_type_stubs
 from enhance.utils.errors import FileError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -63,13 +61,13 @@ def serve(
     port = _free_port(host, port)
     with own_folder() as root:
         _settle_environment(root, host)
-        with _until_stopped() as stopped, _errors_in_one_line():
+        with _until_stopped() as stopped, errors_in_one_line():
             blocks, service, sweep = _build(root, model, limits)
             from apps.origins import own_pages_only  # needs what Gradio brings
 
             guard = own_pages_only(host, allow_hosts, SHARED_SUFFIX if share else None)
             address = _launch(blocks, host, port, login, share, limits, guard, root_path)
-            _tell(blocks, address, host, login is not None)
+            _announce(blocks, address, host, login is not None)
             warming = threading.Thread(target=_warm, args=(service,))
             warming.start()
             try:
@@ -120,7 +118,7 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
     from enhance.runtime.registry import list_models
 
     try:
-        with _without_stubs():
+        with no_type_stubs():
             import gradio  # noqa: F401
     except ImportError:
         raise UsageError('the demo needs Gradio: pip install "mpeace[demo]"') from None
@@ -144,33 +142,6 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
     return Page(service, api, folder).blocks(), service, sweep
 
 
-@contextmanager
-def _without_stubs() -> Iterator[None]:
-    """Inside, import Gradio without writing type stubs, which takes 40 % of the time of the import.
-
-    Gradio writes no stub for a component that has no file, so its own components are given none here.
-    """
-    file_of = inspect.getfile
-
-    def no_file(of: Any) -> str:
-        if isinstance(of, type) and of.__module__.startswith("gradio."):
-            raise OSError(f"the file of {of.__name__} is not asked for")
-        return file_of(of)
-
-    inspect.getfile = no_file
-    try:
-        yield
-    finally:
-        inspect.getfile = file_of
-
-
-def _without_matplotlib() -> None:
-    """Keep Gradio from loading matplotlib, which takes half a second in the first call; the demo draws without it."""
-    from gradio import utils
-
-    utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
-
-
 def _warm(service: "DemoService") -> None:
     """Denoise the examples, so that nobody waits for them, nor for what is loaded on first use."""
     from apps.demo.web.page import example_files
@@ -192,11 +163,11 @@ def _launch(
 ) -> str:
     from starlette.middleware import Middleware
 
-    from apps.demo.web.middleware import Guard, refuse_addresses
+    from apps.demo.web.middleware import Guard
     from apps.demo.web.page import css, theme
 
-    refuse_addresses()
-    _without_matplotlib()
+    no_downloads()
+    no_matplotlib()
     try:
         _, address, _ = blocks.launch(
             server_name=host,
@@ -221,28 +192,12 @@ def _launch(
     return address
 
 
-def _tell(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
+def _announce(blocks: "Blocks", address: str, host: str, has_login: bool) -> None:
     print(f"mpeace demo: {address}  (Ctrl-C ends it)", flush=True)
     if host not in LOOPBACK and not has_login:
         print("mpeace demo: everybody in this network can use it; --auth NAME:PASSWORD asks for a password", flush=True)
     if blocks.share_url:
         print(f"mpeace demo: {blocks.share_url}  (for everybody, through Gradio's servers)", flush=True)
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """Print one line for a request that Gradio refuses, in place of a traceback."""
-    former = traceback.print_exc
-
-    def one_line_only(*_: Any, **__: Any) -> None:
-        error = sys.exception()
-        print(f"mpeace demo: a request failed: {error and one_line(error)}", file=sys.stderr, flush=True)
-
-    traceback.print_exc = one_line_only
-    try:
-        yield
-    finally:
-        traceback.print_exc = former
 
 
 @contextmanager
