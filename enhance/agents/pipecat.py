@@ -1,0 +1,112 @@
+"""Noise filter for Pipecat: for `audio_in_filter` and `audio_out_filter` of a transport.
+
+It runs in this process, needs no account and downloads nothing. As many bytes come back as came, in chunks of any size,
+at any rate.
+
+Needs `pip install 'mpeace[pipecat]'`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+
+from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
+from pipecat.frames.frames import FilterControlFrame, FilterEnableFrame, FilterUpdateSettingsFrame
+
+from enhance.agents.frames import AgentSound
+from enhance.runtime.denoiser import Denoiser
+
+logger = logging.getLogger("mpeace.pipecat")
+
+
+class MpeaceFilter(BaseAudioFilter):
+    """Denoises the sound of one transport.
+
+    `FilterEnableFrame` switches it, without a click and with the same delay; `FilterUpdateSettingsFrame` sets
+    `attenuation_limit_db` and `mix`.
+
+    Args:
+        model: None for the default model, a name or an .onnx file; or a `Denoiser`, which many filters may share.
+        attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
+        mix: share of the denoised sound from 0 to 1.
+        channels: of the transport's sound (`audio_in_channels`), which Pipecat does not tell a filter.
+        in_thread: denoise in a thread of its own, so that the event loop does not wait for it.
+
+    Raises:
+        ModelError: when the model cannot be used.
+        ValueError: for a value outside its range.
+    """
+
+    def __init__(
+        self,
+        model: Denoiser | str | PathLike[str] | None = None,
+        *,
+        attenuation_limit_db: float | None = None,
+        mix: float = 1.0,
+        channels: int = 1,
+        in_thread: bool = False,
+    ) -> None:
+        if channels < 1:
+            raise ValueError(f"{channels} channels: expected at least 1")
+        self._sound = AgentSound(model, attenuation_limit_db, mix, logger)
+        self._channels = channels
+        self._in_thread = in_thread
+        self._thread: ThreadPoolExecutor | None = None
+        self._rate: int | None = None
+        self._rest = b""  # of a sample whose other bytes are still to come
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether the sound passes as it came, with the same delay."""
+        return self._sound.bypassed
+
+    @property
+    def errors(self) -> int:
+        """Chunks that could not be denoised and passed as they came, and settings that were refused; see the log."""
+        return self._sound.errors
+
+    @property
+    def delay_seconds(self) -> float | None:
+        """By which the sound comes back later than it went in; None before the first chunk."""
+        return self._sound.delay_seconds
+
+    async def start(self, sample_rate: int) -> None:
+        """The transport begins, at this rate."""
+        self._sound.reset()
+        self._rate, self._rest = sample_rate, b""
+        if self._in_thread and self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="mpeace")
+
+    async def stop(self) -> None:
+        """The transport ends; it may start again."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+        self._sound.reset()
+        self._rest = b""
+
+    async def process_frame(self, frame: FilterControlFrame) -> None:
+        """Switch or adjust. A setting that makes no sense is said in the log, and all stays as it was."""
+        if isinstance(frame, FilterEnableFrame):
+            self._sound.bypass(not frame.enable)
+        elif isinstance(frame, FilterUpdateSettingsFrame):
+            try:
+                self._sound.adjust(**frame.settings)
+            except (ValueError, TypeError) as error:
+                self._sound.failed(error, "the settings stay")
+
+    async def filter(self, audio: bytes) -> bytes:
+        """Denoise int16 samples, channels interleaved. Half a sample waits for its other half."""
+        if self._rate is None:
+            self._sound.failed(RuntimeError("sound before start"), "it goes on as it came, noisy")
+            return audio
+        sound = self._rest + bytes(audio)
+        whole = len(sound) - len(sound) % (2 * self._channels)
+        sound, self._rest = sound[:whole], sound[whole:]
+        if self._thread is None:
+            return self._sound.process(sound, self._rate, self._channels)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._sound.process, sound, self._rate, self._channels)
