@@ -10,12 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BOTH = {"enhance.train", "enhance.ablate"}  # the commands that put the network and the codec's losses together
-LIGHT = ("dsp", "utils", "runtime", "io")  # what runs without PyTorch
+LIGHT = ("dsp", "utils", "runtime", "io", "agents")  # what runs without PyTorch
 STANDS_ON = {  # packages of enhance, and those that they may import
     "utils": set[str](),
     "dsp": {"utils"},
     "runtime": {"utils", "dsp"},
     "io": {"utils", "dsp", "runtime"},
+    "agents": {"utils", "dsp", "runtime", "io"},
 }
 
 

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
 PAGES.append(ROOT / "apps" / "live" / "README.md")
 PACKAGES = {
-    "enhance": ("utils", "dsp", "runtime", "io", "model", "data", "training", "evaluation", "reporting"),
+    "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
     "emulator": ("model", "losses", "training", "evidence"),
     "apps/live": ("devices", "engine", "session", "ui", "diagnostics"),
 }

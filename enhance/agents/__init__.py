@@ -1,1 +1,1 @@
-"""mpeace inside the programs that voice agents are built with: `livekit` and `pipecat`, each an extra of its own."""
+"""Voice agents: the runtime inside LiveKit and Pipecat, each an extra of its own. Never imports PyTorch."""

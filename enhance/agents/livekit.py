@@ -5,6 +5,8 @@ any channels and frame size, also when these change (sound from before the conne
 
 Needs `pip install 'mpeace[livekit]'`.
 """
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# (LiveKit need not be installed where the types are checked.)
 
 from __future__ import annotations
 

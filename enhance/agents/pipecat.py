@@ -5,6 +5,8 @@ at any rate.
 
 Needs `pip install 'mpeace[pipecat]'`.
 """
+# pyright: reportMissingImports=false
+# (It need not be installed where the types are checked.)
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
 """The processor for LiveKit, with LiveKit's own frames and streams; no server is needed."""
+# pyright: reportMissingImports=false
+# (It need not be installed where the types are checked.)
 
 import asyncio
 import logging
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import lag, si_sdr_db, speech_like
 from noisy_speech import noisy_speech
+from readme import readme_blocks
 
 from enhance import Denoiser
 
@@ -146,3 +149,17 @@ def test_audio_stream_hands_on_the_denoised_sound(shipped_denoiser: Denoiser) ->
     assert lag(heard, given) == delay
     assert si_sdr_db(heard[delay:], wanted[: len(wanted) - delay]) > 20
     assert processor.errors == 0
+
+
+def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
+    (example,) = [block for block in readme_blocks() if "livekit" in block]
+    names: dict = {}
+    exec(compile(example, "README.md", "exec"), names)
+
+    async def session() -> None:
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", rtc.AudioSource(48_000, 1))
+        stream = names["clean_stream"](track)
+        assert isinstance(stream._processor, NoiseCancellation)
+        await stream.aclose()
+
+    asyncio.run(asyncio.wait_for(session(), 60))

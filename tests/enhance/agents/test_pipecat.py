@@ -1,4 +1,6 @@
 """The filter for Pipecat, inside a real pipeline with transports that live in this process."""
+# pyright: reportMissingImports=false
+# (It need not be installed where the types are checked.)
 
 import asyncio
 import threading
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import lag, si_sdr_db, speech_like
 from noisy_speech import noisy_speech
+from readme import readme_blocks
 
 from enhance import Denoiser
 
@@ -191,3 +194,10 @@ def test_sound_before_start_passes_and_is_counted(tiny_denoiser: Denoiser) -> No
 def test_no_channels_are_refused(tiny_denoiser: Denoiser) -> None:
     with pytest.raises(ValueError, match="0 channels: expected at least 1"):
         MpeaceFilter(tiny_denoiser, channels=0)
+
+
+def test_the_example_of_the_readme_sets_the_filter_of_a_transport() -> None:
+    (example,) = [block for block in readme_blocks() if "pipecat" in block]
+    names: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert isinstance(names["params"].audio_in_filter, MpeaceFilter)
