@@ -26,7 +26,7 @@ def record(
     options = more.get("options", {})
     with av.open(str(path), "w", format=muxer, container_options=options) as out:
         out.metadata.update(more.get("metadata", {}))
-        video = None
+        video: Any = None
         if "picture" in more:
             video = out.add_stream(more["picture"], rate=Fraction(24_000, 1001), width=64, height=48)
             video.codec_context.codec_tag = more.get("tag", "\0\0\0\0")
@@ -112,7 +112,7 @@ def test_keys_of_a_camera_stay(tmp_path: Path, tiny_model: Path, name: str) -> N
 def test_a_file_that_plays_while_it_loads_still_does(tmp_path: Path, tiny_model: Path, name: str, fast: bool) -> None:
     muxer = "ipod" if name == "a.m4a" else name[-3:]
     options = {"movflags": "+faststart"} if fast else {}
-    more = {} if name == "a.m4a" else {"picture": "libx264"}
+    more: dict[str, Any] = {} if name == "a.m4a" else {"picture": "libx264"}
     source = record(tmp_path / name, muxer, "aac", speech_like(2, RATE, 2), options=options, **more)
     output = tmp_path / f"out-{name}"
     assert mpeace("denoise", source, "-o", output, "--model", tiny_model).status == 0
