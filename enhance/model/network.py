@@ -148,22 +148,30 @@ class Enhancer(nn.Module):
         """The state before the first sample: ``[batch, state_size]`` zeros."""
         return torch.zeros(batch, self.state_size, device=self.window.device)
 
-    def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Windowed frames ``[..., window]`` to the real and imaginary part of their spectra, ``[..., bins]`` each."""
-        spectrum = torch.fft.rfft(frames)
-        return spectrum.real, spectrum.imag
+    def spectra(self, hops: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform windowed frames of two hops each, and put those spectra before them that the state keeps.
 
-    def synthesise(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Inverse of :meth:`analyse`: ``[..., bins]`` twice to ``[..., window]``."""
-        return torch.fft.irfft(torch.complex(real, imag), n=self.config.window)
+        Args:
+            hops: ``[batch, time + 1, hop]`` samples.
+            kept: ``[batch, history * 2 * bins]``.
+
+        Returns:
+            Real and imaginary parts, ``[batch, history + time, bins]`` each.
+        """
+        c = self.config
+        spectrum = torch.fft.rfft(torch.cat([hops[:, :-1], hops[:, 1:]], dim=2) * self.window)
+        before = kept.unflatten(1, (c.history, 2 * c.bins))
+        real = torch.cat([before[..., : c.bins], spectrum.real], dim=1)
+        imag = torch.cat([before[..., c.bins :], spectrum.imag], dim=1)
+        return real, imag
 
     def to_bands(self, x: Tensor) -> Tensor:
-        """Sums over bands: ``[..., bins] -> [..., bands]``."""
+        """Return sums over bands: ``[..., bins] -> [..., bands]``."""
         narrow = self.config.narrow_bands
         return torch.cat([x[..., :narrow], x[..., narrow:] @ self.wide], dim=-1)
 
-    def running_level(self, power: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Exponential running mean of the frames' power, unbiased from the first frame on.
+    def level(self, power: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the frames' power by an exponential running mean, unbiased from the first frame on.
 
         Args:
             power: ``[batch, time]``.
@@ -183,7 +191,7 @@ class Enhancer(nn.Module):
         return total / count, torch.stack([total[:, -1], count[:, -1]], dim=1)
 
     def features(self, real: Tensor, imag: Tensor, before: tuple[Tensor, Tensor], level: Tensor) -> Tensor:
-        """Level-free features ``[batch, time, bands, FEATURES]`` of spectra and the spectra one frame before."""
+        """Return level-free features ``[batch, time, bands, FEATURES]`` of spectra and the spectra one frame before."""
         lower_real, lower_imag = F.pad(real, (1, -1)), F.pad(imag, (1, -1))  # one bin down
         quantities = [
             real.square() + imag.square(),
@@ -211,7 +219,7 @@ class Enhancer(nn.Module):
         )
 
     def masks(self, features: Tensor, states: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Gains ``[batch, time, bands]`` and filters ``[batch, time, narrow bands, taps, 2]`` from features."""
+        """Return gains ``[batch, time, bands]`` and filters ``[batch, time, narrow bands, taps, 2]`` from features."""
         c = self.config
         shape = features.shape[:2]
         features = features.flatten(0, 1)
@@ -232,6 +240,49 @@ class Enhancer(nn.Module):
         gains, filters = torch.sigmoid(x[..., 0]), torch.tanh(x[:, : c.narrow_bands, 1:])
         return gains.unflatten(0, shape), filters.unflatten(-1, (c.taps, 2)).unflatten(0, shape), after
 
+    def deep_filter(self, gains: Tensor, filters: Tensor, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply spectra by gains and, below 5 kHz, add what complex filters make of the last frames.
+
+        Args:
+            gains: ``[batch, time, bands]``.
+            filters: ``[batch, time, narrow bands, taps, 2]``, real and imaginary parts.
+            real, imag: ``[batch, history + time, bins]``.
+
+        Returns:
+            Real and imaginary parts, ``[batch, time, bins]`` each, late by ``config.lookahead`` frames.
+        """
+        c = self.config
+        narrow, frames = c.narrow_bands, gains.shape[1]
+        gains = torch.cat([gains[..., :narrow], gains[..., narrow:] @ self.wide.T], dim=-1)
+        first = c.history - c.lookahead
+        out_real = gains * real[:, first : first + frames]
+        out_imag = gains * imag[:, first : first + frames]
+        taps = [slice(first - tap, first - tap + frames) for tap in range(c.taps)]
+        past_real = torch.stack([real[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        past_imag = torch.stack([imag[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
+        filter_real, filter_imag = filters[..., 0], filters[..., 1]
+        low_real = out_real[..., :narrow] + (filter_real * past_real - filter_imag * past_imag).sum(dim=-1)
+        low_imag = out_imag[..., :narrow] + (filter_real * past_imag + filter_imag * past_real).sum(dim=-1)
+        return (
+            torch.cat([low_real, out_real[..., narrow:]], dim=-1),
+            torch.cat([low_imag, out_imag[..., narrow:]], dim=-1),
+        )
+
+    def overlap_add(self, real: Tensor, imag: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform spectra ``[batch, time, bins]`` back, and add up the frames where they overlap.
+
+        Args:
+            real, imag: of the spectra.
+            overlap: ``[batch, hop]``, the second half of the frame before.
+
+        Returns:
+            Samples ``[batch, time * hop]``, and the second half of the last frame.
+        """
+        c = self.config
+        frames = torch.fft.irfft(torch.complex(real, imag), n=c.window) * self.window
+        tails = torch.cat([overlap[:, None], frames[..., c.hop :]], dim=1)
+        return (frames[..., : c.hop] + tails[:, :-1]).flatten(1), tails[:, -1]
+
     def forward(self, audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Enhance a block.
 
@@ -243,34 +294,14 @@ class Enhancer(nn.Module):
             The estimate, ``[batch, hops * hop]``, late by ``config.latency`` samples, and the next state.
         """
         c = self.config
-        last_hop, overlap, level_state, spectra, *recurrent = state.split(self.state_sizes, dim=1)
+        last_hop, overlap, level_state, kept, *recurrent = state.split(self.state_sizes, dim=1)
         hops = torch.cat([last_hop, audio], dim=1).unflatten(1, (-1, c.hop))
-        real, imag = self.analyse(torch.cat([hops[:, :-1], hops[:, 1:]], dim=2) * self.window)
-        spectra = spectra.unflatten(1, (c.history, 2 * c.bins))
-        real = torch.cat([spectra[..., : c.bins], real], dim=1)  # [batch, history + time, bins]
-        imag = torch.cat([spectra[..., c.bins :], imag], dim=1)
-        frames = hops.shape[1] - 1
+        real, imag = self.spectra(hops, kept)
         now, before = slice(c.history, None), slice(c.history - 1, -1)
-        power = (real[:, now].square() + imag[:, now].square()).mean(dim=-1)
-        level, level_state = self.running_level(power, level_state)
+        level, level_state = self.level((real[:, now].square() + imag[:, now].square()).mean(dim=-1), level_state)
         features = self.features(real[:, now], imag[:, now], (real[:, before], imag[:, before]), level)
         gains, filters, recurrent = self.masks(features, recurrent)
-        gains, filters = gains.to(audio.dtype), filters.to(audio.dtype)
-        narrow = c.narrow_bands
-        gains = torch.cat([gains[..., :narrow], gains[..., narrow:] @ self.wide.T], dim=-1)
-        first = c.history - c.lookahead
-        out_real = gains * real[:, first : first + frames]
-        out_imag = gains * imag[:, first : first + frames]
-        taps = [slice(first - tap, first - tap + frames) for tap in range(c.taps)]
-        x = torch.stack([real[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
-        y = torch.stack([imag[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
-        u, v = filters[..., 0], filters[..., 1]
-        low_real = out_real[..., :narrow] + (u * x - v * y).sum(dim=-1)
-        low_imag = out_imag[..., :narrow] + (u * y + v * x).sum(dim=-1)
-        out_real = torch.cat([low_real, out_real[..., narrow:]], dim=-1)
-        out_imag = torch.cat([low_imag, out_imag[..., narrow:]], dim=-1)
-        pieces = self.synthesise(out_real, out_imag) * self.window
-        tails = torch.cat([overlap[:, None], pieces[..., c.hop :]], dim=1)
-        estimate = (pieces[..., : c.hop] + tails[:, :-1]).flatten(1)
-        spectra = torch.cat([real[:, -c.history :], imag[:, -c.history :]], dim=-1).flatten(1)
-        return estimate, torch.cat([hops[:, -1], tails[:, -1], level_state, spectra, *recurrent], dim=1)
+        filtered = self.deep_filter(gains.to(audio.dtype), filters.to(audio.dtype), real, imag)
+        estimate, overlap = self.overlap_add(*filtered, overlap)
+        kept = torch.cat([real[:, -c.history :], imag[:, -c.history :]], dim=-1).flatten(1)
+        return estimate, torch.cat([hops[:, -1], overlap, level_state, kept, *recurrent], dim=1)

@@ -12,7 +12,8 @@ tracing PyTorch cost more than all arithmetic. Here each is written by hand:
 - a layer over neighbouring bands or positions is a convolution, next to a transposition;
 - constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
 
-Layers are nodes whose names begin with :data:`LAYER`.
+Layers are nodes whose names begin with :data:`LAYER`. The six stages are those of `Enhancer`, under the same names; so
+are their results (`overlap_add` gives the estimate), by which a test compares each stage with PyTorch's.
 """
 
 import math
@@ -80,13 +81,13 @@ class Graph:
             self.constants[key] = numpy_helper.from_array(value, f"constant_{len(self.constants)}")
         return self.constants[key].name
 
-    def reshape(self, x: Value, *shape: int) -> Value:
+    def reshape(self, x: Value, *shape: int, name: str = "") -> Value:
         """0 keeps a dimension, -1 stands for what is left."""
-        return self("Reshape", x, integers(*shape))
+        return self("Reshape", x, integers(*shape), name=name)
 
-    def cut(self, x: Value, begin: int, end: int, axis: int) -> Value:
+    def cut(self, x: Value, begin: int, end: int, axis: int, name: str = "") -> Value:
         """Part of an axis; negative positions count from its end."""
-        return self("Slice", x, integers(begin), integers(end), integers(axis))
+        return self("Slice", x, integers(begin), integers(end), integers(axis), name=name)
 
     def split(self, x: Value, sizes: list[int], axis: int) -> list[Value]:
         """All of an axis in parts."""
@@ -138,26 +139,17 @@ class Graph:
 _WEIGHTS, _BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
 
 
-def _spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Value:
+def spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Value:
     """``[time + 1, batch, rows / 2, columns]``, hops as the DFT folds them, to spectra ``[time, batch, 2, bins]``."""
     frames = g("Concat", g.cut(hops, 0, -1, axis=0), g.cut(hops, 1, END, axis=0), axis=2)
     frames = g("Mul", frames, floats(network.window).reshape(dft.rows, dft.columns))
     x = g("Mul", g("MatMul", g.swap(frames, 0, 1, 3, 2), dft.first), dft.turn)
     y = g("MatMul", dft.second, g.reshape(x, 0, 0, 4 * dft.columns, dft.rows))
-    return g.cut(g.reshape(y, 0, 0, 2, dft.groups * dft.rows), 0, dft.bins, axis=3)
+    return g.cut(g.reshape(y, 0, 0, 2, dft.groups * dft.rows), 0, dft.bins, axis=3, name="spectra")
 
 
-def _waves(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value) -> Value:
-    """Windowed frames ``[time, batch, rows, columns]`` of spectra that were multiplied by ``dft.twice``."""
-    ends = integers(0, 0, 0, 0, 0, 0, 0, dft.groups * dft.rows - dft.bins)
-    x = g.reshape(g("Pad", spectra, ends), 0, 0, 2 * dft.groups, dft.rows)
-    x = g("MatMul", g.swap(x, 0, 1, 3, 2), dft.first_inverse)
-    x = g("Mul", g.reshape(x, 0, 0, 4 * dft.rows, dft.columns), dft.turn_inverse)
-    return g("Mul", g("MatMul", dft.last_inverse, x), floats(network.window).reshape(dft.rows, dft.columns))
-
-
-def _level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
-    """`Enhancer.running_level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
+def level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
+    """`Enhancer.level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
     c = network.config
     decay = math.exp(-c.hop / SAMPLE_RATE / c.level_seconds)
     mean = np.zeros((1, 2, c.bands), np.float32)
@@ -167,10 +159,10 @@ def _level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Val
     inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], added, None, first
     sums, last = g.several("RNN", 2, *inputs, hidden_size=2, activations=["Relu"])
     total, count = g.split(g.reshape(sums, 0, -1, 1, 2), [1, 1], axis=3)
-    return g("Div", total, count), g.reshape(last, -1, 2)
+    return g("Div", total, count, name="level"), g.reshape(last, -1, 2)
 
 
-def _features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value]:
+def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value]:
     """`Enhancer.features` of spectra ``[time, batch, 2, bins]``, and the level's next state.
 
     Returns:
@@ -191,18 +183,18 @@ def _features(g: Graph, network: Enhancer, now: Value, before: Value, state: Val
     narrow, wide = g.split(quantities, [c.narrow_bands, c.bins - c.narrow_bands], axis=3)
     bands = g("Concat", narrow, g("MatMul", wide, floats(network.wide)), axis=3)
     powers, power, differences = g.split(bands, [4, 1, 4], axis=2)
-    level, state = _level(g, network, power, state)
-    relative = g("Div", power, level)
+    running, state = level(g, network, power, state)
+    relative = g("Div", power, running)
     norms = g("Add", g("Sqrt", g("Mul", powers, power)), floats(TINY_POWER))
     logarithm = g("Log", g("Add", relative, floats(10 ** (SPECTRUM_FLOOR_DB / 10))))
-    features = g(
+    stacked = g(
         "Concat",
         g("Pow", g("Add", relative, floats(1e-9)), floats(0.15)),
         g("Mul", logarithm, floats(1 / math.log(10) / 3)),
         g("Clip", g("Div", differences, norms), floats(-2), floats(2)),
         axis=2,
     )
-    return g.reshape(features, -1, FEATURES, c.bands), state
+    return g.reshape(stacked, -1, FEATURES, c.bands, name="features"), state
 
 
 def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
@@ -211,7 +203,7 @@ def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
     return g("Add", x, g.product(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
 
 
-def _masks(g: Graph, network: Enhancer, features: Value, states: list[Value], time: Value) -> tuple[Value, list[Value]]:
+def masks(g: Graph, network: Enhancer, features: Value, states: list[Value], time: Value) -> tuple[Value, list[Value]]:
     """`Enhancer.masks` before their non-linearities: ``[time, batch, 1 + 2 taps, bands]`` and the next states."""
     c = network.config
     positions = c.bands // 8
@@ -244,10 +236,10 @@ def _masks(g: Graph, network: Enhancer, features: Value, states: list[Value], ti
     skipped = g.product("features_skip", network.features_skip, g.swap(features, 0, 2, 1))
     x = g("Add", g("Add", x, floats(bias.repeat(c.bands // 4, 1))), skipped)
     x = g.convolution("head", network.head, g.swap(g.silu(x), 0, 2, 1), 3)
-    return g("Reshape", x, g("Concat", time, integers(-1, 1 + 2 * c.taps, c.bands), axis=0)), after
+    return g("Reshape", x, g("Concat", time, integers(-1, 1 + 2 * c.taps, c.bands), axis=0), name="masks"), after
 
 
-def _filtered(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
+def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
     """Masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
     c = network.config
     narrow = c.narrow_bands
@@ -269,31 +261,48 @@ def _filtered(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights
     products = g("Mul", g("Gather", taps, integers(*real, *imag), axis=2), filters)
     signs = np.kron(np.eye(2), np.ones(len(real)))
     signs[0, 1 : 2 * c.taps : 2] = -1  # products of imaginary parts
-    return g("Concat", g("MatMul", floats(signs), products), high, axis=3)
+    return g("Concat", g("MatMul", floats(signs), products), high, axis=3, name="deep_filter")
+
+
+def overlap_add(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, overlap: Value) -> tuple[Value, Value]:
+    """`Enhancer.overlap_add` of spectra ``[time, batch, 2, bins]`` that were multiplied by ``dft.twice``.
+
+    Args:
+        overlap: second half of the frame before, ``[1, batch, rows / 2, columns]`` as the DFT folds it.
+
+    Returns:
+        The samples, ``[batch, samples]``, and the second half of the last frame, ``[batch, hop]``.
+    """
+    ends = integers(0, 0, 0, 0, 0, 0, 0, dft.groups * dft.rows - dft.bins)
+    x = g.reshape(g("Pad", spectra, ends), 0, 0, 2 * dft.groups, dft.rows)
+    x = g("MatMul", g.swap(x, 0, 1, 3, 2), dft.first_inverse)
+    x = g("Mul", g.reshape(x, 0, 0, 4 * dft.rows, dft.columns), dft.turn_inverse)
+    frames = g("Mul", g("MatMul", dft.last_inverse, x), floats(network.window).reshape(dft.rows, dft.columns))
+    heads, tails = g.split(frames, [dft.rows // 2] * 2, axis=2)
+    tails = g("Concat", overlap, tails, axis=0)
+    hops = g("Add", heads, g.cut(tails, 0, -1, axis=0))
+    estimate = g.reshape(g.swap(hops, 1, 0, 2, 3), 0, -1, name="estimate")
+    return estimate, g.reshape(g.cut(tails, -1, END, axis=0), -1, network.config.hop)
 
 
 @torch.no_grad()
 def build(network: Enhancer) -> onnx.ModelProto:
     """The network as a model that takes audio and state to estimate and next state; batch and hops are free."""
     c, g, dft = network.config, Graph(), FactoredDFT(network.config.window)
-    last_hop, overlap, level, spectra, *recurrent = g.split("state", list(network.state_sizes), axis=1)
+    last_hop, overlap, level_state, kept, *recurrent = g.split("state", list(network.state_sizes), axis=1)
     audio = g("Concat", last_hop, "audio", axis=1)
     hops = g.swap(g.reshape(audio, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
-    now = _spectra(g, network, dft, hops)
-    spectra = g.swap(g.reshape(spectra, -1, c.history, 2, c.bins), 1, 0, 2, 3)
-    spectra = g("Concat", spectra, now, axis=0)
-    features, level = _features(g, network, now, g.cut(spectra, c.history - 1, -1, axis=0), level)
-    time = g("Shape", now, start=0, end=1)
-    masks, recurrent = _masks(g, network, features, recurrent, time)
-    waves = _waves(g, network, dft, _filtered(g, network, masks, spectra, dft.twice))
-    heads, tails = g.split(waves, [dft.rows // 2] * 2, axis=2)
-    tails = g("Concat", g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns), tails, axis=0)
-    hops = g("Add", heads, g.cut(tails, 0, -1, axis=0))
-    g("Reshape", g.swap(hops, 1, 0, 2, 3), integers(0, -1), name="estimate")
-    kept = g.reshape(g.swap(g.cut(spectra, -c.history, END, axis=0), 1, 0, 2, 3), 0, -1)
+    now = spectra(g, network, dft, hops)
+    kept = g.swap(g.reshape(kept, -1, c.history, 2, c.bins), 1, 0, 2, 3)
+    known = g("Concat", kept, now, axis=0)  # [history + time, batch, 2, bins]
+    seen, level_state = features(g, network, now, g.cut(known, c.history - 1, -1, axis=0), level_state)
+    chosen, recurrent = masks(g, network, seen, recurrent, g("Shape", now, start=0, end=1))
+    filtered = deep_filter(g, network, chosen, known, dft.twice)
+    overlap = g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns)
+    _, overlap = overlap_add(g, network, dft, filtered, overlap)
+    kept = g.reshape(g.swap(g.cut(known, -c.history, END, axis=0), 1, 0, 2, 3), 0, -1)
     last_hop = g.cut(audio, -c.hop, END, axis=1)
-    overlap = g.reshape(g.cut(tails, -1, END, axis=0), -1, c.hop)
-    g("Concat", last_hop, overlap, level, kept, *recurrent, axis=1, name="next_state")
+    g("Concat", last_hop, overlap, level_state, kept, *recurrent, axis=1, name="next_state")
     shapes = {"audio": ["batch", f"{c.hop}*hops"], "state": ["batch", network.state_size]}
     shapes |= {"estimate": shapes["audio"], "next_state": shapes["state"]}
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
