@@ -125,6 +125,12 @@ def live(
     shared_clock: Annotated[
         bool, typer.Option("--shared-clock", help="Two devices with one clock: less delay, no drift compensation.")
     ] = False,
+    stdout: Annotated[
+        bool,
+        typer.Option(
+            "--stdout", help="Write 16-bit samples (s16le) to standard output, for a program that reads them."
+        ),
+    ] = False,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="No screen: a line of JSON a second.")] = False,
     setup: Annotated[
         bool, typer.Option("--setup", help="Show how other programs hear it, prepare that where possible, and test it.")
@@ -155,6 +161,10 @@ def live(
         folder=folder,
         record=record,
     )
+    if stdout:
+        from apps.live.ui.run_stdout import run_stdout
+
+        raise typer.Exit(run_stdout(settings))
     if setup:
         from apps.live.diagnostics.setup import run_setup
 
