@@ -2,7 +2,7 @@
 
 FFmpeg's muxer writes an edit list and user data of its own. Here copied tracks get back the edit list that they had, so
 that what was cut away stays away; tracks of new sound get the exact length of their sound, without the padding of the
-codec; and place, date, make and model of a camera (`udta`, `meta`), language tags (`elng`) and the size and turn of the
+codec; and place, date, make and model of a camera (`udta`, `meta`), language tags (`elng`), colours, size and turn of the
 picture are taken over byte by byte. A header that lay before the data, for playing while it loads, lies there again.
 
 Reference: ISO/IEC 14496-12; QuickTime File Format Specification, "Metadata" and "User Data Atoms".
@@ -17,6 +17,7 @@ from enhance.io.edit_list import Edit, read_edits, write_edits
 from enhance.io.mp4_boxes import Box, clock, extents, parse, read_movie, track_id
 
 _COPIED_BOXES = (b"udta", b"meta", b"tapt")  # of a track: user data, metadata, clean aperture
+_ONE = b"\0\0\0\1"  # description of samples: with several, the muxer does not say which belongs to which
 _WRITTEN = b"chpl"  # chapters, which the muxer writes anew
 _LOOKS = 52  # bytes at the end of a track header: layer, group, volume, turn and size of the picture
 _PIECE = 2**24  # bytes moved at a time
@@ -105,7 +106,8 @@ def _set_length(header: Box | None, length: int, places: tuple[int, int]) -> Non
     header.data = bytes(data)
 
 
-def _copy_track(old: Box, new: Box, picture_too: bool) -> None:
+def _copy_track(old: Box, new: Box, copied: bool) -> None:
+    """Take over what describes a track; of one that was copied also how its samples are to be read and shown."""
     for kind in _COPIED_BOXES:
         if (box := old.find(kind)) is not None:
             new.put(kind, box)
@@ -113,8 +115,11 @@ def _copy_track(old: Box, new: Box, picture_too: bool) -> None:
     if language is not None and media is not None:
         media.put(b"elng", language, before=b"hdlr")
     before, after = old.find(b"tkhd"), new.find(b"tkhd")
-    if picture_too and before is not None and after is not None:
+    if copied and before is not None and after is not None:
         after.data = after.data[:-_LOOKS] + before.data[-_LOOKS:]
+    samples, described = new.find(b"mdia", b"minf", b"stbl"), old.find(b"mdia", b"minf", b"stbl", b"stsd")
+    if copied and samples is not None and described is not None and described.data[4:8] == _ONE:
+        samples.put(b"stsd", described)
 
 
 def _copy_movie(old: Box, new: Box) -> None:
