@@ -65,7 +65,7 @@ def _fail(what: object, status: int) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from apps.batch.report import own_version
+        from enhance.utils.environment import own_version
 
         typer.echo(f"mpeace {own_version()}")
         raise typer.Exit

@@ -41,6 +41,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from enhance.utils.environment import own_version
+
+        return own_version()
     if name not in _HOME:
         raise AttributeError(f"module 'emulator' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -1,7 +1,8 @@
 """Speech denoising: the network, its training, and the runtime that needs neither.
 
-`Denoiser` runs an exported ONNX file with numpy, onnxruntime and soxr only. Names are loaded on first use, so that
-`import enhance` costs nothing and `enhance.train` never pulls in the runtime (nor the runtime PyTorch).
+`denoise_file` takes a file to a file, and `Denoiser` arrays of samples: they run an exported ONNX file with numpy,
+onnxruntime, soundfile and soxr, without PyTorch. Names are loaded on first use, so that `import enhance` costs nothing
+and `enhance.train` never pulls in the runtime (nor the runtime PyTorch).
 
 Example:
     >>> import numpy as np
@@ -19,21 +20,29 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from enhance.io.python_call import DenoisedFile, denoise_file
     from enhance.runtime.denoiser import Denoiser, denoise
     from enhance.runtime.metadata import ModelInfo
     from enhance.runtime.registry import ModelEntry, find_model, list_models
     from enhance.runtime.stream import Stream
-    from enhance.utils.errors import ModelError
+    from enhance.utils.errors import FileError, ModelError, MpeaceError
 
-__all__ = ["Denoiser", "ModelEntry", "ModelError", "ModelInfo", "Stream", "denoise", "find_model", "list_models"]
+__all__ = [
+    "DenoisedFile", "Denoiser", "FileError", "ModelEntry", "ModelError", "ModelInfo", "MpeaceError", "Stream",
+    "denoise", "denoise_file", "find_model", "list_models",
+]  # fmt: skip
 
 _HOME = {
+    "DenoisedFile": "enhance.io.python_call",
     "Denoiser": "enhance.runtime.denoiser",
+    "FileError": "enhance.utils.errors",
     "ModelEntry": "enhance.runtime.registry",
-    "ModelError": "enhance.runtime.registry",
-    "ModelInfo": "enhance.runtime.denoiser",
+    "ModelError": "enhance.utils.errors",
+    "ModelInfo": "enhance.runtime.metadata",
+    "MpeaceError": "enhance.utils.errors",
     "Stream": "enhance.runtime.stream",
     "denoise": "enhance.runtime.denoiser",
+    "denoise_file": "enhance.io.python_call",
     "find_model": "enhance.runtime.registry",
     "list_models": "enhance.runtime.registry",
 }
@@ -41,6 +50,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from enhance.utils.environment import own_version
+
+        return own_version()
     if name not in _HOME:
         raise AttributeError(f"module 'enhance' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -5,7 +5,6 @@ file are settled here as failed; the other files go on. What makes no sense as a
 """
 
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -14,12 +13,11 @@ from pathlib import Path
 
 from apps.batch.discovery import Found, find_inputs, identity, mode_of
 from apps.batch.if_exists import IfExists
-from enhance.io.formats import CONTAINERS, MUXERS, container_of
+from enhance.io.formats import CONTAINERS, MUXERS, container_between, container_of
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.task import PIPE, Outcome, Status, Task
+from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, partial_of
 from enhance.utils.errors import UsageError, one_line, problem_on_oserror
 
-PARTIAL = ".mpeace-part"  # ends the name of an output that is not finished
 _ABANDONED = 3600.0  # seconds without a write after which a partial file belongs to no running program
 _BESIDE = "{stem}_denoised{suffix}"
 _ELSEWHERE = "{stem}{suffix}"
@@ -101,7 +99,7 @@ def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfEx
     if refusal is None:
         named = container_of(path)
         container = settings.container or (named.name if named else None)
-        plan.tasks.append(Task(PIPE, target, _partial(path), container))
+        plan.tasks.append(Task(PIPE, target, partial_of(path), container))
     else:
         plan.settled.append(Outcome(PIPE, target, *refusal))
 
@@ -139,7 +137,14 @@ def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfEx
         if refusal is not None:
             plan.settled.append(Outcome(str(item.path), str(target), *refusal))
             continue
-        plan.tasks.append(Task(str(item.path), str(target), _partial(target), _named(item.path, target, settings)))
+        plan.tasks.append(
+            Task(
+                str(item.path),
+                str(target),
+                partial_of(target),
+                container_between(item.path, target, settings.container),
+            )
+        )
 
 
 def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict[int, str]]:
@@ -171,18 +176,6 @@ def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict
     return earlier, faults
 
 
-def _named(source: Path, target: Path, settings: DenoiseOptions) -> str | None:
-    """Return the container chosen by `--format` or by the suffix of the output; None keeps the input's."""
-    if settings.container is not None:
-        return settings.container
-    if source.suffix.lower() == target.suffix.lower():
-        return None
-    if target.suffix.lower() in MUXERS:
-        raise UsageError(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
-    container = container_of(target)
-    return container.name if container else None
-
-
 def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[Status, str] | None:
     """Return the status and a message when the output is there and stays; None when it is to be written."""
     try:
@@ -210,10 +203,6 @@ def _kind(output: Path) -> int:
     """Return the type of what exists under the output's name (S_IFDIR, S_IFREG, ...), 0 for nothing."""
     with problem_on_oserror(f"the output {output} cannot be reached", UsageError):
         return stat.S_IFMT(mode_of(output))
-
-
-def _partial(target: Path) -> str:
-    return str(target.with_name(f".{secrets.token_hex(6)}{PARTIAL}"))
 
 
 def _sweep(folder: Path) -> None:

@@ -8,13 +8,13 @@ import json
 import re
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from enhance.io.task import Outcome, Task
 from enhance.utils.atomic import write_text
+from enhance.utils.environment import own_version
 from enhance.utils.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -153,14 +153,6 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
         write_text(path, text)
     except OSError as error:
         raise UsageError(f"--report {path} cannot be written: {one_line(error)}") from error
-
-
-def own_version() -> str:
-    """Return the version of the installed package, or "not installed" when it runs from a folder."""
-    try:
-        return version("mpeace")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _name(outcome: Outcome) -> str:

@@ -20,7 +20,7 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.raw_pcm import RawReader, RawWriter
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
-from enhance.io.task import PIPE, OnProgress, Outcome, Task
+from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
 from enhance.io.wav_pipe import PipeReader, PipeWriter
 from enhance.utils.atomic import finish
@@ -56,17 +56,29 @@ def run_task(
     outcome = Outcome(task.source, task.target, "failed")
     started = perf_counter()
     try:
-        while outcome.status != "done":
-            outcome.notes = []
-            try:
-                _attempt(denoiser, task, settings, stopper, on_progress, outcome)
-                outcome.status = "done"
-            except _Again as again:
-                outcome.gain = again.gain
+        perform(denoiser, task, settings, stopper, on_progress, outcome)
     except Exception as error:  # one bad file must not stop the others, whatever is wrong with it
         outcome.message = one_line(error)
     outcome.elapsed = perf_counter() - started
     return outcome
+
+
+def perform(
+    denoiser: "Denoiser",
+    task: Task,
+    settings: DenoiseOptions,
+    stopper: Stopper,
+    on_progress: OnProgress,
+    outcome: Outcome,
+) -> None:
+    """As `run_task`, with `outcome` filled in; whatever goes wrong is raised."""
+    while outcome.status != "done":
+        outcome.notes = []
+        try:
+            _attempt(denoiser, task, settings, stopper, on_progress, outcome)
+            outcome.status = "done"
+        except _Again as again:
+            outcome.gain = again.gain
 
 
 def describe(denoiser: "Denoiser") -> dict[str, str]:
@@ -116,7 +128,9 @@ def _attempt(
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
         outcome.notes += getattr(source, "notes", [])
-    outcome.seconds = chain.samples_in / chain.sample_rate
+    outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
+    outcome.input_dbfs = decibels(chain.energy_in, chain.samples_in * source.channels)
+    outcome.output_dbfs = decibels(chain.energy_out, chain.samples_out * source.channels)
     outcome.sample_rate, outcome.channels = chain.output_rate, source.channels
     outcome.format, outcome.subtype, outcome.clamped = encoding.major, encoding.subtype, chain.clamped
 

@@ -7,7 +7,7 @@ here by suffix only, so that folders can be searched without importing it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.utils.errors import FileError
+from enhance.utils.errors import FileError, UsageError
 
 # Sample encodings without loss of their own, which move from one container to another; the rest is tied to a codec.
 _PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
@@ -77,6 +77,22 @@ def container_of(path: Path) -> Container | None:
         'OPUS'
     """
     return _BY_SUFFIX.get(path.suffix.lower())
+
+
+def container_between(source: Path, target: Path, named: str | None = None) -> str | None:
+    """Return the container for an output: the one that was named, or that its suffix stands for; None as the input's.
+
+    Raises:
+        UsageError: M4A or video is asked for, and the input is something else.
+    """
+    if named is not None:
+        return named
+    if source.suffix.lower() == target.suffix.lower():
+        return None
+    if target.suffix.lower() in MUXERS:
+        raise UsageError(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
+    container = container_of(target)
+    return container.name if container else None
 
 
 def is_media_name(path: Path) -> bool:

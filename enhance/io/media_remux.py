@@ -22,7 +22,7 @@ from enhance.io.mp4_boxes import Box
 from enhance.io.mp4_movie import NewSound, finish_movie
 from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms, note_of
-from enhance.io.task import OnProgress, Outcome, Task
+from enhance.io.task import OnProgress, Outcome, Task, decibels
 from enhance.io.track_choice import choose_tracks, describe_tracks
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
@@ -82,6 +82,11 @@ def clean_tracks(
             outcome.notes.append(str(problem))
     chain = tracks[0].chain
     outcome.seconds = max(track.chain.samples_in / track.chain.sample_rate for track in tracks)
+    outcome.samples = chain.samples_out
+    count_in = sum(track.chain.samples_in * track.decoder.channels for track in tracks)
+    count_out = sum(track.chain.samples_out * track.decoder.channels for track in tracks)
+    outcome.input_dbfs = decibels(sum(track.chain.energy_in for track in tracks), count_in)
+    outcome.output_dbfs = decibels(sum(track.chain.energy_out for track in tracks), count_out)
     outcome.sample_rate, outcome.channels = chain.output_rate, tracks[0].decoder.channels
     outcome.format, outcome.subtype = muxer, tracks[0].choice.name
     outcome.clamped = sum(track.chain.clamped for track in tracks)

@@ -1,5 +1,7 @@
 """What is to be done with one file, and what became of it: plain values for other processes and for reports."""
 
+import math
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Literal
 OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
 Status = Literal["done", "skipped", "failed"]
 PIPE = "-"  # standard input or output
+PARTIAL = ".mpeace-part"  # ends the name of an output that is not finished
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,21 @@ class Task:
             return 0
 
 
+def partial_of(target: Path) -> str:
+    """Return a path to write to until the target is whole: in its folder, under a name that no other program has."""
+    return str(target.with_name(f".{secrets.token_hex(6)}{PARTIAL}"))
+
+
+def decibels(energy: float, samples: int) -> float | None:
+    """Return the level of samples with this sum of squares, dB relative to full scale; None for silence.
+
+    Example:
+        >>> decibels(25.0, 100), decibels(0.0, 100), decibels(0.0, 0)
+        (-6.02, None, None)
+    """
+    return round(10 * math.log10(energy / samples), 2) if energy > 0 else None
+
+
 @dataclass
 class Outcome:
     """What became of one input.
@@ -45,6 +63,8 @@ class Outcome:
         message: why it failed or was skipped; one line.
         notes: what a person should know about a file that was done.
         seconds: length of the sound.
+        samples: of each channel of the output.
+        input_dbfs, output_dbfs: level (RMS over all channels), dB relative to full scale; None for silence.
         elapsed: seconds of work.
         sample_rate, channels, format, subtype: of the output.
         clamped: samples over full scale that were clamped.
@@ -57,6 +77,9 @@ class Outcome:
     message: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    samples: int = 0
+    input_dbfs: float | None = None
+    output_dbfs: float | None = None
     elapsed: float = 0.0
     sample_rate: int | None = None
     channels: int | None = None

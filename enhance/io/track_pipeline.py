@@ -36,6 +36,7 @@ class Chain:
         samples_in, samples_out: samples per channel so far.
         clamped: samples, of all channels, that were over full scale and clamped.
         peak: highest absolute sample of the result before clamping.
+        energy_in, energy_out: sums of the squares of all samples of all channels.
 
     Raises:
         FileError: when the rate is out of range, or a channel that was named is not there.
@@ -57,7 +58,7 @@ class Chain:
         except ValueError as error:
             raise FileError(str(error)) from None
         self.samples_in = self.samples_out = self.clamped = 0
-        self.peak = 0.0
+        self.peak = self.energy_in = self.energy_out = 0.0
         stream = partial(LowDelayStream, denoiser) if low_delay else denoiser.stream
         chosen = choose_channels(settings.channels, channels)
         self._stream = stream(
@@ -87,7 +88,8 @@ class Chain:
         except ValueError as error:
             raise FileError(str(error)) from None
         self.samples_in += block.shape[1]
-        return self._finish(denoised if self._resampler is None else self._resampler.process(denoised))
+        self.energy_in += float(np.square(block).sum())
+        return self._count(self._finish(denoised if self._resampler is None else self._resampler.process(denoised)))
 
     def flush(self) -> np.ndarray:
         """The rest, float32 [channels, any]. Afterwards the whole output is as long as the whole input.
@@ -98,7 +100,7 @@ class Chain:
         rest = self._stream.flush()
         if self._resampler is not None:
             rest = np.concatenate([self._resampler.process(rest), self._resampler.flush()], axis=1)
-        rest = self._finish(rest)
+        rest = self._count(self._finish(rest))
         expected = self.output_length(self.samples_in)
         if self.samples_out != expected:
             raise FileError(f"{self.samples_out} samples came out, {expected} were expected: please report this")
@@ -124,6 +126,10 @@ class Chain:
         raise FileError(
             f"sample {sample} ({seconds:.3f} s) of channel {channel + 1} is {what}; expected finite samples"
         )
+
+    def _count(self, samples: np.ndarray) -> np.ndarray:
+        self.energy_out += float(np.square(samples).sum())
+        return samples
 
     def _finish(self, samples: np.ndarray) -> np.ndarray:
         self.samples_out += samples.shape[1]

@@ -1,4 +1,4 @@
-"""What a figure was measured with: the machine and the versions of the packages that matter, for tables and cards."""
+"""The machine, and the versions of mpeace and of the packages that matter, for tables, cards and reports."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """The processor, the cores that this process may use, and the system, in one line.
+    """Return the processor, the cores that this process may use, and the system, in one line.
 
     Example:
         >>> "cores" in machine()
@@ -21,7 +21,7 @@ def machine() -> str:
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed.
+    """Return the versions of Python and of those packages that are installed.
 
     Example:
         >>> sorted(versions(("numpy", "no-such-package")))
@@ -34,6 +34,11 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def own_version() -> str:
+    """Return the version of the installed package, or "not installed" when it runs from a folder."""
+    return versions(("mpeace",)).get("mpeace", "not installed")
 
 
 def _processor() -> str:

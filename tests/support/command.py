@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from apps.batch.plan import PARTIAL
 from apps.cli import main
+from enhance.io.task import PARTIAL
 
 ROOT = Path(__file__).resolve().parents[2]
 

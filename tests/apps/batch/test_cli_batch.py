@@ -15,11 +15,10 @@ from command import mpeace, partial_files, read, start, write, write_silence
 from helpers import speech_like
 from tiny_model import tiny_result
 
-from apps.batch.plan import PARTIAL
 from apps.batch.workers import run_in_processes
 from enhance import Denoiser
 from enhance.io.options import DenoiseOptions
-from enhance.io.task import Outcome, Task
+from enhance.io.task import PARTIAL, Outcome, Task
 from enhance.utils.interrupt import Stopped, Stopper
 
 

@@ -15,11 +15,10 @@ from helpers import speech_like
 from media import make
 from tiny_model import tiny_result
 
-from apps.batch.plan import PARTIAL
 from enhance import Denoiser
 from enhance.io.denoise_file import run_task
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.task import Task
+from enhance.io.task import PARTIAL, Task
 from enhance.utils.interrupt import Stopped, Stopper
 
 TOO_LONG = "x" * 300  # no file system has such a name: asking for it is an error, as it is behind a folder that is shut

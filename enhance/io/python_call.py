@@ -1,0 +1,188 @@
+"""`enhance.denoise_file`: all that the command `mpeace denoise` does for one file, as a call from Python."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from enhance.dsp.resampling import check_sample_rate
+from enhance.io.denoise_file import perform
+from enhance.io.formats import CONTAINERS, container_between
+from enhance.io.options import Clip, DenoiseOptions
+from enhance.io.task import OnProgress, Outcome, Task, partial_of
+from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.strength import Strength
+from enhance.utils.errors import FileError, MpeaceError, one_line
+from enhance.utils.interrupt import Stopper
+
+_MAGIC = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))  # of what libsndfile does not read
+
+
+@dataclass(frozen=True)
+class DenoisedFile:
+    """What `denoise_file` wrote.
+
+    Attributes:
+        seconds: length of the sound, of input and output alike.
+        samples: of each channel of the output.
+        sample_rate: of the output, Hz.
+        channels: number of channels.
+        format, subtype: container and sample encoding of the output, as libsndfile or FFmpeg names them.
+        input_dbfs, output_dbfs: level (RMS over all channels) in dB relative to full scale; None for silence.
+        clamped: samples over full scale that were clamped.
+        gain: factor that made the peak fit, with `clip="rescale"`; else 1.
+        notes: what a person should know, such as tags that the output cannot hold.
+    """
+
+    seconds: float
+    samples: int
+    sample_rate: int
+    channels: int
+    format: str
+    subtype: str
+    input_dbfs: float | None
+    output_dbfs: float | None
+    clamped: int
+    gain: float
+    notes: tuple[str, ...]
+
+
+def denoise_file(
+    source: str | PathLike[str] | BinaryIO,
+    target: str | PathLike[str] | BinaryIO,
+    *,
+    model: str | PathLike[str] | Denoiser | None = None,
+    attenuation_limit_db: float | None = None,
+    mix: float = 1.0,
+    format: str | None = None,
+    subtype: str | None = None,
+    sample_rate: int | None = None,
+    clip: Literal["clamp", "rescale", "fail"] = "clamp",
+    salvage: bool = False,
+    channels: Sequence[int] = (),
+    tracks: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
+) -> DenoisedFile:
+    """Denoise a sound file, M4A or video of any length, in constant memory.
+
+    Sample rate, number of channels, length, encoding and tags stay what they are unless asked otherwise. The target is
+    written under a temporary name and takes its own in one step: a file of that name is replaced, and stays what it was
+    when anything goes wrong.
+
+    Args:
+        source: path, or binary file object, which is read from where it stands to its end (by way of a temporary file).
+        target: path, whose suffix chooses the format, or binary file object to write to; with an object, `format`.
+        model: None for the default model, a registered name, the path of an .onnx file, or a `Denoiser`, which saves
+            the time to load it when there are many files.
+        attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
+        mix: share of the denoised signal from 0 (the input) to 1.
+        format: container of the output, such as "wav", "flac" or "opus"; None goes by the suffix of the target, else
+            keeps the input's.
+        subtype: sample encoding of the output as libsndfile names it ("PCM_16", "FLOAT"); None keeps the input's.
+        sample_rate: of the output, Hz; None keeps the input's.
+        clip: what to do with samples over full scale where the output cannot hold them.
+        salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
+        channels: numbers from 1 of the channels to denoise, the others stay as they are; empty for all.
+        tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
+        on_progress: called with the seconds that are done, and those of the whole if they are known.
+
+    Returns:
+        Lengths, levels and format of what was written.
+
+    Raises:
+        FileError: the file cannot be read, denoised or written; one line that begins with its name.
+        ModelError: the model cannot be used.
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> import io, numpy as np, soundfile
+        >>> noisy, clean = io.BytesIO(), io.BytesIO()
+        >>> soundfile.write(noisy, np.random.default_rng(0).normal(0, 0.1, (8000, 2)), 16000, format="WAV")
+        >>> _ = noisy.seek(0)
+        >>> result = denoise_file(noisy, clean, format="flac")
+        >>> result.seconds, result.samples, result.sample_rate, result.channels, result.format
+        (0.5, 8000, 16000, 2, 'FLAC')
+        >>> result.output_dbfs < result.input_dbfs - 6
+        True
+        >>> soundfile.info(io.BytesIO(clean.getvalue())).frames
+        8000
+    """
+    Strength(attenuation_limit_db, mix)
+    if sample_rate is not None:
+        check_sample_rate(sample_rate)
+    if format is not None and format not in CONTAINERS:
+        raise ValueError(f"format {format!r}: expected one of {', '.join(CONTAINERS)}")
+    options = DenoiseOptions(
+        attenuation_limit_db=attenuation_limit_db,
+        mix=mix,
+        container=format,
+        subtype=subtype,
+        sample_rate=sample_rate,
+        clip=Clip(clip),
+        salvage=salvage,
+        channels=tuple(channels),
+        tracks=tuple(tracks),
+    )
+    denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
+    try:
+        if isinstance(source, str | PathLike) and isinstance(target, str | PathLike):
+            outcome = _between(Path(source), Path(target), denoiser, options, on_progress)
+        else:
+            with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
+                path = Path(source) if isinstance(source, str | PathLike) else _spool(source, Path(folder))
+                output = Path(target) if isinstance(target, str | PathLike) else Path(folder) / f"output{path.suffix}"
+                outcome = _between(path, output, denoiser, options, on_progress)
+                if not isinstance(target, str | PathLike):
+                    with output.open("rb") as file:
+                        shutil.copyfileobj(file, target)
+    except Exception as error:
+        kind = type(error) if isinstance(error, MpeaceError) else FileError
+        raise kind(f"{_name_of(source)}: {one_line(error)}") from error
+    return DenoisedFile(
+        outcome.seconds,
+        outcome.samples,
+        outcome.sample_rate or 0,
+        outcome.channels or 0,
+        outcome.format or "",
+        outcome.subtype or "",
+        outcome.input_dbfs,
+        outcome.output_dbfs,
+        outcome.clamped,
+        outcome.gain,
+        tuple(outcome.notes),
+    )
+
+
+def _between(
+    source: Path, target: Path, denoiser: Denoiser, options: DenoiseOptions, on_progress: OnProgress | None
+) -> Outcome:
+    if target.exists() and source.exists() and target.samefile(source):
+        raise FileError("it would be written over itself; name another target")
+    container = container_between(source, target, options.container)
+    task = Task(str(source), str(target), partial_of(target), container)
+    outcome = Outcome(task.source, task.target, "failed")
+    perform(denoiser, task, options, Stopper(), on_progress or (lambda *_: None), outcome)
+    return outcome
+
+
+def _name_of(source: str | PathLike[str] | BinaryIO) -> str:
+    if isinstance(source, str | PathLike):
+        return fspath(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "the file object"
+
+
+def _spool(source: BinaryIO, folder: Path) -> Path:
+    """Copy a file object into a file, under a suffix by which M4A and video are known."""
+    head = source.read(16)
+    if not isinstance(head, bytes):
+        raise FileError("expected a file object opened in binary mode")
+    found = [suffix for place, magic, suffix in _MAGIC if head[place : place + len(magic)] == magic]
+    path = folder / f"input{found[0] if found else Path(_name_of(source)).suffix}"
+    with path.open("wb") as file:
+        file.write(head)
+        shutil.copyfileobj(source, file)
+    return path

@@ -1,0 +1,144 @@
+"""`enhance.denoise_file`: what the command does for one file, from Python."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command import mpeace, partial_files, read, write
+from helpers import level_db, speech_like
+from media import look, make_m4a
+from mutagen.flac import FLAC
+from tiny_model import TINY_GAIN
+
+import enhance
+from enhance import Denoiser, FileError, ModelError, MpeaceError, denoise_file
+
+
+def test_it_writes_the_bytes_that_the_command_writes(tmp_path: Path, tiny_model: Path, tiny_denoiser: Denoiser) -> None:
+    """Tags included, and the same for a model by its path, a loaded one, and names as text or paths."""
+    source = write(tmp_path / "talk.flac", speech_like(1.5, 44_100, 2), 44_100, subtype="PCM_24")
+    tags = FLAC(source)
+    tags["title"] = "Größe"
+    tags.save()
+    mpeace("denoise", source, "-o", tmp_path / "command.flac", "--model", tiny_model, "--mix", 0.5, "-q")
+    denoise_file(str(source), str(tmp_path / "a.flac"), model=tiny_model, mix=0.5)
+    denoise_file(source, tmp_path / "b.flac", model=tiny_denoiser, mix=0.5)
+    expected = (tmp_path / "command.flac").read_bytes()
+    assert (tmp_path / "a.flac").read_bytes() == (tmp_path / "b.flac").read_bytes() == expected
+    assert FLAC(tmp_path / "a.flac")["title"] == ["Größe"]
+    assert partial_files(tmp_path) == []
+
+
+def test_the_result_tells_lengths_and_levels(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    audio = speech_like(2, 16_000, 2)
+    source, seen = write(tmp_path / "a.wav", audio, 16_000, subtype="FLOAT"), []
+    result = denoise_file(
+        source,
+        tmp_path / "b.wav",
+        model=tiny_denoiser,
+        sample_rate=48_000,
+        on_progress=lambda *progress: seen.append(progress),
+    )
+    assert (result.seconds, result.samples) == (2.0, 96_000)
+    assert (result.sample_rate, result.channels, result.format, result.subtype) == (48_000, 2, "WAV", "FLOAT")
+    assert result.input_dbfs == pytest.approx(level_db(audio), abs=0.02)
+    assert result.output_dbfs == pytest.approx(level_db(read(tmp_path / "b.wav")), abs=0.02)
+    assert result.output_dbfs == pytest.approx(level_db(audio) + 20 * np.log10(TINY_GAIN), abs=0.5)
+    assert (result.clamped, result.gain, result.notes) == (0, 1.0, ())
+    assert seen[-1] == (2.0, 2.0)
+
+
+def test_silence_has_no_level_and_no_sound_has_no_length(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    silence = write(tmp_path / "silence.wav", np.zeros(4800))
+    result = denoise_file(silence, tmp_path / "a.wav", model=tiny_denoiser)
+    assert (result.samples, result.input_dbfs, result.output_dbfs) == (4800, None, None)
+    nothing = write(tmp_path / "nothing.wav", np.zeros(0))
+    assert denoise_file(nothing, tmp_path / "b.wav", model=tiny_denoiser).samples == 0
+
+
+def test_file_objects_go_in_and_come_out(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    """A sound that is nowhere on the disk, an open file, and a name that no suffix tells anything about."""
+    audio, noisy, clean = speech_like(1, 48_000), io.BytesIO(), io.BytesIO()
+    soundfile.write(noisy, audio.T, 48_000, format="FLAC")
+    source = tmp_path / "a.flac"
+    source.write_bytes(noisy.getvalue())
+    denoise_file(source, tmp_path / "b.flac", model=tiny_denoiser)
+    noisy.seek(0)
+    denoise_file(noisy, clean, model=tiny_denoiser)
+    assert clean.getvalue() == (tmp_path / "b.flac").read_bytes()
+    with source.open("rb") as reading, (tmp_path / "c").open("wb") as writing:
+        result = denoise_file(reading, writing, model=tiny_denoiser, format="wav")
+    assert result.format == "WAV"
+    np.testing.assert_array_equal(read(tmp_path / "c"), read(tmp_path / "b.flac"))
+    noisy.seek(0)
+    denoise_file(noisy, tmp_path / "d.opus", model=tiny_denoiser)
+    assert soundfile.info(tmp_path / "d.opus").subtype == "OPUS"
+
+
+def test_an_m4a_is_known_by_its_content(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    pytest.importorskip("av")
+    source, clean = make_m4a(tmp_path / "a.m4a"), io.BytesIO()
+    result = denoise_file(io.BytesIO(source.read_bytes()), clean, model=tiny_denoiser)
+    (tmp_path / "b.m4a").write_bytes(clean.getvalue())
+    assert look(tmp_path / "b.m4a").codecs == look(source).codecs
+    assert result.output_dbfs is not None
+
+
+def test_what_cannot_be_read_is_one_line_with_its_name_and_nothing_is_written(
+    tmp_path: Path, tiny_denoiser: Denoiser
+) -> None:
+    (tmp_path / "text.wav").write_text("no sound at all, whatever the name says")
+    output = write(tmp_path / "out.wav", np.ones(10))
+    before = output.read_bytes()
+    for source, message in (("text.wav", "not a sound file"), ("missing.wav", "no such file or directory")):
+        with pytest.raises(FileError, match=message) as caught:
+            denoise_file(tmp_path / source, output, model=tiny_denoiser)
+        assert str(caught.value).startswith(f"{tmp_path / source}: ")
+        assert "\n" not in str(caught.value)
+        assert isinstance(caught.value, MpeaceError)
+    with pytest.raises(FileError, match="the file object: the file is empty"):
+        denoise_file(io.BytesIO(), output, model=tiny_denoiser)
+    with pytest.raises(FileError, match="opened in binary mode"):
+        denoise_file(io.StringIO("text"), output, model=tiny_denoiser)  # type: ignore[arg-type]
+    assert output.read_bytes() == before
+    assert partial_files(tmp_path) == []
+
+
+def test_a_file_is_not_written_over_itself(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    source = write(tmp_path / "a.wav", np.ones(10))
+    before = source.read_bytes()
+    (tmp_path / "link.wav").symlink_to(source)
+    for target in (source, tmp_path / "link.wav"):
+        with pytest.raises(FileError, match="written over itself"):
+            denoise_file(source, target, model=tiny_denoiser)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mix": 1.5}, "mix 1.5: expected a number from 0"),
+        ({"attenuation_limit_db": -1}, "attenuation limit -1 dB"),
+        ({"sample_rate": 10}, "sample rate 10 Hz"),
+        ({"format": "docx"}, "format 'docx': expected one of wav"),
+        ({"clip": "loud"}, "'loud' is not a valid Clip"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_anything_is_read(
+    tmp_path: Path, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        denoise_file(tmp_path / "missing.wav", tmp_path / "out.wav", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_model_that_is_not_there_is_a_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'huge'"):
+        denoise_file(tmp_path / "a.wav", tmp_path / "b.wav", model="huge")
+
+
+def test_it_is_part_of_the_package() -> None:
+    assert {"denoise_file", "DenoisedFile", "FileError", "MpeaceError"} <= set(enhance.__all__)
+    assert [getattr(enhance, name).__name__ for name in enhance.__all__] == enhance.__all__
+    assert enhance.__version__[0].isdecimal()
