@@ -37,6 +37,8 @@ from enhance.training.launch import (
 from enhance.training.loop import fit
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
+from enhance.training.run_log import nothing_left
+from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
 
 if TYPE_CHECKING:
@@ -184,11 +186,17 @@ def settings(
     return dimensions, loss, objective, mix, config
 
 
+def report_rooms(done: int, count: int) -> None:
+    """Print how far the simulation of rooms is; it takes minutes, once for a cache."""
+    print(f"simulating rooms, once for this cache: {done} of {count}", flush=True)
+
+
 def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
     """Decodes all folders into ``--cache``, or opens what is there."""
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
-        rooms.append(write_rooms(arguments.cache / "simulated", arguments.simulated_rooms, ROOMS_SEED))
+        folder = arguments.cache / "simulated"
+        rooms.append(write_rooms(folder, arguments.simulated_rooms, ROOMS_SEED, report_rooms))
     folders: dict[str, tuple[list[Path], Kind]] = {
         "speech": (arguments.speech, "speech"),
         "noise": (arguments.noise, "noise"),
@@ -212,6 +220,10 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
         KeyboardInterrupt: stopped; the checkpoint is written.
     """
     dimensions, loss, objective, mix, config = configs
+    last = arguments.out / LAST
+    if over := finished(last, config):
+        print(nothing_left(last, *over))
+        return
     fabric.launch()
     with fabric.rank_zero_first():
         caches = open_caches(arguments)
@@ -238,6 +250,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     whole_loss = Objective(objective, loss, mixer, distances)
     task = EnhancementTask(network, whole_loss, mixer, valid, fast, start, capture)
     fit(fabric, task, config, arguments.out)
+    if fabric.is_global_zero:
+        print(f"next: python -m enhance.export {last} MODEL.onnx, then mpeace denoise FILE --model MODEL.onnx")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

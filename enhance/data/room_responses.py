@@ -4,6 +4,9 @@ Reference: Scheibler, Bezzam, Dokmanic, "Pyroomacoustics: a Python package for a
 doi:10.1109/ICASSP.2018.8461310. Walls absorb more at high frequencies by a random slope, and the air absorbs too.
 """
 
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ WALL_METRES = 0.3  # least distance of either from a wall
 IMAGE_ORDER = 8  # reflections that are traced exactly
 RAYS = 3000
 OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
+REPORT_SECONDS = 10.0  # between two reports of progress
 HIGH_PASS_HZ = 20.0  # images are all positive, which leaves energy at 0 Hz
 
 
@@ -80,16 +84,29 @@ def simulate_rooms(count: int, seed: int) -> list[np.ndarray]:
     return [simulate_room(seed, index) for index in range(count)]
 
 
-def write_rooms(folder: Path, count: int, seed: int) -> Path:
-    """Makes `folder` hold `count` simulated rooms as WAV files, for `build_cache`; those already there are kept.
+def write_rooms(
+    folder: Path, count: int, seed: int, report: Callable[[int, int], object] = lambda done, count: None
+) -> Path:
+    """Make `folder` hold `count` simulated rooms as WAV files, for `build_cache`; those already there are kept.
 
     Each file is put in place by a rename, so processes that call this at once do the same work and never meet a
     half-written file.
+
+    Args:
+        folder: is made where it is missing.
+        count: of rooms.
+        seed: that they are drawn from.
+        report: called with the number of rooms that are there and `count`, before the first that is missing and then
+            after every ten seconds of work.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    reported = -math.inf
     for index in range(count):
         path = folder / f"room-{seed}-{index:05d}.wav"
         if not path.exists():
+            if time.monotonic() - reported > REPORT_SECONDS:
+                report(index, count)
+                reported = time.monotonic()
             with replacing(path) as partial:
                 soundfile.write(partial, simulate_room(seed, index), SAMPLE_RATE, subtype="FLOAT", format="WAV")
     return folder

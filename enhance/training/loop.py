@@ -16,14 +16,12 @@ from torch import Tensor, nn
 
 from enhance.training.ema import Average
 from enhance.training.run_log import RunLog
-from enhance.training.run_state import RunState, Task
+from enhance.training.run_state import LAST, RunState, Task
 from enhance.training.schedule import TrainConfig
 from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
-
-LAST = "last.pt"
 
 
 def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> nn.Module:
@@ -76,7 +74,7 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
             logs, validates = step % config.log_every == 0, step % config.validate_every == 0
             if saves or logs:
                 gradients.check(step - 1)
-            log.advance(step)
+            log.advance(step, seconds)
             if logs or last:
                 log.training(step, seconds, terms, float(norm), factor)
             if validates or last:
@@ -90,6 +88,7 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
             if stop:
                 fabric.barrier()  # no process ends before the checkpoint is written
                 raise KeyboardInterrupt
+        log.ended(step, seconds)
     return average.network
 
 

@@ -8,7 +8,16 @@ from typing import NamedTuple, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from enhance.training.progress import Display
+from enhance.training.run_state import LAST
 from enhance.training.schedule import TrainConfig
+
+
+def nothing_left(path: Path, step: int, seconds: float) -> str:
+    """Describe a checkpoint whose training is over, and how to go on from it."""
+    return (
+        f"{path} is finished: {step} steps in {seconds / 60:.1f} min, nothing is left to train; "
+        "to go on from its weights, export them and name them by --start with another --out"
+    )
 
 
 class RunLog:
@@ -28,8 +37,9 @@ class RunLog:
     def __init__(self, directory: Path, config: TrainConfig, begin: int, before: float, enabled: bool) -> None:
         self.writer = SummaryWriter(str(directory), purge_step=begin) if enabled else None
         self._config = config
-        self._display = Display(config.steps, begin, enabled)
+        self._directory, self._begin = directory, begin
         self._begun = config.done(begin, before)
+        self._display = Display(None if config.minutes else config.steps, self._begun, enabled)
         self._logged_step = begin
         self._started = self._logged = time.monotonic()
 
@@ -42,9 +52,17 @@ class RunLog:
         if self.writer:
             self.writer.close()
 
-    def advance(self, step: int) -> None:
-        """Move the bar to so many steps."""
-        self._display.advance(step)
+    def advance(self, step: int, seconds: float) -> None:
+        """Move the bar to so many steps, which took `seconds` in all."""
+        self._display.advance(step, self._config.done(step, seconds))
+
+    def ended(self, step: int, seconds: float) -> None:
+        """Say where the run stands, and how to go on, when there is nothing left to train."""
+        path = self._directory / LAST
+        if step > self._begin:
+            self._display.line(f"finished: {step} steps in {seconds / 60:.1f} min; the weights are in {path}")
+        else:
+            self._display.line(nothing_left(path, step, seconds))
 
     def training(self, step: int, seconds: float, terms: NamedTuple, norm: float, rate_factor: float) -> None:
         """Log the loss, speed and time left after so many steps, which took `seconds` in all.

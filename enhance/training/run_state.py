@@ -13,7 +13,22 @@ from enhance.model.checkpoint import FORMAT, load_checkpoint, save_atomically
 from enhance.training.ema import Average
 from enhance.training.schedule import TrainConfig
 
+LAST = "last.pt"  # the checkpoint in the folder of a run
 FREE = {"save_minutes", "validate_every", "log_every"}  # settings that change nothing of what is trained
+
+
+def finished(path: Path, config: TrainConfig) -> tuple[int, float] | None:
+    """Return steps and seconds of a checkpoint that was trained to its end by this very schedule, else None.
+
+    Raises:
+        ValueError: the checkpoint is damaged.
+    """
+    if not path.is_file():
+        return None
+    checkpoint = load_checkpoint(path)
+    step, seconds, ours = checkpoint["step"], checkpoint.get("seconds", 0.0), asdict(config)
+    same = all(key in FREE or value == ours.get(key) for key, value in checkpoint["config"].items())
+    return (step, seconds) if same and config.done(step, seconds) >= 1 else None
 
 
 class Task(Protocol):
@@ -74,8 +89,8 @@ class RunState:
             The number of steps that are done, and the seconds that they took; zeros without a checkpoint.
 
         Raises:
-            ValueError: the checkpoint is damaged, or of another network or schedule. Only `steps` may change, before
-                the rates fall.
+            ValueError: the checkpoint is damaged, or of another network or schedule. Only `steps`
+                and `minutes` may change, before the rates fall.
         """
         if not path.is_file():
             return 0, 0.0
@@ -89,13 +104,15 @@ class RunState:
         return step, checkpoint.get("seconds", 0.0)
 
     def _check(self, checkpoint: dict[str, Any], path: Path) -> None:
-        ours, step = self._task.describe(), checkpoint["step"]
+        ours, step, seconds = self._task.describe(), checkpoint["step"], checkpoint.get("seconds", 0.0)
         if checkpoint["task"] != ours:
             raise ValueError(f"'{path}' was made by {checkpoint['task']}, not {ours}; choose another folder")
         before, config = TrainConfig(**checkpoint["config"]), self._config
         differ = [key for key, value in asdict(before).items() if key not in FREE and value != getattr(config, key)]
-        if differ and (differ != ["steps"] or step > min(before.decay_from, config.decay_from)):
+        falls = before.falls(step, seconds) or config.falls(step, seconds)
+        if differ and (not {*differ} <= {"steps", "minutes"} or falls):
+            when = f"{before.minutes * (1 - before.decay):.1f} min" if before.minutes else f"step {before.decay_from}"
             raise ValueError(
-                f"'{path}' was trained with other values of {', '.join(differ)}; only the number of steps may change, "
-                f"and only until the learning rate falls (step {before.decay_from}; this is step {step})"
+                f"'{path}' was trained with other values of {', '.join(differ)}; only steps and minutes may change, "
+                f"and only until the learning rate falls ({when}; this is step {step} after {seconds / 60:.1f} min)"
             )

@@ -41,6 +41,10 @@ class TrainConfig:
         """Return the part of the training that is behind, 0 to 1, by steps or by the clock, whichever is further."""
         return max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
 
+    def falls(self, step: int, seconds: float = 0.0) -> bool:
+        """Return whether the rates have begun to fall."""
+        return step > self.decay_from or (bool(self.minutes) and self.done(step, seconds) > 1 - self.decay)
+
     def rate_factor(self, step: int, seconds: float = 0.0) -> float:
         """Return the factor of the learning rates after `step` steps and `seconds` of training.
 

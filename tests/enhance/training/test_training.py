@@ -150,8 +150,33 @@ def test_a_run_may_be_made_longer_until_its_rates_fall(data: Data, tmp_path: Pat
     assert_identical(tmp_path / "early" / LAST, tmp_path / "straight" / LAST)
     with pytest.raises(KeyboardInterrupt):
         train(make_task(data, stop=2), CONFIG, tmp_path / "late")
-    with pytest.raises(ValueError, match=r"only the number of steps may change.*falls \(step 2; this is step 3\)"):
+    with pytest.raises(ValueError, match=r"only steps and minutes may change.*falls \(step 2; this is step 3"):
         train(make_task(data), longer, tmp_path / "late")
+
+
+def test_a_run_by_the_clock_may_get_more_minutes_until_its_rates_fall(data: Data, tmp_path: Path) -> None:
+    short = replace(CONFIG, steps=10**6, minutes=2.0)
+    assert not short.falls(10, 60.0)
+    assert short.falls(10, 119.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=1), short, tmp_path / "early")
+    checkpoint = load_checkpoint(tmp_path / "early" / LAST)
+    torch.save(checkpoint | {"seconds": 119.9}, tmp_path / "early" / LAST)
+    with pytest.raises(ValueError, match="only steps and minutes may change"):
+        train(make_task(data), replace(short, minutes=4.0), tmp_path / "early")
+    torch.save(checkpoint | {"seconds": 1.0}, tmp_path / "early" / LAST)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=2), replace(short, minutes=4.0), tmp_path / "early")
+    assert load_checkpoint(tmp_path / "early" / LAST)["step"] == 3
+
+
+def test_a_finished_run_says_so_and_how_to_go_on(
+    data: Data, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(make_task(data), replace(CONFIG, steps=1), finished)
+    assert re.search(
+        r"last\.pt is finished: 1 steps in \d+\.\d min, nothing is left to train; .*--start", capsys.readouterr().out
+    )
 
 
 @pytest.fixture(scope="module")
