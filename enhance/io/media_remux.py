@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from enhance.io.edit_list import pieces_of
+from enhance.io.matroska_languages import long_language, write_language_tags
 from enhance.io.media_decoder import TrackDecoder, open_untrimmed
 from enhance.io.media_open import create_media, is_mp4, muxer_of
 from enhance.io.media_scan import FirstLook, look_at
@@ -75,6 +76,7 @@ def clean_tracks(
     tracks = list(work.tracks.values())
     if muxer in _BOXES:
         finish_movie(path, partial, work.origins, work.new_sounds())
+    write_language_tags(partial, work.languages)
     if muxer in _ATOMS:
         try:
             outcome.notes += note_of(carry_atoms(path, partial))
@@ -102,6 +104,7 @@ class _Remux:
         sound: the tracks that are denoised.
         tracks: what cleans them, by the number of their stream.
         origins: number of the track in an MP4 input, by the place of a track in the output.
+        languages: stand in the output for languages of Matroska with their tags.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class _Remux:
                 raise FileError(f"its sound track {stream.index} is in a codec that cannot be decoded")
         self.tracks: dict[int, SoundTrack] = {}
         self.origins: dict[int, int] = {}
+        self.languages: list[str] = []
         self._copies: dict[int, CopiedTrack] = {}
         self._left_out: dict[int, str] = {}
         self._notes: list[str] = []
@@ -142,6 +146,8 @@ class _Remux:
                 copy = CopiedTrack(stream, out, self._muxer, same_family, self._hidden(stream))
                 self._copies[stream.index] = copy
                 self.origins[copy.stream.index] = stream.id
+        if self._muxer == "matroska":
+            self._name_languages()
         out.metadata.update(self._source.metadata)
         out.set_chapters(self._source.chapters())
 
@@ -179,6 +185,17 @@ class _Remux:
         kind = stream.metadata.get("mimetype", "")
         cover = out.add_attachment(name, kind, self._look.covers[stream.index])
         cover.metadata.update({**stream.metadata, "filename": name, "mimetype": kind})
+
+    def _name_languages(self) -> None:
+        """Let the muxer write a name for each language with a tag; it is replaced when the file is complete."""
+        written = {**self.tracks, **self._copies}
+        streams = [stream for stream in self._source.streams if stream.type in ("audio", "video", "subtitle")]
+        kept = [stream for stream in streams if not _is_cover(stream)]
+        for stream, tag in zip(kept, self._look.languages, strict=False):
+            if tag and stream.index in written:
+                name = long_language(stream.metadata.get("language", "und"), tag)
+                written[stream.index].stream.metadata["language"] = name
+                self.languages.append(name)
 
     def _hidden(self, stream: "Stream") -> float:
         """Seconds of a copied track that its edit list hides in front: its packets are written so much earlier."""

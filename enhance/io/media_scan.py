@@ -1,4 +1,4 @@
-"""What a media file must be read for before it is written again: the bitrates of its sound, and its cover.
+"""What a media file is read for before it is written again: bitrates of its sound, its cover, its language tags.
 
 Matroska and its like do not say how many bits a track takes, or in statistics which a program may have copied from
 another track. So the packets are counted, as far as two minutes of sound: enough for a mean, little to read twice.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from av.stream import Disposition
 
+from enhance.io.matroska_languages import read_language_tags
 from enhance.io.media_open import is_mp4, open_media
 
 _COUNTED = 120.0  # seconds of sound
@@ -22,10 +23,12 @@ class FirstLook:
     Attributes:
         bits: bits per second of each sound track, by the number of its stream.
         covers: attached pictures, by the number of their stream.
+        languages: language tags (BCP 47) of the tracks of Matroska, empty where there is none.
     """
 
     bits: dict[int, float] = field(default_factory=dict)
     covers: dict[int, bytes] = field(default_factory=dict)
+    languages: list[str] = field(default_factory=list)
 
 
 def look_at(path: Path) -> FirstLook:
@@ -37,6 +40,8 @@ def look_at(path: Path) -> FirstLook:
     """
     found = FirstLook()
     with open_media(path) as container:
+        if "matroska" in container.format.name:
+            found.languages = read_language_tags(path)
         told = is_mp4(container)  # its tables tell the size of every packet
         sizes: dict[int, int] = {}
         ends: dict[int, float] = {}

@@ -2,8 +2,9 @@
 
 FFmpeg's muxer writes an edit list and user data of its own. Here copied tracks get back the edit list that they had, so
 that what was cut away stays away; tracks of new sound get the exact length of their sound, without the padding of the
-codec; and place, date, make and model of a camera (`udta`, `meta`), language tags (`elng`), colours, size and turn of the
-picture are taken over byte by byte. A header that lay before the data, for playing while it loads, lies there again.
+codec; and place, date, make and model of a camera (`udta`, `meta`), language tags (`elng`), colours, size and turn of
+the picture are taken over byte by byte. A header that lay before the data, so that the file plays while it loads, lies
+there again.
 
 Reference: ISO/IEC 14496-12; QuickTime File Format Specification, "Metadata" and "User Data Atoms".
 """
