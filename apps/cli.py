@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
-    help="Removes noise from speech, at 48 kHz, in files of any length.",
+    help="Remove noise from speech: in files of any length, and live from the microphone.",
 )
 
 
@@ -104,26 +104,34 @@ def denoise(
         ),
     ] = None,
     if_exists: Annotated[
-        IfExists, typer.Option(help="What to do with outputs that are there; skip resumes a batch.", show_default=True)
+        IfExists,
+        typer.Option(help="What to do when an output already exists; skip resumes a batch.", show_default=True),
     ] = IfExists.SKIP,
     model: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
     ] = None,
     attenuation_limit: Annotated[
-        float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
+        float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")
     ] = None,
-    mix: Annotated[float, typer.Option(metavar="0..1", help="From 0, the input, to 1, denoised.")] = 1.0,
+    mix: Annotated[float, typer.Option(metavar="0..1", help="0 gives the input, 1 the denoised sound.")] = 1.0,
     output_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORMAT", help="wav, flac, ogg, opus, mp3, aiff, caf, w64, rf64, au. [kept]"),
+        typer.Option(
+            "--format", metavar="FORMAT", help="wav, flac, ogg, opus, mp3, aiff, caf, w64, rf64, au. [as the input]"
+        ),
     ] = None,
     subtype: Annotated[
-        str | None, typer.Option(metavar="SUBTYPE", help="PCM_16, PCM_24, FLOAT, ... as libsndfile has them. [kept]")
+        str | None,
+        typer.Option(
+            metavar="SUBTYPE", help="Sample encoding, in libsndfile's names: PCM_16, PCM_24, FLOAT, ... [as the input]"
+        ),
     ] = None,
-    sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the output. [kept]")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(metavar="HZ", help="Sample rate of the output. [as the input]")
+    ] = None,
     clip: Annotated[
         Clip,
-        typer.Option(help="Over full scale in a file that cannot hold it: clamp, make the whole file softer, or fail."),
+        typer.Option(help="For sound over full scale: clamp it, make the whole file softer, or fail."),
     ] = Clip.CLAMP,
     track: Annotated[
         list[str] | None,
@@ -136,7 +144,9 @@ def denoise(
         str | None,
         typer.Option(metavar="LIST", help="Denoise only these channels, as 1 or left,4; the others stay. [all]"),
     ] = None,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Denoise what is left of files that are cut off.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Denoise what is left of files that were cut off.")
+    ] = False,
     raw: Annotated[
         str | None,
         typer.Option(
@@ -146,18 +156,18 @@ def denoise(
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Files at a time; 0 for one per core.")
+        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Files at the same time; 0 for one per core.")
     ] = 1,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write what became of each file, for programs.")
+        Path | None, typer.Option(metavar="FILE.json", help="Write the result for each file as JSON.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")] = False,
 ) -> None:
-    """Remove the noise from speech in files; the inputs stay as they are.
+    """Remove the noise from speech in files.
 
-    Sound files (WAV, FLAC, Ogg, Opus, MP3, AIFF, CAF, W64, RF64) and the sound of M4A, MP4, MOV, MKV and WebM. Rate,
-    channels, subtype, container, length and tags are kept. One bad file does not stop the others; the exit status
-    is then 1.
+    The inputs stay as they are. Takes sound files (WAV, FLAC, Ogg, Opus, MP3, AIFF, CAF, W64, RF64) and the sound of
+    M4A, MP4, MOV, MKV and WebM. Rate, channels, subtype, container, length and tags are kept. One bad file does not
+    stop the others; the exit status is then 1.
     """
     import os
 
@@ -191,7 +201,7 @@ def denoise(
 
 @app.command()
 def models() -> None:
-    """List the models that come with mpeace; the default is marked."""
+    """List the models; * marks the default."""
     from enhance.runtime.registry import list_models
 
     entries = list_models()
@@ -204,7 +214,7 @@ def models() -> None:
 def info(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="Exported model, or a name from `mpeace models`.")],
 ) -> None:
-    """Show what a model says about itself: rate, delay, size, training, licence."""
+    """Show a model's rate, delay, size, training and licence."""
     import json
     from dataclasses import asdict
 

@@ -11,8 +11,10 @@ from enhance.utils.errors import UsageError
 
 
 def demo(
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 7860,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 7860,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
@@ -22,18 +24,24 @@ def demo(
     ] = "",
     auth: Annotated[
         str | None,
-        typer.Option(metavar="NAME:PASSWORD", envvar="MPEACE_DEMO_AUTH", help="Ask for it. [everybody may come]"),
+        typer.Option(
+            metavar="NAME:PASSWORD",
+            envvar="MPEACE_DEMO_AUTH",
+            help="Ask visitors for this name and password. [open to everybody]",
+        ),
     ] = None,
-    share: Annotated[bool, typer.Option("--share", help="Also open an address for everybody, through Gradio.")] = False,
+    share: Annotated[
+        bool, typer.Option("--share", help="Also open a public address, through Gradio's servers.")
+    ] = False,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Model that is chosen first. [the default]")
+        str | None, typer.Option(metavar="NAME|FILE", help="Model that is selected first. [the default]")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file.")] = 5.0,
-    megabytes: Annotated[int, typer.Option(min=1, help="Largest upload.")] = 200,
+    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file, in minutes.")] = 5.0,
+    megabytes: Annotated[int, typer.Option(min=1, help="Largest upload, in megabytes.")] = 200,
 ) -> None:
-    """Serve a page on which one hears the difference, in files and live from the microphone.
+    """Serve a web page to hear the difference.
 
-    It needs no network and sends nothing anywhere. What people upload is removed.
+    In files, and live from the microphone. It needs no network and sends nothing anywhere; uploads are deleted.
     """
     from apps.demo.limits import Limits
     from apps.demo.web.server import serve
@@ -59,18 +67,23 @@ def listen(
     analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="With --analyse: where to. [beside the TOML file]"),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="With --analyse: folder to write into. [that of the TOML file]"
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="Of the page; 0 for any free one.")] = 7870,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Port of the page; 0 for any free one.")] = 7870,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
     ] = None,
 ) -> None:
-    """Run a blind listening test in the browser: pairwise, ABX, or MUSHRA.
+    """Run a blind listening test in the browser.
 
-    A test is a folder of sounds and a TOML file. Answers are kept beside it; the same command goes on after any end.
+    Pairwise, ABX, or MUSHRA. A test is a folder of sounds and a TOML file. Answers are kept beside it; run the same
+    command again to continue a test.
     """
     for option, given, needed, wanted in (
         ("method", method, new, "new"),
@@ -112,18 +125,21 @@ def live(
         str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
     ] = None,
     attenuation_limit: Annotated[
-        float | None, typer.Option(metavar="DB", help="Lower the noise by at most so many dB. [no limit]")
+        float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")
     ] = None,
-    mix: Annotated[float, typer.Option(metavar="0..1", help="From 0, the input, to 1, denoised.")] = 1.0,
-    sample_rate: Annotated[int | None, typer.Option(metavar="HZ", help="Of the devices. [48000 if they can]")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of the microphone. [1]")] = None,
+    mix: Annotated[float, typer.Option(metavar="0..1", help="0 gives the input, 1 the denoised sound.")] = 1.0,
+    sample_rate: Annotated[
+        int | None, typer.Option(metavar="HZ", help="Sample rate of the devices. [48000 if they can]")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(min=1, metavar="N", help="Channels of the microphone. [1]")] = None,
     monitor: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the listen key plays the output too. [the default]")
+        str | None,
+        typer.Option(metavar="NAME", help="Second output for yourself, by the key l. [the default]"),
     ] = None,
-    record: Annotated[bool, typer.Option("--record", help="Record both sides from the start.")] = False,
-    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where recordings go.")] = Path(),
+    record: Annotated[bool, typer.Option("--record", help="Record input and output from the start.")] = False,
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Folder for recordings.")] = Path(),
     shared_clock: Annotated[
-        bool, typer.Option("--shared-clock", help="Two devices with one clock: less delay, no drift compensation.")
+        bool, typer.Option("--shared-clock", help="Both devices run on one clock: less delay, no drift compensation.")
     ] = False,
     stdout: Annotated[
         bool,
@@ -131,17 +147,21 @@ def live(
             "--stdout", help="Write 16-bit samples (s16le) to standard output, for a program that reads them."
         ),
     ] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="No screen: a line of JSON a second.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="No screen; print a line of JSON every second.")] = False,
     setup: Annotated[
-        bool, typer.Option("--setup", help="Show how other programs hear it, prepare that where possible, and test it.")
+        bool,
+        typer.Option(
+            "--setup", help="Set up and test a virtual microphone, by which other programs hear the clean voice."
+        ),
     ] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure the delay of the devices through a cable or from speaker to mic.")
     ] = False,
 ) -> None:
-    """Denoise the microphone: sound in, clean voice out, all day. Needs pip install 'mpeace[live]'.
+    """Denoise the microphone live, for other programs or a loudspeaker.
 
-    Keys: b bypass, up and down attenuation limit, left and right mix, m mute, l listen, r record, q quit.
+    Needs pip install 'mpeace[live]'. Keys: b bypass, up and down attenuation limit, left and right mix, m mute,
+    l listen, r record, q quit.
     """
     from apps.live.engine.latency import parse
     from apps.live.session.session import LiveSettings
@@ -179,7 +199,10 @@ def live(
 
 
 def devices() -> None:
-    """List the sound devices; > marks the default microphone, < the default output."""
+    """List the sound devices.
+
+    > marks the default microphone, < the default output.
+    """
     from apps.live.devices.devices import list_devices, table
 
     for line in table(list_devices()):

@@ -1,4 +1,4 @@
-"""`python -m emulator.card PRESET --fidelity FILE.csv --data FILE.md --out FILE.md`: the model card of an emulator.
+"""`python -m emulator.card PRESET --fidelity FILE.csv --data FILE.md --out FILE.md`: write an emulator's card.
 
 Everything in it is read: dimensions and training from the checkpoint's own metadata, figures from what
 `python -m emulator.evidence.fidelity` wrote, sources with licences from the tables of `--data`. The form follows

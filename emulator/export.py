@@ -1,4 +1,4 @@
-"""`python -m emulator.export`: a checkpoint of `emulator.train` to a safetensors file that describes itself."""
+"""`python -m emulator.export`: export a checkpoint to a safetensors file that describes itself."""
 
 import argparse
 import sys

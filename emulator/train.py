@@ -1,4 +1,4 @@
-"""`python -m emulator.train`: trains an emulator of LAME on folders of speech, noise and music."""
+"""`python -m emulator.train`: train an emulator of LAME on folders of speech, noise and music."""
 
 if __name__ == "__main__":
     from enhance.training.malloc import restart_with_kept_heap
@@ -154,7 +154,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
-    parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate besides (default 60)")
+    parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate in addition (default 60)")
 
 
 def get_parser() -> argparse.ArgumentParser:

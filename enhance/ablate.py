@@ -367,7 +367,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, help=sizes, metavar="NAME")
     losses = f"of {', '.join(LOSSES)} (default: the first nine; with --start, those that are tried at the end)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, help=losses, metavar="NAME")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N", help="of each run (default 0 1)")
     steps = f"of each training (default {AblationSettings.steps}; with --start {FineTuning.steps})"
     parser.add_argument("--steps", type=int, help=steps)
     parser.add_argument("--batch", type=int, help=f"examples per step (default {AblationSettings.batch})")

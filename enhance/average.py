@@ -1,4 +1,4 @@
-"""`python -m enhance.average RUN/last.pt OTHER... --shares A B ... --out FILE.pt`: the mean of networks' weights.
+"""`python -m enhance.average RUN/last.pt OTHER... --shares A B ... --out FILE.pt`: average the weights of networks.
 
 After Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
 increasing inference time" (ICML 2022): networks that were trained on from common weights often lie in one basin, and

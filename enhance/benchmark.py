@@ -1,4 +1,4 @@
-"""Speed, memory and start-up, measured: `python -m enhance.benchmark --out FILE.md`.
+"""`python -m enhance.benchmark --out FILE.md`: measure speed, memory and start-up.
 
 - `speed`: the model on one thread on a whole file, in blocks of a second, and hop by hop as live audio, beside peers
   (`enhance.evaluation.speed`, `enhance.evaluation.peers`).

@@ -1,4 +1,4 @@
-"""Model card of a checkpoint: `python -m enhance.card MODEL --evaluation FOLDER --data FILE.md --out NAME.md`.
+"""`python -m enhance.card MODEL --evaluation FOLDER --data FILE.md --out NAME.md`: write a model card.
 
 Everything in it is read, nothing is typed in twice: dimensions and training settings from the metadata of the ONNX
 file, how the run went from `--training FILE.json` (any object; the list `commands` is shown as a script), sources with

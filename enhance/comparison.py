@@ -1,4 +1,4 @@
-"""How the model stands beside others, and its place in a document.
+"""`python -m enhance.comparison`: put tables of scores and speed into a document.
 
 `python -m enhance.comparison README.md --evaluation FILE.json... --benchmark FILE.md` puts the table of evaluations
 into the document in place of what is between the markers `<!-- evaluation:begin -->` and `<!-- evaluation:end -->`, and

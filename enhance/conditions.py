@@ -1,4 +1,4 @@
-"""`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: how a model fares where a test set does not look.
+"""`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: score a model on hard cases that a test set lacks.
 
 Eleven cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training has
 seen. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md, .csv
@@ -110,7 +110,7 @@ def get_parser() -> argparse.ArgumentParser:
     trained = "folder of the speech trained on, for its languages"
     parser.add_argument("--trained", type=Path, required=True, help=trained, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder for table, CSV and JSON", metavar="DIR")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="of each case (default %(default)s)", metavar="N")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="files a case (default %(default)s)", metavar="N")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     return parser
 

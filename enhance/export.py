@@ -1,4 +1,4 @@
-"""`python -m enhance.export`: a checkpoint to one self-contained ONNX file, verified against PyTorch, and safetensors.
+"""`python -m enhance.export`: export a checkpoint to one ONNX file, verified against PyTorch, and to safetensors.
 
 The file takes a block of waveform and the state, and gives the estimate and the next state; batch and number of hops
 are free. All that a program must know is in its metadata. A file is written only if the runtime agrees with PyTorch.

@@ -1,4 +1,4 @@
-"""Pictures for the README and the model cards.
+"""`python -m enhance.figures`: draw the pictures of the README and the model cards.
 
 - `python -m enhance.figures spectrogram NOISY ESTIMATE OUT.png`: before and after, one colour scale.
 - `python -m enhance.figures quality OUT.png --system EVALUATION.json BENCHMARK.json`: quality against cost, for any

@@ -1,4 +1,4 @@
-"""`python -m enhance.quantise --model NAME|FILE --set FOLDER --out FILE.md`: would int8 pay?
+"""`python -m enhance.quantise --model NAME|FILE --set FOLDER --out FILE.md`: compare with int8.
 
 The layers are quantised by ONNX Runtime (GRUs and Fourier transforms stay in float32), dynamically (weights ahead,
 activations on the fly) and statically (both ahead, calibrated on the noisy files of another folder), and measured

@@ -134,7 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
     parser.add_argument("--steps", type=int, default=450, help="of each training (default 450)")
     parser.add_argument("--batch", type=int, default=8, help="examples per step (default 8)")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME", help="default: all"
+    )
     parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
     arguments = parser.parse_args(argv)
     rows, common = [], ["--cache", str(arguments.cache), *arguments.arguments]

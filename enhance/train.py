@@ -1,4 +1,4 @@
-"""`python -m enhance.train`: trains an enhancement network on folders of speech, noise and impulse responses."""
+"""`python -m enhance.train`: train an enhancement network on folders of speech, noise and impulse responses."""
 
 if __name__ == "__main__":
     from enhance.training.malloc import restart_with_kept_heap
@@ -164,7 +164,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
-    parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate besides (default 240)")
+    parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate in addition (default 240)")
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
     parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
     parser.add_argument("--eager", action="store_true", help="do not capture steps as CUDA graphs on a GPU")

@@ -1,4 +1,4 @@
-"""`python -m enhance.widen SMALL.safetensors WIDE.safetensors --size NAME`: a wider network that computes the same.
+"""`python -m enhance.widen SMALL.safetensors WIDE.safetensors --size NAME`: widen a network; it computes the same.
 
 After Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer" (ICLR 2016, arXiv:1511.05641):
 each channel becomes several equal ones, and what they feed divides its weights among them at random, so that they can

@@ -1,4 +1,4 @@
-"""`python -m emulator.evidence.descent`: where the gradient of each loss leads.
+"""`python -m emulator.evidence.descent`: follow the gradient of each loss from noisy recordings.
 
 The waveform itself is what is optimised: from noisy speech, towards the clean speech, by Adam. Nothing stands between
 the loss and the sound, so what comes out is what the gradient of the loss is worth, not what a network makes of it.

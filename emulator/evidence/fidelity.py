@@ -1,4 +1,4 @@
-"""`python -m emulator.evidence.fidelity`: how well an emulator does what LAME does, on held-out sound.
+"""`python -m emulator.evidence.fidelity`: compare emulators with LAME on held-out sound.
 
 Beside it stand three controls: the input unchanged, the input through the codec's low-pass alone, and the codec itself
 with its grid of 576 samples at another place. The codec has no preference among grid places, so agreement with itself
