@@ -9,7 +9,6 @@ from packaging.requirements import Requirement
 from unlocked import locked, normal
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = (ROOT / "requirements-dev.txt").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DEV = [Requirement(line) for line in EXTRAS["dev"]]
@@ -24,8 +23,10 @@ def test_every_range_holds_the_locked_versions(wanted: Requirement) -> None:
     assert all(wanted.specifier.contains(version) for version in versions), f"renew the lock: {versions} of {wanted}"
 
 
-def test_every_package_has_hashes_and_none_an_address() -> None:
-    pins = re.findall(r"^[\w.-]+==[^\n]*\n", LOCK, re.MULTILINE)
-    hashed = re.findall(r"^[\w.-]+==[^\n]* \\\n    --hash=sha256:[0-9a-f]{64}", LOCK, re.MULTILINE)
-    assert len(pins) == len(hashed) > 100
-    assert not re.search(r"://|^-|^ *[\w.-]+ @|(?<!\S)/", LOCK, re.MULTILINE)
+@pytest.mark.parametrize("name", ["requirements-dev.txt", "requirements-agents.txt"])
+def test_every_package_has_hashes_and_none_an_address(name: str) -> None:
+    lock = (ROOT / name).read_text()
+    pins = re.findall(r"^[\w.-]+==[^\n]*\n", lock, re.MULTILINE)
+    hashed = re.findall(r"^[\w.-]+==[^\n]* \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
+    assert len(pins) == len(hashed) > 50
+    assert not re.search(r"://|^-|^ *[\w.-]+ @|(?<!\S)/", lock, re.MULTILINE)
