@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mutagen import FileType, MutagenError
-from mutagen._vorbis import VCommentDict
+from mutagen._vorbis import VCommentDict, is_valid_key
 from mutagen.aiff import AIFF
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3
@@ -29,6 +29,7 @@ from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
 from enhance.io.chunk_values import Change
+from enhance.io.foreign_tags import fields_of_ape, fields_of_id3, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
 from enhance.utils.errors import FileError
 
@@ -38,7 +39,7 @@ _OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
 _PICTURE = "metadata_block_picture"
 _CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
 _OF_THE_STREAM = frozenset({"itunsmpb", "encoder_delay", "encoder_padding", "md5"})
-_GAINS = ("replaygain_", "r128_", "itunnorm")
+_GAINS = ("replaygain_", "r128_", "itunnorm", "mp3gain_")
 _GAIN_FRAMES = ("RVA2", "RVAD", "RGAD")
 
 
@@ -76,11 +77,20 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
     if old_class is None or new_class is None:
         return []
     old, pictures = _read(old_class, source)
-    if not old.tags and not pictures:
+    ape = read_ape_of_mp3(source) if before.major == "MP3" else None
+    id3 = read_id3_of_flac(source) if before.major == "FLAC" else None
+    if not old.tags and not pictures and ape is None and id3 is None:
         return []
-    dropped = drop_untrue(old.tags, change.level)
+    dropped = drop_untrue(old.tags, change.level) + drop_untrue(ape, change.level)
+    fields = fields_of_ape(ape) if ape is not None else fields_of_id3(source) if id3 is not None else {}
+    if id3 is not None and not pictures:
+        pictures = [_from_frame(frame) for frame in id3.getall("APIC")]
     with _writing():
         new = _opened(new_class, target)
+        if before.major == after.major == "MP3" and ape is not None:
+            ape.save(target)
+        if before.major == after.major == "MP3" and not old.tags:
+            return dropped
         if before.major == after.major == "MP3":
             early = old.tags.version < (2, 4, 0)
             if early:
@@ -89,6 +99,8 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
             return dropped
         if isinstance(old.tags, VCommentDict) and isinstance(new.tags, VCommentDict):
             new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
+        if isinstance(new.tags, VCommentDict):
+            new.tags.update({key: text for key, text in fields.items() if key not in new.tags and _is_name(key)})
         _add_pictures(new, pictures)
         if before.major == after.major == "FLAC":
             sheets = [block for block in old.metadata_blocks if block.code == _CUESHEET]
@@ -145,6 +157,12 @@ def drop_untrue(tags: Any, level: bool) -> list[str]:
             dropped.append(name)
             del tags[key]
     return dropped
+
+
+def _is_name(key: str) -> bool:
+    """Whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
+    true = key not in _OF_THE_STREAM and not key.startswith(_GAINS)
+    return true and is_valid_key(key)
 
 
 def _moved(sheet: Any, change: Change) -> Any:

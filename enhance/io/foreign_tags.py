@@ -1,0 +1,61 @@
+"""Tags of another kind than their container has: ID3 in front of a FLAC, APEv2 at the end of an MP3.
+
+Podcast tools write the first, ripping and gain tools the second, and players show both. The fields of an ID3 tag become
+comments of the FLAC where it has none of that name; an APEv2 tag stays one in MP3.
+
+Reference: ID3v2.4 (id3.org), APEv2 (Hydrogenaudio wiki), through mutagen.
+"""
+
+from pathlib import Path
+
+from mutagen import MutagenError
+from mutagen.apev2 import APETextValue, APEv2
+from mutagen.easyid3 import EasyID3
+from mutagen.id3 import ID3
+
+from enhance.utils.errors import FileError
+
+_SAME = {"year": "date", "track": "tracknumber", "album artist": "albumartist", "disc": "discnumber"}  # APE -> Vorbis
+
+
+def read_id3_of_flac(path: Path) -> ID3 | None:
+    """Return the ID3 tag that lies in front of a FLAC or behind it, None when there is none.
+
+    Raises:
+        FileError: when it cannot be read.
+    """
+    try:
+        return ID3(path)
+    except MutagenError as error:
+        if type(error).__name__ == "ID3NoHeaderError":
+            return None
+        raise FileError(f"its ID3 tag cannot be read, and is not kept ({error})") from None
+
+
+def fields_of_id3(path: Path) -> dict[str, list[str]]:
+    """Return the fields of an ID3 tag that have a name in Vorbis comments."""
+    try:
+        tags = EasyID3(path)
+    except MutagenError:
+        return {}
+    return {key: [str(value) for value in tags[key]] for key in tags}
+
+
+def read_ape_of_mp3(path: Path) -> APEv2 | None:
+    """Return the APEv2 tag of an MP3, None when there is none.
+
+    Raises:
+        FileError: when it cannot be read.
+    """
+    try:
+        return APEv2(path)
+    except MutagenError as error:
+        if type(error).__name__ == "APENoHeaderError":
+            return None
+        raise FileError(f"its APEv2 tag cannot be read, and is not kept ({error})") from None
+
+
+def fields_of_ape(tags: APEv2) -> dict[str, list[str]]:
+    """Return the texts of an APEv2 tag under the names of Vorbis comments."""
+    texts = {str(key).lower(): list(value) for key, value in tags.items() if isinstance(value, APETextValue)}
+    return {_SAME.get(key, key): text for key, text in texts.items()}
