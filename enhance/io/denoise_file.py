@@ -19,6 +19,7 @@ from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_en
 from enhance.io.options import DenoiseOptions
 from enhance.io.raw_pcm import RawReader, RawWriter
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
+from enhance.io.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
@@ -114,10 +115,11 @@ def _attempt(
             if settings.raw:
                 sink: Sink = RawWriter(sys.stdout.buffer, stopper, encoding.subtype)
             else:
-                sink = PipeWriter(sys.stdout.buffer, stopper, encoding, chain.output_rate, source.channels, frames)
+                rate, speakers = chain.output_rate, source.speakers
+                sink = PipeWriter(sys.stdout.buffer, stopper, encoding, rate, source.channels, frames, speakers)
             _pour(source, chain, sink, stopper, on_progress)
         else:
-            encoding = fit_size(encoding, frames, source.channels)
+            encoding = fit_size(with_mask(encoding, source.speakers, source.channels), frames, source.channels)
             with replacing(task) as partial:
                 change = Change(chain.sample_rate, chain.output_rate, level=settings.mix > 0 or outcome.gain != 1)
                 chunks = Chunks()
@@ -127,6 +129,8 @@ def _attempt(
                 _pour(source, chain, sink, stopper, on_progress)
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
+                if note := write_speakers(partial, encoding, source.speakers, source.channels):
+                    outcome.notes.append(note)
         outcome.notes += getattr(source, "notes", [])
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
     outcome.input_dbfs = decibels(chain.energy_in, chain.samples_in * source.channels)

@@ -19,6 +19,7 @@ from enhance.io.media_open import is_mp4, open_media, reason
 from enhance.io.mp4_boxes import Box, read_movie
 from enhance.io.pcm import block_length
 from enhance.io.sound_clock import SoundClock
+from enhance.io.speakers import from_names
 from enhance.io.track_choice import choose_tracks, describe_tracks
 from enhance.utils.errors import FileError
 
@@ -200,6 +201,7 @@ class TrackReader:
             self._container.close()
             raise
         self.sample_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
+        self.speakers = from_names(channel.name for channel in self._stream.codec_context.layout.channels)
         self.frames: int | None = None
         self.notes = self._decoder.notes
         if len(audio) > 1:
@@ -209,7 +211,8 @@ class TrackReader:
     def blocks(self) -> Iterator[np.ndarray]:
         """The track in blocks, float32 [channels, samples]."""
         for packet in self._container.demux(self._stream):
-            yield from self._decoder.push(packet)
+            for block in self._decoder.push(packet):
+                yield block[list(self.speakers.order)] if self.speakers.order else block
         self._decoder.check_length()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from enhance.io.formats import PCM_BITS, Encoding
 from enhance.io.pcm import block_length, to_integers
+from enhance.io.speakers import Speakers
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
@@ -28,7 +29,10 @@ class RawReader:
         sample_rate, channels, frames: as given.
         encoding: what a WAV of these samples would be.
         notes: what a person should know about the sound that was read.
+        speakers: of the channels; nothing is told.
     """
+
+    speakers = Speakers()
 
     def __init__(
         self,

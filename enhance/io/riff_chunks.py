@@ -39,7 +39,7 @@ class Layout:
 
 
 _WAVE = frozenset({b"fmt ", b"data", b"fact", b"ds64", b"PEAK", b"JUNK", b"PAD ", b"FLLR"})
-_AIFF = frozenset({b"COMM", b"SSND", b"FVER", b"PEAK"})
+_AIFF = frozenset({b"COMM", b"SSND", b"FVER", b"PEAK", b"CHAN"})
 _CAF = frozenset({b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"chan"})
 _WELL_KNOWN = frozenset({b"LIST", b"bext", b"iXML", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"axml", b"_PMX", b"MARK"})
 _LAYOUTS = {

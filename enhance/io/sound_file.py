@@ -23,6 +23,7 @@ from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
 from enhance.io.integrity import what_is_missing
 from enhance.io.pcm import block_length, to_integers
 from enhance.io.pieces import Piece, pieces_of
+from enhance.io.speakers import VORBIS_ORDER, Speakers, read_speakers
 from enhance.utils.errors import FileError, one_line
 from enhance.utils.native_output import stderr_closed
 
@@ -43,6 +44,9 @@ class Source(Protocol):
 
     @property
     def encoding(self) -> Encoding | None: ...
+
+    @property
+    def speakers(self) -> Speakers: ...
 
     def blocks(self) -> Iterator[np.ndarray]: ...
 
@@ -81,6 +85,7 @@ class SoundReader:
         sample_rate, channels: of the sound.
         frames: samples per channel; None when the file does not say.
         encoding: container and subtype.
+        speakers: of the channels, which come in the order of the speakers' bits.
         notes: what was salvaged, in a few words each.
 
     Raises:
@@ -94,6 +99,7 @@ class SoundReader:
         with path.open("rb") as file:  # the error of the operating system says more than libsndfile's
             if not file.read(1):
                 raise FileError("the file is empty (0 bytes)")
+        self._path = path
         self._pieces = pieces_of(path, salvage)
         lacks = self._pieces.lacks or what_is_missing(path)
         if not self._pieces.recordings:
@@ -115,6 +121,7 @@ class SoundReader:
         self.sample_rate: int = max(piece.sample_rate or self._file.samplerate for piece in pieces)
         self.channels: int = max(piece.channels or self._file.channels for piece in pieces)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
+        self.speakers = read_speakers(self._path, self.encoding, self.channels)
         lengths = [
             resampled_length(piece.samples, piece.sample_rate or self.sample_rate, self.sample_rate)
             for piece in pieces
@@ -139,7 +146,7 @@ class SoundReader:
                 self._open(piece)
             for block in self._alike(self._read(piece.samples)):
                 done += block.shape[1]
-                yield block
+                yield block[list(self.speakers.order)] if self.speakers.order else block
         missing = 0 if self.frames is None else self.frames - done
         if missing > self._pieces.tolerance * len(self._pieces.recordings):
             self._cut_off(f"{self.frames} samples are promised, there are {done}")
@@ -231,6 +238,8 @@ class SoundWriter:
         front: bytes = b"",
     ) -> None:
         self._front = front
+        order = VORBIS_ORDER.get(channels) if encoding.major == "OGG" else None
+        self._order = None if order is None else list(order)
         self._bits = PCM_BITS.get(encoding.subtype)
         self._limited = encoding.major if encoding.major in LIMITED else None
         self._checked = CheckedFile(path.open("w+b", buffering=2**18))
@@ -263,7 +272,7 @@ class SoundWriter:
             FileError: when the file becomes larger than its container can tell.
             OSError: when the file system refuses, for example because the disk is full.
         """
-        frames = block.T
+        frames = (block if self._order is None else block[self._order]).T
         for start in range(0, len(frames), _WRITE_AT_ONCE):
             part = frames[start : start + _WRITE_AT_ONCE]
             part = np.ascontiguousarray(part) if self._bits is None else to_integers(part, self._bits)

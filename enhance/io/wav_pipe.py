@@ -12,6 +12,7 @@ from typing import BinaryIO
 from enhance.io.formats import Encoding
 from enhance.io.raw_pcm import WIDTH, RawReader, RawWriter
 from enhance.io.riff_chunks import UNKNOWN, is_unknown
+from enhance.io.speakers import USUAL, Speakers, in_format
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 
@@ -82,6 +83,7 @@ class PipeReader(RawReader):
         tag, self.channels, self.sample_rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
         if tag == _EXTENSIBLE and len(content) >= 26:
             (tag,) = struct.unpack("<H", content[24:26])
+            self.speakers = Speakers(in_format(content))
         if (tag, bits) not in _SUBTYPES or self.channels == 0:
             raise FileError(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
         self.encoding = Encoding("WAV", _SUBTYPES[tag, bits])
@@ -106,6 +108,7 @@ class PipeWriter(RawWriter):
         sample_rate: Hz.
         channels: number of channels.
         frames: samples per channel that will come; None when nobody knows.
+        speakers: of the channels.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class PipeWriter(RawWriter):
         sample_rate: int,
         channels: int,
         frames: int | None,
+        speakers: Speakers = Speakers(),  # noqa: B008
     ) -> None:
         super().__init__(stream, stopper, encoding.subtype)
         tag, bits = _BITS[encoding.subtype]
@@ -123,8 +127,10 @@ class PipeWriter(RawWriter):
         size = UNKNOWN if frames is None or frames * frame > UNKNOWN - 2**16 else frames * frame
         self._padding = bytes(size % 2) if size != UNKNOWN else b""
         layout = struct.pack("<HIIHH", channels, sample_rate, sample_rate * frame, frame, bits)
-        if channels > 2 or (tag == _PCM and bits > 16):
-            mask = (1 << channels) - 1 if channels <= 18 else 0  # the first speakers in the order of the standard
+        mask = speakers.mask
+        if mask is None and tag == _PCM and bits > 16 and channels <= 2:
+            mask = USUAL[channels]
+        if mask is not None and (bits > 16 or channels > 2 or mask != USUAL[channels]):
             extension = struct.pack("<HHIH", 22, bits, mask, tag) + _GUID_TAIL
             layout = struct.pack("<H", _EXTENSIBLE) + layout + extension
         else:
