@@ -82,7 +82,7 @@ def test_no_package_of_enhance_imports_a_command() -> None:
     assert [line for package in packages for line in arrows(package, *commands)] == []
 
 
-@pytest.mark.parametrize("package", ["enhance", "emulator"])
+@pytest.mark.parametrize("package", ["enhance", "emulator", "apps"])
 def test_no_circles_of_modules(package: str) -> None:
     known = {name_of(path): path for path in modules(package)}
     left = {name: {i for i in imported(path) if i in known and i != name} for name, path in known.items()}

@@ -15,10 +15,14 @@ from enhance import Denoiser
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
-PAGES.append(ROOT / "apps" / "live" / "README.md")
+PAGES += [ROOT / "apps" / "README.md", ROOT / "apps" / "live" / "README.md", ROOT / "tests" / "README.md"]
+PAGES.append(ROOT / "CONTRIBUTING.md")
 PACKAGES = {
     "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
     "emulator": ("model", "losses", "training", "evidence"),
+    "apps": ("batch", "demo", "listen", "live"),
+    "apps/demo": ("web", "service", "pictures"),
+    "apps/listen": ("design", "serving", "analysis"),
     "apps/live": ("devices", "engine", "session", "ui", "diagnostics"),
 }
 
@@ -28,10 +32,12 @@ def blocks(language: str, page: str = README) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_snippets_run(page: Path) -> None:
+def test_python_snippets_run(page: Path, tmp_path: Path) -> None:
     """All of a page as one program: later ones may use what earlier ones have made."""
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
     program = "\n".join(blocks("python", page.read_text()))
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=120, env=environment)
 
 
 def test_the_readme_opens_with_two_commands_of_one_line() -> None:
@@ -66,7 +72,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("folder", PACKAGES)
 def test_the_tables_of_packages_say_what_the_packages_say_of_themselves(folder: str) -> None:
-    page = (ROOT / folder / "README.md").read_text()
+    pages = [place / "README.md" for place in (ROOT / folder, *(ROOT / folder).parents)]
+    page = next(path for path in pages if path.exists()).read_text()
     found = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
     assert found == set(PACKAGES[folder])
     for package in found:
@@ -118,3 +125,10 @@ def test_the_example_with_a_callback_plays_what_a_file_gives(tmp_path: Path) -> 
     played, delay = np.load(tmp_path / "played.npy"), 960 - 480  # the device adds the other 480
     assert not played[:delay].any()
     np.testing.assert_allclose(played[delay:], Denoiser().denoise(given, 48_000)[:-delay], atol=1e-4)
+
+
+def test_every_promise_of_the_list_has_a_test_with_its_number() -> None:
+    listed = {int(number) for number in re.findall(r"^\| (\d+) \|", (ROOT / "tests" / "README.md").read_text(), re.M)}
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert listed == {int(number) for number in re.findall(r"def test_promise_(\d+)_", sources)}
+    assert len(listed) == 34
