@@ -16,7 +16,7 @@ from emulator.evidence.fidelity import table
 from emulator.model.presets import EMULATORS, describe
 from enhance.card import flatten, licence_tables, two_columns
 from enhance.runtime.registry import list_models
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 LIMITS = (
     "It has learned mono sound from -40 to -14 dBFS (RMS). `CodecLoss` brings signals to -25 dBFS first.",
@@ -88,8 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = card(arguments.preset, entry.description, about, table(rows) if rows else "", data)
         arguments.out.write_text(text + "\n", encoding="utf-8")
     except (ValueError, OSError, ModelError) as error:
-        print(f"emulator.card: {error}", file=sys.stderr)
-        return 1
+        return fail("emulator.card", error)
     return 0
 
 

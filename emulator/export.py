@@ -11,7 +11,7 @@ from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
 from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import register_model
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 
 def export(checkpoint_file: Path, target: Path, licence: str) -> Emulator | PaperUNet:
@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = arguments.target.stem
         register_model(arguments.target, name, arguments.describe, default=name == DEFAULT, collection=EMULATORS)
     except (ValueError, OSError, ModelError) as error:
-        print(f"emulator.export: {error}", file=sys.stderr)
-        return 1
+        return fail("emulator.export", error)
     print(f"{arguments.target}: {sum(p.numel() for p in network.parameters()):,} parameters")
     return 0
 

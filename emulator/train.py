@@ -21,6 +21,7 @@ from emulator.lame import Setting
 from emulator.model.config import PRESETS
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperEmulation, PaperUNet, paper_loss
+from emulator.model.presets import DEFAULT
 from emulator.training.corpus import (
     KINDS,
     CorpusConfig,
@@ -36,17 +37,11 @@ from enhance.data.cache import AudioCache, build_cache
 from enhance.data.counter_random import CounterRandom
 from enhance.data.decoding import SUFFIXES
 from enhance.data.room_responses import write_rooms
-from enhance.training.launch import (
-    add_launch_arguments,
-    apply_settings,
-    in_bfloat16,
-    make_fabric,
-    plain,
-    print_settings,
-    run,
-)
+from enhance.training.launch import add_launch_arguments, in_bfloat16, make_fabric, run
 from enhance.training.loop import fit
 from enhance.training.schedule import TrainConfig
+from enhance.training.settings import apply_settings, plain, print_settings
+from enhance.utils.errors import fail
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -145,25 +140,25 @@ class EmulationTask:
         return figures
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Adds the folders of recordings that :func:`open_sources` reads."""
     folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
-    parser.add_argument("--speech", required=True, help="folders of clean speech", **folders)
-    parser.add_argument("--noise", required=True, help="folders of noise", **folders)
-    parser.add_argument("--music", required=True, help="folders of music; every fifth file is held out", **folders)
+    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
+    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
+    parser.add_argument("--music", required=required, help="folders of music; every fifth file is held out", **folders)
     parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
     parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate in addition (default 60)")
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+def get_parser(required: bool = True) -> argparse.ArgumentParser:
+    """Return the command line; `required` is false where settings are only listed."""
     parser = argparse.ArgumentParser(prog="python -m emulator.train", description=__doc__)
-    parser.add_argument("--preset", choices=PRESETS, required=True, help="what to emulate")
-    add_source_arguments(parser)
+    parser.add_argument("--preset", choices=PRESETS, default=DEFAULT, required=required, help="what to emulate")
+    add_source_arguments(parser, required)
     parser.add_argument("--paper", action="store_true", help="train the paper's magnitude U-Net in place of ours")
-    add_launch_arguments(parser)
+    add_launch_arguments(parser, required)
     return parser
 
 
@@ -246,7 +241,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    arguments = get_parser().parse_args(argv)
+    listing = "--list" in (sys.argv if argv is None else argv)
+    arguments = get_parser(required=not listing).parse_args(argv)
     try:
         defaults = [PRESETS[arguments.preset], CorpusConfig(), CropConfig(), TrainConfig(batch=8)]
         configs = apply_settings(defaults, arguments.set)
@@ -257,8 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
         fabric = make_fabric(arguments)
     except ValueError as error:
-        print(f"emulator.train: {error}", file=sys.stderr)
-        return 1
+        return fail("emulator.train", error)
     return run("emulator.train", lambda: train(arguments, fabric, configs), lambda: fabric.is_global_zero)
 
 

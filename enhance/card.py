@@ -20,7 +20,7 @@ from typing import Any
 from enhance.evaluation.results import NOISY, Evaluation, load, model_name, report
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.metadata import ModelInfo
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 LIMITS = (
     "The figures are means over one small set. The intervals say how far they would move with other files of the same "
@@ -185,8 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         arguments.out.write_text(text, encoding="utf-8")
     except (ValueError, OSError, ModelError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.card", error)
     return 0
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enhance.evaluation.results import METRICS, Evaluation, load
+from enhance.utils.errors import fail
 
 COLUMNS = ("pesq", "stoi", "estoi", "si_sdr", "sig", "bak", "ovrl", "covl", "lsd")
 DIGITS = (3, 3, 3, 1, 2, 2, 2, 2, 2)  # shown of each
@@ -143,8 +144,7 @@ def main(argv: list[str] | None = None) -> int:
             document = insert(document, "benchmark", arguments.benchmark.read_text(encoding="utf-8"))
         arguments.document.write_text(document, encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.comparison", error)
     return 0
 
 

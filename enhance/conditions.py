@@ -25,7 +25,7 @@ from enhance.model.config import SAMPLE_RATE
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 PAIRS = 8  # of each case
 SHOWN = {"pesq": ("PESQ-WB", 2), "estoi": ("ESTOI", 2), "si_sdr": ("SI-SDR", 1), "ovrl": ("OVRL", 2)}
@@ -133,8 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)})
         save_report(report, arguments.out, time.monotonic() - begin)
     except (ValueError, OSError, soundfile.SoundFileError, ModelError) as error:
-        print(f"enhance.conditions: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail("enhance.conditions", error)
     print(table(rows))
     return 0
 

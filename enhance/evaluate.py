@@ -43,7 +43,7 @@ from enhance.evaluation.results import (
 )
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
-from enhance.utils.errors import DatasetError, ModelError
+from enhance.utils.errors import DatasetError, ModelError, fail
 
 Audio = NDArray[np.float32]
 Denoise = Callable[[Audio, int], Audio]
@@ -211,8 +211,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.out:
             print(f"written: {save(evaluation, scores, arguments.out).with_suffix('.*')}", file=sys.stderr)
     except (DatasetError, ModelError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.evaluate", error)
     return 0
 
 

@@ -27,7 +27,7 @@ from enhance.runtime.metadata import FORMAT_VERSION
 from enhance.runtime.registry import register_model
 from enhance.utils.atomic import replacing, write_bytes
 from enhance.utils.environment import versions
-from enhance.utils.errors import ModelError
+from enhance.utils.errors import ModelError, fail
 
 UNSTATED = "not stated"
 TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs
@@ -163,8 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.describe:
             register_model(arguments.onnx, name, arguments.describe, default=arguments.default)
     except (ValueError, OSError, ModelError) as error:
-        print(f"enhance.export: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.export", error)
     print(f"{arguments.onnx}: differs from PyTorch by at most {difference:.1e} over {PARITY_SECONDS:.0f} s")
     return 0
 

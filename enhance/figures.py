@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from enhance.comparison import ANCHOR_SET, ANCHORS, COLUMNS
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.evaluation.speed import HOP_BY_HOP, Speed, load_speeds
+from enhance.utils.errors import fail
 
 WINDOW, HOP = 2048, 512  # samples
 RANGE_DB = 80.0  # shown below the loudest point of both pictures
@@ -136,8 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             quality([(load(first), load_speeds(second)) for first, second in arguments.system], arguments.out)
     except (ValueError, OSError, soundfile.LibsndfileError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.figures", error)
     return 0
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from enhance.data.decoding import FULL_SCALE, SUFFIXES, Kind, decode
 from enhance.data.levels import active_power
 from enhance.model.config import SAMPLE_RATE
+from enhance.utils.errors import fail
 
 Audio = NDArray[np.float64]
 
@@ -130,8 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         write_set(arguments.speech, arguments.noise, arguments.out, arguments.count, arguments.seed)
     except (ValueError, OSError) as error:
-        print(f"enhance.held_out: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.held_out", error)
     return 0
 
 

@@ -31,7 +31,7 @@ from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
 from enhance.utils.environment import machine, versions
-from enhance.utils.errors import DatasetError, ModelError
+from enhance.utils.errors import DatasetError, ModelError, fail
 
 LARGEST_LOSS = 0.02  # of PESQ
 LEAST_GAIN = 0.05  # of the time; less is within the noise of a measurement
@@ -182,8 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         content = {"variants": [asdict(variant) for variant in variants], "machine": machine()}
         arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except (ValueError, OSError, soundfile.SoundFileError, DatasetError, ModelError) as error:
-        print(f"enhance.quantise: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail("enhance.quantise", error)
     print(table(variants))
     return 0
 

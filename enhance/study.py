@@ -25,6 +25,7 @@ from enhance.export import export
 from enhance.model.config import SAMPLE_RATE
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
+from enhance.utils.errors import fail
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "small": (),
@@ -151,8 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows.append(measure(variant, folder / "model.onnx", minutes, *held_out(arguments.cache)))
             print(json.dumps(asdict(rows[-1])), flush=True)
     except (RuntimeError, ValueError, FileNotFoundError) as error:
-        print(f"enhance.study: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.study", error)
     with (arguments.out / "study.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(asdict(rows[0])))
         writer.writeheader()

@@ -25,21 +25,15 @@ from enhance.data.room_responses import write_rooms
 from enhance.model.config import SAMPLE_RATE, SIZES, NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.training.cuda_graphs import CapturedSteps
-from enhance.training.launch import (
-    add_launch_arguments,
-    apply_settings,
-    in_bfloat16,
-    make_fabric,
-    plain,
-    print_settings,
-    run,
-)
+from enhance.training.launch import add_launch_arguments, in_bfloat16, make_fabric, run
 from enhance.training.loop import fit
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
 from enhance.training.run_log import nothing_left
 from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
+from enhance.training.settings import apply_settings, plain, print_settings
+from enhance.utils.errors import fail
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -155,12 +149,12 @@ def picture(audio: Tensor) -> Tensor:
     return (1 + level / 80).clamp(0, 1).flip(0)[None]
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+def get_parser(required: bool = True) -> argparse.ArgumentParser:
+    """Return the command line; `required` is false where settings are only listed."""
     parser = argparse.ArgumentParser(prog="python -m enhance.train", description=__doc__)
     folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
-    parser.add_argument("--speech", required=True, help="folders of clean speech", **folders)
-    parser.add_argument("--noise", required=True, help="folders of noise", **folders)
+    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
+    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
     parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
     parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
     parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
@@ -168,7 +162,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
     parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
     parser.add_argument("--eager", action="store_true", help="do not capture steps as CUDA graphs on a GPU")
-    add_launch_arguments(parser)
+    add_launch_arguments(parser, required)
     return parser
 
 
@@ -256,7 +250,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    arguments = get_parser().parse_args(argv)
+    listing = "--list" in (sys.argv if argv is None else argv)
+    arguments = get_parser(required=not listing).parse_args(argv)
     try:
         configs = settings(arguments.size, arguments.set)
         if arguments.list:
@@ -266,8 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
         fabric = make_fabric(arguments)
     except ValueError as error:
-        print(f"enhance.train: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.train", error)
     return run("enhance.train", lambda: train(arguments, fabric, configs), lambda: fabric.is_global_zero)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
+from enhance.utils.errors import fail
 
 SHARES = (0.25, 0.75)  # of a weight that one of two equal channels gets
 # Parts that a matrix's rows and columns fall into; within each, channels lie one after the other.
@@ -104,8 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dimensions = {"dimensions": json.dumps(SIZES[arguments.size].to_dict())}
         save_file({name: x.contiguous() for name, x in result.items()}, arguments.wide, metadata=dimensions)
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-        print(f"enhance.widen: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail("enhance.widen", error)
     return 0
 
 

@@ -237,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     threads = torch.get_num_threads()
     try:
-        return run_report(make, get_parser().parse_args(argv))
+        return run_report("emulator.evidence.cost", make, get_parser().parse_args(argv))
     finally:
         torch.set_num_threads(threads)
 

@@ -246,7 +246,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_report(make, get_parser().parse_args(argv))
+    return run_report("emulator.evidence.descent", make, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`python -m emulator.evidence.document DIR`: write the contents page of a folder of evidence, DIR/README.md.
 
+from enhance.utils.errors import fail
+
 For each command that was run into the folder it links the table, the picture, the raw rows and the settings, and says
 how long the command took, on which machine and with which packages.
 """
@@ -9,6 +11,8 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from enhance.utils.errors import fail
 
 TITLES = {
     "fidelity": "How close each emulator comes to LAME",
@@ -58,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         (folder / "README.md").write_text(contents(folder), encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:
-        print(f"emulator.evidence.document: {error}", file=sys.stderr)
-        return 1
+        return fail("emulator.evidence.document", error)
     return 0
 
 

@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, required=True, help="as for emulator.train", metavar="DIR")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="default: all")
     add_report_arguments(parser)
-    return run_report(make, parser.parse_args(argv))
+    return run_report("emulator.evidence.fidelity", make, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -282,7 +282,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_report(make, get_parser().parse_args(argv))
+    return run_report("emulator.evidence.masking", make, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

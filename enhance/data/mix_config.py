@@ -48,6 +48,7 @@ class MixConfig:
     clip_db: tuple[float, float] = (1.0, 12.0)  # how far below its peak it is clipped, dB
     band_limit: float = 0.12  # probability that input and target are limited in band
     telephone: float = 0.3  # probability that such a limit is 300 to 3400 Hz, else a low-pass
+    # cut-off frequencies of such a low-pass, Hz
     low_pass_hz: tuple[float, ...] = (4000.0, 5500.0, 7000.0, 8000.0, 10_000.0, 12_000.0, 14_000.0, 16_000.0)
     reuse: int = 1  # successive steps that share processed speech and noise, differently combined (1 to 8)
     synthetic_seconds: float = 6.0  # length of each synthetic noise, s

@@ -5,13 +5,12 @@ A command measures, returns a :class:`Report`, and leaves the rest to :func:`run
     def main(argv: list[str] | None = None) -> int:
         parser = argparse.ArgumentParser(prog="python -m emulator.evidence.cost")
         add_report_arguments(parser)
-        return run_report(make, parser.parse_args(argv))
+        return run_report("emulator.evidence.cost", make, parser.parse_args(argv))
 """
 
 import argparse
 import csv
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from enhance.utils.environment import machine, versions
-from enhance.utils.errors import MpeaceError
+from enhance.utils.errors import MpeaceError, fail
 
 PACKAGES = ("mpeace", "torch", "torchaudio", "numpy", "scipy", "lameenc", "miniaudio", "soundfile", "auraloss")
 FIGURE_DPI = 120
@@ -54,10 +53,11 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CSV, JSON, Markdown and PNG")
 
 
-def run_report(make: Callable[[argparse.Namespace], Report], arguments: argparse.Namespace) -> int:
-    """Measure and write; what goes wrong becomes one line on stderr. Returns the exit status.
+def run_report(program: str, make: Callable[[argparse.Namespace], Report], arguments: argparse.Namespace) -> int:
+    """Measure and write; what goes wrong becomes one line on standard error. Return the exit status.
 
     Args:
+        program: what an error line begins with.
         make: measures; may raise ValueError, RuntimeError, OSError or ModelError.
         arguments: at least those of :func:`add_report_arguments`.
     """
@@ -67,8 +67,7 @@ def run_report(make: Callable[[argparse.Namespace], Report], arguments: argparse
         report = make(arguments)
         save_report(report, arguments.out, time.monotonic() - begin)
     except (ValueError, RuntimeError, OSError, MpeaceError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return fail(program, error)
     print(report.table)
     return 0
 

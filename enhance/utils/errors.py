@@ -5,6 +5,7 @@ All of them are a `MpeaceError`. `one_line` turns any exception, also those of t
 and the rest of the batch goes on (exit status 1).
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,6 +49,12 @@ def one_line(error: BaseException) -> str:
         return error.strerror[:1].lower() + error.strerror[1:]
     first = next(iter(str(error).splitlines()), "")
     return f"unexpected {type(error).__name__}: {first}" if first else f"unexpected {type(error).__name__}"
+
+
+def fail(program: str, error: BaseException | str) -> int:
+    """Print an error as one line on standard error, begun with the program's name; return the exit status 1."""
+    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1
 
 
 @contextmanager

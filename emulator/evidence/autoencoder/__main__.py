@@ -169,7 +169,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    return run_report(make, get_parser().parse_args(argv))
+    return run_report("emulator.evidence.autoencoder", make, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -231,4 +231,4 @@ def test_bad_arguments_are_refused_in_one_line(tmp_path, capsys):
     assert autoencoder.main([*out, "--data", str(RECORDING), "--epochs", "0"]) == 1
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 4
-    assert all(line.startswith("error: ") for line in errors)
+    assert all(line.startswith("emulator.evidence.autoencoder: ") for line in errors)

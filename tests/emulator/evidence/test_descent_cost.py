@@ -81,7 +81,7 @@ def test_every_loss_has_a_row_alone_and_beside_the_baseline(mixtures, small_emul
 def test_a_folder_without_mixtures_is_refused_in_one_line(tmp_path, capsys):
     assert descent.main(["--eval", str(tmp_path), "--emulators", "--out", str(tmp_path / "out")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: expected {descent.EXCERPTS} clean files")
+    assert line.startswith(f"emulator.evidence.descent: expected {descent.EXCERPTS} clean files")
 
 
 def test_costs_cover_every_configuration_and_a_cached_target_saves_its_analysis(small_emulator, tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def test_what_goes_wrong_is_one_line(tmp_path, capsys):
     assert masking.main(["--out", str(tmp_path / "out"), "--emulators", "no-such-preset"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("error: ") for line in lines)
+    assert all(line.startswith("emulator.evidence.masking: ") for line in lines)
     assert "no-such-preset" in lines[1]
 
 

@@ -88,7 +88,7 @@ def test_bad_arguments_are_refused_in_one_line(tmp_path, tiny_model, capsys):
     assert benchmark.main(["--model", str(tiny_model), "--parts", "speed", "--audio", str(tmp_path / "none.wav")]) == 1
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 3
-    assert all(line.startswith("error: ") for line in errors)
+    assert all(line.startswith("enhance.benchmark: ") for line in errors)
 
 
 def test_the_command_line_is_measured_as_it_is(tiny_model, tmp_path):

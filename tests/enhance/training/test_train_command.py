@@ -1,5 +1,6 @@
 """`python -m enhance.train`: its settings, what it refuses, Ctrl-C, and several processes."""
 
+import json
 import os
 import re
 import signal
@@ -126,3 +127,16 @@ def test_missing_folders_are_one_clear_line_and_status_1(tmp_path: Path, capsys:
     (tmp_path / "rooms").mkdir()
     assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 1
     assert capsys.readouterr().err == f"enhance.train: no such folder of recordings: '{tmp_path / 'speech'}'\n"
+
+
+def test_the_list_of_settings_works_alone_and_explains_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--size", "tiny", "--set", "steps=7"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch(r"steps=7 +# updates of the weights", line) for line in lines)
+    assert any(re.fullmatch(r"stem_channels=24 +# channels at a quarter.*", line) for line in lines)
+    settings = [line for line in lines if line and not line.startswith("# ")]
+    assert len(settings) > 60
+    assert [line for line in settings if " # " not in line] == []
+    values = dict(line.partition(" # ")[0].strip().split("=", 1) for line in settings)
+    assert all(json.loads(value) is not None for value in values.values())
+    assert "# How a network is trained; the whole of it is saved in the checkpoint." in lines

@@ -1,0 +1,70 @@
+"""Settings of the training commands: ``KEY=VALUE`` pairs for fields of frozen dataclasses, and their listing."""
+
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+
+def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
+    """Return frozen dataclasses with each ``KEY=VALUE`` (a JSON value) applied to the first one that has the key.
+
+    Raises:
+        ValueError: a key is unknown or a value has the wrong type.
+
+    Example:
+        >>> from enhance.training.schedule import TrainConfig
+        >>> apply_settings([TrainConfig()], ["steps=5"])[0].steps
+        5
+    """
+    changes: list[dict[str, Any]] = [{} for _ in configs]
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        owners = [i for i, config in enumerate(configs) if key in asdict(config)]
+        if not owners:
+            raise ValueError(f"unknown setting {key!r}; --list shows all")
+        before = getattr(configs[owners[0]], key)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if isinstance(before, float) and type(value) is int:
+            value = float(value)
+        if isinstance(before, tuple) and isinstance(value, list):
+            value = tuple(value)
+        if type(value) is not type(before):
+            raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
+        changes[owners[0]][key] = value
+    return [replace(config, **change) for config, change in zip(configs, changes, strict=True)]
+
+
+def print_settings(configs: Sequence[Any]) -> None:
+    """Print every setting as ``KEY=VALUE``, with what it means; a line above says what each group sets."""
+    for number, config in enumerate(configs):
+        meanings = comments(type(config))
+        print(*([""] if number else []), f"# {(type(config).__doc__ or '').partition(chr(10))[0]}", sep="\n")
+        for key, value in asdict(config).items():
+            setting = f"{key}={json.dumps(value)}"
+            print(f"{setting:<28} # {meanings[key]}" if meanings.get(key) else setting)
+
+
+def comments(config: type) -> dict[str, str]:
+    """Return the comment beside or above each field of a dataclass, read from its source.
+
+    Example:
+        >>> from enhance.training.schedule import TrainConfig
+        >>> comments(TrainConfig)["steps"]
+        'updates of the weights'
+    """
+    source = inspect.getsource(config)
+    above = re.findall(r"^    # (.+)\n    (\w+): ", source, flags=re.MULTILINE)
+    return {key: text for text, key in above} | dict(
+        re.findall(r"^    (\w+): .*?  # (.+)$", source, flags=re.MULTILINE)
+    )
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return a frozen dataclass as values that a checkpoint and JSON give back unchanged."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
