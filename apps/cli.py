@@ -13,6 +13,7 @@ import typer
 
 from apps import interactive
 from apps.batch.if_exists import IfExists
+from apps.batch.kept import KEPT
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.io.raw_format import RawFormat
 from enhance.utils.errors import MpeaceError, UsageError, one_line
@@ -80,7 +81,7 @@ def root(
     """Take the options before the command."""
 
 
-@app.command()
+@app.command(epilog="\b\n" + KEPT)
 def denoise(
     inputs: Annotated[
         list[str],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from enhance.io.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media_open import is_mp4, open_media, reason
@@ -204,6 +205,10 @@ class TrackReader:
         self.speakers = from_names(channel.name for channel in self._stream.codec_context.layout.channels)
         self.frames: int | None = None
         self.notes = self._decoder.notes
+        covers = any(stream.disposition & Disposition.attached_pic for stream in self._container.streams.video)
+        lost = [name for name, there in (("chapters", self._container.chapters()), ("cover", covers)) if there]
+        if lost:
+            self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and are left out")
         if len(audio) > 1:
             others = describe_tracks(audio)
             self.notes.append(f"track {audio.index(self._stream) + 1} of {len(audio)} was taken (--track: {others})")

@@ -171,7 +171,8 @@ class _Remux:
         """What a person should know."""
         left_out = [f"its data track {index} ({name}) is left out" for index, name in self._left_out.items()]
         mended = [note for track in self.tracks.values() for note in (*track.decoder.notes, track.choice.note) if note]
-        return self._notes + left_out + mended
+        dropped = [name for track in self.tracks.values() for name in track.dropped]
+        return self._notes + left_out + mended + note_of(dropped)
 
     def new_sounds(self) -> dict[int, NewSound]:
         """What is known of the sound that was written, by the place of its track in the output."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from enhance.runtime.denoiser import Denoiser
 
 _OLD_SOUND = ("BPS", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "REPLAYGAIN_", "R128_")  # begin tags of the old samples
-_OLD_SOUND_NAMES = frozenset({"DURATION", "DURATION-ENG"})
+_WRITTEN_ANEW = frozenset({"DURATION", "DURATION-ENG"})
 
 
 class SoundTrack:
@@ -74,7 +74,7 @@ class SoundTrack:
         self.stream.codec_context.format = self.choice.format
         if self.choice.bit_rate:
             self.stream.codec_context.bit_rate = self.choice.bit_rate
-        copy_description(decoder.stream, self.stream, new_sound=True)
+        self.dropped = copy_description(decoder.stream, self.stream, new_sound=True)
         self._written = 0
         self._begin: int | None = None
         self._delay: int | None = None
@@ -168,14 +168,23 @@ class CopiedTrack:
         self._out.mux(packet)
 
 
-def copy_description(source: "Stream", target: "Stream", new_sound: bool = False) -> None:
-    """Copy language, title and the like, and what the track is for; with new sound, not what told of the old."""
+def copy_description(source: "Stream", target: "Stream", new_sound: bool = False) -> list[str]:
+    """Copy language, title and the like, and what the track is for; with new sound, not what told of the old.
+
+    Returns:
+        The names of what is left out, without those that the muxer writes anew.
+    """
+    dropped: list[str] = []
     for key, text in source.metadata.items():
         name = key.upper()
-        if name in _OLD_SOUND_NAMES or (new_sound and name.startswith(_OLD_SOUND)):
+        if name in _WRITTEN_ANEW:
             continue
-        target.metadata[key] = text
+        if new_sound and name.startswith(_OLD_SOUND):
+            dropped += [] if name == "ENCODER" else [key]
+        else:
+            target.metadata[key] = text
     target.disposition = source.disposition
+    return dropped
 
 
 def _add_copy(stream: "Stream", out: "OutputContainer") -> "Stream":

@@ -1,0 +1,22 @@
+"""What denoising keeps of each container, what it converts, and what it leaves out: the table of README and --help."""
+
+KEPT = """\
+container         kept                                     converted or left out: a note tells of it
+WAV RF64 W64      subtype, speakers, bext, iXML, markers,  over 4 GB WAV becomes RF64; MD5, levels and
+                  loops, LIST, ID3                         peaks of the old sound
+AIFF CAF AU       subtype, chunks                          as WAV
+FLAC              bits, comments, pictures, cue sheet,     gains
+                  ID3 as comments
+OGG OPUS          codec, bitrate, comments, pictures       gains
+MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay
+M4A M4B M4R MP4A  codec, bitrate, tags, cover, chapters,   FLAC becomes ALAC; Opus, MP3 become AAC;
+AAC               trimming, faststart                      gains, encoder delay
+MP4 M4V MOV QT    as M4A; picture and its code (hvc1),     data tracks other than time code
+                  place, date, make, subtitles, languages
+MKV MKA           codec, bitrate, picture, frame rate,     Vorbis, DTS, WMA, ADPCM, G.711 become Opus,
+WEBM WEBA         subtitles, fonts, cover, chapters, tags  TrueHD becomes FLAC; statistics, gains
+sound of a video  title, artist and the like, one track    cover, chapters, other tracks
+into a file       (the first, or --track)
+all               rate, channels, length, holes            a clock that drifts is followed; a damaged
+                                                           part is refused, or left out with --salvage
+"""
