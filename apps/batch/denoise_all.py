@@ -63,11 +63,11 @@ def denoise_all(
                 stopped = signal
         order = {task.source: index for index, task in enumerate(plan.tasks)}
         outcomes.sort(key=lambda outcome: order.get(outcome.input, -1))
-        reporter.summary(outcomes)
+        reporter.summary(outcomes, plan.passed_over)
         if report is not None:
             options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
             options["raw"] = settings.raw and str(settings.raw)
-            write_report(report, outcomes, model, options)
+            write_report(report, outcomes, plan.passed_over, model, options)
         if stopped is not None:
             raise stopped
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0

@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.io.formats import is_media_name
+from enhance.io.content import is_recording
 from enhance.io.task import Outcome
 from enhance.utils.errors import one_line
 
@@ -31,13 +31,16 @@ class Found:
     searched: bool
 
 
-def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome]) -> list[Found]:
+def find_inputs(
+    inputs: list[str], leave_out: Path | None, settled: list[Outcome], passed_over: list[str]
+) -> list[Found]:
     """Return all input files in the order named, each once.
 
     Args:
         inputs: files, folders and patterns.
         leave_out: the folder of the outputs: it is not searched.
         settled: outcomes of inputs that are not there or are shut are added here.
+        passed_over: files in folders that are no sound and no video are added here.
     """
     found: dict[str, Found] = {}
     for text in inputs:
@@ -48,7 +51,7 @@ def find_inputs(inputs: list[str], leave_out: Path | None, settled: list[Outcome
                 items = _match(text, settled)
                 reason = "no file matches this pattern"
             elif stat.S_ISDIR(mode := path.stat().st_mode):
-                items = _search(path, leave_out, settled)
+                items = _search(path, leave_out, settled, passed_over)
                 reason = "no sound files in this folder"
             elif stat.S_ISREG(mode):
                 items = [Found(path, Path(), False)]
@@ -114,7 +117,7 @@ def _match(pattern: str, settled: list[Outcome]) -> list[Found]:
     ]
 
 
-def _search(folder: Path, leave_out: Path | None, settled: list[Outcome]) -> list[Found]:
+def _search(folder: Path, leave_out: Path | None, settled: list[Outcome], passed_over: list[str]) -> list[Found]:
     items: list[Found] = []
     outputs = None if leave_out is None else identity(leave_out)
 
@@ -125,8 +128,12 @@ def _search(folder: Path, leave_out: Path | None, settled: list[Outcome]) -> lis
         here = Path(place)
         folders[:] = sorted(name for name in folders if name[0] != "." and identity(here / name) != outputs)
         for path in (here / name for name in sorted(names)):
-            if is_media_name(path) and not path.name.startswith(".") and _is_file(path, settled):
+            if path.name.startswith(".") or not _is_file(path, settled):
+                continue
+            if is_recording(path):
                 items.append(Found(path, here.relative_to(folder), True))
+            else:
+                passed_over.append(str(path))
     return items
 
 

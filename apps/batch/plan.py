@@ -13,6 +13,7 @@ from pathlib import Path
 
 from apps.batch.discovery import Found, find_inputs, identity, mode_of
 from apps.batch.if_exists import IfExists
+from enhance.io.content import is_read_only
 from enhance.io.formats import CONTAINERS, MUXERS, container_between, container_of
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, partial_of
@@ -29,6 +30,7 @@ class Plan:
 
     tasks: list[Task] = field(default_factory=list)
     settled: list[Outcome] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def make_plan(
@@ -62,7 +64,7 @@ def make_plan(
     if PIPE in inputs:
         raise UsageError("standard input (-) is the only input when it is one")
     leave_out = None if output in (None, PIPE) else Path(output or "")
-    found = find_inputs(inputs, leave_out, plan.settled)
+    found = find_inputs(inputs, leave_out, plan.settled, plan.passed_over)
     single = len(inputs) == 1 and len(found) == 1 and not found[0].searched
     if output == PIPE:
         if not single and (found or len(inputs) > 1):
@@ -112,6 +114,8 @@ def _names_a_file(output: str) -> bool:
 
 def _target(item: Found, folder: Path | None, template: str, container: str | None) -> Path:
     suffix = CONTAINERS[container].suffixes[0] if container else item.path.suffix
+    if container is None and is_read_only(item.path):
+        suffix += ".wav"
     fields = {"stem": item.path.stem, "suffix": suffix, "extension": item.path.suffix.lstrip(".")}
     try:
         name = template.format(**fields)

@@ -91,8 +91,16 @@ class Reporter:
             clamped += f", gain {outcome.gain:.3f}" if outcome.gain != 1 else ""
             self._line(f"{_name(outcome)} -> {outcome.output}: {length}{clamped}")
 
-    def summary(self, outcomes: list[Outcome]) -> None:
-        """Print the counts and the time, and list the failed files again so that they are not lost in a long list."""
+    def summary(self, outcomes: list[Outcome], passed_over: list[str]) -> None:
+        """Print the counts and the time, and list the failed files again so that they are not lost in a long list.
+
+        Args:
+            outcomes: of all inputs.
+            passed_over: files of the folders that are no recordings.
+        """
+        if passed_over and not self._quiet:
+            what = "1 file is" if len(passed_over) == 1 else f"{len(passed_over)} files are"
+            self._line(f"{what} no sound or video and passed over: {', '.join(passed_over)}")
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         if self._quiet or len(outcomes) < 2:
             return
@@ -129,7 +137,9 @@ class Reporter:
             print(text, file=sys.stderr, flush=True)
 
 
-def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], options: dict[str, Any]) -> None:
+def write_report(
+    path: Path, outcomes: list[Outcome], passed_over: list[str], model: dict[str, str], options: dict[str, Any]
+) -> None:
     """Write what became of each file as JSON, in one step.
 
     Bytes of a name that is not UTF-8 are written as the escapes \\udc80 to \\udcff; `os.fsencode` of what a JSON
@@ -145,6 +155,7 @@ def write_report(path: Path, outcomes: list[Outcome], model: dict[str, str], opt
         "done": sum(outcome.status == "done" for outcome in outcomes),
         "skipped": sum(outcome.status == "skipped" for outcome in outcomes),
         "failed": sum(outcome.status == "failed" for outcome in outcomes),
+        "passed_over": passed_over,
         "files": [{**asdict(outcome), "speed": round(outcome.speed, 2)} for outcome in outcomes],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from enhance.io.bitrate import Compression, compression_like
 from enhance.io.chunk_copy import Chunks, append, gather
 from enhance.io.chunk_values import Change
-from enhance.io.formats import CONTAINERS, FLOATING, MUXERS, Encoding, choose_encoding, fit_size
+from enhance.io.formats import CONTAINERS, FLOATING, Encoding, choose_encoding, fit_size
+from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
-from enhance.io.raw_pcm import RawReader, RawWriter
+from enhance.io.raw_pcm import RawWriter
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
-from enhance.io.wav_pipe import PipeReader, PipeWriter
+from enhance.io.wav_pipe import PipeWriter
 from enhance.utils.atomic import finish
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
@@ -96,14 +97,12 @@ def _attempt(
     outcome: Outcome,
 ) -> None:
     """Denoise once with `outcome.gain`; `_Again` comes out of it before anything takes the name of the target."""
-    media = task.source != PIPE and Path(task.source).suffix.lower() in MUXERS
-    if media:
-        _need_pyav()
-    if media and task.container is None:
+    if keeps_media(task):
         from enhance.io.media_remux import clean_tracks
 
         with replacing(task) as partial:
             _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, on_progress, outcome))
+        outcome.notes += note_on_name(Path(task.source), str(outcome.format))
         return
     with closing(open_source(task, settings, stopper)) as source:
         encoding = _encoding(source, task, settings)
@@ -131,7 +130,7 @@ def _attempt(
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
                 if note := write_speakers(partial, encoding, source.speakers, source.channels):
                     outcome.notes.append(note)
-        outcome.notes += getattr(source, "notes", [])
+        outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
     outcome.input_dbfs = decibels(chain.energy_in, chain.samples_in * source.channels)
     outcome.output_dbfs = decibels(chain.energy_out, chain.samples_out * source.channels)
@@ -142,25 +141,6 @@ def _attempt(
 def _check_fit(gain: float | None) -> None:
     if gain is not None:
         raise _Again(gain)
-
-
-def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Source:
-    """Open the input of a task: standard input, a sound file, or the first sound track of M4A and video.
-
-    Raises:
-        FileError: when it cannot be read.
-    """
-    if task.source == PIPE and (raw := settings.raw):
-        return RawReader(sys.stdin.buffer, stopper, raw.subtype, raw.sample_rate, raw.channels)
-    if task.source == PIPE:
-        return PipeReader(sys.stdin.buffer, stopper)
-    path = Path(task.source)
-    with problem_on_oserror("cannot be read"):
-        if path.suffix.lower() in MUXERS:
-            from enhance.io.media_decoder import TrackReader
-
-            return TrackReader(path, settings.salvage, settings.tracks)
-        return SoundReader(path, settings.salvage)
 
 
 @contextmanager
@@ -175,13 +155,6 @@ def replacing(task: Task) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where nothing could be written, nothing can be removed
             partial.unlink()
-
-
-def _need_pyav() -> None:
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        raise FileError('M4A and video need PyAV: pip install "mpeace[video]"') from None
 
 
 def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, on_progress: OnProgress) -> None:
@@ -202,10 +175,7 @@ def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, on_progres
 
 def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
     if task.target != PIPE:
-        container = CONTAINERS[task.container] if task.container else None
-        if container is None and task.source == PIPE:
-            container = CONTAINERS["wav"]
-        return choose_encoding(source.encoding, container, settings.subtype)
+        return encoding_for_file(task, source, settings)
     encoding = choose_encoding(source.encoding, CONTAINERS["wav"], settings.subtype)
     if encoding.subtype in _PIPED:
         return encoding

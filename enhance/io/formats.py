@@ -66,7 +66,29 @@ MUXERS = {
     ".mkv": "matroska",
     ".mka": "matroska",
     ".webm": "webm",
+    ".weba": "webm",
+    ".m4r": "ipod",
+    ".mp4a": "ipod",
+    ".qt": "mov",
+    ".3gp": "3gp",
+    ".3g2": "3g2",
+    ".avi": "avi",
+    ".ts": "mpegts",
+    ".mts": "mpegts",
+    ".m2ts": "mpegts",
+    ".flv": "flv",
+    ".mxf": "mxf",
 }
+
+# Suffixes of recordings that are read, mostly through PyAV, and not written: their outputs are WAV, NAME.SUFFIX.wav.
+# fmt: off
+READ_ONLY = frozenset((
+    ".mp2", ".mp1", ".mpa", ".m2a", ".amr", ".awb", ".3ga", ".wma", ".wmv", ".asf", ".mpg", ".mpeg", ".vob",
+    ".ogv", ".ogx", ".divx", ".f4v", ".rm", ".ra", ".rmvb", ".spx", ".ac3", ".eac3", ".ec3", ".dts", ".mlp",
+    ".thd", ".wv", ".tta", ".ape", ".mpc", ".dsf", ".dff", ".shn", ".oma", ".aa3", ".at3", ".g722", ".g726",
+    ".g729", ".sln", ".vox", ".gsm", ".dss", ".ds2", ".adts", ".mk3d", ".raw", ".pcm",
+))
+# fmt: on
 
 
 def container_of(path: Path) -> Container | None:
@@ -93,11 +115,6 @@ def container_between(source: Path, target: Path, named: str | None = None) -> s
         raise UsageError(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
     container = container_of(target)
     return container.name if container else None
-
-
-def is_media_name(path: Path) -> bool:
-    """Whether a file of this name is taken from a folder: sound files, M4A and video."""
-    return path.suffix.lower() in _BY_SUFFIX or path.suffix.lower() in MUXERS
 
 
 @dataclass(frozen=True)
@@ -129,8 +146,10 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
     if container is None:
         if source is None:
             raise ValueError("neither an input nor a container to choose the encoding by")
-        container = Container(source.major.lower(), source.major, (), source.subtype)
-        keeps = True
+        keeps = soundfile.check_format(source.major, source.subtype, source.endian)
+        keeps = keeps and (source.major == "MP3") == source.subtype.startswith("MPEG")  # MP3 in WAV is read only
+        usual = "MPEG_LAYER_III" if source.major == "MP3" else "PCM_16"
+        container = Container(source.major.lower(), source.major, (), source.subtype if keeps else usual)
     else:
         keeps = source is not None and not container.coded and source.subtype in _PLAIN
     endian = source.endian if source is not None and source.major == container.major else "FILE"

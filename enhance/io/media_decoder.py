@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
+_LOSSLESS = frozenset({"flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape"})
 _CUT_OFF = 0.5  # seconds by which a track may be shorter than its file says
 
 
@@ -185,6 +186,11 @@ class TrackReader:
         salvage: leave out packets that cannot be decoded.
         tracks: what the person chose (`--track`); the first track when empty.
 
+    Attributes:
+        codec: its name.
+        is_fine: whether its samples have more than 16 bits.
+        has_picture: whether there is a moving picture beside it.
+
     Raises:
         FileError: when it has none, or not that one.
         OSError: when it cannot be opened.
@@ -209,6 +215,12 @@ class TrackReader:
         lost = [name for name, there in (("chapters", self._container.chapters()), ("cover", covers)) if there]
         if lost:
             self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and are left out")
+        context = self._stream.codec_context
+        lossless = context.name.startswith("pcm") or context.name in _LOSSLESS
+        self.codec = context.name
+        self.is_fine = lossless and context.format.name.rstrip("p") in ("s32", "flt", "dbl")
+        pictures = self._container.streams.video
+        self.has_picture = any(not stream.disposition & Disposition.attached_pic for stream in pictures)
         if len(audio) > 1:
             others = describe_tracks(audio)
             self.notes.append(f"track {audio.index(self._stream) + 1} of {len(audio)} was taken (--track: {others})")

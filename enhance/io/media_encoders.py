@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
 
-_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "mp3float": "libmp3lame"}  # by the name of the decoder
+_ENCODERS = {
+    "opus": "libopus",
+    "mp3": "libmp3lame",
+    "mp3float": "libmp3lame",
+    "amrnb": "libopencore_amrnb",
+}  # by the name of the decoder
 _UNFIT = frozenset({"vorbis", "wmav1", "wmav2", "truehd", "mlp"})  # FFmpeg's own are experimental or sound poor
 # By muxer: what lossless tracks become, then what lossy ones become, each in the order in which they are tried.
 _SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -31,6 +36,13 @@ _SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mp4": (("alac", "flac", "aac"), ("aac", "flac")),
     "ipod": (("alac", "aac"), ("aac", "alac")),
     "adts": (("aac",), ("aac",)),
+    "3gp": (("aac",), ("aac",)),
+    "3g2": (("aac",), ("aac",)),
+    "avi": (("pcm_s24le", "pcm_s16le"), ("libmp3lame", "ac3", "pcm_s16le")),
+    "mpegts": (("aac",), ("aac", "ac3")),
+    "flv": (("aac",), ("aac",)),
+    "mxf": (("pcm_s24le", "pcm_s16le"), ("pcm_s16le",)),
+    "ogg": (("flac",), ("libopus", "flac")),
 }
 _TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the same speakers in the living room
 _USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is named

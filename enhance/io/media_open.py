@@ -52,8 +52,8 @@ def create_media(path: Path, muxer: str, **options: str) -> "OutputContainer":
 
 
 def muxer_of(path: Path) -> str:
-    """Return the muxer that writes files of this name."""
-    return MUXERS[path.suffix.lower()]
+    """Return the muxer that writes files of this name; names of sound files stand for Ogg with FLAC in it."""
+    return MUXERS.get(path.suffix.lower(), "ogg")
 
 
 def is_mp4(container: "InputContainer") -> bool:

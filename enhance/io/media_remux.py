@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from enhance.runtime.denoiser import Denoiser
 
 _ATOMS = frozenset({"ipod", "mp4"})  # muxers whose tags and cover mutagen copies whole
-_BOXES = _ATOMS | {"mov"}
+_BOXES = _ATOMS | {"mov", "3gp", "3g2"}
 
 
 def clean_tracks(
@@ -77,7 +77,7 @@ def clean_tracks(
     if muxer in _BOXES:
         finish_movie(path, partial, work.origins, work.new_sounds())
     write_language_tags(partial, work.languages)
-    if muxer in _ATOMS:
+    if muxer in _ATOMS and movie is not None:
         try:
             outcome.notes += note_of(carry_atoms(path, partial))
         except FileError as problem:

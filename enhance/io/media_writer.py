@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _OLD_SOUND = ("BPS", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "REPLAYGAIN_", "R128_")  # begin tags of the old samples
 _WRITTEN_ANEW = frozenset({"DURATION", "DURATION-ENG"})
 
+_NO_DELAY = frozenset({"adts", "avi", "flv"})  # have no place for the delay of an encoder
+_UNTOLD = {"mpegts": {"aac", "ac3", "eac3", "libmp3lame"}, "ogg": {"libopus"}}  # held, though FFmpeg does not say so
+
 
 class SoundTrack:
     """One sound track on its way from decoder to encoder.
@@ -61,10 +64,10 @@ class SoundTrack:
     ) -> None:
         self.decoder = decoder
         self._out = out
-        self._drop_delay = muxer == "adts"
+        self._drop_delay = muxer in _NO_DELAY
         rate = settings.sample_rate or decoder.sample_rate
         self.choice: EncoderChoice = choose_encoder(
-            decoder.stream, decoder.layout, rate, muxer, out.supported_codecs, bits
+            decoder.stream, decoder.layout, rate, muxer, out.supported_codecs | _UNTOLD.get(muxer, set()), bits
         )
         settings = DenoiseOptions(**{**vars(settings), "sample_rate": self.choice.sample_rate})
         self.chain = Chain(denoiser, decoder.sample_rate, decoder.channels, settings, False, gain)

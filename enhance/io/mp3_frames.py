@@ -102,7 +102,12 @@ class Scan:
 
 
 def is_mp3(path: Path) -> bool:
-    """Whether a file begins with a frame of MPEG audio; tags and zeros may come before it."""
+    """Whether a file begins with a frame of MPEG audio; tags and zeros may come before it.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: when it has no bytes.
+    """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _Walk(data, Scan()).begins()
 

@@ -127,7 +127,8 @@ class SoundReader:
             for piece in pieces
             if piece.samples is not None
         ]
-        known = len(lengths) == len(pieces) or self._file.frames < _NO_LENGTH
+        guessed = self._file.frames >= _NO_LENGTH or self.encoding.subtype.startswith("MPEG")
+        known = len(lengths) == len(pieces) or not guessed
         self.frames: int | None = (sum(lengths) if lengths else self._file.frames) if known else None
         if lacks:
             self._cut_off(lacks)

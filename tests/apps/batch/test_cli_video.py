@@ -177,4 +177,4 @@ def test_promise_11_without_pyav_it_says_what_to_install(tmp_path: Path, tiny_mo
     command = [sys.executable, "-c", code, "denoise", str(source), "--model", str(tiny_model)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f'mpeace: {source}: M4A and video need PyAV: pip install "mpeace[video]"\n'
+    assert done.stderr == f'mpeace: {source}: it is MP4 or QuickTime, which needs PyAV: pip install "mpeace[video]"\n'

@@ -1,0 +1,137 @@
+"""The input of a task opened by the library that reads it: what the file is decides, not what it is called."""
+
+import sys
+from pathlib import Path
+
+from enhance.io.content import UNKNOWN, Content, content_of
+from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of
+from enhance.io.options import DenoiseOptions
+from enhance.io.raw_pcm import RawReader
+from enhance.io.sound_file import SoundReader, Source, UnreadableError
+from enhance.io.task import PIPE, Task
+from enhance.io.wav_pipe import PipeReader
+from enhance.utils.errors import FileError, problem_on_oserror
+from enhance.utils.interrupt import Stopper
+
+_RAW = frozenset({".raw", ".pcm"})
+
+
+def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Source:
+    """Open the input of a task: standard input, a sound file, or the first sound track of M4A and video.
+
+    Raises:
+        FileError: when it cannot be read.
+    """
+    if task.source == PIPE and (raw := settings.raw):
+        return RawReader(sys.stdin.buffer, stopper, raw.subtype, raw.sample_rate, raw.channels)
+    if task.source == PIPE:
+        return PipeReader(sys.stdin.buffer, stopper)
+    path = Path(task.source)
+    with problem_on_oserror("cannot be read"):
+        content = _known_content(path)
+        if _by_ffmpeg(path, content):
+            _need_pyav(content)
+            return _track(path, settings)
+        if content is UNKNOWN and path.suffix.lower() in _RAW:
+            raise FileError("it holds samples without a header, whose rate nobody knows: make it a WAV first")
+        try:
+            return SoundReader(path, settings.salvage)
+        except UnreadableError as error:
+            try:
+                return _track(path, settings)
+            except ImportError:
+                raise FileError(f'{error}; PyAV may read it: pip install "mpeace[video]"') from None
+            except FileError:
+                raise error from None
+
+
+def _known_content(path: Path) -> Content:
+    """What a file is.
+
+    Raises:
+        FileError: when it has no bytes.
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise FileError("the file is empty (0 bytes)")
+    return content_of(path)
+
+
+def _by_ffmpeg(path: Path, content: Content) -> bool:
+    """Whether FFmpeg's libraries read a file of this content; the name counts where the content is not known."""
+    return content.ffmpeg or (content is UNKNOWN and path.suffix.lower() in MUXERS)
+
+
+def keeps_media(task: Task) -> bool:
+    """Whether the output is a media file like the input, with its picture and all tracks.
+
+    Raises:
+        FileError: when the input cannot be read, or PyAV is not there.
+    """
+    if task.source == PIPE or task.container is not None:
+        return False
+    source, target = Path(task.source), Path(task.target)
+    with problem_on_oserror("cannot be read"):
+        content = _known_content(source)
+    if not _by_ffmpeg(source, content) or (target.suffix.lower() not in MUXERS and content.name != "Ogg FLAC"):
+        return False
+    _need_pyav(content)
+    return True
+
+
+def _need_pyav(content: Content) -> None:
+    """Check that PyAV is there.
+
+    Raises:
+        FileError: when it is not.
+    """
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        what = f"it is {content.name}, which needs" if content.name else "M4A and video need"
+        raise FileError(f'{what} PyAV: pip install "mpeace[video]"') from None
+
+
+def encoding_for_file(task: Task, source: Source, settings: DenoiseOptions) -> Encoding:
+    """How the output of a task is written to a file: as the person named it, else as the input, else as its name says.
+
+    Raises:
+        FileError: when none of them can be written.
+    """
+    container = CONTAINERS[task.container] if task.container else None
+    if container is None and source.encoding is None:
+        container = CONTAINERS["wav"] if task.source == PIPE else container_of(Path(task.target))
+        if container is None:
+            raise FileError(f"{Path(task.target).suffix or 'such a file'} is not written; name an output like out.wav")
+    if container is not None and source.encoding is None and not container.coded:
+        fine = getattr(source, "is_fine", False)
+        container = Container(container.name, container.major, (), "PCM_24" if fine else container.subtype)
+    return choose_encoding(source.encoding, container, settings.subtype)
+
+
+def note_on_name(path: Path, output: str) -> list[str]:
+    """What to tell of an input that is not what its name says; `output` is the container of the output."""
+    content = content_of(path)
+    return [] if content.fits(path) else [f"it is {content.name} in spite of its name; the output is {output}"]
+
+
+def notes_on(task: Task, source: Source, encoding: Encoding, settings: DenoiseOptions) -> list[str]:
+    """What to tell of a file that is not what its name says, and of an encoding that could not be kept."""
+    if task.source == PIPE:
+        return []
+    notes, before = note_on_name(Path(task.source), encoding.major), source.encoding
+    if settings.subtype is None and task.container is None:
+        if before is None:
+            notes.append(f"{getattr(source, 'codec', 'its codec')} became {encoding.subtype}")
+        elif before.subtype != encoding.subtype:
+            notes.append(f"{before.subtype} is read and not written: it became {encoding.subtype}")
+    if getattr(source, "has_picture", False):
+        notes.append("its picture is left out: only the sound is written")
+    return notes
+
+
+def _track(path: Path, settings: DenoiseOptions) -> Source:
+    from enhance.io.media_decoder import TrackReader
+
+    return TrackReader(path, settings.salvage, settings.tracks)

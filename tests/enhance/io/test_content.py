@@ -1,0 +1,212 @@
+"""The content of a file decides how it is read, not its suffix; and nothing in a folder is passed over in silence."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from command import mpeace, read, write
+from helpers import lag, speech_like
+
+from enhance.io.content import content_of
+
+av: Any = pytest.importorskip("av")
+RATE = 48_000
+
+
+def made(path: Path, muxer: str, codec: str, rate: int = RATE, picture: bool = False) -> Path:
+    """Two seconds of speech-like noise in any container of FFmpeg's libraries."""
+    film: Any
+    audio = speech_like(2, rate)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format=muxer) as out:
+        film = out.add_stream("mpeg2video", rate=25, width=64, height=48, pix_fmt="yuv420p") if picture else None
+        track = out.add_stream(codec, rate=rate, layout="mono")
+        if codec == "wmav2":
+            track.bit_rate = 64_000
+        for number in range(50 if film else 0):
+            image = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), "rgb24")
+            image.pts = number
+            out.mux(film.encode(image))
+        frame = av.AudioFrame.from_ndarray(audio, "flt", "mono")
+        frame.sample_rate = rate
+        out.mux(track.encode(frame))
+        if film:
+            out.mux(film.encode(None))
+        out.mux([packet for packet in track.encode(None) if packet.size])  # FLAC ends with one that is empty
+    return path
+
+
+def sound(path: Path) -> np.ndarray:
+    """The first sound track as players decode it, [samples]."""
+    with av.open(str(path)) as container:
+        track = container.streams.audio[0]
+        packer = av.AudioResampler("flt", "mono", track.rate)
+        return np.concatenate(
+            [packed.to_ndarray()[0] for frame in container.decode(track) for packed in packer.resample(frame)]
+        )
+
+
+def denoised(source: Path, tiny_model: Path, *options: object) -> tuple[Path, list[str]]:
+    """The output in a folder of its own, and the lines that tell of it."""
+    folder = source.parent / "out"
+    ended = mpeace("denoise", source, "-o", folder, "--mix", 0, "--model", tiny_model, *options)
+    assert ended.status == 0, ended.stderr
+    (output,) = folder.iterdir()
+    return output, [line.split(": note: ")[1] for line in ended.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "muxer", "codec", "rate", "becomes"),
+    [
+        ("a.amr", "amr", "libopencore_amrnb", 8000, "a.amr.wav"),
+        ("a.wma", "asf", "wmav2", 44_100, "a.wma.wav"),
+        ("a.mp2", "mp2", "mp2", RATE, "a.mp2.wav"),
+        ("a.ac3", "ac3", "ac3", RATE, "a.ac3.wav"),
+        ("a.tta", "tta", "tta", RATE, "a.tta.wav"),
+        ("a.wv", "wv", "wavpack", RATE, "a.wv.wav"),
+        ("a.g722", "g722", "g722", 16_000, "a.g722.wav"),
+        ("a.3gp", "3gp", "aac", RATE, "a.3gp"),
+        ("a.flv", "flv", "aac", RATE, "a.flv"),
+        ("a.avi", "avi", "libmp3lame", RATE, "a.avi"),
+        ("a.ts", "mpegts", "aac", RATE, "a.ts"),
+        ("a.m4r", "ipod", "aac", RATE, "a.m4r"),
+        ("a.qt", "mov", "pcm_s16le", RATE, "a.qt"),
+        ("a.weba", "webm", "libopus", RATE, "a.weba"),
+    ],
+)
+def test_recordings_that_libsndfile_does_not_know(
+    tmp_path: Path, tiny_model: Path, name: str, muxer: str, codec: str, rate: int, becomes: str
+) -> None:
+    source = made(tmp_path / name, muxer, codec, rate)
+    output, notes = denoised(source, tiny_model)
+    assert output.name == becomes
+    assert not notes
+    before, after = sound(source), sound(output)
+    slack = 0 if becomes.endswith((".wav", ".qt", ".weba")) else 1200  # what a codec's last packet holds beyond the end
+    assert abs(len(after) - len(before)) <= slack
+    late = lag(after, before)  # MPEG-TS has the delay of the encoder in its time stamps
+    assert late == 0 or (abs(late) <= 47 or (becomes == "a.ts" and late == 1024))
+    before, after = before[max(0, -late) :], after[max(0, late) :]
+    least = min(len(before), len(after)) - 1200
+    assert np.corrcoef(before[:least], after[:least])[0, 1] > (0.999 if becomes.endswith((".wav", ".qt")) else 0.9)
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("alac", 44_100), ("libopus", RATE), ("adpcm_ima_qt", 44_100)])
+def test_caf_of_other_codecs_becomes_caf_with_plain_samples(
+    tmp_path: Path, tiny_model: Path, codec: str, rate: int
+) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the program ffmpeg: PyAV's muxer does not write these")
+    source = tmp_path / "a.caf"
+    wav = write(tmp_path / "a.wav", speech_like(2, rate), rate)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-c:a", codec, source], check=True)
+    output, notes = denoised(source, tiny_model)
+    assert notes == [f"{codec.removeprefix('lib')} became PCM_16"]
+    with soundfile.SoundFile(output) as file:
+        assert (file.format, file.subtype, file.samplerate) == ("CAF", "PCM_16", rate)
+    np.testing.assert_allclose(read(output)[0], sound(source), atol=2.0**-14)
+
+
+def test_ogg_with_flac_stays_ogg_with_flac(tmp_path: Path, tiny_model: Path) -> None:
+    output, notes = denoised(made(tmp_path / "a.oga", "ogg", "flac"), tiny_model)
+    assert not notes
+    assert content_of(output).name == "Ogg FLAC"
+    np.testing.assert_array_equal(sound(output), sound(tmp_path / "a.oga"))
+
+
+@pytest.mark.parametrize(
+    ("name", "major"), [("a.wav", "WAV"), ("a.mp3", "MP3"), ("a.ogg", "OGG"), ("a.flac", "FLAC"), ("a.m4a", "ipod")]
+)
+def test_webm_of_a_browser_under_another_name(tmp_path: Path, tiny_model: Path, name: str, major: str) -> None:
+    source = made(tmp_path / name, "webm", "libopus")
+    output, notes = denoised(source, tiny_model)
+    assert f"it is Matroska or WebM in spite of its name; the output is {major}" in notes
+    expected = {"a.m4a": "MP4 or QuickTime", "a.ogg": "Ogg Vorbis"}.get(name, major)
+    assert content_of(output).name == expected
+    assert abs(len(sound(output)) - 2 * RATE) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [("wav", "a.mp3"), ("wav", "a.m4a"), ("mp3", "a.wav"), ("flac", "a.aiff")]
+)
+def test_sound_files_under_another_name_stay_what_they_are(
+    tmp_path: Path, tiny_model: Path, written: str, name: str
+) -> None:
+    source = write(tmp_path / f"b.{written}", speech_like(1, RATE))
+    source = source.rename(tmp_path / name)
+    output, notes = denoised(source, tiny_model)
+    assert notes == [f"it is {written.upper()} in spite of its name; the output is {written.upper()}"]
+    assert content_of(output).name == written.upper()
+    if written != "mp3":
+        np.testing.assert_array_equal(sound(output), sound(source))
+
+
+def test_mp3_in_wav_is_read_to_its_end(tmp_path: Path, tiny_model: Path) -> None:
+    source = made(tmp_path / "a.wav", "wav", "libmp3lame", 16_000)
+    output, notes = denoised(source, tiny_model)
+    assert notes == ["MPEG_LAYER_III is read and not written: it became PCM_16"]
+    assert abs(read(output).shape[1] - 32_000) < 3 * 576
+
+
+def test_bw64_is_read_as_the_rf64_that_it_is(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.5, RATE), format="RF64", subtype="PCM_24")
+    source.write_bytes(b"BW64" + source.read_bytes()[4:])
+    output, _ = denoised(source, tiny_model)
+    np.testing.assert_array_equal(read(output), soundfile.read(_as_rf64(source), dtype="float32", always_2d=True)[0].T)
+
+
+def _as_rf64(source: Path) -> Path:
+    target = source.with_suffix(".rf64")
+    target.write_bytes(b"RF64" + source.read_bytes()[4:])
+    return target
+
+
+def test_a_picture_that_cannot_be_kept_is_told(tmp_path: Path, tiny_model: Path) -> None:
+    source = made(tmp_path / "a.mpg", "mpeg", "mp2", picture=True)
+    output, notes = denoised(source, tiny_model)
+    assert output.name == "a.mpg.wav"
+    assert notes == ["its picture is left out: only the sound is written"]
+    kept, _ = denoised(made(tmp_path / "b" / "a.avi", "avi", "libmp3lame", picture=True), tiny_model)
+    with av.open(str(kept)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(container.streams.video[0])) == 50
+
+
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "in"
+    made(folder / "a.amr", "amr", "libopencore_amrnb", 8000)
+    made(folder / "tape", "matroska", "flac")
+    write(folder / "b.wav", speech_like(0.1, RATE))
+    (folder / "notes.txt").write_text("no sound")
+    (folder / "c.pcm").write_bytes(bytes(range(100)))
+    report = tmp_path / "report.json"
+    ended = mpeace("denoise", folder, "-o", tmp_path / "out", "--model", tiny_model, "--mix", 0, "--report", report)
+    assert ended.status == 1
+    assert f"1 file is no sound or video and passed over: {folder / 'notes.txt'}" in ended.stderr
+    (line,) = ended.problems
+    assert "c.pcm: it holds samples without a header" in line
+    assert json.loads(report.read_text())["passed_over"] == [str(folder / "notes.txt")]
+    assert (tmp_path / "out" / "a.amr.wav").exists()
+    assert (tmp_path / "out" / "b.wav").exists()
+    np.testing.assert_allclose(read(tmp_path / "out" / "tape.wav")[0], sound(folder / "tape"), atol=2.0**-15)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.caf", "a.webm"])
+def test_without_pyav_one_line_says_what_the_file_is(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    muxer, codec = ("caf", "adpcm_ima_qt") if name == "a.caf" else ("webm", "libopus")
+    source = made(tmp_path / name, muxer, codec)
+    for module in [module for module in sys.modules if module == "av" or module.startswith("enhance.io.media")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "av", None)
+    ended = mpeace("denoise", source, "-o", tmp_path / "out.wav", "--model", tiny_model)
+    assert ended.status == 1
+    assert 'pip install "mpeace[video]"' in ended.problems[0]
+    if name != "a.caf":
+        assert "it is Matroska or WebM" in ended.problems[0]
