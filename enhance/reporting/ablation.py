@@ -35,6 +35,7 @@ SPLIT = {
     **{f"pause_left_{number}": Metric(f"In pauses {band} kHz", "dB", 1) for number, band in enumerate(BANDS)},
 }
 """What an estimate is made of; runs on record from before it was measured lack it."""
+OPPONENTS = ("l1", "l2")  # losses that others are compared with beside the baseline, where there are runs of them
 DRAWN = ("pesq", "estoi", "si_sdr", "ovrl", "visqol", "nmr")
 MISSING = "-"  # no such run, or a score that no file of the set has, as pauses where nobody pauses
 LOWER_IS_BETTER = ("nmr", "pause_residual")
@@ -82,7 +83,9 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
     parts = []
     for size, name in sorted(grid(rows), key=lambda pair: pair[1] != "eval"):
         losses = losses_of(rows, size, labels)
-        means, paired = [], []
+        means = []
+        opponents = [opponent for opponent in (baseline, *OPPONENTS) if opponent in losses]
+        paired: dict[str, list[list[str | float]]] = {opponent: [] for opponent in opponents}
         for loss in losses:
             where = {"size": size, "set": name, "loss": loss}
             values = [
@@ -90,8 +93,11 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
                 for score in SCORES
             ]
             means.append([labels[loss], *map(_shown, values, SCORES.values())])
-            if loss != baseline and baseline in losses:
-                paired.append([labels[loss], *(_difference(rows, score, where, baseline) for score in SCORES)])
+            for opponent in opponents:
+                if loss not in (opponent, baseline):
+                    paired[opponent].append(
+                        [labels[loss], *(_difference(rows, score, where, opponent) for score in SCORES)]
+                    )
         seeds = sorted({row["seed"] for row in rows if row["size"] == size})
         minutes = [row["minutes"] for row in rows if row["size"] == size]
         parts += [
@@ -100,9 +106,10 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
             "",
         ]
         parts += [markdown_table(["loss", *(m.label for m in SCORES.values())], means), ""]
-        if paired:
-            parts += ["Difference from the baseline, with its 95 % interval:", ""]
-            parts += [markdown_table(["loss", *(m.label for m in SCORES.values())], paired), ""]
+        for opponent in (opponent for opponent in opponents if paired[opponent]):
+            name_of = "the baseline" if opponent == baseline else labels[opponent]
+            parts += [f"Difference from {name_of}, with its 95 % interval:", ""]
+            parts += [markdown_table(["loss", *(m.label for m in SCORES.values())], paired[opponent]), ""]
         parts += split_table(rows, size, name, labels)
     return "\n".join(parts)
 

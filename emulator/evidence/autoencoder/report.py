@@ -106,6 +106,23 @@ def compare(results: Sequence[Result]) -> list[Comparison]:
     return [_compared(results, *pair) for pair in pairs]
 
 
+def tally(results: Sequence[Result]) -> str:
+    """How often each loss with an emulator wins, ties and loses against each plain loss, a row for each pair."""
+    judges = {name: score for name, score in SCORES.items() if score.judges}
+    lines: list[list[str | float]] = []
+    for loss, kind in KINDS.items():
+        for other in (name for name in KINDS if KINDS[name].plain and kind.preset is not None):
+            cells = [cell for cell in _cells(results) if {loss, other} <= set(_losses(results, *cell))]
+            if not cells:
+                continue
+            line: list[str | float] = [kind.label, KINDS[other].label]
+            for name in judges:
+                found = [_compared(results, *cell, loss, name, other).verdict for cell in cells]
+                line.append(" / ".join(str(found.count(word)) for word in (WIN, TIE, LOSS)))
+            lines.append(line)
+    return markdown_table(["loss", "against", *(score.label for score in judges.values())], lines)
+
+
 def controls(results: Sequence[Result]) -> list[Comparison]:
     """The pairs of CONTROLS in every score that judges."""
     return [
@@ -134,6 +151,7 @@ def tables(results: Sequence[Result]) -> str:
         "loses where the 95 % interval of the paired difference lies on one side of 0; one in twenty may be chance."
     ]
     if against_plain:
+        parts += ["Wins, ties and losses against each plain loss, of all domains and capacities:", tally(results)]
         parts.append("Against the best plain loss (l1, l2, multi-resolution STFT) of each score, domain and capacity:")
         parts.append(_summary(against_plain, controlled=False))
     if against_controls:

@@ -150,6 +150,20 @@ def test_only_a_clear_difference_is_bold() -> None:
     assert "nan" not in text, "a score that no file has is a dash"
 
 
+def test_losses_are_compared_with_l1_too_where_there_are_runs_of_it() -> None:
+    rows = [
+        {"seed": 0, "size": "tiny", "loss": loss, "set": "eval", "file": str(file), "minutes": 1.0}
+        | dict.fromkeys(SCORES, gain + file)
+        for loss, gain in (("baseline", 3.0), ("bark", 2.0), ("l1", 0.5))
+        for file in range(5)
+    ]
+    text = tables(rows, {"baseline": "B", "bark": "K", "l1": "L"}, "baseline")
+    plain, against = text.split("Difference from L, with its 95 % interval:")
+    assert "| K | **-1.000** (-1.000 to -1.000) |" in plain
+    assert "| L | **-2.500** (-2.500 to -2.500) |" in plain
+    assert "| K | **+1.500** (+1.500 to +1.500) |" in against
+
+
 @pytest.mark.filterwarnings("error")
 def test_runs_that_come_before_their_baseline_are_tabled_without_differences() -> None:
     row = {"seed": 0, "size": "tiny", "loss": "bark", "set": "eval", "file": "a", "minutes": 1.0}

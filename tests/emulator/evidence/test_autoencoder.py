@@ -190,7 +190,11 @@ def test_losses_are_compared_file_by_file_and_seed_by_seed():
     assert (by_score["lsd"].opponent, by_score["lsd"].verdict) == ("l2", "loses")
     assert by_score["lsd"].difference.mean == pytest.approx(1.5)
     assert "si_sdr" not in by_score
-    assert "wins 1 of 1 (speech at 16)" in autoencoder_report.tables(results)
+    table = autoencoder_report.tables(results)
+    assert "wins 1 of 1 (speech at 16)" in table
+    ours = KINDS["ours"].label
+    assert f"| {ours} | l1 | 1 / 0 / 0 | 0 / 0 / 1 |" in table
+    assert f"| {ours} | l2 | 1 / 0 / 0 | 0 / 0 / 1 |" in table
 
 
 def test_the_interval_covers_files_and_seeds():
