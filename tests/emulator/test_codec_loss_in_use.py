@@ -1,57 +1,93 @@
-"""The codec loss as its users hold it: printed, mapped over a batch, at a low rate, and alone."""
+"""The codec loss where people put losses: copied, pickled, moved to a worker, compiled, in a Lightning module."""
 
-import warnings
+import copy
+import io
+import pickle
+from typing import Any
 
 import pytest
 import torch
+from codecloss import ALL, RATE, SAMPLES, signals
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
-from emulator import Balancer
-from emulator.losses import codec_loss
 from emulator.losses.codec_loss import CodecLoss
-from emulator.model.network import Emulator
 from emulator.model.presets import random_emulator
+
+EXACT = {"rtol": 0.0, "atol": 0.0}
+FUSED = {"rtol": 1e-4, "atol": 1e-5}  # a compiler may add up in another order
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Emulator:
-    return random_emulator("mp3-v9-16k", seed=0)
+def loss() -> CodecLoss:
+    return CodecLoss(random_emulator("mp3-v9-16k", seed=0), sample_rate=RATE, missing=0.5, **ALL)
 
 
-def test_it_prints_on_one_line(emulator: Emulator) -> None:
-    assert repr(CodecLoss(emulator, sample_rate=48_000)) == (
-        "CodecLoss(v9 at 16000 Hz from 48000 Hz in float32, noise_to_mask)"
-    )
+def value_and_gradient(loss: nn.Module, estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    estimate = estimate.clone().requires_grad_()
+    value = loss(estimate, target)
+    value.backward()
+    assert estimate.grad is not None
+    return value.detach(), estimate.grad
 
 
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_vmap_gives_what_a_loop_gives(emulator: Emulator) -> None:
-    loss = CodecLoss(emulator, sample_rate=16_000, loudness=1.0, output=1.0, layers=1.0)
-    torch.manual_seed(0)
-    target = 0.1 * torch.randn(2, 3, 8_000)
-    estimate = target + 0.01 * torch.randn(2, 3, 8_000)
-    mapped = torch.vmap(loss)(estimate, target)
-    looped = torch.stack([loss(e, t) for e, t in zip(estimate, target, strict=True)])
-    torch.testing.assert_close(mapped, looped, rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("how", ["deepcopy", "pickle", "torch.save"])
+def test_a_copy_gives_the_same_values_and_gradients(loss: CodecLoss, how: str) -> None:
+    """Though what it holds is in no `state_dict`: a copy carries it."""
+    if how == "deepcopy":
+        ours = copy.deepcopy(loss)
+    elif how == "pickle":
+        ours = pickle.loads(pickle.dumps(loss))
+    else:
+        buffer = io.BytesIO()
+        torch.save(loss, buffer)
+        buffer.seek(0)
+        ours = torch.load(buffer, weights_only=False)
+    assert repr(ours) == repr(loss)
+    for theirs, expected in zip(
+        value_and_gradient(ours, *signals(2)), value_and_gradient(loss, *signals(2)), strict=True
+    ):
+        torch.testing.assert_close(theirs, expected, **EXACT)
 
 
-def test_a_rate_under_the_emulators_is_said(emulator: Emulator) -> None:
-    with pytest.warns(UserWarning, match="signals at 8000 Hz hold nothing above 4000 Hz"):
-        CodecLoss(emulator, sample_rate=8_000)
+def test_a_reference_can_be_pickled_for_a_loader_in_another_process(loss: CodecLoss) -> None:
+    estimate, target = signals(1)
+    reference = loss.reference(target)
+    sent = pickle.loads(pickle.dumps(reference))
+    torch.testing.assert_close(loss(estimate, sent), loss(estimate, reference), **EXACT)
 
 
-def test_used_alone_it_warns_once_and_beside_others_never(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    codec_loss._warn_alone.cache_clear()
-    monkeypatch.setattr(Balancer, "made", False)
-    loss = CodecLoss(emulator, sample_rate=16_000)
-    target = 0.1 * torch.randn(1, 4_000)
-    estimate = (0.9 * target).requires_grad_()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loss(estimate.detach(), target)  # as a score
-    with pytest.warns(UserWarning, match="alone it spoils a training"):
-        loss(estimate, target)
-    codec_loss._warn_alone.cache_clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Balancer({"codec": 1.0})
-        loss(estimate, target)
+def test_under_torch_compile_it_is_the_same_loss(loss: CodecLoss) -> None:
+    """Graphs as the compiler sees them, without code generation, which would take a C++ compiler and a minute."""
+    compiled = torch.compile(loss, backend="aot_eager")
+    for theirs, expected in zip(
+        value_and_gradient(compiled, *signals(2)), value_and_gradient(loss, *signals(2)), strict=True
+    ):
+        torch.testing.assert_close(theirs, expected, **FUSED)
+
+
+def test_in_a_lightning_module_it_trains_and_leaves_no_trace_in_the_checkpoint(loss: CodecLoss) -> None:
+    """As an attribute of the module: one step of the Trainer moves the network and nothing else."""
+    lightning = pytest.importorskip("lightning")
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.codec = nn.Conv1d(1, 1, 9, padding=4), loss
+
+        def training_step(self, batch: list[Tensor], _: int) -> Tensor:
+            noisy, target = batch
+            return self.codec(self.network(noisy), target)
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    module = Module()
+    before = copy.deepcopy(module.network.state_dict())
+    silent: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = lightning.Trainer(max_steps=1, accelerator="cpu", enable_model_summary=False, **silent)
+    noisy, target = (signal.reshape(2, 1, SAMPLES) for signal in signals(2))
+    trainer.fit(module, DataLoader(TensorDataset(noisy, target), batch_size=2))
+    assert not torch.equal(module.network.weight, before["weight"])
+    assert list(module.state_dict()) == ["network.weight", "network.bias"]
+    assert [name for name, _ in module.named_parameters()] == ["network.weight", "network.bias"]
