@@ -15,6 +15,10 @@ MP4 M4V MOV QT    as M4A; picture and its code (hvc1),     data tracks other tha
                   place, date, make, subtitles, languages
 MKV MKA           codec, bitrate, picture, frame rate,     Vorbis, DTS, WMA, ADPCM, G.711 become Opus,
 WEBM WEBA         subtitles, fonts, cover, chapters, tags  TrueHD becomes FLAC; statistics, gains
+3GP 3G2 AVI TS    picture and tracks as they are; codec    other codecs become AAC (AVI: MP3, MXF: PCM)
+MTS M2TS FLV MXF  where FFmpeg can write it
+AMR WMA MP2 GSM   what a sound file can hold               become WAV, named NAME.SUFFIX.wav
+and others
 sound of a video  title, artist and the like, one track    cover, chapters, other tracks
 into a file       (the first, or --track)
 all               rate, channels, length, holes            a clock that drifts is followed; a damaged
