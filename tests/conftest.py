@@ -31,8 +31,11 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first."""
+    """The longest files first, and marked so."""
     place = {name: number for number, name in enumerate(FIRST)}
+    for item in items:
+        if item.path.stem in place:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
 
 

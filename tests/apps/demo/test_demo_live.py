@@ -14,6 +14,8 @@ from command import ROOT, mpeace, read
 from demo_page import MICROPHONE, browser_with_microphone, download, example, page_server, picture, place, watched_page
 from demo_server import EXAMPLES, Server, busy, demo, heard, said_and_heard, wait_for
 
+pytestmark = pytest.mark.browser
+
 SPARE = 36  # milliseconds of delay that may be left beyond what is needed: half a block, and quanta of the clock
 
 

@@ -16,6 +16,8 @@ from demo_page import browser_with_microphone, download, example, page_server, p
 from demo_server import EXAMPLES, Server, busy, heard, open_page, wait_for
 from helpers import level_db, speech_like
 
+pytestmark = pytest.mark.browser
+
 STALL = """() => {
   const start = AudioBufferSourceNode.prototype.start;
   AudioBufferSourceNode.prototype.start = function (...place) {

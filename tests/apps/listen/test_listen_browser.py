@@ -27,6 +27,8 @@ from playwright.sync_api import Browser, Page, expect
 from apps.listen.design.page_order import pages, slots
 from apps.listen.design.plan import make_plan
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:

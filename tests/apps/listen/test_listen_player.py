@@ -15,6 +15,8 @@ from listening import served, write_sounds, write_toml
 from listening_browser import LOOKS, begin, choose, chromium_running, go_on, grade, hear_all, pages_opened
 from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.browser
+
 PICTURES = ROOT / "apps" / "pictures"
 
 

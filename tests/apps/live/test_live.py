@@ -14,6 +14,8 @@ from helpers import si_sdr_db
 from livecommand import LATER, ROOMY, Live, find, recordings, repeated, running, shifts
 from soundserver import RATE, Cable, SoundServer
 
+pytestmark = pytest.mark.sound
+
 ROOMY_PAIR = ("--latency", "0.4")  # shared by three
 SERVERS_OWN = 10  # samples that the server's virtual sink may shift when it moves its own buffers
 SETTLED = 10  # seconds after which the server has found the size of its buffers, and shifts no sound any more

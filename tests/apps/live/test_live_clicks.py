@@ -13,6 +13,8 @@ from soundserver import RATE, Cable, SoundServer
 pytest.importorskip("termios", reason="needs pseudo-terminals")
 from terminal import Terminal
 
+pytestmark = pytest.mark.sound
+
 UP, DOWN, LEFT, RIGHT = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C"
 
 

@@ -10,6 +10,8 @@ from command import ROOT, read
 from livecommand import ROOMY, recordings, repeated
 from soundserver import RATE, Cable, SoundServer
 
+pytestmark = pytest.mark.sound
+
 termios = pytest.importorskip("termios", reason="needs pseudo-terminals")
 from terminal import PATIENCE, Terminal  # noqa: E402
 

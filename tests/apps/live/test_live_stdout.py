@@ -19,6 +19,8 @@ from enhance import Denoiser
 from enhance.dsp.resampling import resample
 from enhance.utils.errors import UsageError
 
+pytestmark = pytest.mark.sound
+
 RATE = 16_000  # what a voice assistant asks of its --mic-command
 
 

@@ -13,6 +13,8 @@ from apps.live.devices import pulseaudio as pulse
 from apps.live.devices import virtual_microphone as virtual
 from apps.live.diagnostics.setup import likeness
 
+pytestmark = pytest.mark.sound
+
 
 def test_devices_are_listed_and_refused_in_one_line(server: SoundServer) -> None:
     environment = {**server.environment, "PYTHONPATH": str(ROOT)}
