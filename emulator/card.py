@@ -14,7 +14,7 @@ from typing import Any
 
 from emulator.evidence.fidelity import table
 from emulator.model.presets import EMULATORS, describe
-from enhance.card import flatten, licence_tables, two_columns
+from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.runtime.registry import list_models
 from enhance.utils.errors import ModelError, fail
 

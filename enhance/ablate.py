@@ -35,16 +35,17 @@ import numpy as np
 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from emulator.evidence.perceptual_scores import Judge
-from enhance.evaluate import Audio, find_pairs, read_pair, score
 from enhance.evaluation.decomposition import decompose
-from enhance.export import export
+from enhance.evaluation.pairs import Audio, find_pairs, read_pair
+from enhance.evaluation.scoring import score
 from enhance.model.config import SAMPLE_RATE, SIZES
+from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
-from enhance.study import train
 from enhance.train import get_parser as get_train_parser
+from enhance.training.training_process import train
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from enhance.evaluation.results import NOISY, Evaluation, load, model_name, report
+from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.metadata import ModelInfo
 from enhance.utils.errors import ModelError, fail
@@ -87,48 +88,6 @@ def card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested values under dotted names.
-
-    Example:
-        >>> flatten({"seed": 1, "network": {"window": 960, "kernels": [3, 3]}})
-        {'seed': '1', 'network.window': '960', 'network.kernels': '3, 3'}
-    """
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, list | tuple):
-            flat[prefix + key] = ", ".join(map(str, value))
-        else:
-            flat[prefix + key] = str(value)
-    return flat
-
-
-def licence_tables(document: str) -> str:
-    """The Markdown tables of a document that have a column on licences.
-
-    Example:
-        >>> print(licence_tables("text\\n| files | licence |\\n| --- | --- |\\n| a | CC0 |\\n\\n| b |\\n| --- |\\n"))
-        | files | licence |
-        | --- | --- |
-        | a | CC0 |
-
-    Raises:
-        ValueError: if there is none.
-    """
-    tables: list[list[str]] = [[]]
-    for line in document.splitlines():
-        if line.startswith("|"):
-            tables[-1].append(line)
-        elif tables[-1]:
-            tables.append([])
-    kept = ["\n".join(table) for table in tables if table and "licen" in table[0].lower()]
-    if not kept:
-        raise ValueError("expected a Markdown table with a column 'licence', found none")
-    return "\n\n".join(kept)
-
-
 def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
     """All evaluations of a model in a folder, sorted by the name of their set; other reports in it are passed over.
 
@@ -138,12 +97,6 @@ def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
     paths = sorted(path for path in folder.glob(f"{name}_*.json") if "metrics" in path.read_text(encoding="utf-8"))
     found = (load(path) for path in paths)
     return [evaluation for evaluation in found if evaluation.model == name]
-
-
-def two_columns(values: Mapping[str, str]) -> str:
-    """A Markdown table of names and values."""
-    rows = (f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in values.items())
-    return "\n".join(["| | |", "| --- | --- |", *rows])
 
 
 def get_parser() -> argparse.ArgumentParser:

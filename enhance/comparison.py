@@ -9,54 +9,12 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from enhance.evaluation.published import ANCHOR_FILES, ANCHOR_SET, ANCHORS, COLUMNS, DIGITS
 from enhance.evaluation.results import METRICS, Evaluation, load
+from enhance.reporting.documents import insert
 from enhance.utils.errors import fail
-
-COLUMNS = ("pesq", "stoi", "estoi", "si_sdr", "sig", "bak", "ovrl", "covl", "lsd")
-DIGITS = (3, 3, 3, 1, 2, 2, 2, 2, 2)  # shown of each
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """A published system, run with its own weights on the evaluation set."""
-
-    name: str
-    sample_rate: int  # Hz
-    parameters: int
-    latency_ms: float
-    scores: tuple[float, ...]  # in the order of COLUMNS
-    rtf: float  # CPU seconds per second of audio on one thread, within 40 %
-
-
-# Measured once with the published weights on the 32 mixtures of the evaluation set, with the metrics of this package;
-# systems at 16 kHz got resampled input.
-ANCHOR_SET, ANCHOR_FILES = "eval", 32
-ANCHORS = (
-    Anchor(
-        "DeepFilterNet2 (whole file)",
-        48000,
-        2_310_000,
-        40,
-        (2.043, 0.897, 0.774, 11.3, 3.18, 4.03, 2.92, 2.72, 1.07),
-        0.016,
-    ),
-    Anchor(
-        "DeepFilterNet3 (whole file)",
-        48000,
-        2_130_000,
-        40,
-        (2.019, 0.895, 0.770, 11.2, 3.18, 3.98, 2.89, 2.66, 1.13),
-        0.014,
-    ),
-    Anchor("NSNet2", 48000, 6_170_000, 20, (1.832, 0.868, 0.732, 9.0, 2.81, 3.94, 2.56, 2.47, 1.16), 0.018),
-    Anchor("UL-UNAS (streaming)", 16000, 171_000, 32, (1.728, 0.862, 0.718, 9.8, 2.78, 3.84, 2.50, 2.34, 1.92), 0.051),
-    Anchor("RNNoise 0.2", 48000, 2_900_000, 20, (1.666, 0.871, 0.721, 8.5, 3.05, 3.97, 2.77, 2.06, 1.27), 0.034),
-    Anchor("DTLN (streaming)", 16000, 988_000, 32, (1.660, 0.857, 0.710, 10.0, 2.89, 3.66, 2.53, 2.39, 2.01), 0.035),
-    Anchor("GTCRN (streaming)", 16000, 48_000, 32, (1.644, 0.847, 0.693, 8.6, 2.79, 3.77, 2.49, 2.33, 1.95), 0.058),
-)
 
 
 def comparison(evaluations: Sequence[Evaluation]) -> str:
@@ -87,24 +45,6 @@ def comparison(evaluations: Sequence[Evaluation]) -> str:
             about = _about(anchor.sample_rate, anchor.parameters, anchor.latency_ms)
             lines.append(f"| {anchor.name} | {about} | {_cells(anchor.scores)} |")
     return "\n".join([*lines, ""])
-
-
-def insert(document: str, name: str, content: str) -> str:
-    """The document with new content between the markers of that name.
-
-    Example:
-        >>> insert("<!-- x:begin -->old<!-- x:end -->", "x", "new")
-        '<!-- x:begin -->\\nnew\\n<!-- x:end -->'
-
-    Raises:
-        ValueError: if the markers are not there once each, in order.
-    """
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    before, found, rest = document.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed or document.count(begin) != 1 or document.count(end) != 1:
-        raise ValueError(f"expected the markers {begin} and {end} once each, in this order")
-    return f"{before}{begin}\n{content.strip()}\n{end}{after}"
 
 
 def _about(sample_rate: int | None, parameters: int | None, latency_ms: float | None) -> str:

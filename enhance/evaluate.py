@@ -13,177 +13,18 @@ the means.
 """
 
 import argparse
-import multiprocessing
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
-from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
-
-from enhance.evaluation import metrics
-from enhance.evaluation.composite import composite
 from enhance.evaluation.results import (
-    METRICS,
     NOISY,
-    Evaluation,
-    Scores,
-    bootstrap,
     differences,
     load_scores,
-    model_name,
     report,
     save,
 )
-from enhance.runtime.denoiser import Denoiser
-from enhance.utils.environment import machine, versions
+from enhance.evaluation.scoring import evaluate
 from enhance.utils.errors import DatasetError, ModelError, fail
-
-Audio = NDArray[np.float32]
-Denoise = Callable[[Audio, int], Audio]
-
-PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
-
-
-def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Pairs (clean, noisy) of a set, sorted by name.
-
-    Raises:
-        DatasetError: if a folder is missing or empty, or a file has no partner.
-    """
-    names: dict[str, set[str]] = {}
-    for part in ("clean", "noisy"):
-        if not (folder / part).is_dir():
-            raise DatasetError(f"{folder}: expected the folders clean/ and noisy/ in it, found no {part}/")
-        names[part] = {path.name for path in (folder / part).iterdir() if path.is_file() and path.name[0] != "."}
-    for part, other in (("clean", "noisy"), ("noisy", "clean")):
-        if alone := sorted(names[part] - names[other]):
-            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
-            raise DatasetError(f"{folder / part / alone[0]}{more}: no file of the same name in {other}/")
-    if not names["clean"]:
-        raise DatasetError(f"{folder}: expected pairs of files in clean/ and noisy/, found none")
-    return [(folder / "clean" / name, folder / "noisy" / name) for name in sorted(names["clean"])]
-
-
-def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
-    """Both recordings, float32 of shape [time], and their rate.
-
-    Raises:
-        DatasetError: if a file cannot be read, is not mono, or differs from its partner in rate or length.
-    """
-    signals: list[Audio] = []
-    rates: list[int] = []
-    for path in (clean, noisy):
-        try:
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
-        if audio.shape[1] != 1:
-            raise DatasetError(f"{path}: expected one channel, got {audio.shape[1]}")
-        signals.append(audio[:, 0].astype(np.float32))
-        rates.append(rate)
-    if rates[0] != rates[1] or signals[0].size != signals[1].size:
-        sizes = [f"{signal.size} samples at {rate} Hz" for signal, rate in zip(signals, rates, strict=True)]
-        raise DatasetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
-    return signals[0], signals[1], rates[0]
-
-
-def score(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> Scores:
-    """All metrics of one estimate, by the names in `METRICS`."""
-    pair = estimate, target, sample_rate
-    pesq = metrics.pesq_wb(*pair)
-    ratings = metrics.dnsmos(estimate, sample_rate)
-    estimate_16k, target_16k = (metrics.at_metric_rate(audio, sample_rate) for audio in (estimate, target))
-    fitted = composite(estimate_16k, target_16k, metrics.METRIC_RATE, pesq)
-    return {
-        "pesq": pesq,
-        "stoi": metrics.stoi(*pair),
-        "estoi": metrics.estoi(*pair),
-        "si_sdr": metrics.si_sdr(*pair),
-        "snr": metrics.snr(*pair),
-        **asdict(ratings),
-        **asdict(fitted),
-        "lsd": metrics.lsd(*pair),
-        "speech_gain": metrics.speech_gain_db(*pair),
-        "pause_residual": metrics.pause_residual_db(estimate, target, noisy, sample_rate),
-    }
-
-
-def probe(denoise: Denoise, clean: Audio, noise: Audio, sample_rate: int) -> Scores:
-    """What the model does to clean speech and to noise alone, over the full band."""
-    untouched = denoise(clean, sample_rate)
-    return {
-        "clean_si_sdr": metrics.si_sdr(untouched, clean, sample_rate),
-        "clean_level": metrics.level_change_db(untouched, clean),
-        "noise_level": metrics.level_change_db(denoise(noise, sample_rate), noise),
-    }
-
-
-def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
-    """All scores of one pair of files; the model stays loaded in the process.
-
-    Raises:
-        DatasetError: if the pair cannot be used.
-    """
-    clean, noisy, sample_rate = read_pair(*pair)
-    if model == NOISY:
-        return score(noisy, clean, noisy, sample_rate)
-    denoise = _load(model).denoise
-    scores = score(denoise(noisy, sample_rate), clean, noisy, sample_rate)
-    return scores | probe(denoise, clean, noisy - clean, sample_rate)
-
-
-def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[str, Scores]]:
-    """Measure a model on a set.
-
-    Args:
-        model: a registered name, the path of an ONNX file, or "noisy".
-        folder: the set, with clean/ and noisy/.
-        jobs: processes.
-
-    Returns:
-        The evaluation, and the scores of each file by its name.
-
-    Raises:
-        DatasetError: if the set cannot be used.
-        ModelError: if the model cannot be loaded.
-    """
-    pairs = find_pairs(folder)
-    info = None if model == NOISY else _load(model).info
-    work = partial(score_file, model)
-    progress = partial(track, total=len(pairs), description=f"evaluating {model}", console=Console(stderr=True))
-    if jobs == 1:
-        rows = list(progress(map(work, pairs)))
-    else:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            rows = list(progress(pool.map(work, pairs)))
-    scores = {clean.name: row for (clean, _), row in zip(pairs, rows, strict=True)}
-    summaries = {name: bootstrap(row[name] for row in rows) for name in METRICS if name in rows[0]}
-    evaluation = Evaluation(
-        model=model_name(model),
-        set=folder.resolve().name,
-        files=len(pairs),
-        seconds=round(sum(soundfile.info(clean).duration for clean, _ in pairs), 1),
-        sample_rate=info.sample_rate if info else None,
-        latency_ms=1000 * (info.latency + info.hop) / info.sample_rate if info else None,
-        parameters=info.parameters if info else None,
-        macs_per_second=info.macs_per_second if info else None,
-        metrics=summaries,
-        versions=versions(PACKAGES),
-        machine=machine(),
-    )
-    return evaluation, scores
-
-
-@cache
-def _load(model: str) -> Denoiser:
-    return Denoiser(model)
 
 
 def get_parser() -> argparse.ArgumentParser:

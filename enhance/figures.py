@@ -15,7 +15,7 @@ import soundfile
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from enhance.comparison import ANCHOR_SET, ANCHORS, COLUMNS
+from enhance.evaluation.published import ANCHOR_SET, ANCHORS, COLUMNS
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.evaluation.speed import HOP_BY_HOP, Speed, load_speeds
 from enhance.utils.errors import fail

@@ -8,7 +8,6 @@ streaming. Small differences mean nothing: these are single runs of a few minute
 import argparse
 import csv
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,9 +20,10 @@ import numpy as np
 from enhance.data.cache import AudioCache
 from enhance.data.mixing import MixConfig, Mixer
 from enhance.evaluation.metrics import estoi, pesq_wb, si_sdr
-from enhance.export import export
 from enhance.model.config import SAMPLE_RATE
+from enhance.model.onnx_export import export
 from enhance.runtime.denoiser import Denoiser
+from enhance.training.training_process import train
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import fail
 
@@ -96,20 +96,6 @@ def measure(variant: str, model: Path, minutes: float, noisy: np.ndarray, target
         means["estoi"],
         means["si_sdr"],
     )
-
-
-def train(settings: Sequence[str], steps: int, folder: Path, arguments: Sequence[str]) -> float:
-    """Runs `enhance.train` in a process of its own; returns the minutes it took.
-
-    Raises:
-        RuntimeError: the training failed.
-    """
-    command = [sys.executable, "-m", "enhance.train", "--out", str(folder), *arguments, "--set", f"steps={steps}"]
-    begin = time.monotonic()
-    finished = subprocess.run([*command, *settings], stdout=subprocess.DEVNULL, check=False)
-    if finished.returncode:
-        raise RuntimeError(f"training in '{folder}' failed with exit status {finished.returncode}; see above")
-    return (time.monotonic() - begin) / 60
 
 
 def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:

@@ -37,9 +37,9 @@ from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import POWER_FLOOR, Emulator
 from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import PAPER, load_emulator, load_network
-from emulator.train import add_source_arguments, open_sources
+from emulator.model.spectrum import log_spectral_distance, power
 from emulator.training.corpus import CorpusConfig, PieceMaker, Sources
-from emulator.training.loss import log_spectral_distance, power
+from emulator.training.sources import add_source_arguments, open_sources
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emulator.losses.noise_to_mask import noise_to_mask_ratio
-from emulator.training.loss import log_spectral_distance, power
+from emulator.model.spectrum import log_spectral_distance, power
 from enhance.evaluation.metrics import si_sdr
 
 Audio = NDArray[np.float32]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from emulator.model.config import EmulatorConfig
 from emulator.model.network import POWER_FLOOR
-from emulator.training.loss import ImitationTerms, log_spectral_distance, power
+from emulator.model.spectrum import power
 
 CHANNELS = (16, 32, 48, 64)
 QUIET = -4.0  # what the last layer starts from: magnitudes of 3e-4
@@ -78,17 +78,3 @@ class PaperUNet(nn.Module):
         x = nn.functional.softplus(self.out(torch.cat([x, shallow.to(x.dtype)], dim=1)).float())
         x = nn.functional.pad(x[:, 0, :, :frames], (0, 0, 0, 1), mode="replicate")
         return PaperEmulation(spectrum, x ** (1 / COMPRESSION))
-
-
-def paper_loss(emulation: PaperEmulation, coded: Tensor) -> ImitationTerms:
-    """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.emulation_loss`.
-
-    Args:
-        emulation: of the original.
-        coded: spectrum ``[batch, bins, frames]`` of what the codec left.
-    """
-    target = power(coded).sqrt()
-    level = target.mean().clamp(min=1e-4)
-    total = (emulation.magnitude - target).abs().mean() / level
-    distance = log_spectral_distance(emulation.magnitude.square(), power(coded))
-    return ImitationTerms(total, distance.detach(), total.detach(), total.new_zeros(()))

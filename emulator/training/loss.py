@@ -8,12 +8,12 @@ given what the network sees. That error is taken where a faint noise reveals it 
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from emulator.model.network import POWER_FLOOR, Emulation
+from emulator.model.paper_unet import PaperEmulation
+from emulator.model.spectrum import LOG_FLOOR, log_spectral_distance, power
 
-LOG_FLOOR = 1e-9  # power (-90 dB) that log spectra start from
 COMPRESSION = 0.3
 
 
@@ -28,22 +28,6 @@ class ImitationTerms(NamedTuple):
 
 LOG_SPECTRAL, COMPLEX_SPECTRAL, LIKELIHOOD = 0.15, 20.0, 0.5
 """Weights of the three terms; each then moves by about one over a training."""
-
-
-def power(spectrum: Tensor) -> Tensor:
-    """Squared magnitude of a complex tensor."""
-    return spectrum.real.square() + spectrum.imag.square()
-
-
-def log_spectral_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """Root mean square over frequency of the difference in dB, mean over frames; of powers ``[batch, bins, frames]``.
-
-    Example:
-        >>> float(log_spectral_distance(torch.full((1, 4, 3), 0.1), torch.ones(1, 4, 3)).round(decimals=4))
-        10.0
-    """
-    decibels = 10 * (torch.log10(estimate + LOG_FLOOR) - torch.log10(target + LOG_FLOOR))
-    return (decibels.square().mean(dim=1) + 1e-6).sqrt().mean()
 
 
 def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
@@ -65,3 +49,17 @@ def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> Imit
     likelihood = ((power(allowed) + POWER_FLOOR) / variance + variance.log()).mean()
     total = LOG_SPECTRAL * log_spectral + COMPLEX_SPECTRAL * complex_spectral + LIKELIHOOD * likelihood
     return ImitationTerms(total, log_spectral.detach(), complex_spectral.detach(), likelihood.detach())
+
+
+def paper_loss(emulation: PaperEmulation, coded: Tensor) -> ImitationTerms:
+    """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.emulation_loss`.
+
+    Args:
+        emulation: of the original.
+        coded: spectrum ``[batch, bins, frames]`` of what the codec left.
+    """
+    target = power(coded).sqrt()
+    level = target.mean().clamp(min=1e-4)
+    total = (emulation.magnitude - target).abs().mean() / level
+    distance = log_spectral_distance(emulation.magnitude.square(), power(coded))
+    return ImitationTerms(total, distance.detach(), total.detach(), total.new_zeros(()))

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from emulator.lame import Setting, round_trip
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import MASK_LIMIT, Emulator, fold, unfold
-from emulator.model.paper_unet import PaperUNet, paper_loss
+from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import load_emulator, load_network, random_emulator, save_emulator
+from emulator.model.spectrum import log_spectral_distance
 from emulator.training.corpus import (
     KINDS,
     CorpusConfig,
@@ -24,7 +25,7 @@ from emulator.training.corpus import (
     build_originals,
     coded,
 )
-from emulator.training.loss import emulation_loss, log_spectral_distance
+from emulator.training.loss import emulation_loss, paper_loss
 from emulator.training.masking_stimuli import masker_and_probe, noise_band, tone
 from emulator.training.threshold_noise import threshold_noise
 from enhance.utils.errors import ModelError

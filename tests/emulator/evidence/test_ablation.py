@@ -12,8 +12,9 @@ import soundfile
 from helpers import AtOnce, speech_like
 from recordings import white, write, write_folders
 
-from enhance import ablate, export
+from enhance import ablate
 from enhance.ablate import LOSSES, main, plan, read_rows
+from enhance.model import onnx_export
 from enhance.model.checkpoint import load_checkpoint
 from enhance.reporting.ablation import SCORES, SPLIT, difference, figure, tables
 from enhance.train import settings as train_settings
@@ -57,8 +58,8 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
-        patch.setattr(export, "to_onnx", lambda *_: onnx.load(tiny_model))
-        patch.setattr(export, "parity", lambda *_: 0.0)
+        patch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(tiny_model))
+        patch.setattr(onnx_export, "parity", lambda *_: 0.0)
         assert main(arguments(path, "--train-only")) == 0
     assert not (path / "out" / "ablation.csv").exists()
     checkpoints = list((path / "work" / "runs").glob("*/last.pt"))

@@ -11,7 +11,7 @@ from helpers import speech_like
 from recordings import white, write
 
 from enhance.data.levels import active_power
-from enhance.evaluate import find_pairs, read_pair
+from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.held_out import PEAK, SNR_DB, main
 
 

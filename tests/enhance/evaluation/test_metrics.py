@@ -8,9 +8,10 @@ import pytest
 import soundfile
 from scipy.linalg import solve_toeplitz, toeplitz
 
-from enhance.evaluate import find_pairs, read_pair, score
 from enhance.evaluation import metrics
 from enhance.evaluation.composite import composite, log_likelihood_ratio, segmental_snr, weighted_spectral_slope
+from enhance.evaluation.pairs import find_pairs, read_pair
+from enhance.evaluation.scoring import score
 
 RATE = 16000
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from enhance import Denoiser
 from enhance.average import average, main
-from enhance.export import export
 from enhance.model.network import Enhancer
+from enhance.model.onnx_export import export
 
 
 def write_checkpoint(path: Path, seed: int, channels: int = SMALLEST.channels) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from enhance import Denoiser, export
+from enhance.model import onnx_export
 from enhance.model.checkpoint import FORMAT, save_atomically
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
@@ -44,7 +45,7 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("exported") / "mine.onnx"
     command = [str(checkpoint), str(path), "--licence", "CC0-1.0", "--describe", "a test", "--default"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "parity", partial(export.parity, seconds=1.0))
+        patch.setattr(onnx_export, "parity", partial(onnx_export.parity, seconds=1.0))
         assert export.main(command) == 0
     return path
 
@@ -87,14 +88,14 @@ def test_other_dimensions_are_exported_right(config: NetworkConfig) -> None:
     network = Enhancer(config)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    model = export.to_onnx(network, {}).SerializeToString()
-    assert export.parity(network, model, seconds=0.5) < 1e-5
+    model = onnx_export.to_onnx(network, {}).SerializeToString()
+    assert onnx_export.parity(network, model, seconds=0.5) < 1e-5
 
 
 def test_promise_31_streaming_equals_pytorch_over_a_minute(exported: Path, checkpoint: Path) -> None:
-    network = export.load_network(torch.load(checkpoint, weights_only=True))
-    assert export.PARITY_SECONDS > 60
-    assert export.parity(network, exported.read_bytes()) < export.TOLERANCE
+    network = onnx_export.load_network(torch.load(checkpoint, weights_only=True))
+    assert onnx_export.PARITY_SECONDS > 60
+    assert onnx_export.parity(network, exported.read_bytes()) < onnx_export.TOLERANCE
 
 
 def test_the_file_says_all_about_itself(exported: Path) -> None:
@@ -118,8 +119,8 @@ def test_a_network_that_disagrees_is_not_written(
     values = torch.load(checkpoint, weights_only=True)
     values["average"]["head.weight"] *= 1.01
     save_atomically(values, tmp_path / "last.pt")
-    monkeypatch.setattr(export, "to_onnx", lambda *_: onnx.load(exported))
-    monkeypatch.setattr(export, "parity", partial(export.parity, seconds=1.0))
+    monkeypatch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(exported))
+    monkeypatch.setattr(onnx_export, "parity", partial(onnx_export.parity, seconds=1.0))
     assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "out" / "wrong.onnx")]) == 1
     assert "differs from PyTorch" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -10,9 +10,9 @@ from recordings import SHORT, SMALLEST, build
 from emulator.losses.plugins import EXTRAS
 from enhance.data.mixing import Mixer
 from enhance.model.network import Enhancer
-from enhance.train import EnhancementTask
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig
+from enhance.training.task import EnhancementTask
 
 STEPS = 6  # of each material two, with each resolution
 

@@ -20,13 +20,13 @@ from enhance.data.mixing import Mixer
 from enhance.model.checkpoint import load_checkpoint, save_atomically
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
-from enhance.train import EnhancementTask, load_weights
 from enhance.training.ema import Average
 from enhance.training.launch import in_bfloat16
 from enhance.training.loop import LAST, fit, make_optimizers
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
 from enhance.training.schedule import TrainConfig
+from enhance.training.task import EnhancementTask, load_weights
 
 CONFIG = TrainConfig(steps=4, batch=8, warmup=1, decay=0.5, log_every=1, validate_every=100, average=0.5)
 

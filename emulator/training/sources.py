@@ -1,0 +1,92 @@
+"""Sources of the emulator's training: folders of recordings, decoded, mixed and sent through the codec."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.lame import Setting
+from emulator.model.config import PRESETS
+from emulator.training.corpus import (
+    CorpusConfig,
+    Sources,
+    allowed_noise,
+    build_changed,
+    build_originals,
+    coded,
+    split_music,
+)
+from emulator.training.task import Corpus
+from enhance.data.cache import build_cache
+from enhance.data.decoding import SUFFIXES
+from enhance.data.room_responses import write_rooms
+
+if TYPE_CHECKING:
+    pass
+
+
+VALID_SHARE = 0.05  # of the minutes of a corpus that its held-out counterpart has
+
+
+def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Adds the folders of recordings that :func:`open_sources` reads."""
+    folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
+    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
+    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
+    parser.add_argument("--music", required=required, help="folders of music; every fifth file is held out", **folders)
+    parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
+    parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
+    parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
+    parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate in addition (default 60)")
+
+
+def music_files(folders: Sequence[Path]) -> list[Path]:
+    """All audio files below the folders.
+
+    Raises:
+        FileNotFoundError: a folder does not exist.
+    """
+    for folder in folders:
+        if not folder.exists():
+            raise FileNotFoundError(f"no such folder of recordings: '{folder}'")
+    return [f for folder in folders for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
+
+
+def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sources | None]:
+    """Decodes the folders into ``--cache`` for training and for validation, or opens what is there."""
+    cache = arguments.cache
+    rooms = list(arguments.rooms)
+    if arguments.simulated_rooms:
+        rooms.append(write_rooms(cache / "simulated", arguments.simulated_rooms, seed))
+    responses = build_cache(rooms, cache / "rooms", kind="rooms") if rooms else None
+    music, held_out = split_music(music_files(arguments.music))
+    train = Sources(
+        build_cache(arguments.speech, cache / "speech", kind="speech"),
+        build_cache(arguments.noise, cache / "noise", kind="noise"),
+        build_cache(music, cache / "music", kind="noise"),
+        responses,
+    )
+    if not arguments.valid_speech or not arguments.valid_noise or not held_out:
+        return train, None
+    valid = Sources(
+        build_cache(arguments.valid_speech, cache / "valid_speech", kind="speech"),
+        build_cache(arguments.valid_noise, cache / "valid_noise", kind="noise"),
+        build_cache(held_out, cache / "valid_music", kind="noise"),
+        responses,
+    )
+    return train, valid
+
+
+def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Path) -> Corpus:
+    """The corpus of a preset, made or opened."""
+    emulator = PRESETS[preset]
+    setting, name = Setting.parse(emulator.setting), f"{emulator.sample_rate}-{emulator.setting}"
+    originals = build_originals(sources, emulator.sample_rate, config, folder / f"originals-{emulator.sample_rate}")
+    corpus = Corpus(
+        originals,
+        build_changed(originals, coded, setting, folder / f"coded-{name}"),
+        build_changed(originals, allowed_noise, setting, folder / f"allowed-{name}"),
+    )
+    for cache in corpus:
+        cache.warm()
+    return corpus

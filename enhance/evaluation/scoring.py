@@ -1,0 +1,122 @@
+"""Scores of a model on a set of pairs: every metric of every file, and probes with clean speech and noise alone."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+
+import soundfile
+from rich.console import Console
+from rich.progress import track
+
+from enhance.evaluation import metrics
+from enhance.evaluation.composite import composite
+from enhance.evaluation.pairs import Audio, find_pairs, read_pair
+from enhance.evaluation.results import (
+    METRICS,
+    NOISY,
+    Evaluation,
+    Scores,
+    bootstrap,
+    model_name,
+)
+from enhance.runtime.denoiser import Denoiser
+from enhance.utils.environment import machine, versions
+
+Denoise = Callable[[Audio, int], Audio]
+
+PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
+
+
+def score(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> Scores:
+    """All metrics of one estimate, by the names in `METRICS`."""
+    pair = estimate, target, sample_rate
+    pesq = metrics.pesq_wb(*pair)
+    ratings = metrics.dnsmos(estimate, sample_rate)
+    estimate_16k, target_16k = (metrics.at_metric_rate(audio, sample_rate) for audio in (estimate, target))
+    fitted = composite(estimate_16k, target_16k, metrics.METRIC_RATE, pesq)
+    return {
+        "pesq": pesq,
+        "stoi": metrics.stoi(*pair),
+        "estoi": metrics.estoi(*pair),
+        "si_sdr": metrics.si_sdr(*pair),
+        "snr": metrics.snr(*pair),
+        **asdict(ratings),
+        **asdict(fitted),
+        "lsd": metrics.lsd(*pair),
+        "speech_gain": metrics.speech_gain_db(*pair),
+        "pause_residual": metrics.pause_residual_db(estimate, target, noisy, sample_rate),
+    }
+
+
+def probe(denoise: Denoise, clean: Audio, noise: Audio, sample_rate: int) -> Scores:
+    """What the model does to clean speech and to noise alone, over the full band."""
+    untouched = denoise(clean, sample_rate)
+    return {
+        "clean_si_sdr": metrics.si_sdr(untouched, clean, sample_rate),
+        "clean_level": metrics.level_change_db(untouched, clean),
+        "noise_level": metrics.level_change_db(denoise(noise, sample_rate), noise),
+    }
+
+
+def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
+    """All scores of one pair of files; the model stays loaded in the process.
+
+    Raises:
+        DatasetError: if the pair cannot be used.
+    """
+    clean, noisy, sample_rate = read_pair(*pair)
+    if model == NOISY:
+        return score(noisy, clean, noisy, sample_rate)
+    denoise = _load(model).denoise
+    scores = score(denoise(noisy, sample_rate), clean, noisy, sample_rate)
+    return scores | probe(denoise, clean, noisy - clean, sample_rate)
+
+
+def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[str, Scores]]:
+    """Measure a model on a set.
+
+    Args:
+        model: a registered name, the path of an ONNX file, or "noisy".
+        folder: the set, with clean/ and noisy/.
+        jobs: processes.
+
+    Returns:
+        The evaluation, and the scores of each file by its name.
+
+    Raises:
+        DatasetError: if the set cannot be used.
+        ModelError: if the model cannot be loaded.
+    """
+    pairs = find_pairs(folder)
+    info = None if model == NOISY else _load(model).info
+    work = partial(score_file, model)
+    progress = partial(track, total=len(pairs), description=f"evaluating {model}", console=Console(stderr=True))
+    if jobs == 1:
+        rows = list(progress(map(work, pairs)))
+    else:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            rows = list(progress(pool.map(work, pairs)))
+    scores = {clean.name: row for (clean, _), row in zip(pairs, rows, strict=True)}
+    summaries = {name: bootstrap(row[name] for row in rows) for name in METRICS if name in rows[0]}
+    evaluation = Evaluation(
+        model=model_name(model),
+        set=folder.resolve().name,
+        files=len(pairs),
+        seconds=round(sum(soundfile.info(clean).duration for clean, _ in pairs), 1),
+        sample_rate=info.sample_rate if info else None,
+        latency_ms=1000 * (info.latency + info.hop) / info.sample_rate if info else None,
+        parameters=info.parameters if info else None,
+        macs_per_second=info.macs_per_second if info else None,
+        metrics=summaries,
+        versions=versions(PACKAGES),
+        machine=machine(),
+    )
+    return evaluation, scores
+
+
+@cache
+def _load(model: str) -> Denoiser:
+    return Denoiser(model)

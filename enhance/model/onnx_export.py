@@ -1,0 +1,144 @@
+"""Export of a checkpoint: the ONNX file with its metadata, compared with PyTorch, and the weights as safetensors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from enhance.model.checkpoint import load_checkpoint
+from enhance.model.config import SAMPLE_RATE, NetworkConfig
+from enhance.model.network import Enhancer
+from enhance.model.onnx_dft import FactoredDFT
+from enhance.model.onnx_graph import build
+from enhance.runtime.metadata import FORMAT_VERSION
+from enhance.utils.atomic import replacing, write_bytes
+from enhance.utils.environment import versions
+
+UNSTATED = "not stated"
+
+
+TOLERANCE = 1e-4  # largest difference from PyTorch at full scale: two orders of float32 sums, fed back through GRUs
+
+
+PARITY_SECONDS = 65.0
+
+
+PARITY_HOPS = (1, 7, 200)
+
+
+def load_network(checkpoint: dict[str, Any]) -> Enhancer:
+    """The network with the averaged weights of a training checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is of another kind of network.
+    """
+    if "dimensions" not in checkpoint["task"]:
+        raise ValueError(f"expected a checkpoint of enhance.train; this one holds {', '.join(checkpoint['task'])}")
+    network = Enhancer(NetworkConfig.from_dict(checkpoint["task"]["dimensions"]))
+    network.load_state_dict(checkpoint["average"])
+    return network.eval()
+
+
+def macs_per_second(network: Enhancer) -> int:
+    """Multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
+    counted = FactoredDFT(network.config.window).products
+    counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
+
+    def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
+        nonlocal counted
+        rows = inputs[0].numel() // inputs[0].shape[-1]
+        counted += rows * sum(p.numel() for p in module.parameters() if p.ndim == 2)
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, torch.nn.Linear | torch.nn.GRU)
+    ]
+    with torch.no_grad():
+        network(torch.zeros(1, network.config.hop), network.initial_state(1))
+    for hook in hooks:
+        hook.remove()
+    return counted * SAMPLE_RATE // network.config.hop
+
+
+def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
+    """What the file says of itself."""
+    c = network.config
+    values = {
+        "mpeace_version": versions(("mpeace",)).get("mpeace", "not installed"),
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "sample_rate": SAMPLE_RATE,
+        "window": c.window,
+        "hop": c.hop,
+        "lookahead": c.lookahead,
+        "latency": c.latency,
+        "state_size": network.state_size,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "macs_per_second": macs_per_second(network),
+        "training": json.dumps(training),
+        "licence": licence,
+    }
+    return {key: str(value) for key, value in values.items()}
+
+
+def to_onnx(network: Enhancer, properties: dict[str, str]) -> onnx.ModelProto:
+    """The network as an ONNX model with metadata."""
+    model = build(network)
+    onnx.helper.set_model_props(model, properties)
+    onnx.checker.check_model(model)
+    return model
+
+
+def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> float:
+    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    hop = network.config.hop
+    generator = torch.Generator().manual_seed(0)
+    hops = round(seconds * SAMPLE_RATE / hop)
+    loudness = torch.rand(2, hops // 20 + 1, generator=generator).square().repeat_interleave(20 * hop, dim=1)
+    audio = 0.3 * torch.randn(2, hops * hop, generator=generator) * loudness[:, : hops * hop]
+    with torch.no_grad():
+        expected = network.eval()(audio, network.initial_state(2))[0].numpy()
+    worst = 0.0
+    for size in PARITY_HOPS:
+        state = np.zeros((2, network.state_size), np.float32)
+        for block in range(0, hops * hop, size * hop):
+            piece = audio[:, block : block + size * hop].numpy()
+            estimate, state = session.run(None, {"audio": piece, "state": state})
+            worst = max(worst, float(np.abs(estimate - expected[:, block : block + size * hop]).max()))
+    return worst
+
+
+def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNSTATED) -> float:
+    """Writes ``onnx_file`` and the weights beside it as safetensors; returns the largest difference from PyTorch.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or the runtime disagrees with PyTorch.
+    """
+    checkpoint = load_checkpoint(checkpoint_file)
+    network = load_network(checkpoint)
+    training = {key: checkpoint[key] for key in ("task", "config", "step", "torch", "averaged") if key in checkpoint}
+    model = to_onnx(network, metadata(network, name, training, licence)).SerializeToString()
+    difference = parity(network, model)
+    if difference > TOLERANCE:
+        raise ValueError(
+            f"ONNX Runtime differs from PyTorch by {difference:.2g}, over {TOLERANCE:.0e}; nothing written"
+        )
+    onnx_file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(onnx_file, model)
+    weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+    dimensions = {"dimensions": json.dumps(network.config.to_dict())}
+    weights_file = onnx_file.with_suffix(".safetensors")
+    with replacing(weights_file) as partial:
+        save_file(weights, partial, metadata=dimensions)
+        partial.chmod(0o644)  # save_file leaves it readable by its owner only
+    return difference
