@@ -88,7 +88,7 @@ def _run(
         outcomes.append(outcome)
         reporter.done(outcome, task)
 
-    if jobs > 1 and len(tasks) > 1:
+    if len(tasks) > 1:  # also one at a time: a decoder that dies takes its process along, and no other file
         from apps.batch.workers import run_in_processes
 
         run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done, model)

@@ -42,6 +42,8 @@ def run_in_processes(
 ) -> None:
     """Denoise all tasks, `jobs` at a time, the largest files first so that the last ones end together.
 
+    One at a time they keep their order.
+
     Args:
         tasks: what to do.
         jobs: number of processes.
@@ -55,7 +57,7 @@ def run_in_processes(
         ModelError: when the model cannot be used.
         Stopped: when the person stopped the work.
     """
-    queue = sorted(tasks, key=lambda task: task.size)
+    queue = sorted(tasks, key=lambda task: task.size) if jobs > 1 else tasks[::-1]
     workers: list[_Worker] = []
     try:
         while queue or any(worker.task for worker in workers):

@@ -19,6 +19,7 @@ from enhance.io.formats import CONTAINERS, FLOATING, Encoding, choose_encoding, 
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
 from enhance.io.raw_pcm import RawWriter
+from enhance.io.read_back import check_sound, check_tracks
 from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
@@ -102,6 +103,7 @@ def _attempt(
 
         with replacing(task) as partial:
             _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, on_progress, outcome))
+            check_tracks(partial, tracks=1)
         outcome.notes += note_on_name(Path(task.source), str(outcome.format))
         return
     with closing(open_source(task, settings, stopper)) as source:
@@ -130,6 +132,7 @@ def _attempt(
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
                 if note := write_speakers(partial, encoding, source.speakers, source.channels):
                     outcome.notes.append(note)
+                check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
     outcome.input_dbfs = decibels(chain.energy_in, chain.samples_in * source.channels)

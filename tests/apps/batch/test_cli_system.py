@@ -25,14 +25,14 @@ def test_no_permission(tiny_model: Path, tmp_path: Path) -> None:
     mpeace("denoise", good, "-o", tmp_path / "warm.wav", "--model", tiny_model)  # imports as root
     bad.chmod(0)
     with as_nobody():
-        unreadable = mpeace("denoise", bad, good, "-o", out, "--model", tiny_model)
+        unreadable = mpeace("denoise", bad, "-o", out / "shut.wav", "--model", tiny_model)
     out.chmod(0o555)
     with as_nobody():
         unwritable = mpeace("denoise", good, "-o", out / "new.wav", "--model", tiny_model)
     assert unreadable.problems == [f"mpeace: {bad}: cannot be read: permission denied"]
     assert unwritable.problems == [f"mpeace: {good}: cannot write {out / 'new.wav'}: permission denied"]
     assert (unreadable.status, unwritable.status) == (1, 1)
-    assert [path.name for path in out.iterdir()] == ["good.wav"]
+    assert not list(out.iterdir())
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "m4a"])
