@@ -16,7 +16,10 @@ from statistics import median
 
 import numpy as np
 
-OUT_OF_STEP = 0.04  # seconds; time stamps of Matroska jitter by 1 ms, the eye forgives about 45 ms
+OUT_OF_STEP = 0.04  # seconds; the eye forgives about 45 ms
+_LEAST_HOLE = 0.012  # seconds, where time stamps are steady: less than a packet of Opus or AAC
+_STEADY = 8  # times the usual tremble of time stamps are a jump: 1 ms for Matroska
+_TREMBLES = 50  # frames by which the tremble is known
 _DRIFT = 0.015  # seconds that a slow drift may reach before it is followed
 _LOOK_AHEAD = 2.0  # seconds of sound that wait, to tell a jump from a tremble and a drift from both
 _STEEPEST = 0.03  # change of speed at most, however far the clock is away
@@ -42,6 +45,7 @@ class SoundClock:
         self._rate, self._channels = sample_rate, channels
         self._waiting: deque[tuple[np.ndarray, float]] = deque()  # frames, and by how many seconds each is late
         self._before: deque[float] = deque()  # lateness of the last frames that were placed
+        self._trembles: deque[float] = deque(maxlen=_TREMBLES)  # by how many seconds lateness changes each time
         self._held = 0  # samples that wait
         self._heard = 0  # samples that came
         self._shift = 0.0  # seconds by which holes moved what follows
@@ -61,7 +65,9 @@ class SoundClock:
         if time is not None and self.start is None:
             self.start = time
         if time is not None and self.start is not None:
-            self._last = float(time - self.start) - self._heard / self._rate
+            late = float(time - self.start) - self._heard / self._rate
+            self._trembles.append(abs(late - self._last))
+            self._last = late
         self._waiting.append((samples, self._last))
         self._held += samples.shape[1]
         self._heard += samples.shape[1]
@@ -99,15 +105,23 @@ class SoundClock:
 
     def _step(self, samples: np.ndarray, late: float) -> int:
         """Samples that are missing before a frame, negative when it overlaps what came before."""
-        if abs(late - self._shift - (self._before[-1] if self._before else 0.0)) <= OUT_OF_STEP:
+        jump = late - self._shift - (self._before[-1] if self._before else 0.0)
+        least = self._least_hole() if jump > 0 else OUT_OF_STEP
+        if abs(jump) <= least:
             return 0
         before = median(self._before) if self._before else 0.0
         count = max(1, round(_NEIGHBOURS * self._rate / max(samples.shape[1], 1)))
         after = median([late, *(later for _, later in list(self._waiting)[: count - 1])]) - self._shift
-        if abs(after - before) <= OUT_OF_STEP:
+        if abs(after - before) <= least:
             return 0  # the next frames are back where they were
         away = late - self._shift
         return round((away if abs(before) < _DRIFT else away - before) * self._rate)
+
+    def _least_hole(self) -> float:
+        """Seconds from which on a gap is a hole: the steadier the time stamps, the less."""
+        if len(self._trembles) < _TREMBLES // 4:
+            return OUT_OF_STEP
+        return min(OUT_OF_STEP, max(_LEAST_HOLE, _STEADY * median(self._trembles)))
 
     def _follow(self, late: float) -> None:
         """Choose the speed at which the clock is followed, by where it will be in a second or so."""
@@ -124,9 +138,9 @@ class SoundClock:
     def _ahead(self) -> tuple[float, float]:
         """How late the frames are that wait, up to the next jump, and in how many seconds the middle one comes."""
         lates: list[float] = []
-        count = 0
+        count, least = 0, self._least_hole()
         for samples, late in self._waiting:
-            if lates and abs(late - lates[-1]) > OUT_OF_STEP:
+            if lates and abs(late - lates[-1]) > least:
                 break
             lates.append(late)
             count += samples.shape[1]

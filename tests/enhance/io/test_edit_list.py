@@ -135,8 +135,7 @@ def test_the_padding_of_a_codec_is_no_sound(
 ) -> None:
     source = make(tmp_path / name, muxer, codec, None, RATE, [speech_like(1, RATE)[:, :samples]])
     assert mpeace("denoise", source, "-o", tmp_path / "a.wav", "--model", tiny_model).status == 0
-    # FFmpeg writes no padding of MP3 in MP4: its frames of 1152 samples are all sound
-    assert read(tmp_path / "a.wav").shape[1] == pytest.approx(samples, abs=0 if codec != "libmp3lame" else 1152)
+    assert read(tmp_path / "a.wav").shape[1] == samples
     output = tmp_path / f"out-{name}"
     assert mpeace("denoise", source, "-o", output, "--model", tiny_model).status == 0
     assert mpeace("denoise", output, "-o", tmp_path / "b.wav", "--model", tiny_model).status == 0

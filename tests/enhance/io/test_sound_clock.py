@@ -82,6 +82,18 @@ def test_a_packet_that_jumps_leaves_a_hole_of_that_length() -> None:
     np.testing.assert_array_equal(made[:, 200 * FRAME + RATE // 4 :], audio[:, 200 * FRAME :])
 
 
+@pytest.mark.parametrize("rounded", [False, True])
+def test_a_lost_packet_leaves_a_hole_of_its_length(rounded: bool) -> None:
+    audio = tone(10)
+    jitter = np.random.default_rng(3).uniform(-0.0005, 0.0005, 500) * rounded  # as Matroska rounds
+    made, clock = through(audio, lambda number: float(jitter[number]) * (number > 0) + 0.02 * (number >= 200))
+    assert not clock.drifts
+    np.testing.assert_array_equal(made[:, : 200 * FRAME], audio[:, : 200 * FRAME])
+    hole = made.shape[1] - audio.shape[1]
+    assert hole == pytest.approx(FRAME, abs=RATE // 1000)
+    np.testing.assert_array_equal(made[:, 200 * FRAME + hole :], audio[:, 200 * FRAME :])
+
+
 def test_sound_that_comes_twice_is_heard_once() -> None:
     audio = tone(10)
     made, _ = through(audio, lambda number: -0.25 if number >= 200 else 0.0)
