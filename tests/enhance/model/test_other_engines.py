@@ -6,7 +6,6 @@ import pytest
 
 from enhance import Denoiser, find_model, list_models
 
-SECONDS = 60
 TOLERANCE = 1e-5  # at full scale: float32 sums in another order, fed back through GRUs
 
 
@@ -19,16 +18,16 @@ def test_a_shipped_file_has_only_operators_of_the_standard_and_activations_that_
     assert activations == [[b"Relu"]]
 
 
-@pytest.mark.parametrize("hops", [1, 100])
-def test_openvino_gives_the_same_sound_over_a_minute(shipped_denoiser: Denoiser, hops: int) -> None:
-    """In blocks of a hop, or of a second; the state goes from block to block as it does in ONNX Runtime."""
+@pytest.mark.parametrize(("hops", "seconds"), [(1, 10), (100, 65)])
+def test_openvino_gives_the_same_sound_over_a_minute(shipped_denoiser: Denoiser, hops: int, seconds: int) -> None:
+    """In blocks of a second, or of a hop; the state goes from block to block as it does in ONNX Runtime."""
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
     core = openvino.Core()
     core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
     compiled = core.compile_model(shipped_denoiser.path, "CPU")
     rng = np.random.default_rng(0)
     size = hops * shipped_denoiser.info.hop
-    count = SECONDS * shipped_denoiser.info.sample_rate // size
+    count = seconds * shipped_denoiser.info.sample_rate // size
     state = other = shipped_denoiser.initial_state()
     for loudness in rng.uniform(0, 0.3, count):
         block = (loudness * rng.standard_normal((1, size))).astype(np.float32)
