@@ -46,6 +46,7 @@ class AgentSound:
     ) -> None:
         self._denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
         self._streams: dict[tuple[int, int], FrameStream] = {}
+        self._latest: FrameStream | None = None
         self._logger = logger
         self._said: set[str] = set()
         self._limit, self._mix = attenuation_limit_db, mix
@@ -64,6 +65,7 @@ class AgentSound:
             if stream is None:
                 stream = FrameStream(self._denoiser, sample_rate, channels, **self._strength())
                 self._streams[sample_rate, channels] = stream
+            self._latest = stream
             out = to_integers(stream.process(frame), 16) >> 16
             return np.ascontiguousarray(out.T, np.int16).tobytes()
         except Exception as error:  # whatever it is, the call of somebody must go on
@@ -105,13 +107,17 @@ class AgentSound:
     def reset(self) -> None:
         """Forget the sound so far: another begins."""
         self._streams.clear()
+        self._latest = None
+
+    @property
+    def speech_probability(self) -> float:
+        """Probability that somebody speaks in the latest sound, from 0 to 1."""
+        return self._latest.speech_probability if self._latest is not None else 0.0
 
     @property
     def delay_seconds(self) -> float | None:
         """By which the latest sound comes later than it went in; None before the first frame."""
-        for stream in reversed(self._streams.values()):
-            return stream.latency_samples / stream.sample_rate
-        return None
+        return self._latest.latency_samples / self._latest.sample_rate if self._latest is not None else None
 
     def _check(self) -> None:
         """Raise ValueError for a strength outside its range, bypassed or not."""

@@ -71,6 +71,11 @@ class MpeaceFilter(BaseAudioFilter):
         return self._sound.errors
 
     @property
+    def speech_probability(self) -> float:
+        """Probability that somebody speaks in the latest sound, from 0 to 1."""
+        return self._sound.speech_probability
+
+    @property
     def delay_seconds(self) -> float | None:
         """By which the sound comes back later than it went in; None before the first chunk."""
         return self._sound.delay_seconds

@@ -68,6 +68,15 @@ class LowDelayStream:
         """Set the strength from the next returned sample on, as `Stream.adjust` does."""
         self._stream.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix, glide_seconds=glide_seconds)
 
+    @property
+    def speech_probability(self) -> float:
+        """As `Stream.speech_probability`."""
+        return self._stream.speech_probability
+
+    def take_speech(self) -> np.ndarray:
+        """As `Stream.take_speech`."""
+        return self._stream.take_speech()
+
     def process(self, piece: np.ndarray) -> np.ndarray:
         """Take [channels, samples] of the types that `Stream.process` takes.
 
@@ -158,6 +167,11 @@ class FrameStream:
     ) -> None:
         """Set the strength from the next returned sample on, as `Stream.adjust` does."""
         self._stream.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix, glide_seconds=glide_seconds)
+
+    @property
+    def speech_probability(self) -> float:
+        """As `Stream.speech_probability`."""
+        return self._stream.speech_probability
 
     def process(self, frame: np.ndarray) -> np.ndarray:
         """Take [channels, samples] of the types that `Stream.process` takes; return as many, float32, not clipped.

@@ -27,6 +27,7 @@ from enhance.dsp.dc_blocker import DcBlocker
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
 from enhance.runtime.metadata import ModelInfo
+from enhance.runtime.speech import SpeechDetector
 from enhance.runtime.strength import Strength, blend
 
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
@@ -97,6 +98,7 @@ class Stream:
         self._dc_blocker = DcBlocker(self.sample_rate, channels)
         hops = max(1, HOPS_PER_CALL // channels)
         self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
+        self._speech = SpeechDetector(channels, denoiser.info.hop)
         self._pending = AudioFifo(channels)  # at the model's rate, waiting for a whole hop
         self._wet = AudioFifo(channels)  # denoised, waiting for a whole live block
         self._dry = AudioFifo(channels)  # the input, waiting for its denoised samples
@@ -159,6 +161,18 @@ class Stream:
         self._glide = np.linspace(present, target, samples + 1, dtype=np.float32)[1:]
         self._weight = target
 
+    @property
+    def speech_probability(self) -> float:
+        """Probability that somebody speaks, from 0 to 1, in the latest hop that was denoised."""
+        return self._speech.probability
+
+    def take_speech(self) -> np.ndarray:
+        """Return that probability for each hop since the last call, float32 [hops], of the last minute at most.
+
+        The first hop of a signal begins `info.latency` samples of the model before it.
+        """
+        return self._speech.take()
+
     def process(self, block: np.ndarray) -> np.ndarray:
         """Denoise a block.
 
@@ -218,6 +232,7 @@ class Stream:
         """Forget everything: the next block begins a new signal."""
         self._ended = False
         self._state = self._denoiser.initial_state(self.channels)
+        self._speech.reset()
         self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input
         for fifo in (self._pending, self._wet, self._dry):
             fifo.clear()
@@ -245,7 +260,9 @@ class Stream:
         samples = len(self._pending) // hop * hop
         if not samples:
             return
-        estimate, self._state = self._denoiser.step(self._pending.pop(samples), self._state)
+        given = self._pending.pop(samples)
+        estimate, self._state = self._denoiser.step(given, self._state)
+        self._speech.update(given, estimate)
         late = min(self._delay_left, samples)
         self._delay_left -= late
         estimate = estimate[:, late:]

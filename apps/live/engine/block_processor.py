@@ -106,6 +106,11 @@ class BlockProcessor:
         self._times[self.blocks % _TIMES] = perf_counter() - start
         return out
 
+    @property
+    def speech_probability(self) -> float:
+        """Probability that somebody speaks, from 0 to 1, in the latest hop."""
+        return self._stream.speech_probability
+
     def times(self) -> np.ndarray:
         """Return the seconds that each of the latest blocks took, in no order."""
         return self._times[: min(self.blocks, _TIMES)].copy()

@@ -24,6 +24,7 @@ class Status:
         load: share of the time there is that the model takes.
         xruns: times that sound was lost, by PortAudio or between two devices.
         mix: share of the denoised sound, from 0 to 1; the rest is the input.
+        speech_probability: that somebody speaks now, from 0 to 1.
         skipped: hops that passed undenoised because there was no time.
     """
 
@@ -40,6 +41,7 @@ class Status:
     output_rms: float
     output_peak: float
     suppression_db: float
+    speech_probability: float
     latency_ms: dict[str, float | None] | None
     frame_ms: dict[str, float]
     block_ms: float
@@ -87,6 +89,7 @@ class Status:
             output_rms=round(meters.out.rms, 1),
             output_peak=round(meters.out.peak, 1),
             suppression_db=round(meters.suppression, 1),
+            speech_probability=round(path.speech_probability, 3),
             latency_ms=None if link is None else link.latency().in_milliseconds(),
             frame_ms=percentiles(path.times()),
             block_ms=1000 / BLOCKS_PER_SECOND,

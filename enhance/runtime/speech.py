@@ -1,0 +1,74 @@
+"""Is somebody speaking? A probability for each hop, from what the network has left of the sound.
+
+The network removes what is no speech, so what is left tells: its power over about a hop, beside the mean power of the
+input over three seconds, through a logistic function. The level of the input does not matter. Slope and offset were
+fitted to held-out mixtures and noises by `python -m enhance.evaluation.speech_detection --fit`, which also measures it
+beside other detectors.
+"""
+
+from collections import deque
+
+import numpy as np
+
+SLOPE, OFFSET = 1.532, 4.089  # of the logarithm of the ratio of powers, to base 10
+FLOOR = 1e-5  # of that ratio: what is left of noise is not told apart below
+LEVEL_HOPS = 300.0  # over which the input's power is averaged, with exponentially falling weights
+KEPT_HOPS = 6000  # that `take` gives at most: a minute
+_SMOOTH = np.exp(-1.0)  # of the power that is left, from hop to hop
+_TINY_POWER = 1e-14  # below silence in 16 bits
+
+
+class SpeechDetector:
+    """Follows a signal hop by hop. Until somebody asks it only notes powers, which costs next to nothing.
+
+    Args:
+        channels: number of channels.
+        hop: samples.
+
+    Example:
+        >>> detector = SpeechDetector(channels=1, hop=480)
+        >>> detector.update(np.ones((1, 960), np.float32), np.ones((1, 960), np.float32))
+        >>> detector.take().round(2)
+        array([0.98, 0.98], dtype=float32)
+    """
+
+    def __init__(self, channels: int, hop: int) -> None:
+        self._channels, self._hop = channels, hop
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._probability = 0.0
+        self._sum, self._weight = np.zeros(self._channels), 0.0
+        self._left = np.zeros(self._channels)
+        self._noted: deque[np.ndarray] = deque(maxlen=KEPT_HOPS)  # powers [input and estimate, channels], not looked at
+        self._kept: deque[float] = deque(maxlen=KEPT_HOPS)
+
+    def update(self, given: np.ndarray, estimate: np.ndarray) -> None:
+        """Take whole hops of input and estimate, each [channels, samples]."""
+        both = np.stack([given, estimate]).reshape(2, self._channels, -1, self._hop)
+        self._noted.extend(np.square(both).mean(axis=3, dtype=float).transpose(2, 0, 1))
+
+    @property
+    def probability(self) -> float:
+        """That somebody speaks in the latest hop, from 0 to 1, in the channel where it is highest."""
+        self._look()
+        return self._probability
+
+    def take(self) -> np.ndarray:
+        """Return the probabilities since the last call, float32 [hops], of the last minute at most."""
+        self._look()
+        taken = np.array(self._kept, np.float32)
+        self._kept.clear()
+        return taken
+
+    def _look(self) -> None:
+        fade = np.exp(-1 / LEVEL_HOPS)
+        for power_in, power_left in self._noted:
+            self._sum = fade * self._sum + power_in
+            self._weight = fade * self._weight + 1
+            self._left += (1 - _SMOOTH) * (power_left - self._left)
+            ratio = (self._left / (self._sum / self._weight + _TINY_POWER)).max()
+            self._probability = float(1 / (1 + np.exp(-OFFSET - SLOPE * np.log10(ratio + FLOOR))))
+            self._kept.append(self._probability)
+        self._noted.clear()
