@@ -34,7 +34,7 @@ def test_a_low_delay_stream_gives_all_samples_in_place(tiny_denoiser: Denoiser, 
     assert out.shape == audio.shape
     assert lag(out[0], audio[0]) == 0
     assert late <= stream.latency_samples + stream.block - 1
-    assert si_sdr_db(out[1], audio[1]) > 20  # the top of the band is cut
+    assert si_sdr_db(out[1], tiny_denoiser.denoise(audio, rate)[1]) > 20  # the top of the band is cut
 
 
 def test_a_piece_of_whole_blocks_comes_back_without_the_latency_alone(tiny_denoiser: Denoiser) -> None:
@@ -56,7 +56,8 @@ def test_frames_come_back_at_their_size_with_a_constant_lag(tiny_denoiser: Denoi
     out = np.concatenate([*given, stream.flush()], axis=1)
     assert out.shape[1] == audio.shape[1] + stream.latency_samples
     assert lag(out[0], audio[0]) == stream.latency_samples
-    assert si_sdr_db(out[0, stream.latency_samples :], audio[0]) > 20  # the top of the band is cut
+    whole = tiny_denoiser.denoise(audio, rate)
+    assert si_sdr_db(out[0, stream.latency_samples :], whole[0]) > 20  # the top of the band is cut
 
 
 def test_frames_may_change_their_size_and_nothing_is_lost_or_clicks(tiny_denoiser: Denoiser) -> None:
