@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from enhance.io.edit_list import pieces_of
-from enhance.io.matroska_languages import long_language, write_language_tags
+from enhance.io.matroska_tracks import TrackExtras, roomy_language, write_extras
 from enhance.io.media_decoder import TrackDecoder, open_untrimmed
 from enhance.io.media_open import create_media, is_mp4, muxer_of
 from enhance.io.media_scan import FirstLook, look_at
@@ -76,7 +76,7 @@ def clean_tracks(
     tracks = list(work.tracks.values())
     if muxer in _BOXES:
         finish_movie(path, partial, work.origins, work.new_sounds())
-    write_language_tags(partial, work.languages)
+    write_extras(partial, work.extras)
     if muxer in _ATOMS and movie is not None:
         try:
             outcome.notes += note_of(carry_atoms(path, partial))
@@ -104,7 +104,7 @@ class _Remux:
         sound: the tracks that are denoised.
         tracks: what cleans them, by the number of their stream.
         origins: number of the track in an MP4 input, by the place of a track in the output.
-        languages: stand in the output for languages of Matroska with their tags.
+        extras: what is to be written into the entries of Matroska tracks, by their place in the output.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class _Remux:
                 raise FileError(f"its sound track {stream.index} is in a codec that cannot be decoded")
         self.tracks: dict[int, SoundTrack] = {}
         self.origins: dict[int, int] = {}
-        self.languages: list[str] = []
+        self.extras: dict[int, TrackExtras] = {}
         self._copies: dict[int, CopiedTrack] = {}
         self._left_out: dict[int, str] = {}
         self._notes: list[str] = []
@@ -146,8 +146,8 @@ class _Remux:
                 copy = CopiedTrack(stream, out, self._muxer, same_family, self._hidden(stream))
                 self._copies[stream.index] = copy
                 self.origins[copy.stream.index] = stream.id
-        if self._muxer == "matroska":
-            self._name_languages()
+        if self._muxer in ("matroska", "webm"):
+            self._make_room()
         out.metadata.update(self._source.metadata)
         out.set_chapters(self._source.chapters())
 
@@ -187,16 +187,18 @@ class _Remux:
         cover = out.add_attachment(name, kind, self._look.covers[stream.index])
         cover.metadata.update({**stream.metadata, "filename": name, "mimetype": kind})
 
-    def _name_languages(self) -> None:
-        """Let the muxer write a name for each language with a tag; it is replaced when the file is complete."""
+    def _make_room(self) -> None:
+        """Let the muxer leave room in the entries of tracks of which it does not write all."""
         written = {**self.tracks, **self._copies}
         streams = [stream for stream in self._source.streams if stream.type in ("audio", "video", "subtitle")]
-        kept = [stream for stream in streams if not _is_cover(stream)]
-        for stream, tag in zip(kept, self._look.languages, strict=False):
-            if tag and stream.index in written:
-                name = long_language(stream.metadata.get("language", "und"), tag)
-                written[stream.index].stream.metadata["language"] = name
-                self.languages.append(name)
+        extras = zip([stream for stream in streams if not _is_cover(stream)], self._look.extras, strict=False)
+        for place, (stream, extra) in enumerate(pair for pair in extras if pair[0].index in written):
+            if self._muxer == "webm":
+                extra = TrackExtras("", extra.shape)  # WebM has no language tags
+            if extra:
+                metadata = written[stream.index].stream.metadata
+                metadata["language"] = roomy_language(metadata.get("language", "und"), extra)
+                self.extras[place] = extra
 
     def _hidden(self, stream: "Stream") -> float:
         """Seconds of a copied track that its edit list hides in front: its packets are written so much earlier."""

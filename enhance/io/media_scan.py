@@ -10,7 +10,7 @@ from pathlib import Path
 
 from av.stream import Disposition
 
-from enhance.io.matroska_languages import read_language_tags
+from enhance.io.matroska_tracks import TrackExtras, read_extras
 from enhance.io.media_open import is_mp4, open_media
 
 _COUNTED = 120.0  # seconds of sound
@@ -23,12 +23,12 @@ class FirstLook:
     Attributes:
         bits: bits per second of each sound track, by the number of its stream.
         covers: attached pictures, by the number of their stream.
-        languages: language tags (BCP 47) of the tracks of Matroska, empty where there is none.
+        extras: what FFmpeg does not hand on of the tracks of Matroska, in their order.
     """
 
     bits: dict[int, float] = field(default_factory=dict)
     covers: dict[int, bytes] = field(default_factory=dict)
-    languages: list[str] = field(default_factory=list)
+    extras: list[TrackExtras] = field(default_factory=list)
 
 
 def look_at(path: Path) -> FirstLook:
@@ -41,7 +41,7 @@ def look_at(path: Path) -> FirstLook:
     found = FirstLook()
     with open_media(path) as container:
         if "matroska" in container.format.name:
-            found.languages = read_language_tags(path)
+            found.extras = read_extras(path)
         told = is_mp4(container)  # its tables tell the size of every packet
         sizes: dict[int, int] = {}
         ends: dict[int, float] = {}

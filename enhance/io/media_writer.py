@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from enhance.runtime.denoiser import Denoiser
 
 _OLD_SOUND = ("BPS", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "REPLAYGAIN_", "R128_")  # begin tags of the old samples
+_UNTOLD_TAGS = ("ENCODER", "_STATISTICS_")  # of these, which say who made the others
 _WRITTEN_ANEW = frozenset({"DURATION", "DURATION-ENG"})
 
 _NO_DELAY = frozenset({"adts", "avi", "flv"})  # have no place for the delay of an encoder
@@ -183,7 +184,7 @@ def copy_description(source: "Stream", target: "Stream", new_sound: bool = False
         if name in _WRITTEN_ANEW:
             continue
         if new_sound and name.startswith(_OLD_SOUND):
-            dropped += [] if name == "ENCODER" else [key]
+            dropped += [] if name.startswith(_UNTOLD_TAGS) else [key]
         else:
             target.metadata[key] = text
     target.disposition = source.disposition

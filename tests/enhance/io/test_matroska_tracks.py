@@ -1,4 +1,4 @@
-"""Languages of Matroska tracks stay, also the tags that FFmpeg does not know."""
+"""Languages of Matroska tracks stay, also the tags that FFmpeg does not know, and the shape of the picture."""
 
 import zlib
 from fractions import Fraction
@@ -9,23 +9,24 @@ import numpy as np
 import pytest
 from command import mpeace
 
-from enhance.io.matroska_languages import long_language, read_language_tags, write_language_tags
+from enhance.io.matroska_tracks import TrackExtras, read_extras, roomy_language, write_extras
 
 av: Any = pytest.importorskip("av")
 
 RATE = 48_000
-TAGS = ["", "de-CH", "zh-Hant-TW", "de-CH"]  # of the picture and three sound tracks
-LANGUAGES = ["", "ger", "chi", "ger"]
+WIDE = {0x54B0: (1920).to_bytes(2), 0x54BA: (1080).to_bytes(2), 0x54B2: b"\0"}  # 64 by 48 pixels, shown as 16:9
+EXTRAS = [TrackExtras("", WIDE), TrackExtras("de-CH"), TrackExtras("zh-Hant-TW"), TrackExtras("de-CH")]
+LANGUAGES = ["", "ger", "chi", "ger"]  # of the picture and three sound tracks
 
 
-def tagged(path: Path) -> Path:
-    """A picture and three sound tracks, whose languages have tags."""
-    names = [long_language(*pair) for pair in zip(LANGUAGES[1:], TAGS[1:], strict=True)]
-    with av.open(str(path), "w", format="matroska") as out:
-        video = out.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p")
-        streams = [out.add_stream("flac", rate=RATE, layout="mono") for _ in names]
-        for stream, name in zip(streams, names, strict=True):
-            stream.metadata["language"] = name
+def tagged(path: Path, muxer: str = "matroska") -> Path:
+    """A wide picture of narrow pixels and three sound tracks, whose languages have tags."""
+    with av.open(str(path), "w", format=muxer) as out:
+        picture, codec = ("mpeg4", "flac") if muxer == "matroska" else ("libvpx", "libopus")
+        video = out.add_stream(picture, rate=25, width=64, height=48, pix_fmt="yuv420p")
+        streams = [out.add_stream(codec, rate=RATE, layout="mono") for _ in EXTRAS[1:]]
+        for stream, language, extras in zip([video, *streams], LANGUAGES, EXTRAS, strict=True):
+            stream.metadata["language"] = roomy_language(language, extras)
         frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
         frame.pts = 0
         out.mux([*video.encode(frame), *video.encode(None)])
@@ -33,7 +34,7 @@ def tagged(path: Path) -> Path:
             sound = av.AudioFrame.from_ndarray(np.zeros((1, RATE // 4), np.int16), "s16", "mono")
             sound.sample_rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
             out.mux([*stream.encode(sound), *stream.encode(None)])
-    write_language_tags(path, names)
+    write_extras(path, dict(enumerate(EXTRAS)))
     return path
 
 
@@ -42,15 +43,24 @@ def languages(path: Path) -> list[str]:
         return [stream.metadata.get("language", "") for stream in container.streams]
 
 
-def test_language_tags_stay(tmp_path: Path, tiny_model: Path) -> None:
+def test_language_tags_and_the_shape_of_the_picture_stay(tmp_path: Path, tiny_model: Path) -> None:
     source = tagged(tmp_path / "a.mkv")
-    assert read_language_tags(source) == TAGS
+    assert read_extras(source) == EXTRAS
     assert languages(source) == LANGUAGES
     for option in ([], ["--track", "2"]):
         output = tmp_path / f"out{len(option)}.mkv"
         assert mpeace("denoise", source, *option, "-o", output, "--model", tiny_model).status == 0
-        assert read_language_tags(output) == TAGS
+        assert read_extras(output) == EXTRAS
         assert languages(output) == LANGUAGES
+        with av.open(str(output)) as container:
+            assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_the_shape_of_the_picture_of_webm_stays(tmp_path: Path, tiny_model: Path) -> None:
+    source = tagged(tmp_path / "a.webm", "webm")
+    assert mpeace("denoise", source, "--model", tiny_model).status == 0
+    with av.open(str(tmp_path / "a_denoised.webm")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
 def test_the_checksum_of_the_tracks_is_right(tmp_path: Path) -> None:
@@ -70,6 +80,6 @@ def test_the_checksum_of_the_tracks_is_right(tmp_path: Path) -> None:
 def test_files_without_whole_tracks_have_no_tags(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(content)
-    assert read_language_tags(path) == []
-    write_language_tags(path, ["ger++++de"])
+    assert read_extras(path) == []
+    write_extras(path, {0: EXTRAS[1]})
     assert path.read_bytes() == content
