@@ -1,0 +1,183 @@
+"""Chunks and tags stay true of the sound: times at its rate, no gain or delay of the old stream; and in their place."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import mutagen
+import numpy as np
+import pytest
+import soundfile
+from command import mpeace, read, write
+from helpers import speech_like
+from mutagen.id3 import COMM, ID3, RVA2, TIT2, TXXX
+from mutagen.mp4 import MP4, MP4FreeForm
+
+from enhance.io.chunk_copy import gather
+from enhance.io.chunk_values import Change, converted
+
+RATE = 48_000
+
+
+def chunk(name: bytes, content: bytes, form: str = "<4sI") -> bytes:
+    """A chunk with its padding."""
+    return struct.pack(form, name, len(content)) + content + bytes(len(content) % 2)
+
+
+def wav(path: Path, before: bytes = b"", behind: bytes = b"", samples: int = 24_000, pad: bool = True) -> Path:
+    """A mono WAV of 16 bits with chunks on both sides of its sound."""
+    audio = np.round(speech_like(samples / RATE, RATE)[0] * 2**15).astype("<i2").tobytes()
+    form = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16))
+    sound = struct.pack("<4sI", b"data", len(audio)) + audio
+    content = b"WAVE" + form + before + sound + behind
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    return path
+
+
+def denoised(source: Path, tiny_model: Path, *options: object) -> tuple[bytes, list[str]]:
+    """The bytes of the output, and the notes on it."""
+    output = source.with_name("out" + source.suffix)
+    ended = mpeace("denoise", source, "-o", output, "--model", tiny_model, "--if-exists", "overwrite", *options)
+    assert ended.status == 0, ended.stderr
+    return output.read_bytes(), [line.split(": note: ")[1] for line in ended.problems]
+
+
+BEXT = b"Scene 1".ljust(338, b"\0") + struct.pack("<QH", 48_000 * 3600, 2) + bytes(64) + struct.pack("<5h", *range(5))
+BEXT = BEXT.ljust(602, b"\0")
+CUE = struct.pack("<IIIIIII", 1, 1, 1000, 0x61746164, 0, 0, 1000)
+LABEL = (
+    b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"Intro\0") + chunk(b"ltxt", struct.pack("<II4s", 1, 600, b"rgn "))
+)
+SAMPLER = struct.pack("<9I", 0, 0, round(1e9 / RATE), 60, 0, 0, 0, 1, 0) + struct.pack("<6I", 0, 0, 120, 240, 0, 0)
+IXML = (
+    b"<BWFXML><SPEED><FILE_SAMPLE_RATE>48000</FILE_SAMPLE_RATE><TIMESTAMP_SAMPLE_RATE>48000</TIMESTAMP_SAMPLE_RATE>"
+    b"<TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI>1</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI>"
+    b"<TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO>8</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO></SPEED></BWFXML>"
+)
+
+
+def test_chunks_stay_before_the_sound_where_they_were_before_it(tmp_path: Path, tiny_model: Path) -> None:
+    before = chunk(b"bext", BEXT) + chunk(b"iXML", IXML)
+    behind = chunk(b"cue ", CUE) + chunk(b"LIST", LABEL) + chunk(b"smpl", SAMPLER)
+    source = wav(tmp_path / "a.wav", before, behind)
+    content, notes = denoised(source, tiny_model, "--mix", 0)
+    assert content == source.read_bytes(), "bit for bit, and in the same order"
+    assert not notes
+    for options in (("--subtype", "FLOAT"), ("--format", "rf64"), ("--subtype", "PCM_24")):
+        content, _ = denoised(source, tiny_model, "--mix", 0, *options)
+        assert content.count(before) == content.count(behind) == 1
+        assert content.index(before) < content.index(b"data") < content.index(behind)
+        np.testing.assert_allclose(read(tmp_path / "out.wav"), read(source), atol=1e-7)
+
+
+def test_a_level_that_changed_is_not_told_any_more(tmp_path: Path, tiny_model: Path) -> None:
+    source = wav(tmp_path / "a.wav", chunk(b"bext", BEXT) + chunk(b"MD5 ", bytes(16)), chunk(b"levl", bytes(200)))
+    content, notes = denoised(source, tiny_model)
+    assert notes == ["left out, since they tell of the sound as it was: MD5, levl"]
+    assert b"MD5 " not in content
+    assert b"levl" not in content
+    place = content.index(b"bext") + 8
+    assert content[place : place + 412] == BEXT[:412]
+    assert content[place + 412 : place + 422] == 5 * b"\xff\x7f", "EBU Tech 3285: not measured"
+
+
+def test_times_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> None:
+    behind = chunk(b"cue ", CUE) + chunk(b"LIST", LABEL) + chunk(b"smpl", SAMPLER)
+    source = wav(tmp_path / "a.wav", chunk(b"bext", BEXT) + chunk(b"iXML", IXML), behind)
+    content, _ = denoised(source, tiny_model, "--sample-rate", 16_000)
+
+    def body(name: bytes) -> bytes:
+        place = content.index(name)
+        return content[place + 8 :][: struct.unpack("<I", content[place + 4 : place + 8])[0]]
+
+    assert struct.unpack("<Q", body(b"bext")[338:346]) == (16_000 * 3600,)
+    assert struct.unpack("<IIIIIII", body(b"cue ")) == (1, 1, 333, 0x61746164, 0, 0, 333)
+    assert struct.unpack("<II", body(b"ltxt")[:8]) == (1, 200)
+    assert b"Intro" in body(b"labl")
+    assert struct.unpack("<I", body(b"smpl")[8:12]) == (62_500,)
+    assert struct.unpack("<II", body(b"smpl")[44:52]) == (40, 80)
+    moved = round((2**32 + 8) / 3)
+    assert b"<FILE_SAMPLE_RATE>16000<" in body(b"iXML")
+    assert b"<TIMESTAMP_SAMPLE_RATE>16000<" in body(b"iXML")
+    assert b"_HI>%d<" % (moved >> 32) in body(b"iXML")
+    assert b"_LO>%d<" % (moved & 0xFFFFFFFF) in body(b"iXML")
+
+
+def test_times_of_aiff_and_caf_move_too() -> None:
+    change = Change(48_000, 16_000)
+    marks = struct.pack(">H", 2) + struct.pack(">HI", 1, 3000) + b"\x03one" + struct.pack(">HI", 2, 6000) + b"\x02to\0"
+    moved = converted("aiff", b"MARK", marks, change)
+    assert moved is not None
+    assert struct.unpack(">HI", moved[2:8]) == (1, 1000)
+    assert struct.unpack(">HI", moved[12:18]) == (2, 2000)
+    mark = struct.pack(">IdI8xI", 0, 3000.0, 7, 0)
+    moved = converted("caf", b"mark", struct.pack(">II", 0, 1) + mark, change)
+    assert moved == struct.pack(">II", 0, 1) + struct.pack(">IdI8xI", 0, 1000.0, 7, 0)
+    region = struct.pack(">IIIII", 0, 1, 5, 0, 1) + mark
+    moved = converted("caf", b"regn", region, change)
+    assert moved is not None
+    assert struct.unpack_from(">d", moved, 24) == (1000.0,)
+
+
+@pytest.mark.parametrize("samples", [24_000, 24_001])
+def test_odd_chunks_without_padding_keep_what_follows(tmp_path: Path, tiny_model: Path, samples: int) -> None:
+    title = struct.pack("<4sI", b"LIST", 15) + b"INFOINAM\x03\0\0\0abc"  # 15 bytes, and no padding behind them
+    xml = chunk(b"iXML", IXML)
+    source = wav(tmp_path / "a.wav", behind=title + xml, samples=samples)
+    names = [name for name, _ in gather(source, Change(RATE, RATE)).behind]
+    assert names == [b"LIST", b"iXML"]
+    content, _ = denoised(source, tiny_model)
+    assert xml in content
+    source = wav(tmp_path / "b.wav", before=title, behind=xml, samples=samples)
+    assert [name for name, _ in gather(source, Change(RATE, RATE)).behind] == [b"iXML"]
+    odd = soundfile.SoundFile(tmp_path / "c.wav", "w", RATE, 1, "PCM_U8")
+    odd.write(speech_like(0.1, RATE)[0][:4799])
+    odd.close()
+    raw = (tmp_path / "c.wav").read_bytes()[: 44 + 4799]
+    (tmp_path / "c.wav").write_bytes(raw + xml)  # odd sound, no padding
+    content, _ = denoised(tmp_path / "c.wav", tiny_model)
+    assert xml in content
+
+
+def test_gain_and_delay_of_the_old_stream_do_not_describe_the_new_one(tmp_path: Path, tiny_model: Path) -> None:
+    told = "left out, since they tell of the sound as it was: "
+    mp3 = write(tmp_path / "a.mp3", speech_like(0.5, RATE))
+    tags = ID3()
+    tags.add(TIT2(3, ["Title"]))
+    tags.add(COMM(3, "eng", "iTunSMPB", [" 00000000 00000210 000007A8"]))
+    tags.add(TXXX(3, "REPLAYGAIN_TRACK_GAIN", ["-6.5 dB"]))
+    tags.add(RVA2("track", 1, -6.5, 1))
+    tags.add(COMM(3, "eng", "", ["my comment"]))
+    tags.save(mp3)
+    _, notes = denoised(mp3, tiny_model)
+    assert notes[0].startswith(told)
+    kept = ID3(tmp_path / "out.mp3")
+    assert sorted(kept) == ["COMM::eng", "TIT2"]
+    _, notes = denoised(mp3, tiny_model, "--mix", 0)
+    assert notes == [told + "iTunSMPB"], "the level is the same, the encoder's delay is not"
+    assert "TXXX:REPLAYGAIN_TRACK_GAIN" in ID3(tmp_path / "out.mp3")
+    for name in ("a.flac", "a.opus", "a.ogg"):
+        options = {"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}
+        tagged: Any = mutagen.File(write(tmp_path / name, speech_like(0.5, RATE), **options))  # type: ignore[attr-defined]
+        tagged["title"], tagged["R128_TRACK_GAIN"], tagged["REPLAYGAIN_ALBUM_PEAK"] = "Title", "256", "0.9"
+        tagged.save()
+        _, notes = denoised(tmp_path / name, tiny_model)
+        assert notes[0].lower().startswith(told), notes
+        kept: Any = mutagen.File(tmp_path / f"out.{name[2:]}")  # type: ignore[attr-defined]
+        assert {key.lower() for key in kept.keys()} - {"encoder"} == {"title"}
+
+
+def test_itunes_delay_of_m4a_is_left_out_and_told(tmp_path: Path, tiny_model: Path) -> None:
+    pytest.importorskip("av")
+    from media import make_m4a
+
+    source = make_m4a(tmp_path / "a.m4a")
+    tagged: Any = MP4(source)
+    tagged["\xa9nam"] = "Title"
+    tagged["----:com.apple.iTunes:iTunSMPB"] = MP4FreeForm(b" 00000000 00000840 00000000 0000000000075300")
+    tagged.save()
+    _, notes = denoised(source, tiny_model)
+    assert notes == ["left out, since they tell of the sound as it was: iTunSMPB"]
+    kept: Any = MP4(tmp_path / "out.m4a")
+    assert "\xa9nam" in kept
+    assert "----:com.apple.iTunes:iTunSMPB" not in kept
