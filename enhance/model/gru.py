@@ -9,7 +9,8 @@ On a GPU, cuDNN's backward pass is slow for narrow layers with many rows: its ke
 the time of a training step of `small` (H200, torch 2.11, 64 examples of 3 s). Here the forward pass is cuDNN's. The
 backward pass computes the gates of all steps at once from the hidden states, which are known by then; what is left in
 sequence is linear in the gradient of the state, two elementwise operations and a matrix product a step. It has trained
-on a GPU, but how much it gains there was not measured.
+on a GPU; what it gains over cuDNN's backward pass was not measured, for want of a GPU since. It stays until it is: the
+trainings so far went through it, and without it that kernel would be back.
 
 When no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset
 gate after the product).
