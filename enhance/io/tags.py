@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from mutagen import FileType, MutagenError
-from mutagen._vorbis import VCommentDict, is_valid_key
 from mutagen.aiff import AIFF
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3
@@ -36,6 +35,7 @@ from enhance.utils.errors import FileError
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
 _CLASSES: dict[str, type[FileType]] = {"FLAC": FLAC, "MP3": MP3, "WAV": WAVE, "WAVEX": WAVE, "AIFF": AIFF}
 _OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
+_VORBIS = (FLAC, OggFLAC, OggOpus, OggVorbis)  # whose tags are Vorbis comments
 _PICTURE = "metadata_block_picture"
 _CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
 _OF_THE_STREAM = frozenset({"itunsmpb", "encoder_delay", "encoder_padding", "md5"})
@@ -97,9 +97,9 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
                 old.tags.update_to_v23()
             old.tags.save(target, v2_version=3 if early else 4)
             return dropped
-        if isinstance(old.tags, VCommentDict) and isinstance(new.tags, VCommentDict):
+        if _has_comments(old) and _has_comments(new):
             new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
-        if isinstance(new.tags, VCommentDict):
+        if _has_comments(new):
             new.tags.update({key: text for key, text in fields.items() if key not in new.tags and _is_name(key)})
         _add_pictures(new, pictures)
         if before.major == after.major == "FLAC":
@@ -162,7 +162,7 @@ def drop_untrue(tags: Any, level: bool) -> list[str]:
 def _is_name(key: str) -> bool:
     """Whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
     true = key not in _OF_THE_STREAM and not key.startswith(_GAINS)
-    return true and is_valid_key(key)
+    return true and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
 
 
 def _moved(sheet: Any, change: Change) -> Any:
@@ -207,11 +207,16 @@ def _opened(kind: type[FileType], path: Path) -> Any:
     return file
 
 
+def _has_comments(file: Any) -> bool:
+    """Return whether the tags of a file of mutagen are Vorbis comments."""
+    return isinstance(file, _VORBIS)
+
+
 def _pictures(file: Any) -> list[Picture]:
     """The pictures of a file of mutagen, whatever its tags are."""
     if isinstance(file, FLAC):
         return list(file.pictures)
-    if isinstance(file.tags, VCommentDict):
+    if _has_comments(file):
         return [Picture(base64.b64decode(value)) for value in file.tags.get(_PICTURE) or []]
     if isinstance(file.tags, ID3):
         return [_from_frame(frame) for frame in file.tags.getall("APIC")]
