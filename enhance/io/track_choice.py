@@ -8,6 +8,14 @@ from enhance.utils.errors import FileError
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
+# Codes of one language in ISO 639-1, 639-2/T and 639-2/B: people type one, files hold another.
+_CODES = (
+    "ar ara", "cs ces cze", "da dan", "de deu ger", "el ell gre", "en eng", "es spa", "fa fas per", "fi fin", "fr fra fre",
+    "he heb", "hi hin", "hu hun", "id ind", "it ita", "ja jpn", "ko kor", "nl nld dut", "no nor", "pl pol", "pt por",
+    "ro ron rum", "ru rus", "sk slk slo", "sv swe", "th tha", "tr tur", "uk ukr", "vi vie", "zh zho chi",
+)  # fmt: skip
+_LANGUAGES = {code: codes.split()[0] for codes in _CODES for code in codes.split()}
+
 
 def choose_tracks(audio: "Sequence[AudioStream]", wanted: Sequence[str]) -> "list[AudioStream]":
     """Return the tracks that are meant, in the order of the file; all when nothing is named.
@@ -54,4 +62,7 @@ def _language(stream: "AudioStream") -> str:
 
 def _is_meant(name: str, index: int, stream: "AudioStream") -> bool:
     name = name.strip().casefold()
-    return name in (str(index + 1), _language(stream).casefold(), title_of(stream).casefold()) and name != ""
+    language = _language(stream).casefold()
+    if name and language and _LANGUAGES.get(name.split("-")[0], name) == _LANGUAGES.get(language, language):
+        return True
+    return name in (str(index + 1), title_of(stream).casefold()) and name != ""

@@ -230,7 +230,15 @@ def three_tracks(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("wanted", "cleaned"),
-    [([], [0, 1, 2]), (["2"], [1]), (["mic"], [1]), (["eng"], [0, 2]), (["1", "Game"], [0, 2]), (["deu"], [1])],
+    [
+        ([], [0, 1, 2]),
+        (["2"], [1]),
+        (["mic"], [1]),
+        (["eng"], [0, 2]),
+        (["1", "Game"], [0, 2]),
+        (["de"], [1]),
+        (["ger"], [1]),
+    ],
 )
 def test_tracks_by_number_language_or_title(
     tmp_path: Path, tiny_model: Path, wanted: list[str], cleaned: list[int]
