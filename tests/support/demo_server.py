@@ -159,7 +159,7 @@ def busy() -> float:
     return max(beside, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def wait_for(condition: Any, seconds: float = 15.0) -> float:
+def wait_for(condition: Any, seconds: float = 60.0) -> float:
     """Wait until it holds; gives the seconds that it took."""
     begun = time.perf_counter()
     while not condition():

@@ -18,7 +18,7 @@ from soundserver import RATE, SoundServer
 ROOT = Path(__file__).resolve().parents[2]
 # A machine that does other things too needs room in the device; the delay that results is what is told.
 ROOMY = ("--latency", "0.15")
-LATER = 20.0  # seconds that anything may take on a busy machine
+LATER = 60.0  # seconds that anything may take on a busy machine
 
 
 class Live:

@@ -81,7 +81,7 @@ class SoundServer:
         command += ["--realtime=yes", "--high-priority=yes", "--load=module-native-protocol-unix auth-anonymous=1"]
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, env=self.environment, stdout=quiet, stderr=quiet)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while subprocess.run(["pactl", "info"], env=self.environment, stdout=quiet, stderr=quiet).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__(None, None, None)

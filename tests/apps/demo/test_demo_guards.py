@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import write
-from demo_server import EXAMPLES, demo, wait_for
+from demo_server import EXAMPLES, busy, demo, wait_for
 from helpers import speech_like
 
 from enhance.utils.errors import FileError
@@ -91,7 +91,7 @@ def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
 def test_a_terminal_that_closes_ends_it_and_nothing_stays(tmp_path: Path) -> None:
     with demo(tmp_path) as server:
         server.process.send_signal(signal.SIGHUP)
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=60) == 0
         assert not server.folder.exists()
 
 
@@ -105,5 +105,5 @@ def test_a_password_guards_everything_and_ctrl_c_ends_it(tmp_path: Path) -> None
         assert client.predict(api_name="/models") == ["small", "tiny"]
         begun = time.perf_counter()
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(timeout=20) == 0
-        assert time.perf_counter() - begun < 15
+        assert server.process.wait(timeout=60) == 0
+        assert time.perf_counter() - begun < 15 * busy()

@@ -44,7 +44,7 @@ def test_a_reader_gets_the_voice_that_a_file_of_it_gives(server: SoundServer, no
             assert process.stdout is not None
             data = process.stdout.read(2 * 9 * RATE)
             process.send_signal(signal.SIGINT)
-            stderr = process.communicate(timeout=20)[1].decode()
+            stderr = process.communicate(timeout=60)[1].decode()
         assert process.returncode == 130
         assert "s16le:16000:1, 24.0 ms late beside the device" in stderr
         heard = np.frombuffer(data, "<i2") / np.float32(32768)
@@ -62,7 +62,7 @@ def test_it_ends_in_peace_with_its_reader(server: SoundServer) -> None:
     assert process.stdout is not None
     assert len(process.stdout.read(4800)) == 4800
     process.stdout.close()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert process.stderr is not None
     lines = process.stderr.read().decode().splitlines()
     assert len(lines) == 1
@@ -81,7 +81,7 @@ def test_a_microphone_that_vanishes_is_waited_for(server: SoundServer) -> None:
         assert len(process.stdout.read(20 * RATE)) == 20 * RATE  # ten seconds: it has gone on
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 143
 
 

@@ -75,7 +75,7 @@ def test_a_slow_server_does_not_hold_up_the_session(monkeypatch: pytest.MonkeyPa
     Server(monkeypatch, HERE, delay=5)
     begin = time.monotonic()
     assert set(verdicts(link(), 0.1)) == {None}
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4  # it does not wait for the answer
 
 
 @pytest.mark.parametrize("later", [HERE - {("sink", "5")}, HERE - {("sink", "5")} | {("sink", "7")}])
