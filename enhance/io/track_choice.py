@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 # Codes of one language in ISO 639-1, 639-2/T and 639-2/B: people type one, files hold another.
 _CODES = (
     "ar ara", "cs ces cze", "da dan", "de deu ger", "el ell gre", "en eng", "es spa", "fa fas per", "fi fin",
-    "fr fra fre", "he heb", "hi hin", "hu hun", "id ind", "it ita", "ja jpn", "ko kor", "nl nld dut", "no nor", "pl pol", "pt por",
-    "ro ron rum", "ru rus", "sk slk slo", "sv swe", "th tha", "tr tur", "uk ukr", "vi vie", "zh zho chi",
+    "fr fra fre", "he heb", "hi hin", "hu hun", "id ind", "it ita", "ja jpn", "ko kor", "nl nld dut", "no nor",
+    "pl pol", "pt por", "ro ron rum", "ru rus", "sk slk slo", "sv swe", "th tha", "tr tur", "uk ukr", "vi vie",
+    "zh zho chi",
 )  # fmt: skip
 _LANGUAGES = {code: codes.split()[0] for codes in _CODES for code in codes.split()}
 
