@@ -16,6 +16,7 @@ from apps.batch.if_exists import IfExists
 from apps.batch.kept import KEPT
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.io.raw_format import RawFormat
+from enhance.runtime.link import Link
 from enhance.utils.errors import MpeaceError, UsageError, one_line
 from enhance.utils.interrupt import Stopped
 
@@ -145,6 +146,13 @@ def denoise(
         str | None,
         typer.Option(metavar="LIST", help="Denoise only these channels, as 1 or left,4; the others stay. [all]"),
     ] = None,
+    link: Annotated[
+        Link,
+        typer.Option(
+            help="Channels with the same voice share one estimate of it, so that it stays in its place: auto for "
+            "stereo, on for all channels, or off.",
+        ),
+    ] = Link.AUTO,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Denoise what is left of files that were cut off.")
     ] = False,
@@ -183,6 +191,7 @@ def denoise(
         salvage=salvage,
         raw=RawFormat.parse(raw) if raw is not None else None,
         channels=_channels(channels),
+        link=link,
         tracks=tuple(track or ()),
     )
     from apps.batch.denoise_all import denoise_all

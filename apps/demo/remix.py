@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
+from enhance.runtime.link import Link
 from enhance.runtime.strength import Strength, blend
 
 if TYPE_CHECKING:
@@ -74,7 +75,13 @@ class CachedDenoiser:
         self._next = 0
 
     def stream(
-        self, sample_rate: int, channels: int = 1, *, attenuation_limit_db: float | None = None, mix: float = 1.0
+        self,
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        attenuation_limit_db: float | None = None,
+        mix: float = 1.0,
+        link: Link | str = Link.OFF,
     ) -> "_Recorder | _Player":
         """Open a stream as `Denoiser.stream` does. After `finish`, the n-th one repeats the n-th."""
         weight = np.float32(Strength(attenuation_limit_db, mix).weight)
@@ -84,7 +91,7 @@ class CachedDenoiser:
         number = len(self.tracks)
         track = Track(self._folder / f"{number}.dry", self._folder / f"{number}.wet", sample_rate, channels)
         self.tracks.append(track)
-        return _Recorder(self._denoiser.stream(sample_rate, channels), track, weight)
+        return _Recorder(self._denoiser.stream(sample_rate, channels, link=link), track, weight)
 
     def again(self, folder: Path) -> "CachedDenoiser":
         """Return a copy whose samples lie in another folder."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from enhance.io.raw_format import RawFormat
+from enhance.runtime.link import Link
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import UsageError
 
@@ -34,6 +35,7 @@ class DenoiseOptions:
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
         raw: what comes on standard input, where it is no WAV; standard output is then the same.
         channels: numbers from 1 of the channels to denoise, the others stay as they are; empty for all.
+        link: whether the channels share one estimate of a voice that they carry.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
 
     Raises:
@@ -50,6 +52,7 @@ class DenoiseOptions:
     salvage: bool = False
     raw: RawFormat | None = None
     channels: tuple[int, ...] = ()
+    link: Link = Link.AUTO
     tracks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.task import OnProgress, Outcome, Task, partial_of
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.link import Link
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
@@ -63,6 +64,7 @@ def denoise_file(
     clip: Literal["clamp", "rescale", "fail"] = "clamp",
     salvage: bool = False,
     channels: Sequence[int] = (),
+    link: Literal["auto", "on", "off"] = "auto",
     tracks: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> DenoisedFile:
@@ -86,6 +88,8 @@ def denoise_file(
         clip: what to do with samples over full scale where the output cannot hold them.
         salvage: denoise what is there of a sound file that was cut off, instead of refusing it.
         channels: numbers from 1 of the channels to denoise, the others stay as they are; empty for all.
+        link: whether the channels share one estimate of the voice, so that it keeps its place between them: "auto" for
+            two channels as far as they carry the same voice, "on" for all, "off" for none.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
         on_progress: called with the seconds that are done, and those of the whole if they are known.
 
@@ -124,6 +128,7 @@ def denoise_file(
         clip=Clip(clip),
         salvage=salvage,
         channels=tuple(channels),
+        link=Link(link),
         tracks=tuple(tracks),
     )
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)

@@ -59,7 +59,7 @@ class Chain:
             raise FileError(str(error)) from None
         self.samples_in = self.samples_out = self.clamped = 0
         self.peak = self.energy_in = self.energy_out = 0.0
-        stream = partial(LowDelayStream, denoiser) if low_delay else denoiser.stream
+        stream = partial(LowDelayStream, denoiser) if low_delay else partial(denoiser.stream, link=settings.link)
         chosen = choose_channels(settings.channels, channels)
         self._stream = stream(
             self.sample_rate,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from enhance.runtime.link import Link
 from enhance.runtime.metadata import ModelInfo
 from enhance.runtime.onnx_guard import read_model
 from enhance.runtime.registry import find_model
@@ -86,10 +87,17 @@ class Denoiser:
         attenuation_limit_db: float | None = None,
         mix: float = 1.0,
         live_block: int | None = None,
+        link: Link | str = Link.OFF,
     ) -> Stream:
         """A `Stream`: see there for the arguments."""
         return Stream(
-            self, sample_rate, channels, attenuation_limit_db=attenuation_limit_db, mix=mix, live_block=live_block
+            self,
+            sample_rate,
+            channels,
+            attenuation_limit_db=attenuation_limit_db,
+            mix=mix,
+            live_block=live_block,
+            link=link,
         )
 
     def denoise(
@@ -99,6 +107,7 @@ class Denoiser:
         *,
         attenuation_limit_db: float | None = None,
         mix: float = 1.0,
+        link: Link | str = Link.OFF,
     ) -> np.ndarray:
         """Denoise a whole signal: by definition the same as streaming it.
 
@@ -108,6 +117,7 @@ class Denoiser:
             sample_rate: Hz, whole number from 1 kHz to 768 kHz; what lies above 24 kHz is removed.
             attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
             mix: share of the denoised signal from 0 (the input) to 1.
+            link: "auto" keeps a voice that both channels of stereo carry in its place, as `denoise_file` does.
 
         Returns:
             float32, the shape and rate of the input, aligned with it to the sample, not clipped.
@@ -117,7 +127,8 @@ class Denoiser:
         """
         audio = check_audio(audio)
         channels = audio if audio.ndim == 2 else audio[np.newaxis]
-        stream = self.stream(sample_rate, channels.shape[0], attenuation_limit_db=attenuation_limit_db, mix=mix)
+        count = channels.shape[0]
+        stream = self.stream(sample_rate, count, attenuation_limit_db=attenuation_limit_db, mix=mix, link=link)
         denoised = np.concatenate([stream.process(channels), stream.flush()], axis=1)
         return denoised.reshape(audio.shape)
 

@@ -1,7 +1,7 @@
 """Denoising of a signal that comes in blocks of any size, at any sample rate.
 
-    block -> take DC away -> resample to the model -> whole hops -> ONNX step -> drop its delay -> resample back
-          -> mix with the input
+    block -> take DC away -> resample to the model -> whole hops -> ONNX step -> drop its delay
+          -> link the channels -> resample back -> mix with the input
 
 Every stage carries its state, so the result does not depend on how the signal was cut. The input waits in a queue of
 its own, at its own rate and untouched by any resampler, until the denoised sample of the same time is ready: the mix
@@ -26,6 +26,8 @@ from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.dc_blocker import DcBlocker
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
+from enhance.runtime.link import Link
+from enhance.runtime.linked_channels import LinkedChannels
 from enhance.runtime.metadata import ModelInfo
 from enhance.runtime.speech import SpeechDetector
 from enhance.runtime.strength import Strength, blend
@@ -61,10 +63,12 @@ class Stream:
     Args:
         denoiser: the model.
         sample_rate: of input and output, Hz, whole number from 1 kHz to 768 kHz.
-        channels: number of channels; each is denoised on its own.
+        channels: number of channels.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: share of the denoised signal from 0 (the input, delayed) to 1.
         live_block: None, or the unit of the block size for live use.
+        link: whether channels with the same voice share one estimate of it (`enhance.runtime.linked_channels`), which
+            takes half a second more of delay; off: each is denoised on its own. Not for live use.
 
     Raises:
         ValueError: for a value outside its range.
@@ -79,12 +83,16 @@ class Stream:
         attenuation_limit_db: float | None = None,
         mix: float = 1.0,
         live_block: int | None = None,
+        link: Link | str = Link.OFF,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
+        link = Link(link)
         if channels < 1:
             raise ValueError(f"{channels} channels: expected at least 1")
         if live_block is not None and live_block < 1:
             raise ValueError(f"live_block {live_block}: expected at least 1 sample, or None")
+        if live_block is not None and link is not Link.OFF:
+            raise ValueError(f"link {link.value} with live_block {live_block}: live channels cannot be linked")
         self.channels = channels
         self.live_block = live_block
         self._denoiser = denoiser
@@ -96,6 +104,10 @@ class Stream:
             self._to_model = kind(self.sample_rate, model_rate, channels)
             self._from_model = kind(model_rate, self.sample_rate, channels)
         self._dc_blocker = DcBlocker(self.sample_rate, channels)
+        self._linked = None
+        if link.joins(channels):
+            self._linked = LinkedChannels(model_rate, denoiser.info.hop, channels, always=link is Link.ON)
+        self._noisy = AudioFifo(channels)  # at the model's rate, waiting for its estimate, to be linked
         hops = max(1, HOPS_PER_CALL // channels)
         self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
         self._speech = SpeechDetector(channels, denoiser.info.hop)
@@ -119,11 +131,12 @@ class Stream:
             to_model, from_model = self._held_back
             behind = info.latency + info.hop - self._stride + from_model
             return to_model + behind * self.sample_rate // info.sample_rate
+        behind = info.latency + info.hop + (self._linked.latency if self._linked is not None else 0)
         if self.sample_rate == info.sample_rate:
-            return info.latency + info.hop
+            return behind
         there = held_back_seconds(self.sample_rate, info.sample_rate)
         back = held_back_seconds(info.sample_rate, self.sample_rate)
-        return math.ceil(((info.latency + info.hop) / info.sample_rate + there + back) * self.sample_rate)
+        return math.ceil((behind / info.sample_rate + there + back) * self.sample_rate)
 
     @property
     def _held_back(self) -> tuple[int, int]:
@@ -224,6 +237,9 @@ class Stream:
         # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
         padding = self._denoiser.info.latency + self._denoiser.info.hop
         self._run(np.zeros((self.channels, padding), np.float32))
+        if self._linked is not None:
+            silence = np.zeros((self.channels, self._linked.latency + padding), np.float32)
+            self._give(self._linked.process(silence, silence))
         if self._from_model is not None:
             self._wet.push(self._from_model.flush())
         return self._take(len(self._dry))
@@ -234,9 +250,11 @@ class Stream:
         self._state = self._denoiser.initial_state(self.channels)
         self._speech.reset()
         self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input
-        for fifo in (self._pending, self._wet, self._dry):
+        for fifo in (self._pending, self._noisy, self._wet, self._dry):
             fifo.clear()
         self._dc_blocker.reset()
+        if self._linked is not None:
+            self._linked.reset()
         for resampler in (self._to_model, self._from_model):
             if resampler is not None:
                 resampler.reset()
@@ -260,12 +278,19 @@ class Stream:
         samples = len(self._pending) // hop * hop
         if not samples:
             return
-        given = self._pending.pop(samples)
-        estimate, self._state = self._denoiser.step(given, self._state)
-        self._speech.update(given, estimate)
+        noisy = self._pending.pop(samples)
+        estimate, self._state = self._denoiser.step(noisy, self._state)
+        self._speech.update(noisy, estimate)
         late = min(self._delay_left, samples)
         self._delay_left -= late
         estimate = estimate[:, late:]
+        if self._linked is not None:
+            self._noisy.push(noisy)
+            estimate = self._linked.process(self._noisy.pop(samples - late), estimate)
+        self._give(estimate)
+
+    def _give(self, estimate: np.ndarray) -> None:
+        """Push a result at the model's rate into the queue of denoised samples."""
         self._wet.push(estimate if self._from_model is None else self._from_model.process(estimate))
 
     def _take(self, samples: int) -> np.ndarray:

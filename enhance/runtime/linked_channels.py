@@ -1,0 +1,180 @@
+"""Channels that carry the same voice get one estimate of it, so that the voice stays where it is between them.
+
+The network sees each channel alone. With noise on one side its masks differ, and a voice in the middle wanders. Here
+the estimates e[c] of all channels become one estimate of the voice, v, which is put back at its own level a[c]:
+
+    a[c] = <x[c] e[r]> / <x[r] e[r]>,    v = sum of w[c] e[c],    w[c] ~ a[c] / noise[c],  sum of w[c] a[c] = 1
+
+x are the inputs, r is the channel with the best estimate, <> a mean over two seconds in which bands with little noise
+count most. a is unbiased whatever the masks removed, as noise and voice are not correlated; v is the combination with
+the least noise of what the channels agree on. The weights w and the noise, x - e, are those of ERB bands.
+
+How far channels are linked depends on how much of each estimate the voice explains: channels with different voices,
+or with a voice that arrives at different times (spaced microphones), are left as the network made them. Two people at
+different places are told apart within a tenth of a second: an estimate that is much louder than a[c] v is not linked.
+
+Short-time spectra with square-root Hann windows of two hops; the means look half a second ahead, so this is for files.
+"""
+
+import numpy as np
+
+from enhance.dsp.audio_fifo import AudioFifo
+from enhance.dsp.erb import wide_band_matrix
+
+BANDS = 20
+_SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
+_AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
+_SAME_VOICE = (0.12, 0.3)  # share of an estimate that the voice explains: not linked below, wholly linked above
+_SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
+_LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
+_LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
+_FLOOR = 1e-9  # power that is silence
+
+
+class LinkedChannels:
+    """Links the channels of a signal in blocks of any size.
+
+    Args:
+        sample_rate: Hz.
+        hop: samples from one spectrum to the next.
+        channels: at least 2.
+        always: where the channels differ, give them one common mask instead of leaving them as they are.
+
+    Attributes:
+        latency: samples by which the output comes after the input.
+    """
+
+    def __init__(self, sample_rate: int, hop: int, channels: int, *, always: bool = False) -> None:
+        hops_per_second = sample_rate / hop
+        self._hop, self._channels, self._always = hop, channels, always
+        self._ahead = round(_AHEAD_SECONDS * hops_per_second)
+        self._fast_ahead = round(_FAST_AHEAD_SECONDS * hops_per_second)
+        self.latency = (self._ahead + 1) * hop
+        self._slow_gain = 1 - np.exp(-1 / (_SLOW_SECONDS * hops_per_second))
+        self._fast_gain = 1 - np.exp(-1 / (_FAST_SECONDS * hops_per_second))
+        self._window = np.sqrt(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * hop) / hop)).astype(np.float32)
+        self._bands = wide_band_matrix(hop + 1, 0, BANDS, sample_rate).astype(np.float32)
+        self._waiting = AudioFifo(2 * channels)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new signal."""
+        channels, hop = self._channels, self._hop
+        self._waiting.clear()
+        self._past = np.zeros((2 * channels, hop), np.float32)  # the hop before
+        self._tail = np.zeros((channels, hop), np.float32)  # second half of the last frame
+        self._spectra = np.zeros((0, 2 * channels, hop + 1), np.complex64)  # not yet given out
+        self._fast = np.zeros((0, channels, channels, BANDS))
+        self._levels_mean = np.zeros((2, channels, BANDS))
+        self._cross_mean = np.zeros((2, channels, channels, BANDS))
+        self._fast_mean = np.zeros((channels, channels, BANDS))
+        self._first = True
+
+    def process(self, noisy: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+        """Take the input and its estimate, aligned, float32 [channels, samples]; return what is ready, whole hops."""
+        self._waiting.push(np.concatenate([noisy, estimate]))
+        hops = len(self._waiting) // self._hop
+        if not hops:
+            return np.zeros((self._channels, 0), np.float32)
+        audio = np.concatenate([self._past, self._waiting.pop(hops * self._hop)], axis=1)
+        self._past = audio[:, -self._hop :]
+        frames = np.lib.stride_tricks.sliding_window_view(audio, 2 * self._hop, axis=1)[:, :: self._hop]
+        spectra = np.fft.rfft(frames * self._window).astype(np.complex64).swapaxes(0, 1)  # [hops, 2 channels, bins]
+        self._spectra = np.concatenate([self._spectra, spectra])
+        levels, cross = self._means(spectra)
+        ready = max(0, len(self._spectra) - self._ahead)
+        if not ready:
+            return np.zeros((self._channels, 0), np.float32)
+        linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:])
+        self._spectra, self._fast = self._spectra[ready:], self._fast[ready:]
+        return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window)
+
+    def _means(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Slow means up to each hop: powers of estimates and noise [hops, 2, channels, bands], and weighted products.
+
+        The products [hops, 2, channels, channels, bands] are those of inputs with estimates and of estimates with
+        estimates. The fast means of the latter are kept.
+        """
+        noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
+        powers = np.stack([np.abs(estimate) ** 2, np.abs(noisy - estimate) ** 2], axis=1) @ self._bands
+        levels = _smoothed(powers, self._levels_mean, self._slow_gain)
+        weight = 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
+        other = estimate[:, np.newaxis].conj()
+        products = np.stack([noisy[:, :, np.newaxis] * other, estimate[:, :, np.newaxis] * other], axis=1)
+        weighted = (np.real(products) @ self._bands) * weight[:, np.newaxis, np.newaxis, np.newaxis]
+        cross = _smoothed(weighted, self._cross_mean, self._slow_gain)
+        fast = _smoothed(weighted[:, 1], self._fast_mean, self._fast_gain)
+        self._levels_mean, self._cross_mean, self._fast_mean = levels[-1], cross[-1], fast[-1]
+        self._fast = np.concatenate([self._fast, fast])
+        return levels, cross
+
+    def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """Spectra of the result, [hops, channels, bins]."""
+        noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
+        level = _voice_levels(cross[:, 0], levels)
+        weights = level[..., np.newaxis] / (levels[:, 1] + 0.01 * levels[:, 0] + _FLOOR)
+        weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _FLOOR
+        soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
+        share = self._share(level, weights, cross[:, 1], self._fast[soon])
+        voice = np.einsum("tcf,tcf->tf", weights @ self._bands.T, estimate)
+        alone = estimate
+        if self._always:
+            power = np.square(np.abs(estimate)).sum(1) / (np.square(np.abs(noisy)).sum(1) + _FLOOR)
+            alone = np.sqrt(np.minimum(power, 1))[:, np.newaxis] * noisy
+        return alone + share * (level[..., np.newaxis] * voice[:, np.newaxis] - alone)
+
+    def _share(self, level: np.ndarray, weights: np.ndarray, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """How far the channels are linked, [hops, 1, 1], from 0 to 1."""
+        power, own, with_voice = _agreement(weights, slow)
+        explained = level**2 * power
+        rest = np.maximum(own - with_voice**2 / power, 0)
+        same_voice = (explained / (explained + rest + _FLOOR)).min(1)
+        power, now, with_voice = _agreement(weights, fast)
+        place = np.clip(level * power / np.maximum(np.abs(with_voice), _FLOOR), -1, 1) ** 2
+        loud = _ramp(now / (own + _FLOOR), *_LOUD)
+        elsewhere = ((1 - _ramp(place, *_SAME_PLACE)) * loud).max(1)
+        share = _ramp(same_voice, *_SAME_VOICE) * (1 - elsewhere)
+        return share[:, np.newaxis, np.newaxis].astype(np.float32)
+
+    def _overlapped(self, frames: np.ndarray) -> np.ndarray:
+        """Overlap and add, [channels, whole hops]; the hop before the signal is left out."""
+        hop = self._hop
+        second = np.concatenate([self._tail[np.newaxis], frames[:-1, :, hop:]])
+        self._tail = frames[-1, :, hop:]
+        audio = (frames[:, :, :hop] + second).swapaxes(0, 1).reshape(self._channels, -1)
+        if self._first:
+            self._first = False
+            return audio[:, hop:]
+        return audio
+
+
+def _voice_levels(cross: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Level of the voice in each channel against the one with the best estimate, [hops, channels]."""
+    weight = 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
+    voice, noise = np.einsum("tscb,tb->stc", levels, weight)
+    best = np.argmax(voice**2 / (noise + 0.01 * voice + _FLOOR), axis=1)
+    towards = np.take_along_axis(cross.sum(-1), best[:, np.newaxis, np.newaxis], axis=2)[..., 0]
+    own = np.take_along_axis(towards, best[:, np.newaxis], axis=1)
+    return np.clip(towards / (own + _FLOOR), -_LARGEST_RATIO, _LARGEST_RATIO)
+
+
+def _agreement(weights: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Power of the voice [hops, 1], of the estimates and of their product with the voice [hops, channels]."""
+    with_voice = np.einsum("tcrb,trb->tc", products, weights)
+    power = np.einsum("tcrb,tcb,trb->t", products, weights, weights, optimize=True)[:, np.newaxis]
+    return np.maximum(power, _FLOOR), np.einsum("tccb->tc", products), with_voice
+
+
+def _smoothed(values: np.ndarray, mean: np.ndarray, gain: float) -> np.ndarray:
+    """Exponential means up to each hop, along the first axis, on from `mean`."""
+    means = np.empty_like(values, dtype=np.float64)
+    for hop, value in enumerate(values):
+        mean = mean + gain * (value - mean)
+        means[hop] = mean
+    return means
+
+
+def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    place = np.clip((value - low) / (high - low), 0, 1)
+    return place * place * (3 - 2 * place)
