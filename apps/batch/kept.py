@@ -4,10 +4,11 @@ KEPT = """\
 container         kept                                     converted or left out: a note tells of it
 WAV RF64 W64      subtype, speakers, bext, iXML, markers,  over 4 GB WAV becomes RF64; MD5, levels and
                   loops, LIST, ID3                         peaks of the old sound
-AIFF CAF AU       subtype, chunks                          as WAV
-FLAC              bits, comments, pictures, cue sheet,     gains
-                  ID3 as comments
-OGG OPUS          codec, bitrate, comments, pictures       gains
+AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot tell speakers
+FLAC              bits, speakers, comments, pictures,      gains
+                  cue sheet, ID3 as comments
+OGG OPUS          codec, bitrate, comments, pictures;      gains; other speakers (2.1, 5.1(side)) are
+                  mono, stereo, 3.0, quad, 5.0 to 7.1      called those of as many channels
 MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay
 M4A M4B M4R MP4A  codec, bitrate, tags, cover, chapters,   FLAC becomes ALAC; Opus, MP3 become AAC;
 AAC               trimming, faststart                      gains, encoder delay
