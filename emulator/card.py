@@ -73,7 +73,7 @@ def fidelity_rows(path: Path, preset: str) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m emulator.card", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("preset", help="a registered name")
     parser.add_argument("--fidelity", required=True, type=Path, metavar="FILE.csv")

@@ -33,7 +33,7 @@ def export(checkpoint_file: Path, target: Path, licence: str) -> Emulator | Pape
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m emulator.export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("target", type=Path, help="file to write, NAME.safetensors; it is listed beside it as NAME")

@@ -49,7 +49,7 @@ SAMPLE_RATES = tuple(sorted(_VERSIONS))
 
 @dataclass(frozen=True)
 class Setting:
-    """How LAME encodes.
+    """Settings of LAME.
 
     Args:
         mode: constant (`cbr`), average (`abr`) or variable (`vbr`) bit rate.
@@ -94,7 +94,7 @@ class Setting:
         return cls(modes[match[1]], int(match[2]))
 
     def __str__(self) -> str:
-        """What `parse` reads; the effort is not in it."""
+        """Return the text that `parse` reads; the effort is not in it."""
         return f"v{self.value}" if self.mode == "vbr" else f"{self.mode}{self.value}"
 
 
@@ -182,7 +182,7 @@ def decode(stream: bytes, sample_rate: int, channels: int, setting: Setting) -> 
 
 
 def round_trip(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
-    """What is left of audio after LAME, aligned with it.
+    """Encode and decode audio with LAME, and align the result with it.
 
     Args:
         audio: `[time]` or `[channels, time]` with one or two channels, floats in [-1, 1], rounded to 16 bits.

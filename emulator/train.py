@@ -68,7 +68,7 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     listing = "--list" in (sys.argv if argv is None else argv)
     arguments = get_parser(required=not listing).parse_args(argv)
     try:

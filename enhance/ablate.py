@@ -125,7 +125,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return f"{self.size}-{self.loss}-{self.seed}"
 
 
@@ -141,7 +141,7 @@ class AblationSettings:
     disguise: float = 0.0  # of recorded noises, which the runs on record do without
 
     def pairs(self) -> list[str]:
-        """As arguments of `enhance.train --set`; the running average is as long a part of the run as in a long one."""
+        """Return arguments of `enhance.train --set`; the average spans as large a part of the run as in a long one."""
         common = [f"{key}={value}" for key, value in asdict(self).items()]
         return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
 
@@ -210,7 +210,7 @@ def own_options(arguments: Sequence[str]) -> list[str]:
 def trained_only(
     settings: AblationSettings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
 ) -> list[dict[str, Any]]:
-    """As :func:`perform`, without scores: no rows."""
+    """Train as :func:`perform` does, without scores: no rows."""
     trained(run, settings, work, arguments)
     return []
 
@@ -243,7 +243,7 @@ def perform(
 
 
 def split(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> dict[str, float]:
-    """What the estimate is made of, by the names in `SPLIT`."""
+    """Return the parts of the estimate, by the names in `SPLIT`."""
     parts = decompose(estimate, target, noisy, sample_rate)
     return dict(zip(SPLIT, (parts.distortion, *parts.noise_left, *parts.pause_left), strict=True))
 
@@ -282,7 +282,7 @@ def plan(sizes: Sequence[str], losses: Sequence[str], seeds: Sequence[int]) -> l
 
 
 def told(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
-    """What all runs have in common, as plain values."""
+    """Return the settings that all runs have in common, as plain values."""
     return asdict(settings) | {"sets": [path.resolve().name for path in sets]}
 
 
@@ -346,18 +346,18 @@ def ablate(arguments: argparse.Namespace) -> None:
 
 
 def chosen_settings(arguments: argparse.Namespace) -> AblationSettings:
-    """Those of the kind of grid, with what the command line says otherwise."""
+    """Return the settings of the kind of grid, with what the command line says otherwise."""
     given = {name: getattr(arguments, name) for name in ("steps", "batch") if getattr(arguments, name)}
     return FineTuning(start=arguments.start, **given) if arguments.start else AblationSettings(**given)
 
 
 def seconds_of(rows: Sequence[dict[str, Any]]) -> float:
-    """What all trainings took."""
+    """Return the time of all trainings, s."""
     return 60 * sum({Run(row["seed"], row["size"], row["loss"]): row["minutes"] for row in rows}.values())
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.ablate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of rows, tables and figure", metavar="DIR")
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and audio", metavar="DIR")
@@ -379,7 +379,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     arguments = get_parser().parse_args(argv)
     try:
         ablate(arguments)

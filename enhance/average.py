@@ -82,7 +82,7 @@ def averaged(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.average", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("first", type=Path, help="checkpoint of enhance.train", metavar="RUN/last.pt")
     parser.add_argument(

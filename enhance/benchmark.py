@@ -55,7 +55,7 @@ class Measurement:
 def measure_jobs(
     command: list[str], model: str | None, folder: Path, repeats: int, seconds: int = JOB_SECONDS
 ) -> list[Measurement]:
-    """How much faster two jobs denoise several files of some seconds than one job."""
+    """Measure how much faster two jobs denoise several files of some seconds than one job."""
     source = folder / "jobs"
     source.mkdir()
     for index in range(JOB_FILES):
@@ -167,7 +167,7 @@ def _command() -> list[str]:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.benchmark", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="a registered name or an ONNX file (default: the default model)")
     parser.add_argument("--audio", type=Path, metavar="FILE", help="48 kHz recording for speed (default: made up)")
@@ -180,7 +180,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     speeds: list[Speed] = []
     figures: list[Measurement] = []

@@ -100,7 +100,7 @@ def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.card", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("model", help="a registered name or an ONNX file")
     parser.add_argument("--evaluation", required=True, type=Path, metavar="FOLDER", help="what enhance.evaluate wrote")
@@ -115,7 +115,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
         info = Denoiser(arguments.model).info

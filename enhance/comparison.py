@@ -63,7 +63,7 @@ def _cells(values: Sequence[float]) -> str:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m enhance.comparison", description=(__doc__ or "").partition("\n")[0]
     )
@@ -74,7 +74,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
         document = arguments.document.read_text(encoding="utf-8")

@@ -94,13 +94,13 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def mean(values: np.ndarray, digits: int) -> str:
-    """Of what is known."""
+    """Return the mean of the known values."""
     known = values[np.isfinite(values)]
     return f"{known.mean():.{digits}f}" if known.size else "-"
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m enhance.conditions", description=(__doc__ or "").partition("\n")[0]
     )
@@ -116,7 +116,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     arguments = get_parser().parse_args(argv)
     begin = time.monotonic()
     try:

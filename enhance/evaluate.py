@@ -28,7 +28,7 @@ from enhance.utils.errors import DatasetError, ModelError, fail
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.evaluate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", required=True, help=f"a registered name, an ONNX file, or '{NOISY}' for the input")
     parser.add_argument("--set", required=True, type=Path, metavar="FOLDER", help="a folder with clean/ and noisy/")
@@ -39,7 +39,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
         if arguments.jobs < 1:

@@ -15,7 +15,7 @@ from enhance.utils.errors import ModelError, fail
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run, or what enhance.average wrote")
     parser.add_argument("onnx", type=Path, help="file to write; a .safetensors is written beside it")

@@ -115,7 +115,7 @@ def _save(figure: Figure, out: Path) -> None:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.figures", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     pictures = commands.add_parser("spectrogram", help="before and after")
@@ -129,7 +129,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
         if arguments.command == "spectrogram":

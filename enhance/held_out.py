@@ -120,7 +120,7 @@ def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, cou
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.held_out", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--speech", type=Path, nargs="+", required=True, help="folders of speech", metavar="DIR")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noise", metavar="DIR")

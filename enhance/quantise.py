@@ -43,7 +43,7 @@ CALIBRATION_FILES, CALIBRATION_HOPS = 4, 100
 
 @dataclass(frozen=True)
 class Variant:
-    """What was measured of one file."""
+    """Measurements of one file."""
 
     name: str
     kilobytes: float
@@ -164,7 +164,7 @@ def table(variants: Sequence[Variant]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.quantise", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", required=True, help="a registered name or an ONNX file")
     parser.add_argument("--set", required=True, type=Path, help="a folder with clean/ and noisy/", metavar="FOLDER")

@@ -21,7 +21,7 @@ from enhance.dsp.resampling import resample
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.speech import OFFSET, SLOPE
-from enhance.utils.errors import MpeaceError
+from enhance.utils.errors import MpeaceError, fail
 
 RATE, HOP = 48_000, 480
 SECONDS = 12  # of each recording
@@ -172,8 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             print(table(arguments.model, pairs, noises))
     except (OSError, soundfile.LibsndfileError, MpeaceError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.speech_detection", error)
     return 0
 
 

@@ -43,7 +43,7 @@ HOPS = 1500  # one-hop calls whose median is taken
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one variant."""
+    """Measurements of one variant."""
 
     variant: str
     parameters: int
@@ -115,7 +115,7 @@ def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.study", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for runs, table and CSV", metavar="DIR")
     parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")

@@ -90,7 +90,7 @@ def widen(weights: dict[str, Tensor], narrow: NetworkConfig, wide: NetworkConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.widen", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("narrow", type=Path, help="weights by enhance.export", metavar="SMALL.safetensors")
     parser.add_argument("wide", type=Path, help="file to write", metavar="WIDE.safetensors")

@@ -224,7 +224,7 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m emulator.evidence.cost", description=__doc__)
     add_report_arguments(parser)
     parser.add_argument(
@@ -234,7 +234,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     threads = torch.get_num_threads()
     try:
         return run_report("emulator.evidence.cost", make, get_parser().parse_args(argv))

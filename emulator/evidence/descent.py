@@ -50,7 +50,7 @@ WINDOW, HOP = 512, 128  # samples of its STFT
 
 @dataclass(frozen=True)
 class Row:
-    """What a descent came to."""
+    """Result of a descent."""
 
     snr_db: float  # at the start
     loss: str
@@ -119,7 +119,7 @@ def compressed_complex() -> Distance:
 
 
 def is_tried(distance: Distance) -> bool:
-    """Whether a distance is among those that the module names."""
+    """Return whether a distance is among those that the module names."""
     driven_by_threshold = distance.setting is not None and Setting.parse(distance.setting).mode == "vbr"
     control = "encoder" in distance.name or "noise-to-mask" in distance.name
     return distance.setting is None or (driven_by_threshold and distance.trained) or control
@@ -230,7 +230,7 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator.evidence.descent", description=(__doc__ or "").partition("\n")[0]
     )
@@ -245,7 +245,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     return run_report("emulator.evidence.descent", make, get_parser().parse_args(argv))
 
 

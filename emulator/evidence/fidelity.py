@@ -55,7 +55,7 @@ SEED = 11
 
 @dataclass(frozen=True)
 class Guess:
-    """What a system says of coded sound."""
+    """Estimate of a system for coded sound."""
 
     spectrum: Tensor  # [1, bins, frames] complex
     noise: Tensor | None  # [1, bins, frames]: power of coded minus input
@@ -98,7 +98,7 @@ def piece_maker(sources: Sources, config: EmulatorConfig, seconds: float) -> Pie
 
 
 def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[str, Callable[[np.ndarray], Guess]]:
-    """What is compared: each makes a guess from the original ``[time]``."""
+    """Systems that are compared: each makes a guess from the original ``[time]``."""
     config = PRESETS[preset]
     setting = Setting.parse(config.setting)
     edge = LOW_PASS_HZ[config.setting]
@@ -241,7 +241,7 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator.evidence.fidelity", description=(__doc__ or "").splitlines()[0]
     )

@@ -195,7 +195,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def is_codec(system: str) -> bool:
-    """Whether a system is the codec itself."""
+    """Return whether a system is the codec itself."""
     return system.startswith("LAME")
 
 
@@ -271,7 +271,7 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m emulator.evidence.masking", description=__doc__)
     add_report_arguments(parser)
     parser.add_argument(
@@ -281,7 +281,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     return run_report("emulator.evidence.masking", make, get_parser().parse_args(argv))
 
 

@@ -34,7 +34,7 @@ PACKAGES = ("visqol-python", "zimtohrli", "soxr", "numba")
 
 @dataclass(frozen=True)
 class Score:
-    """How a score is read."""
+    """Label, digits and direction of a score."""
 
     label: str
     unit: str

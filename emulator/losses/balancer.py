@@ -23,7 +23,7 @@ class NamedTerms(Protocol):
 
 
 class Calibration(NamedTuple):
-    """What is known of a term."""
+    """State of a term."""
 
     norms: float  # sum of the norms of its gradient
     calls: int  # in how many calls
@@ -87,12 +87,12 @@ class Balancer(nn.Module):
 
     @property
     def calibrated(self) -> bool:
-        """Whether the factors are frozen."""
+        """True when the factors are frozen."""
         return all(known.calls >= self.warmup for known in self._known.values())
 
     @property
     def factors(self) -> dict[str, float]:
-        """What each term is multiplied by."""
+        """Factor of each term."""
         means = {name: known.norms / known.calls if known.calls else 1.0 for name, known in self._known.items()}
         return {name: self.total_norm * share / means[name] for name, share in self.shares.items()}
 

@@ -75,7 +75,7 @@ class Distance:
 
 
 def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISSING) -> list[Distance]:
-    """Those that no codec had a hand in.
+    """Return the distances that no codec had a hand in.
 
     Args:
         sample_rate: of the signals, Hz.

@@ -29,7 +29,7 @@ SMOOTHING = (5, 3)  # bins and frames of the local power that the noise level is
 
 
 class Emulation(NamedTuple):
-    """What the emulator says of a signal."""
+    """Output of the emulator for a signal."""
 
     spectrum: Tensor  # [batch, bins, frames] complex: the input; white noise of power p has power p in each cell
     mask: Tensor  # [batch, bins, frames], 0 to MASK_LIMIT: what the codec leaves of each magnitude
@@ -100,7 +100,7 @@ class Emulator(nn.Module):
         return torch.stft(audio, c.window, c.hop, window=window, pad_mode="constant", return_complex=True)
 
     def forward(self, audio: Tensor) -> Emulation:
-        """What the codec does to ``[batch, time]`` at the emulator's sample rate, samples in [-1, 1]."""
+        """Emulate the codec for ``[batch, time]`` at the emulator's sample rate, samples in [-1, 1]."""
         return self.analyse(self.spectrum(audio))
 
     def analyse(self, spectrum: Tensor) -> Emulation:

@@ -22,7 +22,7 @@ COMPRESSION = 0.5  # of the magnitudes that go in; without it loud partials are 
 
 
 class PaperEmulation(NamedTuple):
-    """What the network makes of a signal."""
+    """Output of the network for a signal."""
 
     spectrum: Tensor  # [batch, bins, frames] complex: the input
     magnitude: Tensor  # [batch, bins, frames]: of the coded sound

@@ -95,7 +95,7 @@ def random_emulator(preset: str, seed: int) -> Emulator:
 
 
 def describe(name_or_path: str | Path) -> dict[str, Any]:
-    """What a file says of itself: its dimensions and what `save_emulator` was told.
+    """Read a file's description: its dimensions, and what `save_emulator` was given.
 
     Raises:
         ModelError: as `load_emulator`.

@@ -40,7 +40,7 @@ WORKERS = 2  # threads that encode; LAME runs outside of Python's lock
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How much of what a corpus holds."""
+    """Minutes of each kind of sound in a corpus."""
 
     speech_minutes: float = 110.0
     noise_minutes: float = 40.0
@@ -167,7 +167,7 @@ def build_originals(sources: Sources, sample_rate: int, config: CorpusConfig, di
 
 
 def coded(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
-    """What the codec leaves of `[time]`, aligned with it."""
+    """Return what the codec leaves of `[time]`, aligned with it."""
     return round_trip(audio, sample_rate, setting)
 
 
@@ -184,7 +184,7 @@ Change = Callable[[np.ndarray, int, Setting], np.ndarray]
 
 
 def build_changed(originals: AudioCache, change: Change, setting: Setting, directory: Path) -> AudioCache:
-    """What `coded` or `allowed_noise` makes of each original, in `directory`; made or opened."""
+    """Build what `coded` or `allowed_noise` makes of each original in `directory`, or open it."""
 
     def changed(recording: int) -> np.ndarray:
         audio = originals.crop(recording, 0, int(originals.lengths[recording]), wrap=False)

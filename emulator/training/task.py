@@ -28,7 +28,7 @@ VALID_CROPS = 8  # of each kind of sound, in a validation
 
 @dataclass(frozen=True)
 class CropConfig:
-    """What a step sees."""
+    """Crops of a step."""
 
     crop_frames: int = 128  # STFT frames of an example
 
@@ -69,7 +69,7 @@ class EmulationTask:
 
     @property
     def device(self) -> torch.device:
-        """Where the network lies."""
+        """Device of the network."""
         return next(self.network.parameters()).device
 
     def describe(self) -> dict[str, Any]:

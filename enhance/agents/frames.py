@@ -116,7 +116,7 @@ class AgentSound:
 
     @property
     def delay_seconds(self) -> float | None:
-        """By which the latest sound comes later than it went in; None before the first frame."""
+        """Delay of the latest sound; None before the first frame."""
         return self._latest.latency_samples / self._latest.sample_rate if self._latest is not None else None
 
     def _check(self) -> None:

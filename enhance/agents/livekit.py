@@ -59,7 +59,7 @@ class NoiseCancellation(rtc.FrameProcessor[rtc.AudioFrame]):
 
     @property
     def bypassed(self) -> bool:
-        """Whether the sound passes as it came, with the same delay."""
+        """True while the sound passes as it came, with the same delay."""
         return self._sound.bypassed
 
     @property
@@ -74,7 +74,7 @@ class NoiseCancellation(rtc.FrameProcessor[rtc.AudioFrame]):
 
     @property
     def delay_seconds(self) -> float | None:
-        """By which the sound comes back later than it went in; None before the first frame."""
+        """Delay of the sound; None before the first frame."""
         return self._sound.delay_seconds
 
     def adjust(self, **settings: Any) -> None:

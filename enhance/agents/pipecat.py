@@ -62,7 +62,7 @@ class MpeaceFilter(BaseAudioFilter):
 
     @property
     def bypassed(self) -> bool:
-        """Whether the sound passes as it came, with the same delay."""
+        """True while the sound passes as it came, with the same delay."""
         return self._sound.bypassed
 
     @property
@@ -77,7 +77,7 @@ class MpeaceFilter(BaseAudioFilter):
 
     @property
     def delay_seconds(self) -> float | None:
-        """By which the sound comes back later than it went in; None before the first chunk."""
+        """Delay of the sound; None before the first chunk."""
         return self._sound.delay_seconds
 
     async def start(self, sample_rate: int) -> None:

@@ -32,7 +32,7 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class Recording:
-    """Where one recording lies in the cache."""
+    """Place of one recording in the cache."""
 
     name: str  # path of its file below the folder that was walked
     start: int  # first sample in `audio.i16`

@@ -10,7 +10,7 @@ MOST_NOISES = 3
 
 @dataclass(frozen=True)
 class MixConfig:
-    """What is mixed, how often and how strongly.
+    """Mixtures: what is in them, how often and how strongly.
 
     Example:
         >>> MixConfig(segment_seconds=2.0).samples

@@ -21,7 +21,7 @@ PHASES = 16  # sets of random phases that steady noises are made with
 
 
 class Augmentation(NamedTuple):
-    """What is done to each of some crops."""
+    """Changes of each of some crops."""
 
     length: np.ndarray  # [batch], samples that are cropped; played in the time of an example
     backwards: np.ndarray  # [batch], whether
@@ -30,7 +30,7 @@ class Augmentation(NamedTuple):
     swing_db: np.ndarray  # [batch, SWING_KNOTS], gains
 
     def of(self, rows: np.ndarray) -> "Augmentation":
-        """Those of some crops."""
+        """Return the changes of some crops."""
         return Augmentation(*(values[rows] for values in self))
 
 
@@ -53,7 +53,7 @@ class NoiseAugmenter:
         )
 
     def draw(self, draws: CounterRandom) -> Augmentation:
-        """What to do to a crop of each example."""
+        """Draw the changes of a crop of each example."""
         config = self.config
         used = draws.chance(config.disguise)
         length = np.where(used, self._lengths[draws.index(len(self._lengths))], self.size)

@@ -22,7 +22,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Metric:
-    """How a score is shown."""
+    """Label, unit and digits of a score."""
 
     label: str
     unit: str

@@ -52,7 +52,7 @@ def score(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> Sco
 
 
 def probe(denoise: Denoise, clean: Audio, noise: Audio, sample_rate: int) -> Scores:
-    """What the model does to clean speech and to noise alone, over the full band."""
+    """Measure what the model does to clean speech and to noise alone, over the full band."""
     untouched = denoise(clean, sample_rate)
     return {
         "clean_si_sdr": metrics.si_sdr(untouched, clean, sample_rate),

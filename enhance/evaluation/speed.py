@@ -38,7 +38,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one contender: median RTF, its ratio to the model hop by hop, and percentiles of a hop in microseconds."""
+    """Speed of one contender: median RTF, its ratio to the model hop by hop, percentiles of a hop in microseconds."""
 
     system: str
     mode: str

@@ -82,7 +82,7 @@ def match_compression(subtype: str, bits_per_second: float, channels: int, sampl
 
 
 def _place(value: float, steps: tuple[float, ...]) -> float:
-    """Where a value lies in a rising table, from 0 (first) to 1 (last), linear in between."""
+    """Return the place of a value in a rising table, from 0 (first) to 1 (last), linear in between."""
     for index, (low, high) in enumerate(pairwise(steps)):
         if value < high:
             return max(0.0, index + (value - low) / (high - low)) / (len(steps) - 1)

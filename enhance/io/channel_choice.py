@@ -8,7 +8,7 @@ from enhance.utils.errors import FileError, UsageError
 
 
 class BlockStream(Protocol):
-    """What denoises blocks, float32 [channels, samples]: as many samples come out as went in, some of them later."""
+    """A denoiser of blocks, float32 [channels, samples]: as many samples come out as went in, some of them later."""
 
     def process(self, block: np.ndarray, /) -> np.ndarray: ...
 

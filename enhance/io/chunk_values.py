@@ -21,7 +21,7 @@ _NOT_MEASURED = struct.pack("<h", 0x7FFF)
 
 @dataclass(frozen=True)
 class Change:
-    """What became of the sound.
+    """Changes of the sound.
 
     Attributes:
         before, after: sample rates in Hz.
@@ -34,7 +34,7 @@ class Change:
 
     @property
     def rate(self) -> bool:
-        """Whether the sample rate is another one."""
+        """Return whether the sample rate is another one."""
         return self.before != self.after
 
     def moved(self, samples: int) -> int:

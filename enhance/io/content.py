@@ -31,7 +31,7 @@ class Content:
     ffmpeg: bool = False
 
     def fits(self, path: Path) -> bool:
-        """Whether the name of a file goes with it; unknown contents go with any, and names without suffix too."""
+        """Return whether a file may have this name; unknown contents go with any, and names without suffix too."""
         return not self.suffixes or not path.suffix or path.suffix.lower() in self.suffixes
 
 
@@ -79,7 +79,7 @@ _BEGINNINGS = {
 
 
 def content_of(path: Path) -> Content:
-    """What a file is; `UNKNOWN` when its first bytes do not say.
+    """Return what a file is; `UNKNOWN` when its first bytes do not say.
 
     Raises:
         OSError: when it cannot be read.
@@ -111,12 +111,12 @@ def content_of(path: Path) -> Content:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file in a folder is meant to be sound or video: by its name, or by its content."""
+    """Return whether a file in a folder is meant to be sound or video: by its name, or by its content."""
     return _is_writable_name(path) or path.suffix.lower() in READ_ONLY or _sniffed(path) is not UNKNOWN
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a file like this one can be read and not written again, by its name, or else by its content."""
+    """Return whether a file like this one can be read and not written again, by its name, or else by its content."""
     return path.suffix.lower() in READ_ONLY or (not _is_writable_name(path) and _sniffed(path).ffmpeg)
 
 

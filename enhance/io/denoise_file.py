@@ -74,7 +74,7 @@ def perform(
     on_progress: OnProgress,
     outcome: Outcome,
 ) -> None:
-    """As `run_task`, with `outcome` filled in; whatever goes wrong is raised."""
+    """Denoise one file and fill in `outcome`; whatever goes wrong is raised."""
     while outcome.status != "done":
         outcome.notes = []
         try:
@@ -85,7 +85,7 @@ def perform(
 
 
 def describe(denoiser: "Denoiser") -> dict[str, str]:
-    """What a report says about the model."""
+    """Return what a report says about the model."""
     return {"name": denoiser.info.name, "file": str(denoiser.path)}
 
 
@@ -210,7 +210,7 @@ def _finish(
     samples: int,
     outcome: Outcome,
 ) -> None:
-    """What is left when the sound is written: the tags, and the encoders that write nothing for no sound."""
+    """Finish a file whose sound is written: its tags, and what encoders do not write for no sound."""
     if not isinstance(source, SoundReader):
         return
     if samples == 0 and encoding == source.encoding and not change.rate:

@@ -119,7 +119,7 @@ def container_between(source: Path, target: Path, named: str | None = None) -> s
 
 @dataclass(frozen=True)
 class Encoding:
-    """How samples lie in a file, in libsndfile's names."""
+    """Container, sample encoding and byte order of a file, in libsndfile's names."""
 
     major: str
     subtype: str

@@ -27,7 +27,7 @@ _LARGEST = 2**24  # bytes of all tracks that are still read
 
 @dataclass(frozen=True)
 class TrackExtras:
-    """What FFmpeg does not hand on of a track.
+    """Properties of a track that FFmpeg does not hand on.
 
     Attributes:
         language: tag of BCP 47, empty when there is none.
@@ -112,7 +112,7 @@ def _extras_of(data: bytes, begin: int, end: int) -> TrackExtras:
 
 
 def _rewritten(data: bytes, begin: int, end: int, extras: TrackExtras) -> bytes:
-    """What is in an entry, with all elements; as long as before, or as it was when there is no room."""
+    """Return an entry with all elements; as long as before, or as it was when there is no room."""
     made = b""
     for kind, first, last in _elements(data, begin, end):
         content = data[first:last]

@@ -54,7 +54,7 @@ _LEAST_BITS_PER_SAMPLE = 1.5  # the same at low sample rates
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """How a track is written.
+    """Encoder of a track, with its rate, layout and bitrate.
 
     Attributes:
         name: of the encoder.

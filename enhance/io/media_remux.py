@@ -168,14 +168,14 @@ class _Remux:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know."""
+        """Notes for the person."""
         left_out = [f"its data track {index} ({name}) is left out" for index, name in self._left_out.items()]
         mended = [note for track in self.tracks.values() for note in (*track.decoder.notes, track.choice.note) if note]
         dropped = [name for track in self.tracks.values() for name in track.dropped]
         return self._notes + left_out + mended + note_of(dropped)
 
     def new_sounds(self) -> dict[int, NewSound]:
-        """What is known of the sound that was written, by the place of its track in the output."""
+        """Return facts of the sound that was written, by the place of its track in the output."""
         return {track.stream.index: track.told() for track in self.tracks.values()}
 
     def _attach_cover(self, stream: "Stream", out: "OutputContainer") -> None:

@@ -18,7 +18,7 @@ _COUNTED = 120.0  # seconds of sound
 
 @dataclass
 class FirstLook:
-    """What the packets tell.
+    """Findings of a scan of the packets.
 
     Attributes:
         bits: bits per second of each sound track, by the number of its stream.

@@ -95,7 +95,7 @@ class SoundTrack:
             self.decoder.check_length()
 
     def told(self) -> NewSound:
-        """What the movie header of an MP4 must say of the sound that was written."""
+        """Return facts of the sound that was written, for the movie header of an MP4."""
         return NewSound(self.chain.samples_out, self.chain.output_rate, self._begin or 0, self._delay or 0)
 
     def _encode(self, samples: np.ndarray) -> None:

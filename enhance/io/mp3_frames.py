@@ -32,7 +32,7 @@ _INFO_KILOBITS = 64  # of the Info frame that `view` writes: long enough for all
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a frame header says, but for its padding, mode and bitrate."""
+    """Contents of a frame header, but for its padding, mode and bitrate."""
 
     version: int
     layer: int
@@ -86,7 +86,7 @@ class Recording:
 
 @dataclass
 class Scan:
-    """What an MP3 is made of.
+    """Parts of an MP3.
 
     Attributes:
         recordings: in their order; more than one where files were joined.
@@ -102,7 +102,7 @@ class Scan:
 
 
 def is_mp3(path: Path) -> bool:
-    """Whether a file begins with a frame of MPEG audio; tags and zeros may come before it.
+    """Return whether a file begins with a frame of MPEG audio; tags and zeros may come before it.
 
     Raises:
         OSError: when it cannot be read.
@@ -182,7 +182,7 @@ class _Walk:
         self._free: dict[_Kind, int] = {}  # bytes of a frame of free format, without its padding
 
     def begins(self) -> bool:
-        """Whether a frame is the first thing that is neither tag nor zeros."""
+        """Return whether a frame is the first thing that is neither tag nor zeros."""
         place = 0
         while size := _tag_length(self._data, place):
             place += size
@@ -268,7 +268,7 @@ class _Walk:
         return end
 
     def _confirmed(self, place: int, kind: _Kind) -> bool:
-        """Whether a frame that ends at `place` is followed by one of its kind, by a tag, or by nothing."""
+        """Return whether a frame that ends at `place` is followed by one of its kind, by a tag, or by nothing."""
         return place >= self._end or _kind(self._data[place : place + 4]) == kind or _tag_length(self._data, place) > 0
 
     def _length(self, place: int, header: bytes, kind: _Kind | None) -> int:

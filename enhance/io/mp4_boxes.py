@@ -52,7 +52,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a box lies in a file: its first byte, and how many it takes with its head."""
+    """Place of a box in a file: its first byte, and its bytes with the head."""
 
     kind: bytes
     begin: int

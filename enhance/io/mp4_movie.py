@@ -26,7 +26,7 @@ _PIECE = 2**24  # bytes moved at a time
 
 @dataclass(frozen=True)
 class NewSound:
-    """What is known of a track of new sound.
+    """Facts of a track of new sound.
 
     Attributes:
         samples: per channel, without delay and padding.

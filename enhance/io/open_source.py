@@ -46,7 +46,7 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
 
 
 def _known_content(path: Path) -> Content:
-    """What a file is.
+    """Return the kind of a file.
 
     Raises:
         FileError: when it has no bytes.
@@ -59,12 +59,12 @@ def _known_content(path: Path) -> Content:
 
 
 def _by_ffmpeg(path: Path, content: Content) -> bool:
-    """Whether FFmpeg's libraries read a file of this content; the name counts where the content is not known."""
+    """Return whether FFmpeg's libraries read a file of this content; the name counts where the content is not known."""
     return content.ffmpeg or (content is UNKNOWN and path.suffix.lower() in MUXERS)
 
 
 def keeps_media(task: Task) -> bool:
-    """Whether the output is a media file like the input, with its picture and all tracks.
+    """Return whether the output is a media file like the input, with its picture and all tracks.
 
     Raises:
         FileError: when the input cannot be read, or PyAV is not there.
@@ -94,7 +94,7 @@ def _need_pyav(content: Content) -> None:
 
 
 def encoding_for_file(task: Task, source: Source, settings: DenoiseOptions) -> Encoding:
-    """How the output of a task is written to a file: as the person named it, else as the input, else as its name says.
+    """Choose the encoding of an output file: as the person named it, else as the input, else as its name says.
 
     Raises:
         FileError: when none of them can be written.
@@ -111,13 +111,13 @@ def encoding_for_file(task: Task, source: Source, settings: DenoiseOptions) -> E
 
 
 def note_on_name(path: Path, output: str) -> list[str]:
-    """What to tell of an input that is not what its name says; `output` is the container of the output."""
+    """Return notes on an input that is not what its name says; `output` is the container of the output."""
     content = content_of(path)
     return [] if content.fits(path) else [f"it is {content.name} in spite of its name; the output is {output}"]
 
 
 def notes_on(task: Task, source: Source, encoding: Encoding, settings: DenoiseOptions) -> list[str]:
-    """What to tell of a file that is not what its name says, and of an encoding that could not be kept."""
+    """Return notes on a file that is not what its name says, and on an encoding that could not be kept."""
     if task.source == PIPE:
         return []
     notes, before = note_on_name(Path(task.source), encoding.major), source.encoding

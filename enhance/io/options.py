@@ -13,7 +13,7 @@ from enhance.utils.errors import UsageError
 
 
 class Clip(StrEnum):
-    """What to do with samples over full scale in a file that cannot hold them."""
+    """Policy for samples over full scale in a file that cannot hold them."""
 
     CLAMP = "clamp"
     RESCALE = "rescale"
@@ -22,7 +22,7 @@ class Clip(StrEnum):
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """How to denoise and how to write.
+    """Strength, model and output format, checked.
 
     Attributes:
         model: registered name or path of an ONNX file; None for the default.

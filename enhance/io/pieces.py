@@ -53,7 +53,7 @@ class Pieces:
 
 
 def pieces_of(path: Path, salvage: bool) -> Pieces:
-    """What to show libsndfile of a file.
+    """Return the parts of a file to show to libsndfile.
 
     Args:
         path: of the file.

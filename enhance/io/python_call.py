@@ -24,7 +24,7 @@ _MAGIC = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))  # of what lib
 
 @dataclass(frozen=True)
 class DenoisedFile:
-    """What `denoise_file` wrote.
+    """Result of `denoise_file`.
 
     Attributes:
         seconds: length of the sound, of input and output alike.

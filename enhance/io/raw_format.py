@@ -32,7 +32,7 @@ class RawFormat(NamedTuple):
 
     @property
     def subtype(self) -> str:
-        """As libsndfile names the sample format."""
+        """Name of the sample format in libsndfile."""
         return SUBTYPES[self.name]
 
     def __str__(self) -> str:

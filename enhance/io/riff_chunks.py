@@ -21,7 +21,7 @@ CARELESS = 16  # bytes; some programs count the padding or a wrong header, and n
 
 @dataclass(frozen=True)
 class Layout:
-    """How one family of containers writes its chunks."""
+    """Layout of the chunks of one family of containers."""
 
     family: str
     start: int  # bytes before the first chunk
@@ -97,7 +97,7 @@ class Sound:
 
     @property
     def wrapped(self) -> bool:
-        """Whether the size in the header is the true one without its bits above the 32nd."""
+        """Return whether the size in the header is the true one without its bits above the 32nd."""
         return self.size > self.told and not is_unknown(self.told)
 
 
@@ -131,7 +131,7 @@ def find_sound(path: Path) -> Sound | None:
 
 
 def loss(path: Path) -> Truncation:
-    """What a cut-off file lost; nothing when it is whole, when the header does not say, and for other containers."""
+    """Return what a cut-off file lost; nothing when it is whole, of another kind, or its header does not say."""
     sound = find_sound(path)
     if sound is None or (is_unknown(sound.told) and sound.told != 0):
         return Truncation()
@@ -184,7 +184,7 @@ def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[b
 
 
 def _is_no_sound(file: BinaryIO) -> bool:
-    """Whether what follows in a file is a tag of a player, a well-known chunk that was cut, or nothing but zeros."""
+    """Return whether what follows in a file is a tag of a player, a known chunk that was cut, or only zeros."""
     head = file.read(2**16)
     if head.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")) or {head[:4], head[1:5]} & _WELL_KNOWN:
         return True
@@ -194,7 +194,7 @@ def _is_no_sound(file: BinaryIO) -> bool:
 
 
 def is_unknown(size: int) -> bool:
-    """Whether a size stands for "until the end": ffmpeg, sox and arecord write such sizes when they cannot go back.
+    """Return whether a size stands for "until the end": ffmpeg, sox and arecord write such when they cannot go back.
 
     Example:
         >>> is_unknown(UNKNOWN), is_unknown(96000)

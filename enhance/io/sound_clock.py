@@ -136,7 +136,7 @@ class SoundClock:
             self._warp.stretch = 1 + min(max((late - self._bend) / seconds, -_STEEPEST), _STEEPEST)
 
     def _ahead(self) -> tuple[float, float]:
-        """How late the frames are that wait, up to the next jump, and in how many seconds the middle one comes."""
+        """Return how late the waiting frames are, up to the next jump, and when the middle one comes, in seconds."""
         lates: list[float] = []
         count, least = 0, self._least_hole()
         for samples, late in self._waiting:

@@ -36,7 +36,7 @@ class UnreadableError(FileError):
 
 
 class Source(Protocol):
-    """Where the sound of one file comes from."""
+    """Source of the sound of one file."""
 
     sample_rate: int
     channels: int
@@ -54,7 +54,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where the sound of one file goes to."""
+    """Sink for the sound of one file."""
 
     def write(self, block: np.ndarray) -> None: ...
 

@@ -44,7 +44,7 @@ _GAIN_FRAMES = ("RVA2", "RVAD", "RGAD")
 
 
 def shares_tags(before: Encoding | None, after: Encoding) -> bool:
-    """Whether `carry_tags` carries the text fields too, so that libsndfile must not write them a second time."""
+    """Return whether `carry_tags` carries the text fields too, so that libsndfile must not write them a second time."""
     if before is None:
         return False
     if before.major in _FAMILIES or after.major in _FAMILIES:
@@ -54,7 +54,7 @@ def shares_tags(before: Encoding | None, after: Encoding) -> bool:
 
 
 def shares_chunks(before: Encoding | None, after: Encoding) -> bool:
-    """Whether both are containers of chunks of one family."""
+    """Return whether both are containers of chunks of one family."""
     return before is not None and before.major in _FAMILIES and shares_tags(before, after)
 
 
@@ -132,7 +132,7 @@ def carry_atoms(source: Path, target: Path) -> list[str]:
 
 
 def note_of(dropped: list[str]) -> list[str]:
-    """What to tell of names that were left out: one line, or nothing."""
+    """Return a note on names that were left out: one line, or nothing."""
     names = ", ".join(dict.fromkeys(dropped))
     return [f"left out, since they tell of the sound as it was: {names}"] if names else []
 
@@ -160,7 +160,7 @@ def drop_untrue(tags: Any, level: bool) -> list[str]:
 
 
 def _is_name(key: str) -> bool:
-    """Whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
+    """Return whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
     true = key not in _OF_THE_STREAM and not key.startswith(_GAINS)
     return true and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
 

@@ -55,7 +55,7 @@ def decibels(energy: float, samples: int) -> float | None:
 
 @dataclass
 class Outcome:
-    """What became of one input.
+    """Result for one input.
 
     Attributes:
         input, output: paths, or `PIPE`.

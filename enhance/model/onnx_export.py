@@ -68,7 +68,7 @@ def macs_per_second(network: Enhancer) -> int:
 
 
 def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
-    """What the file says of itself."""
+    """Return the metadata of the file."""
     c = network.config
     values = {
         "mpeace_version": versions(("mpeace",)).get("mpeace", "not installed"),

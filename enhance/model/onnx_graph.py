@@ -112,7 +112,7 @@ class Graph:
         return self("Conv", x, weight, floats(layer.bias), name=LAYER + name, strides=[stride], pads=pads)
 
     def norm(self, layer: nn.LayerNorm, x: Value) -> Value:
-        """Over the last axis."""
+        """Normalise over the last axis."""
         weights = floats(layer.weight), floats(layer.bias)
         return self("LayerNormalization", x, *weights, epsilon=layer.eps, axis=-1)
 

@@ -28,7 +28,7 @@ FIGURE_DPI = 120
 
 @dataclass(frozen=True)
 class Report:
-    """What a command measured.
+    """Measurements of a command, with what they were made with.
 
     Args:
         name: of the files that it writes.

@@ -46,7 +46,7 @@ class Load:
 
     @property
     def hopeless(self) -> bool:
-        """Whether so much has been left out that the model must go."""
+        """True when so much has been left out that the model must go."""
         return self._skipped > _MOST_SKIPPED
 
     def note(self, taken: float, available: float, skipped: bool) -> None:
@@ -95,7 +95,7 @@ class AdaptiveModel:
 
     @property
     def name(self) -> str:
-        """Of the model in use."""
+        """Name of the model in use."""
         return "none (sound passes through)" if self.level == len(self._models) else self._models[self.level].info.name
 
     def warm_up(self, channels: int = 1) -> None:
@@ -122,7 +122,7 @@ class AdaptiveModel:
         return self._initial(channels)
 
     def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Denoiser.step`: the estimate of whole hops, delayed by `info.latency`, and the next state."""
+        """Return the estimate of whole hops, delayed by `info.latency`, and the next state, as `Denoiser.step` does."""
         start = perf_counter()
         samples = block.shape[1]
         line = np.concatenate([self._line, block], axis=1)
@@ -183,7 +183,7 @@ class AdaptiveModel:
 
     @property
     def _due(self) -> bool:
-        """Whether the next larger model gets another chance; the sound is faded to dry before and from it after."""
+        """True when the next larger model gets another chance; the sound is faded to dry before and from it after."""
         if not self.level or self._retry > 0 or self.load.late or self.level - 1 in self._broken:
             return False
         return self.level == len(self._models) or self.level - 1 not in self._hopeless

@@ -70,11 +70,11 @@ class LowDelayStream:
 
     @property
     def speech_probability(self) -> float:
-        """As `Stream.speech_probability`."""
+        """The same as `Stream.speech_probability`."""
         return self._stream.speech_probability
 
     def take_speech(self) -> np.ndarray:
-        """As `Stream.take_speech`."""
+        """Return what `Stream.take_speech` does."""
         return self._stream.take_speech()
 
     def process(self, piece: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ class FrameStream:
 
     @property
     def speech_probability(self) -> float:
-        """As `Stream.speech_probability`."""
+        """The same as `Stream.speech_probability`."""
         return self._stream.speech_probability
 
     def process(self, frame: np.ndarray) -> np.ndarray:

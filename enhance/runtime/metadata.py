@@ -26,7 +26,7 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What an ONNX file says about itself; every key is required."""
+    """Metadata of an ONNX file; every key is required."""
 
     mpeace_version: str  # that wrote the file
     format_version: str  # of inputs, outputs and metadata

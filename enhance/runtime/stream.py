@@ -38,7 +38,7 @@ LOUDEST = 2.0**31  # 187 dB above full scale: float samples beyond this are no a
 
 
 class Model(Protocol):
-    """What a stream needs of a model; `enhance.Denoiser` is one."""
+    """A model as a stream uses it; `enhance.Denoiser` is one."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -147,7 +147,7 @@ class Stream:
 
     @property
     def _stride(self) -> int:
-        """What the fill of a hop is a multiple of at the ends of live blocks, samples at the model's rate."""
+        """Unit of the fill of a hop at the ends of live blocks, samples at the model's rate."""
         info, block = self._denoiser.info, self.live_block or 1
         fits = block * info.sample_rate % self.sample_rate == 0
         return math.gcd(info.hop, block * info.sample_rate // self.sample_rate) if fits else 1

@@ -56,7 +56,7 @@ class CapturedSteps:
             self._steps.append(step)
 
     def __call__(self, mixture: Mixture, progress: float, turn: int) -> Terms:
-        """As `Objective.forward`; the result is overwritten by the next call with the same turn."""
+        """Compare as `Objective.forward` does; the result is overwritten by the next call with the same turn."""
         if mixture.source is not self._now:
             self._source.copy_(mixture.source)
             self._hearing.replay()
@@ -67,7 +67,7 @@ class CapturedSteps:
 
 
 class _Step(nn.Module):
-    """From a mixture's tensors to the terms, a function of tensors alone."""
+    """A step from a mixture's tensors to the terms, a function of tensors alone."""
 
     def __init__(
         self,

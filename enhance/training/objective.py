@@ -33,13 +33,13 @@ class Distance(Protocol):
 
     @property
     def to(self) -> Callable[[Tensor], Callable[[Tensor], Tensor]]:
-        """From the target `[batch, samples]` at RATE to a function of such an estimate, whose value is a scalar."""
+        """Function from a target `[batch, samples]` at RATE to a function of such an estimate, a scalar."""
         ...
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """What is added to the plain loss.
+    """Further losses, and their weights beside the plain loss.
 
     Raises:
         ValueError: a share or weight is out of range.
@@ -57,7 +57,7 @@ class ObjectiveConfig:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Of each further loss."""
+        """Share of each further loss."""
         return self.extra_shares or (self.extra_share,) * len(self.extra)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class Terms(NamedTuple):
 
 
 class TargetFeatures(NamedTuple):
-    """What the further distances need of a mixture's source."""
+    """Features of a mixture's source that the further distances compare with."""
 
     source: Tensor  # [batch, samples] at 48 kHz
     level: Tensor  # [batch, 1], RMS

@@ -32,7 +32,7 @@ def finished(path: Path, config: TrainConfig) -> tuple[int, float] | None:
 
 
 class Task(Protocol):
-    """What is trained."""
+    """A network with its data and its loss."""
 
     @property
     def network(self) -> nn.Module:

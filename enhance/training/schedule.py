@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained; the whole of it is saved in the checkpoint."""
+    """Settings of a training; all of them are saved in the checkpoint."""
 
     steps: int = 10_000  # updates of the weights
     minutes: float = 0.0  # if above 0: training ends after this time at the latest, and the rates follow the clock

@@ -27,7 +27,7 @@ class FileError(MpeaceError):
 
 
 class UsageError(FileError):
-    """What was asked for cannot be started at all: nothing has been read or written."""
+    """The command cannot be started as it was asked for: nothing has been read or written."""
 
 
 def one_line(error: BaseException) -> str:

@@ -64,7 +64,7 @@ class Stopper:
 
     @property
     def received(self) -> bool:
-        """Whether a signal came since the context was entered."""
+        """True once a signal has come since the context was entered."""
         return self._number is not None
 
     def check(self) -> None:

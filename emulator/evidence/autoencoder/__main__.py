@@ -77,7 +77,7 @@ def perform_all(groups: dict[tuple[str, str], list[Run]], settings: AutoencoderS
 
 
 def settings_for(arguments: argparse.Namespace) -> AutoencoderSettings:
-    """What the runs depend on, from parsed arguments.
+    """Return what the runs depend on, from parsed arguments.
 
     Raises:
         ValueError: there are no recordings.
@@ -148,13 +148,13 @@ def rows(results: list[Result]) -> list[dict[str, Any]]:
 
 
 def _mean_seconds(results: list[Result], loss: str) -> float:
-    """Of training, over the runs of a loss."""
+    """Return the time of training, over the runs of a loss."""
     found = [result.seconds for result in results if result.run.loss == loss]
     return round(sum(found) / max(len(found), 1), 1)
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator.evidence.autoencoder", description=(__doc__ or "").partition("\n")[0]
     )
@@ -168,7 +168,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; return its exit status."""
     return run_report("emulator.evidence.autoencoder", make, get_parser().parse_args(argv))
 
 

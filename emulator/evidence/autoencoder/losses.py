@@ -41,7 +41,7 @@ class LossKind:
 
     @property
     def plain(self) -> bool:
-        """Whether no codec and no network has a hand in it."""
+        """True when no codec and no network has a hand in it."""
         return bool(self.parts) and self.preset is None
 
 
@@ -61,7 +61,7 @@ KINDS = {START: LossKind("before training"), **LOSSES}
 
 
 def make_loss(name: str, batches: Tensor, sample_rate: int) -> Callable[[], Compare]:
-    """What makes a loss for a run. All that it makes share what is known of the targets, and nothing else.
+    """Maker of losses for runs. All that it makes share what is known of the targets, and nothing else.
 
     Args:
         name: one of LOSSES.

@@ -82,7 +82,7 @@ def matrix(results: Sequence[Result], domain: str, width: int, loss: str, score:
 
 
 def verdict(difference: Interval, score: Score) -> str:
-    """What the interval of a difference, codec minus plain, says.
+    """Return what the interval of a difference, codec minus plain, says.
 
     Example:
         >>> verdict(Interval(-0.5, -0.8, -0.2), SCORES["lsd"])
@@ -107,7 +107,7 @@ def compare(results: Sequence[Result]) -> list[Comparison]:
 
 
 def tally(results: Sequence[Result]) -> str:
-    """How often each loss with an emulator wins, ties and loses against each plain loss, a row for each pair."""
+    """Count how often each loss with an emulator wins, ties and loses against each plain loss, a row for each pair."""
     judges = {name: score for name, score in SCORES.items() if score.judges}
     lines: list[list[str | float]] = []
     for loss, kind in KINDS.items():
@@ -263,7 +263,7 @@ def _summary(comparisons: Sequence[Comparison], controlled: bool) -> str:
 
 
 def _places(comparisons: Sequence[Comparison], word: str) -> str:
-    """Where there was that verdict: count, and widths by domain."""
+    """Return where there was that verdict: count, and widths by domain."""
     widths: dict[str, list[str]] = {}
     for c in comparisons:
         if c.verdict == word:

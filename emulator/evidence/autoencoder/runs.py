@@ -56,7 +56,7 @@ class Run:
     seed: int
 
     def file(self, out: Path) -> Path:
-        """Where its result is kept."""
+        """Return the file of its result."""
         return out / "runs" / f"{self.domain}-{self.width}-{self.loss}-{self.seed}.json"
 
     @property
@@ -67,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a finished run."""
+    """Result of a finished run."""
 
     run: Run
     settings: AutoencoderSettings

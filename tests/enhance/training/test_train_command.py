@@ -139,4 +139,4 @@ def test_the_list_of_settings_works_alone_and_explains_each(capsys: pytest.Captu
     assert [line for line in settings if " # " not in line] == []
     values = dict(line.partition(" # ")[0].strip().split("=", 1) for line in settings)
     assert all(json.loads(value) is not None for value in values.values())
-    assert "# How a network is trained; the whole of it is saved in the checkpoint." in lines
+    assert "# Settings of a training; all of them are saved in the checkpoint." in lines
