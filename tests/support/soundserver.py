@@ -44,6 +44,10 @@ def skip_without_tools() -> None:
     if not any(folder.joinpath(PLUGIN).exists() for folder in (*Path("/usr/lib").glob("*-linux-*"), Path("/usr/lib"))):
         pytest.skip("needs ALSA's plugin for PulseAudio (package libasound2-plugins)")
     try:
+        import pulsectl  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"needs pulsectl (extra live) and libpulse0: {error}")
+    try:
         import sounddevice  # noqa: F401
     except (ImportError, OSError) as error:
         pytest.skip(f"needs sounddevice and PortAudio (package libportaudio2): {error}")

@@ -1,23 +1,25 @@
-"""Sound servers of Linux, PulseAudio and PipeWire, asked by `pactl`: their devices, under the names that people see.
+"""Sound servers of Linux, PulseAudio and PipeWire, asked through `pulsectl`: their devices and modules.
 
 PortAudio of many distributions knows the server as one device, "pulse". The server's library takes the sink or source
 of a new stream from the environment, so each of them can be opened by name nevertheless.
 """
 
-import json
-import os
-import shutil
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from enhance.utils.errors import MpeaceError
+from enhance.utils.errors import MpeaceError, one_line
+
+if TYPE_CHECKING:
+    from pulsectl import Pulse
 
 PORTAUDIO_NAME = "pulse"  # the device of ALSA that leads to the server
-_PATIENCE = 5  # seconds
+_PATIENCE = 5  # seconds to connect; a server that hangs does not accept
 
 
 class PulseError(MpeaceError):
-    """`pactl` is missing, does not answer or refuses. The message is one line."""
+    """The sound server is missing, does not answer or refuses. The message is one line."""
 
 
 @dataclass(frozen=True)
@@ -32,62 +34,91 @@ class PulseDevice:
     is_default: bool
 
 
-def pactl(*arguments: str) -> str:
-    """Run `pactl` and return what it prints.
+@dataclass(frozen=True)
+class Module:
+    """A module that the server has loaded: the number to unload it by, its name, and its arguments in one text."""
 
-    Raises:
-        PulseError: when that fails.
-    """
-    command = shutil.which("pactl")
-    if command is None:
-        raise PulseError("pactl is not installed (package pulseaudio-utils)")
-    try:
-        done = subprocess.run(
-            [command, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PulseError(f"pactl does not answer: {error}") from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise PulseError(f"pactl {' '.join(arguments[:2])}: {lines[-1]}")
-    return done.stdout
+    number: int
+    name: str
+    arguments: str
 
 
 def pulse_devices() -> list[PulseDevice]:
-    """Return all sinks and sources of the server; none when there is no server."""
+    """Return all sources and sinks of the server; none when there is no server."""
     try:
-        info = json.loads(pactl("--format=json", "info"))
-        found = [
-            (kind, item) for kind in ("sources", "sinks") for item in json.loads(pactl("--format=json", "list", kind))
-        ]
-    except (PulseError, ValueError):
+        with _connected() as server:
+            info: Any = server.server_info()
+            found = [(item, info.default_source_name) for item in server.source_list()]
+            inputs = len(found)
+            found += [(item, info.default_sink_name) for item in server.sink_list()]
+    except PulseError:
         return []
-    defaults = {"sources": info.get("default_source_name"), "sinks": info.get("default_sink_name")}
-    return [_device(kind, item, defaults[kind]) for kind, item in found]
+    return [
+        PulseDevice(
+            item.name,
+            item.description,
+            item.sample_spec.rate,
+            item.channel_count,
+            number < inputs,
+            item.name == default,
+        )
+        for number, (item, default) in enumerate(found)
+    ]
 
 
-def present() -> set[tuple[str, str]]:
-    """Name and index of all sinks and sources that the server has now; one that comes back has another index.
+def present() -> set[tuple[str, int]]:
+    """Return name and index of all sinks and sources that there are now; one that comes back has another index.
 
     Raises:
-        PulseError: when the server does not say.
+        PulseError: when the server does not answer.
     """
-    lines = [line.split("\t") for kind in ("sinks", "sources") for line in pactl("list", "short", kind).splitlines()]
-    return {(fields[1], fields[0]) for fields in lines if len(fields) > 1}
+    with _connected() as server:
+        return {(item.name, item.index) for item in [*server.sink_list(), *server.source_list()]}
 
 
-def _device(kind: str, item: dict[str, str], default: str | None) -> PulseDevice:
-    _, channels, rate = item["sample_specification"].split()
-    return PulseDevice(
-        item["name"],
-        item["description"],
-        int(rate.removesuffix("Hz")),
-        int(channels.removesuffix("ch")),
-        kind == "sources",
-        item["name"] == default,
-    )
+def server_version() -> tuple[str, str]:
+    """Return the name and the version of the server, as ("pulseaudio", "16.1").
+
+    Raises:
+        PulseError: when the server does not answer.
+    """
+    with _connected() as server:
+        info: Any = server.server_info()
+        return info.server_name, info.server_version
+
+
+def load_module(name: str, arguments: str) -> None:
+    """Load a module into the server.
+
+    Raises:
+        PulseError: when the server does not answer, or refuses.
+    """
+    with _connected() as server:
+        server.module_load(name, arguments)
+
+
+def modules() -> list[Module]:
+    """Return the modules that the server has loaded.
+
+    Raises:
+        PulseError: when the server does not answer.
+    """
+    with _connected() as server:
+        return [Module(item.index, item.name, item.argument or "") for item in server.module_list()]
+
+
+@contextmanager
+def _connected() -> Iterator["Pulse"]:
+    """Inside, be connected to the server; its errors become `PulseError`."""
+    try:
+        import pulsectl
+    except ImportError:
+        raise PulseError("pulsectl is not installed: pip install 'mpeace[live]'") from None
+    except OSError as error:  # the library is not there
+        raise PulseError(f"libpulse is not installed (package libpulse0): {one_line(error)}") from None
+    try:
+        with pulsectl.Pulse("mpeace", connect=False) as server:
+            server.connect(autospawn=True, timeout=_PATIENCE)
+            yield server
+    except pulsectl.PulseError as error:
+        raise PulseError(f"the sound server does not answer, or refuses: {error}") from None

@@ -1,4 +1,4 @@
-"""The virtual microphone that other programs hear: made by `pactl` on Linux, explained for macOS and Windows."""
+"""The virtual microphone that other programs hear: made on Linux, explained for macOS and Windows."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ _GUIDES = {
         "In the other program choose the microphone 'CABLE Output'. `l` in mpeace live lets you listen.",
     ),
     "Linux": (
-        "A virtual microphone needs PulseAudio or PipeWire with its pulse server, and pactl:",
+        "A virtual microphone needs PulseAudio, or PipeWire with its pulse server:",
         "  sudo apt install pulseaudio-utils libasound2-plugins      (or what your distribution calls them)",
         "Then run mpeace live --setup again.",
     ),
@@ -75,17 +75,17 @@ def make_cable() -> tuple[Cable, bool]:
         PulseError: when there is no server or it refuses.
     """
     present, new = {name for name, _ in pulse.present()}, False
-    for name, module in zip((SINK, SOURCE), _modules(pulse.pactl("info")), strict=True):
+    for name, module in zip((SINK, SOURCE), _modules(*pulse.server_version()), strict=True):
         if name not in present:
-            pulse.pactl("load-module", *module.split())
+            pulse.load_module(*module.split(" ", 1))
             new = True
     return Cable(SINK, SOURCE), new
 
 
 def keep_advice() -> list[str]:
     """Say how to keep the virtual microphone after the next login, and how to remove it now."""
-    server = pulse.pactl("info")
-    modules = _modules(server)
+    server, version = pulse.server_version()
+    modules = _modules(server, version)
     if _PIPEWIRE in server:
         place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
         commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in modules)
@@ -101,20 +101,20 @@ def keep_advice() -> list[str]:
     ]
 
 
-def _modules(server: str) -> tuple[str, str]:
-    """Return the modules of sink and source, with options that this server (`pactl info`) knows."""
-    version = re.search(r"^Server Version: (\d+)", server, re.MULTILINE)
-    rewinds = _PIPEWIRE in server or version is None or int(version[1]) < _NO_REWINDS_SINCE
+def _modules(server: str, version: str) -> tuple[str, str]:
+    """Return the modules of sink and source, with options that a server of this name and version knows."""
+    major = re.match(r"\d+", version)
+    rewinds = _PIPEWIRE in server or major is None or int(major[0]) < _NO_REWINDS_SINCE
     return _SINK_MODULE + ("" if rewinds else _NO_REWINDS), _SOURCE_MODULE
 
 
-def _numbers() -> list[str]:
+def _numbers() -> list[int]:
     """Return the numbers of the modules of the virtual microphone, in the order in which they may be unloaded."""
-    loaded = [line.split("\t") for line in pulse.pactl("list", "short", "modules").splitlines()]
+    loaded = pulse.modules()
     wanted = (("module-remap-source", f"source_name={SOURCE}"), ("module-null-sink", f"sink_name={SINK}"))
     return [
-        fields[0]
-        for module, argument in wanted
-        for fields in loaded
-        if len(fields) > 2 and fields[1] == module and argument in fields[2].split()
+        module.number
+        for name, argument in wanted
+        for module in loaded
+        if module.name == name and argument in module.arguments.split()
     ]

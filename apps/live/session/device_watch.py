@@ -28,7 +28,7 @@ class Watch:
         self._asked = self._tried = 0.0
         self._link: Link | None = None
         self._asking: threading.Thread | None = None
-        self._first: set[tuple[str, str]] | None = None  # the server's first answer for this link
+        self._first: set[tuple[str, int]] | None = None  # the server's first answer for this link
         self._moved = False
 
     def lost(self, link: Link) -> str | None:

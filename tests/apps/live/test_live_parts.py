@@ -317,4 +317,4 @@ def test_bursts_are_found_in_noise_and_not_in_nothing() -> None:
 def test_promise_24_each_system_has_its_words() -> None:
     assert "BlackHole" in " ".join(guide("macOS"))
     assert "CABLE Output" in " ".join(guide("Windows"))
-    assert "pactl" in " ".join(guide("Linux"))
+    assert "libasound2-plugins" in " ".join(guide("Linux"))

@@ -1,5 +1,6 @@
 """What goes with `mpeace live`, on real virtual devices: the list of devices, `--setup`, `--measure`, the help."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -103,16 +104,35 @@ def test_the_help_comes_quickly_and_without_portaudio() -> None:
 @pytest.mark.parametrize(
     ("server", "without_rewinds"),
     [
-        ("Server Name: pulseaudio\nServer Version: 16.1\n", True),
-        ("Server Name: pulseaudio\nServer Version: 14.2\n", False),
-        ("Server Name: PulseAudio (on PipeWire 1.0.5)\nServer Version: 15.0.0\n", False),
+        (("pulseaudio", "16.1"), True),
+        (("pulseaudio", "14.2"), False),
+        (("PulseAudio (on PipeWire 1.0.5)", "15.0.0"), False),
     ],
 )
 def test_the_sink_is_described_in_words_that_the_server_knows(
-    monkeypatch: pytest.MonkeyPatch, server: str, without_rewinds: bool
+    monkeypatch: pytest.MonkeyPatch, server: tuple[str, str], without_rewinds: bool
 ) -> None:
-    monkeypatch.setattr(pulse, "pactl", lambda *arguments: server if arguments == ("info",) else "")
+    monkeypatch.setattr(pulse, "server_version", lambda: server)
+    monkeypatch.setattr(pulse, "modules", list)
     advice = "\n".join(virtual.keep_advice())
     assert "module-null-sink sink_name=mpeace" in advice
     assert ("norewinds=1" in advice) == without_rewinds
-    assert ("pulse.cmd" in advice) == ("PipeWire" in server)
+    assert ("pulse.cmd" in advice) == ("PipeWire" in server[0])
+
+
+def test_a_server_that_hangs_or_is_missing_is_one_line(server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "HOME"):
+        monkeypatch.setenv(name, server.environment[name])
+    assert ("mic" in {name for name, _ in pulse.present()}) == any(item.name == "mic" for item in pulse.pulse_devices())
+    assert pulse.server_version()[0] == "pulseaudio"
+    server._process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(pulse.PulseError, match="does not answer"):
+            pulse.present()
+    finally:
+        server._process.send_signal(signal.SIGCONT)
+    monkeypatch.setenv("PULSE_RUNTIME_PATH", "/nowhere")
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere/native")
+    assert pulse.pulse_devices() == []
+    with pytest.raises(pulse.PulseError, match="does not answer"):
+        pulse.load_module("module-null-sink", "sink_name=mpeace")

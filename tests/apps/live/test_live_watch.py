@@ -34,21 +34,21 @@ class Server:
     """What the sound server answers, one after the other; the last answer again and again."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *answers: set[tuple[str, str]] | None, delay: float = 0
+        self, monkeypatch: pytest.MonkeyPatch, *answers: set[tuple[str, int]] | None, delay: float = 0
     ) -> None:
         self._answers, self._delay = list(answers), delay
         monkeypatch.setattr(pulse, "present", self._present)
         monkeypatch.setattr(watch, "_ASK_SERVER", 0.0)
 
-    def _present(self) -> set[tuple[str, str]]:
+    def _present(self) -> set[tuple[str, int]]:
         time.sleep(self._delay)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if answer is None:
-            raise pulse.PulseError("pactl does not answer")
+            raise pulse.PulseError("the server does not answer")
         return answer
 
 
-HERE = {("mic", "3"), ("sink", "5"), ("sink.monitor", "6")}
+HERE = {("mic", 3), ("sink", 5), ("sink.monitor", 6)}
 
 
 def verdicts(link: Any, seconds: float = 0.3) -> list[str | None]:
@@ -78,16 +78,16 @@ def test_a_slow_server_does_not_hold_up_the_session(monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - begin < 4  # it does not wait for the answer
 
 
-@pytest.mark.parametrize("later", [HERE - {("sink", "5")}, HERE - {("sink", "5")} | {("sink", "7")}])
+@pytest.mark.parametrize("later", [HERE - {("sink", 5)}, HERE - {("sink", 5)} | {("sink", 7)}])
 def test_a_device_that_is_gone_or_came_back_at_once_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, later: set[tuple[str, str]]
+    monkeypatch: pytest.MonkeyPatch, later: set[tuple[str, int]]
 ) -> None:
     Server(monkeypatch, HERE, HERE, later)
     assert verdicts(link())[-1] == "has vanished"
 
 
 def test_other_devices_may_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    Server(monkeypatch, HERE, HERE | {("other", "9")}, HERE)
+    Server(monkeypatch, HERE, HERE | {("other", 9)}, HERE)
     assert set(verdicts(link())) == {None}
 
 
