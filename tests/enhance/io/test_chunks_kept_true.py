@@ -164,7 +164,7 @@ def test_gain_and_delay_of_the_old_stream_do_not_describe_the_new_one(tmp_path: 
         _, notes = denoised(tmp_path / name, tiny_model)
         assert notes[0].lower().startswith(told), notes
         kept: Any = mutagen.File(tmp_path / f"out.{name[2:]}")  # type: ignore[attr-defined]
-        assert {key.lower() for key in kept.keys()} - {"encoder"} == {"title"}
+        assert {key.lower() for key in kept} - {"encoder"} == {"title"}
 
 
 def test_itunes_delay_of_m4a_is_left_out_and_told(tmp_path: Path, tiny_model: Path) -> None:
