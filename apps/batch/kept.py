@@ -2,14 +2,17 @@
 
 KEPT = """\
 container         kept                                     converted or left out: a note tells of it
-WAV RF64 W64      subtype, speakers, bext, iXML, markers,  over 4 GB WAV becomes RF64; MD5, levels and
-                  loops, LIST, ID3                         peaks of the old sound
-AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot tell speakers
+WAV RF64 W64      subtype, speakers, bext, iXML, markers,  over 4 GB WAV becomes RF64, BW64 too; MD5,
+BW64              loops, LIST, ID3, before and behind the  levels, peaks and loudness of the old sound;
+                  sound; times follow --sample-rate        MP3 and G.726 in WAV become PCM
+AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot tell speakers; Opus,
+                                                           ALAC, IMA in CAF become PCM
 FLAC              bits, speakers, comments, pictures,      gains
                   cue sheet, ID3 as comments
 OGG OPUS          codec, bitrate, comments, pictures;      gains; other speakers (2.1, 5.1(side)) are
                   mono, stereo, 3.0, quad, 5.0 to 7.1      called those of as many channels
-MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay
+MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay; joined files are read
+                                                           to the end and become one
 M4A M4B M4R MP4A  codec, bitrate, tags, cover, chapters,   FLAC becomes ALAC; Opus, MP3 become AAC;
 AAC               trimming, faststart                      gains, encoder delay
 MP4 M4V MOV QT    as M4A; picture and its code (hvc1),     data tracks other than time code
@@ -20,6 +23,8 @@ WEBM WEBA         subtitles, fonts, cover, chapters, tags  TrueHD becomes FLAC; 
 MTS M2TS FLV MXF  where FFmpeg can write it
 AMR WMA MP2 GSM   what a sound file can hold               become WAV, named NAME.SUFFIX.wav
 and others
+a wrong suffix    what the content is, if it is a sound    else what the name says: WebM named .wav
+                  file (MP3 named .wav)                    becomes WAV
 sound of a video  title, artist and the like, one track    cover, chapters, other tracks
 into a file       (the first, or --track)
 all               rate, channels, length, holes            a clock that drifts is followed; a damaged

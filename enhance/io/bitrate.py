@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from enhance.io.formats import Encoding
+from enhance.io.mp3_frames import bitrate, scan
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ def compression_like(
         stream = getattr(mutagen.File(path), "info", None)
     except mutagen.MutagenError:
         stream = None
-    mode = {1: "CONSTANT", 2: "VARIABLE"}.get(int(getattr(stream, "bitrate_mode", 0)), "AVERAGE")
+    told = int(getattr(stream, "bitrate_mode", 0))
+    mode = {1: "CONSTANT", 2: "VARIABLE"}.get(told, "AVERAGE")
     bits_per_second = float(getattr(stream, "bitrate", 0))
+    if encoding.subtype == "MPEG_LAYER_III":  # without a header mutagen goes by the first frame
+        bits_per_second, constant = bitrate(scan(path))
+        mode = mode if told else "CONSTANT" if constant else "VARIABLE"
     if bits_per_second <= 0:
         if not seconds:
             return Compression()

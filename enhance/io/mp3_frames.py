@@ -58,6 +58,7 @@ class Recording:
         frames: number of frames that are there, that frame left out.
         ranges: where they lie.
         last: where the last one lies.
+        bitrates: codes of the bitrates that its frames have.
     """
 
     sample_rate: int
@@ -71,6 +72,7 @@ class Recording:
     frames: int = 0
     ranges: list[Range] = field(default_factory=list)
     last: Range = (0, 0)
+    bitrates: set[int] = field(default_factory=set)
 
     @property
     def samples(self) -> int:
@@ -123,6 +125,14 @@ def scan(path: Path) -> Scan:
         _Walk(data, found).run()
     found.recordings = [recording for recording in found.recordings if recording.frames]
     return found
+
+
+def bitrate(found: Scan) -> tuple[float, bool]:
+    """Bits per second of the frames, and whether all have the same."""
+    size = sum(end - start for recording in found.recordings for start, end in recording.ranges)
+    seconds = sum(part.frames * part.samples_per_frame / part.sample_rate for part in found.recordings)
+    rates = set().union(*(recording.bitrates for recording in found.recordings))
+    return 8 * size / seconds if seconds else 0.0, len(rates) == 1
 
 
 def view(path: Path, found: Scan, number: int) -> ByteView:
@@ -231,6 +241,7 @@ class _Walk:
             bits = int.from_bytes(self._data[place_of_bits : place_of_bits + 2], "big")
             self._current.whole = bits >> (7 if kind.version == 3 else 8) == 0
         self._current.frames += 1
+        self._current.bitrates.add(header[2] >> 4)
         self._current.last = (place, place + length)
         ranges = self._current.ranges
         if ranges and ranges[-1][1] == place:

@@ -64,6 +64,10 @@ def test_a_folder_of_piped_mp3_loses_nothing(tmp_path: Path, tiny_model: Path) -
     assert ended.status == 0
     assert not ended.problems
     assert abs(read(tmp_path / "b.wav").shape[1] - 6 * RATE) < 2 * 1152
+    assert (
+        mpeace("denoise", tmp_path / "a.mp3", "-o", tmp_path / "b.mp3", "--mix", 0, "--model", tiny_model).status == 0
+    )
+    assert (tmp_path / "b.mp3").stat().st_size == pytest.approx((tmp_path / "a.mp3").stat().st_size, rel=0.3)
 
 
 def test_joined_mp3_are_read_one_after_the_other(tmp_path: Path, tiny_model: Path) -> None:
