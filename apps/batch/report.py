@@ -65,7 +65,7 @@ class Reporter:
         self._progress.update(self._total_bar(), speed=self._overall())
 
     def pipe(self, sound: str, delay_seconds: float) -> None:
-        """Raw sound begins to flow, with this delay."""
+        """Say that raw sound begins to flow, and its delay."""
         if not self._quiet:
             self._line(f"{sound}: a sample comes out at most {1000 * delay_seconds:.1f} ms after it came in")
 
