@@ -95,13 +95,16 @@ class LinkedChannels:
         The products [hops, 2, channels, channels, bands] are those of inputs with estimates and of estimates with
         estimates. The fast means of the latter are kept.
         """
-        noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
-        powers = np.stack([np.abs(estimate) ** 2, np.abs(noisy - estimate) ** 2], axis=1) @ self._bands
-        levels = _smoothed(powers, self._levels_mean, self._slow_gain)
+        channels, real, imaginary = self._channels, np.real(spectra), np.imag(spectra)
+        products = real[:, :, np.newaxis] * real[:, np.newaxis, channels:]
+        products += imaginary[:, :, np.newaxis] * imaginary[:, np.newaxis, channels:]
+        own = real[:, :channels] ** 2 + imaginary[:, :channels] ** 2
+        products = (products @ self._bands).reshape(-1, 2, channels, channels, BANDS)
+        with_estimate, voice = np.einsum("tsccb->stcb", products)
+        noise = np.maximum(own @ self._bands - 2 * with_estimate + voice, 0)
+        levels = _smoothed(np.stack([voice, noise], axis=1), self._levels_mean, self._slow_gain)
         weight = 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
-        other = estimate[:, np.newaxis].conj()
-        products = np.stack([noisy[:, :, np.newaxis] * other, estimate[:, :, np.newaxis] * other], axis=1)
-        weighted = (np.real(products) @ self._bands) * weight[:, np.newaxis, np.newaxis, np.newaxis]
+        weighted = products * weight[:, np.newaxis, np.newaxis, np.newaxis]
         cross = _smoothed(weighted, self._cross_mean, self._slow_gain)
         fast = _smoothed(weighted[:, 1], self._fast_mean, self._fast_gain)
         self._levels_mean, self._cross_mean, self._fast_mean = levels[-1], cross[-1], fast[-1]
@@ -116,12 +119,12 @@ class LinkedChannels:
         weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _FLOOR
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
         share = self._share(level, weights, cross[:, 1], self._fast[soon])
-        voice = np.einsum("tcf,tcf->tf", weights @ self._bands.T, estimate)
+        voice = np.sum((weights.astype(np.float32) @ self._bands.T) * estimate, axis=1)
         alone = estimate
         if self._always:
             power = np.square(np.abs(estimate)).sum(1) / (np.square(np.abs(noisy)).sum(1) + _FLOOR)
             alone = np.sqrt(np.minimum(power, 1))[:, np.newaxis] * noisy
-        return alone + share * (level[..., np.newaxis] * voice[:, np.newaxis] - alone)
+        return alone + share * (level[..., np.newaxis].astype(np.float32) * voice[:, np.newaxis] - alone)
 
     def _share(self, level: np.ndarray, weights: np.ndarray, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
         """How far the channels are linked, [hops, 1, 1], from 0 to 1."""
