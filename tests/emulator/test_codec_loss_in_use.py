@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from emulator.losses.codec_loss import CodecLoss
 from emulator.model.presets import random_emulator
 
-EXACT = {"rtol": 0.0, "atol": 0.0}
-FUSED = {"rtol": 1e-4, "atol": 1e-5}  # a compiler may add up in another order
+EXACT: dict[str, Any] = {"rtol": 0.0, "atol": 0.0}
+FUSED: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # a compiler may add up in another order
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,9 @@ def loss() -> CodecLoss:
     return CodecLoss(random_emulator("mp3-v9-16k", seed=0), sample_rate=RATE, missing=0.5, **ALL)
 
 
-def value_and_gradient(loss: nn.Module, estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def value_and_gradient(
+    loss: Callable[[Tensor, Tensor], Tensor], estimate: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor]:
     estimate = estimate.clone().requires_grad_()
     value = loss(estimate, target)
     value.backward()
