@@ -36,7 +36,8 @@ def aac_distance(sample_rate: int, bitrate: int) -> Distance:
     window = window / window.square().sum().sqrt()
 
     def coded(audio: Tensor) -> Tensor:
-        spectrum = torch.stft(codec(audio), WINDOW, HOP, window=window, return_complex=True)
+        alone = torch.cat([codec(row[None]) for row in audio])  # in a batch, signals share one rate control
+        spectrum = torch.stft(alone, WINDOW, HOP, window=window, return_complex=True)
         return compress(spectrum, LEVEL)
 
     def to(target: Tensor) -> Callable[[Tensor], Tensor]:
