@@ -25,6 +25,7 @@ import numpy as np
 import soundfile
 
 from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
+from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import ModelError, fail
@@ -131,13 +132,12 @@ def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
     """The figures as Markdown tables."""
     lines = []
     if speeds:
-        lines += ["| one thread, one channel, 48 kHz | | RTF | ratio | p50 of a hop | p95 | p99 |"]
-        lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
+        header = ["one thread, one channel, 48 kHz", "", "RTF", "ratio", "p50 of a hop", "p95", "p99"]
+        rows = []
         for speed in speeds:
             hops = ["-" if value is None else f"{value:.0f} us" for value in (speed.p50, speed.p95, speed.p99)]
-            lines.append(
-                f"| {speed.system} | {speed.mode} | {speed.rtf:.4f} | {speed.ratio:.2f} | {' | '.join(hops)} |"
-            )
+            rows.append([speed.system, speed.mode, f"{speed.rtf:.4f}", f"{speed.ratio:.2f}", *hops])
+        lines += [markdown_table(header, rows, left=2)]
         lines += ["", "RTF: CPU seconds per second of audio (median); ratio: to the model hop by hop.", ""]
     if figures:
         lines += ["| | measured | wanted |", "| --- | ---: | --- |"]

@@ -22,6 +22,7 @@ from enhance.data.mixing import MixConfig, Mixer
 from enhance.evaluation.metrics import estoi, pesq_wb, si_sdr
 from enhance.model.config import SAMPLE_RATE
 from enhance.model.onnx_export import export
+from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.training.training_process import train
 from enhance.utils.environment import machine, versions
@@ -100,18 +101,15 @@ def measure(variant: str, model: Path, minutes: float, noisy: np.ndarray, target
 
 def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:
     """The rows as Markdown, with what they were made with."""
-    lines = [
-        "| variant | parameters | MMAC/s | us per hop | minutes | PESQ | ESTOI | SI-SDR |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {r.variant} | {r.parameters:,} | {r.mmacs:.0f} | {r.hop_microseconds:.0f} | {r.minutes:.1f} "
-        f"| {r.pesq:.3f} | {r.estoi:.3f} | {r.si_sdr:.2f} |"
+    cells = [
+        f"{r.variant}|{r.parameters:,}|{r.mmacs:.0f}|{r.hop_microseconds:.0f}|{r.minutes:.1f}"
+        f"|{r.pesq:.3f}|{r.estoi:.3f}|{r.si_sdr:.2f}".split("|")
         for r in rows
     ]
+    header = ["variant", "parameters", "MMAC/s", "us per hop", "minutes", "PESQ", "ESTOI", "SI-SDR"]
     told = ", ".join(f"{name} {value}" for name, value in settings.items())
     packages = ", ".join(f"{name} {value}" for name, value in versions(("torch", "onnxruntime")).items())
-    return "\n".join([*lines, "", f"{told}. {machine()}; {packages}."]) + "\n"
+    return "\n".join([markdown_table(header, cells), "", f"{told}. {machine()}; {packages}."]) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

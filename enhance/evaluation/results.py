@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from enhance.evaluation.bootstrap import interval_over_values
+from enhance.reporting.markdown import markdown_table
+
 Scores = dict[str, float]
 
 NOISY = "noisy"  # the name that stands for the unprocessed input
-RESAMPLES = 10_000  # of the bootstrap
 SEED = 0
 
 
@@ -100,9 +102,8 @@ def bootstrap(values: Iterable[float], seed: int = SEED) -> Summary:
     failed = every.size - known.size
     if known.size == 0:
         return Summary(math.nan, math.nan, math.nan, 0, failed)
-    draws = np.random.default_rng(seed).integers(0, known.size, (RESAMPLES, known.size))
-    low, high = np.percentile(known[draws].mean(axis=1), [2.5, 97.5])
-    return Summary(float(known.mean()), float(low), float(high), known.size, failed)
+    low, high = interval_over_values(known, np.random.default_rng(seed))
+    return Summary(float(known.mean()), low, high, known.size, failed)
 
 
 def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str:
@@ -112,17 +113,17 @@ def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str
         "",
         f"{evaluation.files} files, {evaluation.seconds:.0f} s. 95 % intervals: bootstrap over files.",
         "",
-        f"| metric | mean | 95 % interval | files |{' noisy input |' if unprocessed else ''}",
-        f"| --- | ---: | ---: | ---: |{' ---: |' if unprocessed else ''}",
     ]
+    header, rows = ["metric", "mean", "95 % interval", "files", *(["noisy input"] if unprocessed else [])], []
     for name, summary in evaluation.metrics.items():
         metric = METRICS[name]
         label = f"{metric.label} ({metric.unit})" if metric.unit else metric.label
         mean, low, high = (_text(value, metric) for value in (summary.mean, summary.low, summary.high))
         interval = f"{low} to {high}" if summary.count else "-"
         before = unprocessed.metrics.get(name) if unprocessed else None
-        column = f" {_text(before.mean, metric) if before else '-'} |" if unprocessed else ""
-        lines.append(f"| {label} | {mean} | {interval} | {summary.count} |{column}")
+        column = [_text(before.mean, metric) if before else "-"] if unprocessed else []
+        rows.append([label, mean, interval, summary.count, *column])
+    lines.append(markdown_table(header, rows))
     failed = evaluation.metrics["pesq"].failed
     if failed:
         lines += ["", f"PESQ found no speech in {failed} files; they count in no mean of PESQ, CSIG, CBAK and COVL."]
@@ -138,13 +139,13 @@ def differences(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> s
     """
     if scores.keys() != others.keys():
         raise ValueError("expected scores of the same files, got those of another set")
-    lines = ["| metric | mean difference | 95 % interval |", "| --- | ---: | ---: |"]
+    rows = []
     for name, metric in METRICS.items():
         if all(name in row for row in (*scores.values(), *others.values())):
             summary = bootstrap(scores[file][name] - others[file][name] for file in scores)
             mean, low, high = (f"{value:+.{metric.digits}f}" for value in (summary.mean, summary.low, summary.high))
-            lines.append(f"| {metric.label} | {mean} | {low} to {high} |")
-    return "\n".join([*lines, ""])
+            rows.append([metric.label, mean, f"{low} to {high}"])
+    return markdown_table(["metric", "mean difference", "95 % interval"], rows) + "\n"
 
 
 def save(evaluation: Evaluation, scores: Mapping[str, Scores], folder: Path) -> Path:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from enhance.reporting.markdown import markdown_table
+
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested values under dotted names.
@@ -48,5 +50,5 @@ def licence_tables(document: str) -> str:
 
 def two_columns(values: Mapping[str, str]) -> str:
     """A Markdown table of names and values."""
-    rows = (f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in values.items())
-    return "\n".join(["| | |", "| --- | --- |", *rows])
+    rows = ([key, value.replace("|", chr(92) + "|")] for key, value in values.items())
+    return markdown_table(["", ""], rows, left=2)

@@ -4,8 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1) -> str:
-    """Return rows as a Markdown table: the first column on the left, the others on the right; nan becomes a dash.
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1, left: int = 1) -> str:
+    """Return rows as a Markdown table.
+
+    Args:
+        header: of the columns.
+        rows: texts as they are; numbers are rounded, nan becomes a dash.
+        digits: of fractions.
+        left: columns that are aligned to the left; the others are aligned to the right.
 
     Example:
         >>> print(markdown_table(["loss", "dB"], [["l1", 0.04], ["l2", float("nan")]]))
@@ -14,8 +20,12 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]],
         | l1 | 0.0 |
         | l2 | - |
     """
-    lines = [f"| {' | '.join(header)} |", f"| --- |{' ---: |' * (len(header) - 1)}"]
-    return "\n".join(lines + [f"| {' | '.join(_text(value, digits) for value in row)} |" for row in rows])
+    lines = [_line(header), _line(["---"] * left + ["---:"] * (len(header) - left))]
+    return "\n".join(lines + [_line([_text(value, digits) for value in row]) for row in rows])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
 
 
 def _text(value: str | float, digits: int) -> str:

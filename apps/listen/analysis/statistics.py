@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from enhance.evaluation.bootstrap import intervals_over_rows
+
 CONFIDENCE = 0.95
 RESAMPLES = 10_000  # attachment 3 of BS.1534-3
 _AT_ONCE = 2_000_000  # numbers in memory
@@ -79,20 +81,10 @@ def bootstrap(grades: np.ndarray, rng: np.random.Generator) -> tuple[Interval, I
     Returns:
         Of the median, of the mean. With one listener the interval is the value itself: nothing can be said.
     """
-    listeners = len(grades)
-    medians, means = [], []
-    at_once = max(1, _AT_ONCE // max(grades.size, 1))
-    for start in range(0, RESAMPLES, at_once):
-        drawn = rng.integers(listeners, size=(min(at_once, RESAMPLES - start), listeners))
-        resampled = grades[drawn].reshape(len(drawn), -1)
-        complete = not np.isnan(grades).any()
-        medians.append(np.median(resampled, axis=1) if complete else np.nanmedian(resampled, axis=1))
-        means.append(resampled.mean(axis=1) if complete else np.nanmean(resampled, axis=1))
-    found = []
-    for value, samples in ((np.nanmedian(grades), medians), (np.nanmean(grades), means)):
-        low, high = np.quantile(np.concatenate(samples), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        found.append(Interval(float(value), float(low), float(high)))
-    return found[0], found[1]
+    complete = not np.isnan(grades).any()  # then without the slower search for NaN
+    statistics = (np.median, np.mean) if complete else (np.nanmedian, np.nanmean)
+    median, mean = intervals_over_rows(grades, statistics, rng)
+    return Interval(float(np.nanmedian(grades)), *median), Interval(float(np.nanmean(grades)), *mean)
 
 
 def permutation_p(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> float:

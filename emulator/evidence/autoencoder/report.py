@@ -22,9 +22,9 @@ from emulator.evidence.autoencoder.data import DOMAINS
 from emulator.evidence.autoencoder.losses import KINDS, START
 from emulator.evidence.autoencoder.runs import Result
 from emulator.evidence.perceptual_scores import SCORES, Score
+from enhance.evaluation.bootstrap import interval_over_both
 from enhance.reporting.markdown import markdown_table
 
-RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0
 WIN, TIE, LOSS = "wins", "ties", "loses"
 CONTROLS = (("paper", "random"), ("ours", "mr-stft"))
@@ -59,11 +59,8 @@ def bootstrap(values: Matrix) -> Interval:
         >>> bootstrap(np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]))
         Interval(mean=1.5, low=1.0, high=2.0)
     """
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = [rng.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in values.shape]
-    means = ((drawn[0] @ values) * drawn[1]).sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
+    low, high = interval_over_both(values, np.random.default_rng(BOOTSTRAP_SEED))
+    return Interval(float(values.mean()), low, high)
 
 
 def matrix(results: Sequence[Result], domain: str, width: int, loss: str, score: str) -> Matrix:
