@@ -122,9 +122,10 @@ def notes_on(task: Task, source: Source, encoding: Encoding, settings: DenoiseOp
         return []
     notes, before = note_on_name(Path(task.source), encoding.major), source.encoding
     if settings.subtype is None and task.container is None:
-        if before is None:
-            notes.append(f"{getattr(source, 'codec', 'its codec')} became {encoding.subtype}")
-        elif before.subtype != encoding.subtype:
+        codec = getattr(source, "codec", "its codec")
+        if before is None and codec.upper() != encoding.subtype:
+            notes.append(f"{codec} became {encoding.subtype}")
+        if before is not None and before.subtype != encoding.subtype:
             notes.append(f"{before.subtype} is read and not written: it became {encoding.subtype}")
     if getattr(source, "has_picture", False):
         notes.append("its picture is left out: only the sound is written")
