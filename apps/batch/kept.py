@@ -1,11 +1,11 @@
 """What denoising keeps of each container, what it converts, and what it leaves out: the table of README and --help."""
 
 KEPT = """\
-container         kept                                     converted or left out: a note tells of it
+container         kept                                     converted or left out: a note says so
 WAV RF64 W64      subtype, speakers, bext, iXML, markers,  over 4 GB WAV becomes RF64, BW64 too; MD5,
 BW64              loops, LIST, ID3, before and behind the  levels, peaks and loudness of the old sound;
                   sound; times follow --sample-rate        MP3 and G.726 in WAV become PCM
-AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot tell speakers; Opus,
+AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot name speakers; Opus,
                                                            ALAC, IMA in CAF become PCM
 FLAC              bits, speakers, comments, pictures,      gains
                   cue sheet, ID3 as comments
