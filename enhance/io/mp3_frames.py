@@ -3,8 +3,7 @@
 An MP3 is a row of frames, each with a header of 4 bytes from which its own length follows. A Xing, Info or VBRI frame
 at the front may tell how many there are; encoders that write into a pipe leave it out, and joined files hold several.
 `scan` walks from header to header and gives the recordings of which a file is made: a new one begins at each such
-frame, and where the sample rate or the number of channels changes. `view` shows libsndfile one of them behind an Info
-frame that tells the right count, without the tags and the junk between.
+frame, and where the sample rate or the number of channels changes. `enhance.io.mp3_view` shows them to libsndfile.
 
 Reference: ISO/IEC 11172-3 and 13818-3 (frame header); Gabriel Bouvigne, "MP3 Info Tag revision 1" (LAME);
 id3.org (ID3v1, ID3v2), the APEv2 and Lyrics3 specifications (tags between and after the frames).
@@ -15,9 +14,9 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from enhance.io.byte_view import ByteView, Range
+from enhance.io.byte_view import Range
 
-_KILOBITS = {  # by (MPEG-1, layer), index 1 to 14
+KILOBITS = {  # by (MPEG-1, layer), index 1 to 14
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -26,8 +25,7 @@ _KILOBITS = {  # by (MPEG-1, layer), index 1 to 14
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by the bits of the version
-_DECODER_DELAY = 529  # samples that a decoder of layer III comes late
-_INFO_KILOBITS = 64  # of the Info frame that `view` writes: long enough for all fields, short for its ear
+DECODER_DELAY = 529  # samples that a decoder of layer III comes late
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,9 @@ class Recording:
         trimmed = 0
         if self.lame:
             both = int.from_bytes(self.lame[21:24], "big")
-            trimmed = (both >> 12) + _DECODER_DELAY + max(0, (both & 0xFFF) - _DECODER_DELAY)
+            trimmed = (both >> 12) + DECODER_DELAY + max(0, (both & 0xFFF) - DECODER_DELAY)
         elif self.layer == 3 and not self.whole:
-            trimmed = _DECODER_DELAY
+            trimmed = DECODER_DELAY
         return max(0, self.frames * self.samples_per_frame - trimmed)
 
 
@@ -135,53 +133,6 @@ def bitrate(found: Scan) -> tuple[float, bool]:
     return 8 * size / seconds if seconds else 0.0, len(rates) == 1
 
 
-def view(path: Path, found: Scan, number: int) -> ByteView:
-    """One recording of a file, as libsndfile reads it right, with the tags of the file if it is the first.
-
-    The sound may go on behind its end: `Recording.samples` tells how much of it counts.
-    """
-    recording = found.recordings[number]
-    tags = found.tags if number == 0 else []
-    before, behind = ([part for part in tags if (part[0] == 0) is front] for front in (True, False))
-    head, tail = (_front(recording), b"") if recording.layer == 3 else (b"", _back(path, recording))
-    return ByteView(path, [*before, head, *recording.ranges, tail, *behind])
-
-
-def _front(recording: Recording) -> bytes:
-    """A frame without sound that tells the number of those which follow.
-
-    libmpg123 leaves out what its decoder delays, 529 samples, wherever it finds such a frame. So that none is lost
-    where no delay is told, a silent frame comes first, and all of it is told as delay.
-    """
-    if recording.lame or not recording.whole:
-        return _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames) + recording.lame)
-    delay = recording.samples_per_frame - _DECODER_DELAY
-    lame = b"mpeace".ljust(21, b"\0") + (delay << 12 | _DECODER_DELAY).to_bytes(3, "big") + bytes(12)
-    told = _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames + 1) + lame)
-    return told + _own_frame(recording.header, b"")
-
-
-def _own_frame(like: bytes, content: bytes) -> bytes:
-    """A frame of layer III without sound, which holds `content` where a decoder that does not know it finds zeros."""
-    kind, header = _kind(like), bytearray(like)
-    assert kind is not None
-    header[1] |= 1  # no checksum
-    header[2] = _KILOBITS[kind.version == 3, 3].index(_INFO_KILOBITS) + 1 << 4 | header[2] & 0x0C
-    return bytes((header + bytes(_side_bytes(kind)) + content).ljust(_length(header, kind), b"\0"))
-
-
-def _back(path: Path, recording: Recording) -> bytes:
-    """The last frame once more, until libmpg123, which guesses by the length of the first, expects all of them."""
-    kind = _kind(recording.header)
-    assert kind is not None
-    size = sum(end - start for start, end in recording.ranges)
-    first, start, end = _length(recording.header, kind), *recording.last
-    with path.open("rb") as file:
-        file.seek(start)
-        last = file.read(end - start)
-    return last * (1 + max(0, (recording.frames + 2) * first - size) // len(last))
-
-
 class _Walk:
     def __init__(self, data: mmap.mmap, found: Scan) -> None:
         self._data = data
@@ -199,7 +150,7 @@ class _Walk:
         while place < self._end and self._data[place] == 0:
             place += 1
         header = self._data[place : place + 4]
-        kind = _kind(header)
+        kind = header_kind(header)
         length = self._length(place, header, kind)
         return kind is not None and length > 0 and self._confirmed(place + length, kind)
 
@@ -208,7 +159,7 @@ class _Walk:
         place = 0
         while place < self._end:
             header = self._data[place : place + 4]
-            kind = _kind(header)
+            kind = header_kind(header)
             length = self._length(place, header, kind)
             if kind is None or not length or (kind != self._kind and not self._confirmed(place + length, kind)):
                 place = self._no_frame(place)
@@ -220,7 +171,7 @@ class _Walk:
                 place += length
 
     def _frame(self, place: int, length: int, header: bytes, kind: _Kind) -> None:
-        start = place + 4 + _side_bytes(kind)
+        start = place + 4 + side_bytes(kind)
         mark = self._data[start : start + 4] if kind.layer == 3 else b""
         told = mark in (b"Xing", b"Info")
         if not told and kind.layer == 3 and self._data[place + 36 : place + 40] == b"VBRI":
@@ -266,7 +217,7 @@ class _Walk:
         start = place + 1
         while (start := self._data.find(b"\xff", start)) >= 0:
             header = self._data[start : start + 4]
-            kind = _kind(header)
+            kind = header_kind(header)
             length = self._length(start, header, kind)
             if kind is not None and length and self._confirmed(start + length, kind):
                 break
@@ -280,26 +231,30 @@ class _Walk:
 
     def _confirmed(self, place: int, kind: _Kind) -> bool:
         """Return whether a frame that ends at `place` is followed by one of its kind, by a tag, or by nothing."""
-        return place >= self._end or _kind(self._data[place : place + 4]) == kind or _tag_length(self._data, place) > 0
+        return (
+            place >= self._end
+            or header_kind(self._data[place : place + 4]) == kind
+            or _tag_length(self._data, place) > 0
+        )
 
     def _length(self, place: int, header: bytes, kind: _Kind | None) -> int:
         if kind is None:
             return 0
         if header[2] >> 4:
-            return _length(header, kind)
+            return frame_length(header, kind)
         padding = header[2] >> 1 & 1
         if kind not in self._free:  # free format: the bitrate is told by the distance to the next frame
             start = place + 24
             while (start := self._data.find(header[:2], start, place + 8192)) >= 0:
                 following = self._data[start : start + 4]
-                if _kind(following) == kind and not following[2] >> 4:
+                if header_kind(following) == kind and not following[2] >> 4:
                     self._free[kind] = start - place - padding
                     break
                 start += 1
         return self._free[kind] + padding if kind in self._free else 0
 
 
-def _kind(header: bytes) -> _Kind | None:
+def header_kind(header: bytes) -> _Kind | None:
     """The kind of frame that a header of 4 bytes begins; None when it is no header."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
@@ -307,16 +262,16 @@ def _kind(header: bytes) -> _Kind | None:
     return None if header[2] >> 4 == 15 else _KINDS.get(key)
 
 
-def _length(header: bytes | bytearray, kind: _Kind) -> int:
+def frame_length(header: bytes | bytearray, kind: _Kind) -> int:
     """Bytes of a frame that is not of free format."""
-    bits = 1000 * _KILOBITS[kind.version == 3, kind.layer][(header[2] >> 4) - 1]
+    bits = 1000 * KILOBITS[kind.version == 3, kind.layer][(header[2] >> 4) - 1]
     padding = header[2] >> 1 & 1
     if kind.layer == 1:
         return 4 * (12 * bits // kind.rate + padding)
     return kind.samples // 8 * bits // kind.rate + padding
 
 
-def _side_bytes(kind: _Kind) -> int:
+def side_bytes(kind: _Kind) -> int:
     """Bytes of side information after the header of a frame of layer III: a Xing or Info mark stands behind them."""
     return (17 if kind.mono else 32) if kind.version == 3 else (9 if kind.mono else 17)
 

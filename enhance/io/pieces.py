@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from enhance.io import mp3_frames
+from enhance.io import mp3_frames, mp3_view
 from enhance.io.byte_view import ByteView, Range
 from enhance.io.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
@@ -89,7 +89,7 @@ def _of_mp3(path: Path) -> Pieces:
     for number, recording in enumerate(scan.recordings):
         if recording.declared is not None and recording.frames < recording.declared - 1:  # some count the header too
             found.lacks = f"its header promises {recording.declared} frames, there are {recording.frames}"
-        show = lambda number=number: mp3_frames.view(path, scan, number)  # noqa: E731
+        show = lambda number=number: mp3_view.view(path, scan, number)  # noqa: E731
         found.recordings.append(Piece(show, recording.samples, recording.sample_rate, recording.channels))
     if len(scan.recordings) > 1:
         found.notes.append(f"{len(scan.recordings)} recordings, joined in one file: all are read")
