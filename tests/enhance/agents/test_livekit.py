@@ -4,6 +4,8 @@
 
 import asyncio
 import logging
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from noisy_speech import noisy_speech
 from readme import readme_blocks
 
 from enhance import Denoiser
+from enhance.agents import benchmark
 
 rtc = pytest.importorskip("livekit.rtc", reason="LiveKit is not installed: pip install 'mpeace[livekit]'")
 
@@ -163,3 +166,18 @@ def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
         await stream.aclose()
 
     asyncio.run(asyncio.wait_for(session(), 60))
+
+
+def test_the_benchmark_tells_the_lag_and_that_no_frame_is_raw(
+    shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enhance.agents.benchmark.SESSIONS", (1, 2))
+    monkeypatch.setattr("enhance.agents.benchmark.TIMED_FRAMES", 5)
+    monkeypatch.setitem(sys.modules, "livekit.plugins", None)  # others may be installed; they take long
+    assert benchmark.main(["--set", str(shared / "eval"), "--every", "32"]) == 0
+    *_, noisy, ours = capsys.readouterr().out.splitlines()
+    assert noisy.startswith("| noisy |")
+    cells = [cell.strip() for cell in ours.strip("|").split("|")]
+    assert cells[0] == "mpeace"
+    assert cells[2:4] == ["12.7", "0.0"]
+    assert all(len(cell.split(" / ")) == 3 for cell in cells[4:])
