@@ -4,6 +4,8 @@ For each processor that is installed, as it comes and at full strength: SI-SDR t
 taken away, the lag by cross-correlation with the input, the share of frames that came back as they were, and the CPU
 time that a frame of one session takes in the thread of the event loop while so many sessions take turns.
 """
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# (LiveKit need not be installed where the types are checked.)
 
 import argparse
 import sys
@@ -34,11 +36,11 @@ def processors() -> dict[str, Make]:
     denoiser = Denoiser()
     found: dict[str, Make] = {"mpeace": lambda: NoiseCancellation(denoiser)}
     try:
-        from livekit.plugins import dtln  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
+        from livekit.plugins import dtln
 
         found["dtln (as it comes)"] = dtln.DTLNNoiseSuppressor
         found["dtln (strength 1)"] = lambda: dtln.DTLNNoiseSuppressor(strength=1.0)
-        from livekit.plugins import hush  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
+        from livekit.plugins import hush
 
         found["hush (as it comes)"] = hush.HushNoiseSuppressor
         found["hush (strength 1)"] = lambda: hush.HushNoiseSuppressor(strength=1.0)
@@ -49,7 +51,7 @@ def processors() -> dict[str, Make]:
 
 def frames(audio: np.ndarray) -> list[Any]:
     """Return [time] at 24 kHz as LiveKit's frames; what does not fill one is left out."""
-    from livekit import rtc  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
+    from livekit import rtc
 
     samples = np.rint(np.clip(audio, -1, 1) * 32767).astype(np.int16)
     parts = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
