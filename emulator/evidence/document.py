@@ -20,6 +20,7 @@ TITLES = {
     "descent": "Where the gradient of each loss leads a noisy recording",
     "autoencoder": "The paper's experiment: autoencoders trained with one loss after another",
     "cost": "Time and memory of a step with each loss",
+    "codec_itself": "A differentiable encoder, torch-aac, beside the network that stands for one",
 }
 _PARTS = {"md": "table", "png": "picture", "csv": "rows", "json": "settings"}
 
