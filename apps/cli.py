@@ -15,7 +15,7 @@ from apps import interactive
 from apps.batch.if_exists import IfExists
 from apps.batch.kept import KEPT
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
-from enhance.io.raw_format import RawFormat
+from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
 from enhance.utils.errors import MpeaceError, UsageError, one_line
 from enhance.utils.interrupt import Stopped

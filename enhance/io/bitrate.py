@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from enhance.io.formats import Encoding
-from enhance.io.mp3_frames import bitrate, scan
+from enhance.io.sound.mp3_frames import bitrate, scan
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enhance.io.formats import MUXERS, READ_ONLY, container_of
-from enhance.io.mp3_frames import is_mp3
+from enhance.io.sound.mp3_frames import is_mp3
 
 _HEAD = 4096  # bytes
 

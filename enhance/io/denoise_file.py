@@ -13,19 +13,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
-from enhance.io.chunk_copy import Chunks, append, gather
-from enhance.io.chunk_values import Change
 from enhance.io.formats import CONTAINERS, FLOATING, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
-from enhance.io.raw_pcm import RawWriter
+from enhance.io.pipes.raw_pcm import RawWriter
+from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
-from enhance.io.sound_file import Sink, SoundReader, SoundWriter, Source
-from enhance.io.speakers import with_mask, write_speakers
+from enhance.io.sound.chunk_copy import Chunks, append, gather
+from enhance.io.sound.chunk_values import Change
+from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
+from enhance.io.sound.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
-from enhance.io.wav_pipe import PipeWriter
 from enhance.utils.atomic import finish
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
@@ -99,7 +99,7 @@ def _attempt(
 ) -> None:
     """Denoise once with `outcome.gain`; `_Again` comes out of it before anything takes the name of the target."""
     if keeps_media(task):
-        from enhance.io.media_remux import clean_tracks
+        from enhance.io.media.remux import clean_tracks
 
         with replacing(task) as partial:
             _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, on_progress, outcome))

@@ -6,10 +6,10 @@ from pathlib import Path
 from enhance.io.content import UNKNOWN, Content, content_of
 from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of
 from enhance.io.options import DenoiseOptions
-from enhance.io.raw_pcm import RawReader
-from enhance.io.sound_file import SoundReader, Source, UnreadableError
+from enhance.io.pipes.raw_pcm import RawReader
+from enhance.io.pipes.wav_pipe import PipeReader
+from enhance.io.sound.sound_file import SoundReader, Source, UnreadableError
 from enhance.io.task import PIPE, Task
-from enhance.io.wav_pipe import PipeReader
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
@@ -133,6 +133,6 @@ def notes_on(task: Task, source: Source, encoding: Encoding, settings: DenoiseOp
 
 
 def _track(path: Path, settings: DenoiseOptions) -> Source:
-    from enhance.io.media_decoder import TrackReader
+    from enhance.io.media.decoder import TrackReader
 
     return TrackReader(path, settings.salvage, settings.tracks)

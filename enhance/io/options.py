@@ -6,7 +6,7 @@ Light on purpose: the command line imports it to build its help, so it must not 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from enhance.io.raw_format import RawFormat
+from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import UsageError

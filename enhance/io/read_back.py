@@ -6,7 +6,7 @@ channels in CAF by libsndfile 1.2.2.
 
 from pathlib import Path
 
-from enhance.io.sound_file import SoundReader
+from enhance.io.sound.sound_file import SoundReader
 from enhance.utils.errors import FileError
 
 _PADDING = 8192  # samples by which a codec in blocks may be longer than its sound
@@ -53,7 +53,7 @@ def check_tracks(path: Path, tracks: int) -> None:
     """
     from av.error import FFmpegError
 
-    from enhance.io.media_open import open_media, reason
+    from enhance.io.media.opening import open_media, reason
 
     try:
         with open_media(path) as container:

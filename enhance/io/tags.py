@@ -1,10 +1,10 @@
 """Tags, cover and chapters of an input, carried over to its output.
 
 Three ways, by what the containers share. Within one family of chunk files (WAV, AIFF, CAF, Wave64) the chunks are
-copied (`enhance.io.chunk_copy`). FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3 keeps
-its ID3 tag, and M4A and MP4 their atoms. Between other containers go the fields that libsndfile knows (title, artist,
-album, ...: `SoundReader.strings`) and the cover. What describes the old stream and not the recording (the delay of its
-encoder, gains for its level) is left out, and told.
+copied (`enhance.io.sound.chunk_copy`). FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3
+keeps its ID3 tag, and M4A and MP4 their atoms. Between other containers go the fields that libsndfile knows (title,
+artist, album, ...: `SoundReader.strings`) and the cover. What describes the old stream and not the recording (the delay
+of its encoder, gains for its level) is left out, and told.
 
 Reference: the Vorbis comment and METADATA_BLOCK_PICTURE of Xiph.Org, ID3v2.3 and 2.4 (id3.org), through mutagen.
 """
@@ -27,9 +27,9 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from enhance.io.chunk_values import Change
 from enhance.io.foreign_tags import fields_of_ape, fields_of_id3, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
+from enhance.io.sound.chunk_values import Change
 from enhance.utils.errors import FileError
 
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}

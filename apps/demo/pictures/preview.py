@@ -12,7 +12,7 @@ from apps.demo.remix import Track
 from enhance.dsp.resampling import Resampler
 from enhance.io.bitrate import Compression
 from enhance.io.formats import Encoding
-from enhance.io.sound_file import SoundWriter
+from enhance.io.sound.sound_file import SoundWriter
 
 PEAK = 0.9  # of full scale, of the loudest of noisy, cleaned and removed
 MOST_GAIN = 10.0  # 20 dB: silence shall not become a storm

@@ -14,7 +14,7 @@ import numpy as np
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.io.bitrate import Compression
 from enhance.io.formats import Encoding
-from enhance.io.sound_file import SoundWriter
+from enhance.io.sound.sound_file import SoundWriter
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 
 _FLAC = Encoding("FLAC", "PCM_24")

@@ -20,7 +20,7 @@ from apps.live.engine.ring_buffer import Ring
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, Path
 from apps.live.session import silence_hint
 from apps.live.session.session import LiveSettings
-from enhance.io.raw_pcm import to_bytes
+from enhance.io.pipes.raw_pcm import to_bytes
 from enhance.runtime.adaptive import AdaptiveModel, model_ladder
 from enhance.utils.errors import UsageError
 from enhance.utils.interrupt import Stopped, Stopper

@@ -67,7 +67,7 @@ def test_rescale_leaves_files_that_hold_it_as_loud_as_they_are(tmp_path: Path, t
 def test_a_length_that_nobody_knew_beyond_what_the_container_holds(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, fits: bool
 ) -> None:
-    monkeypatch.setattr("enhance.io.sound_file.SIZE_LIMIT", 100_000)  # in place of 4 GB
+    monkeypatch.setattr("enhance.io.sound.sound_file.SIZE_LIMIT", 100_000)  # in place of 4 GB
     sound = write(tmp_path / "a.wav", speech_like(2, 48_000)).read_bytes()
     sound = sound[:40] + b"\xff" * 4 + sound[44:]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sound)))

@@ -17,7 +17,7 @@ from helpers import lag, speech_like
 from readme import readme_blocks
 
 from apps.cli import main
-from enhance.io.raw_pcm import to_bytes, to_floats
+from enhance.io.pipes.raw_pcm import to_bytes, to_floats
 
 
 def piped(monkeypatch: pytest.MonkeyPatch, data: bytes, *arguments: object) -> tuple[int, bytes]:

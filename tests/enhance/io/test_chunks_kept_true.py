@@ -13,8 +13,8 @@ from helpers import speech_like
 from mutagen.id3 import COMM, ID3, RVA2, TIT2, TXXX
 from mutagen.mp4 import MP4, MP4FreeForm
 
-from enhance.io.chunk_copy import gather
-from enhance.io.chunk_values import Change, converted
+from enhance.io.sound.chunk_copy import gather
+from enhance.io.sound.chunk_values import Change, converted
 
 RATE = 48_000
 

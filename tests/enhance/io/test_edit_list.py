@@ -9,8 +9,8 @@ import pytest
 from command import mpeace, read
 from helpers import speech_like
 
-from enhance.io.edit_list import Edit, pieces_of, read_edits, write_edits
-from enhance.io.mp4_boxes import Box, read_movie
+from enhance.io.media.edit_list import Edit, pieces_of, read_edits, write_edits
+from enhance.io.media.mp4_boxes import Box, read_movie
 from enhance.utils.errors import FileError
 
 av: Any = pytest.importorskip("av")

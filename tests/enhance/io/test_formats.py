@@ -17,10 +17,10 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 
 from enhance.io.bitrate import match_compression
-from enhance.io.chunk_copy import append, gather
-from enhance.io.chunk_values import Change
 from enhance.io.formats import Encoding, choose_encoding, fit_size
-from enhance.io.riff_chunks import loss
+from enhance.io.sound.chunk_copy import append, gather
+from enhance.io.sound.chunk_values import Change
+from enhance.io.sound.riff_chunks import loss
 from enhance.utils.errors import FileError
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command import mpeace
 
-from enhance.io.matroska_tracks import TrackExtras, read_extras, roomy_language, write_extras
+from enhance.io.media.matroska_tracks import TrackExtras, read_extras, roomy_language, write_extras
 
 av: Any = pytest.importorskip("av")
 

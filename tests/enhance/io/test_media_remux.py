@@ -9,8 +9,8 @@ import pytest
 from command import mpeace, read
 from helpers import lag, speech_like
 
-from enhance.io.media_scan import look_at
-from enhance.io.mp4_boxes import Box, extents, parse, read_movie
+from enhance.io.media.mp4_boxes import Box, extents, parse, read_movie
+from enhance.io.media.scan import look_at
 
 av: Any = pytest.importorskip("av")
 from av.stream import Disposition  # noqa: E402

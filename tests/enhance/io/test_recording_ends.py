@@ -9,8 +9,8 @@ import soundfile
 from command import mpeace, read, start, write
 from helpers import speech_like
 
-from enhance.io import mp3_frames
-from enhance.io.sound_file import SoundReader
+from enhance.io.sound import mp3_frames
+from enhance.io.sound.sound_file import SoundReader
 from enhance.utils.errors import FileError
 
 RATE = 44_100

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command import mpeace, read
 
-from enhance.io.sound_clock import SoundClock
+from enhance.io.media.sound_clock import SoundClock
 
 RATE = 16_000
 FRAME = 320  # samples, 20 ms

@@ -15,7 +15,7 @@ import soundfile
 from command import mpeace, read
 
 from enhance.io.formats import Encoding
-from enhance.io.speakers import NAMES, Speakers, from_names, read_speakers
+from enhance.io.sound.speakers import NAMES, Speakers, from_names, read_speakers
 
 Convert = Callable[[Path, Path], str]
 RATE = 48_000

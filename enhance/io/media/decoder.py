@@ -15,13 +15,13 @@ import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from enhance.io.edit_list import EditedLine, Piece, pieces_of
-from enhance.io.media_open import is_mp4, open_media, reason
-from enhance.io.mp4_boxes import Box, read_movie
+from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
+from enhance.io.media.mp4_boxes import Box, read_movie
+from enhance.io.media.opening import is_mp4, open_media, reason
+from enhance.io.media.sound_clock import SoundClock
+from enhance.io.media.track_choice import choose_tracks, describe_tracks
 from enhance.io.pcm import block_length
-from enhance.io.sound_clock import SoundClock
-from enhance.io.speakers import from_names
-from enhance.io.track_choice import choose_tracks, describe_tracks
+from enhance.io.sound.speakers import from_names
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:

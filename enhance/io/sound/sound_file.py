@@ -16,14 +16,14 @@ import soundfile
 
 from enhance.dsp.resampling import Resampler, resampled_length
 from enhance.io.bitrate import Compression
-from enhance.io.byte_view import ByteView
-from enhance.io.checked_file import CheckedFile
-from enhance.io.chunk_copy import place_of_sound
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
-from enhance.io.integrity import what_is_missing
 from enhance.io.pcm import block_length, to_integers
-from enhance.io.pieces import Piece, pieces_of
-from enhance.io.speakers import VORBIS_ORDER, Speakers, read_speakers
+from enhance.io.sound.byte_view import ByteView
+from enhance.io.sound.checked_file import CheckedFile
+from enhance.io.sound.chunk_copy import place_of_sound
+from enhance.io.sound.integrity import what_is_missing
+from enhance.io.sound.pieces import Piece, pieces_of
+from enhance.io.sound.speakers import VORBIS_ORDER, Speakers, read_speakers
 from enhance.utils.errors import FileError, one_line
 from enhance.utils.native_output import stderr_closed
 

@@ -20,9 +20,9 @@ from typing import Any
 from mutagen import MutagenError
 from mutagen.flac import FLAC
 
-from enhance.io.chunk_copy import Chunks, append
 from enhance.io.formats import Encoding
-from enhance.io.riff_chunks import layout_of, walk
+from enhance.io.sound.chunk_copy import Chunks, append
+from enhance.io.sound.riff_chunks import layout_of, walk
 
 NAMES = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC",
          "TBR")  # fmt: skip

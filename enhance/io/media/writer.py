@@ -14,9 +14,9 @@ import numpy as np
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
-from enhance.io.media_decoder import TrackDecoder
-from enhance.io.media_encoders import EncoderChoice, choose_encoder
-from enhance.io.mp4_movie import NewSound
+from enhance.io.media.decoder import TrackDecoder
+from enhance.io.media.encoders import EncoderChoice, choose_encoder
+from enhance.io.media.mp4_movie import NewSound
 from enhance.io.options import DenoiseOptions
 from enhance.io.track_pipeline import Chain
 from enhance.utils.errors import FileError

@@ -10,9 +10,9 @@ import struct
 from typing import BinaryIO
 
 from enhance.io.formats import Encoding
-from enhance.io.raw_pcm import WIDTH, RawReader, RawWriter
-from enhance.io.riff_chunks import UNKNOWN, is_unknown
-from enhance.io.speakers import USUAL, Speakers, in_format
+from enhance.io.pipes.raw_pcm import WIDTH, RawReader, RawWriter
+from enhance.io.sound.riff_chunks import UNKNOWN, is_unknown
+from enhance.io.sound.speakers import USUAL, Speakers, in_format
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 

@@ -1,8 +1,9 @@
 """The chunks beside the sound carried from one file to another of the same family, at the side where they were.
 
 libsndfile drops the chunks that it does not know: broadcast data (`bext`, `iXML`), cue points and their labels,
-embedded ID3 with cover and chapters. `gather` reads those of the input and keeps them true (`enhance.io.chunk_values`);
-`SoundWriter` puts the ones that stood before the sound there again, and `append` the others behind it.
+embedded ID3 with cover and chapters. `gather` reads those of the input and keeps them true
+(`enhance.io.sound.chunk_values`); `SoundWriter` puts the ones that stood before the sound there again, and `append` the
+others behind it.
 """
 
 import os
@@ -10,8 +11,8 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from enhance.io.chunk_values import Change, converted
-from enhance.io.riff_chunks import layout_of, walk
+from enhance.io.sound.chunk_values import Change, converted
+from enhance.io.sound.riff_chunks import layout_of, walk
 
 _LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
 

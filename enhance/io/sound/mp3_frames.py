@@ -3,7 +3,8 @@
 An MP3 is a row of frames, each with a header of 4 bytes from which its own length follows. A Xing, Info or VBRI frame
 at the front may tell how many there are; encoders that write into a pipe leave it out, and joined files hold several.
 `scan` walks from header to header and gives the recordings of which a file is made: a new one begins at each such
-frame, and where the sample rate or the number of channels changes. `enhance.io.mp3_view` shows them to libsndfile.
+frame, and where the sample rate or the number of channels changes. `enhance.io.sound.mp3_view` shows them to
+libsndfile.
 
 Reference: ISO/IEC 11172-3 and 13818-3 (frame header); Gabriel Bouvigne, "MP3 Info Tag revision 1" (LAME);
 id3.org (ID3v1, ID3v2), the APEv2 and Lyrics3 specifications (tags between and after the frames).
@@ -14,7 +15,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from enhance.io.byte_view import Range
+from enhance.io.sound.byte_view import Range
 
 KILOBITS = {  # by (MPEG-1, layer), index 1 to 14
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),

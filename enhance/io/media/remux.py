@@ -13,18 +13,18 @@ import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from enhance.io.edit_list import pieces_of
-from enhance.io.matroska_tracks import TrackExtras, roomy_language, write_extras
-from enhance.io.media_decoder import TrackDecoder, open_untrimmed
-from enhance.io.media_open import create_media, is_mp4, muxer_of
-from enhance.io.media_scan import FirstLook, look_at
-from enhance.io.media_writer import CopiedTrack, SoundTrack
-from enhance.io.mp4_boxes import Box
-from enhance.io.mp4_movie import NewSound, finish_movie
+from enhance.io.media.decoder import TrackDecoder, open_untrimmed
+from enhance.io.media.edit_list import pieces_of
+from enhance.io.media.matroska_tracks import TrackExtras, roomy_language, write_extras
+from enhance.io.media.mp4_boxes import Box
+from enhance.io.media.mp4_movie import NewSound, finish_movie
+from enhance.io.media.opening import create_media, is_mp4, muxer_of
+from enhance.io.media.scan import FirstLook, look_at
+from enhance.io.media.track_choice import choose_tracks, describe_tracks
+from enhance.io.media.writer import CopiedTrack, SoundTrack
 from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms, note_of
 from enhance.io.task import OnProgress, Outcome, Task, decibels
-from enhance.io.track_choice import choose_tracks, describe_tracks
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from enhance.io import mp3_frames, mp3_view
-from enhance.io.byte_view import ByteView, Range
-from enhance.io.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
+from enhance.io.sound import mp3_frames, mp3_view
+from enhance.io.sound.byte_view import ByteView, Range
+from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _WAVE = ("wave", "wave, big-endian")

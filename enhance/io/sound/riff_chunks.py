@@ -1,7 +1,7 @@
 """Containers made of chunks: is the sound whole, and what lies beside it (RIFF, RF64, RIFX, AIFF, CAF, Wave64).
 
 libsndfile believes the sizes in the headers and reads a file that was cut off without a word. Here the chunks are
-walked: `find_sound` and `loss` compare what the sound chunk promises with what is there. `enhance.io.chunk_copy`
+walked: `find_sound` and `loss` compare what the sound chunk promises with what is there. `enhance.io.sound.chunk_copy`
 carries the other chunks over to the output.
 
 References: EBU Tech 3306 (RF64), EBU Tech 3285 (BWF), Apple's AIFF-C and CAF specifications, Sony's Wave64.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from av.stream import Disposition
 
-from enhance.io.matroska_tracks import TrackExtras, read_extras
-from enhance.io.media_open import is_mp4, open_media
+from enhance.io.media.matroska_tracks import TrackExtras, read_extras
+from enhance.io.media.opening import is_mp4, open_media
 
 _COUNTED = 120.0  # seconds of sound
 

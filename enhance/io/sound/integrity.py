@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from enhance.io.riff_chunks import CARELESS, UNKNOWN, Truncation, loss
+from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Truncation, loss
 
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest Ogg page (RFC 3533)
 

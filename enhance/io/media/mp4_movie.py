@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.io.edit_list import Edit, read_edits, write_edits
-from enhance.io.mp4_boxes import Box, clock, extents, parse, read_movie, track_id
+from enhance.io.media.edit_list import Edit, read_edits, write_edits
+from enhance.io.media.mp4_boxes import Box, clock, extents, parse, read_movie, track_id
 
 _COPIED_BOXES = (b"udta", b"meta", b"tapt")  # of a track: user data, metadata, clean aperture
 _ONE = b"\0\0\0\1"  # description of samples: with several, the muxer does not say which belongs to which

@@ -6,8 +6,8 @@ Reference: Gabriel Bouvigne, "MP3 Info Tag revision 1" (LAME).
 import struct
 from pathlib import Path
 
-from enhance.io.byte_view import ByteView
-from enhance.io.mp3_frames import DECODER_DELAY, KILOBITS, Recording, Scan, frame_length, header_kind, side_bytes
+from enhance.io.sound.byte_view import ByteView
+from enhance.io.sound.mp3_frames import DECODER_DELAY, KILOBITS, Recording, Scan, frame_length, header_kind, side_bytes
 
 _INFO_KILOBITS = 64  # of the Info frame that `view` writes: long enough for all fields, short for its ear
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from enhance.io.formats import PCM_BITS, Encoding
 from enhance.io.pcm import block_length, to_integers
-from enhance.io.speakers import Speakers
+from enhance.io.sound.speakers import Speakers
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopper
 

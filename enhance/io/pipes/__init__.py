@@ -1,0 +1,1 @@
+"""Samples through pipes: raw, and as WAV without seeking."""

@@ -1,0 +1,1 @@
+"""Sound files through libsndfile, and what it does not see: where the data ends, chunks, speakers."""
