@@ -28,10 +28,11 @@ import torch
 
 from emulator.evidence.autoencoder.data import DOMAINS, SAMPLE_RATE
 from emulator.evidence.autoencoder.losses import CALIBRATION, KINDS, LOSSES, START
-from emulator.evidence.autoencoder.report import BOOTSTRAP_SEED, RESAMPLES, figure, tables
+from emulator.evidence.autoencoder.report import BOOTSTRAP_SEED, figure, tables
 from emulator.evidence.autoencoder.runs import HEARD_SEED, AutoencoderSettings, Result, Run, load_result, work
 from emulator.evidence.listening_files import ListeningEntry, write_manifest
 from emulator.evidence.perceptual_scores import PACKAGES
+from enhance.evaluation.bootstrap import RESAMPLES
 from enhance.reporting.report import Report, add_report_arguments, run_report
 from enhance.utils.errors import ModelError
 

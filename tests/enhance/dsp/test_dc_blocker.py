@@ -11,7 +11,7 @@ from enhance.dsp.dc_blocker import CORNER_HZ, DcBlocker
 @pytest.mark.parametrize("rate", [1000, 8000, 48000])
 @pytest.mark.parametrize("size", [1, 97, 100_000])
 def test_it_is_a_one_pole_high_pass_behind_a_running_mean(rate: int, size: int) -> None:
-    audio = speech_like(1.1, rate, channels=2) + np.float32([[0.3], [-0.1]])
+    audio = speech_like(1.1, rate, channels=2) + np.array([[0.3], [-0.1]], np.float32)
     if size == 1:
         audio = audio[:, : rate // 5 + 500]
     blocker = DcBlocker(rate, 2)

@@ -185,7 +185,7 @@ def test_a_model_that_returns_nan_later_is_stopped_and_named(tmp_path: Path) -> 
     denoiser = Denoiser(path)
     assert not denoiser.denoise(np.zeros(4800, np.float32), 48_000).any()
     with pytest.raises(ModelError, match=r"overflow\.onnx returns NaN or infinite samples; use another model"):
-        denoiser.denoise(np.tile(np.float32([4, -4]), 2400), 48_000)
+        denoiser.denoise(np.tile(np.array([4, -4], np.float32), 2400), 48_000)
 
 
 @pytest.mark.parametrize("where", ["initializer", "attribute"])

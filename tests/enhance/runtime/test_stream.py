@@ -222,7 +222,7 @@ def test_an_offset_does_not_reach_the_network_and_a_mix_keeps_its_share(
     tiny_denoiser: Denoiser, offset: float, live_block: int | None
 ) -> None:
     audio = speech_like(1.2, 44100, channels=2)
-    shift = np.float32([[offset], [-offset / 2]])
+    shift = np.array([[offset], [-offset / 2]], np.float32)
     for mix in (1.0, 0.25):
         parts = blocks(audio, 44100 // 100 * 10)
         stream = tiny_denoiser.stream(44100, 2, mix=mix, live_block=live_block)
