@@ -21,6 +21,8 @@ _TINY_POWER = 1e-14  # below silence in 16 bits
 class SpeechDetector:
     """Follows a signal hop by hop. Until somebody asks it only notes powers, which costs next to nothing.
 
+    One thread may ask while another one, such as the callback of a sound device, hands over sound.
+
     Args:
         channels: number of channels.
         hop: samples.
@@ -64,11 +66,11 @@ class SpeechDetector:
 
     def _look(self) -> None:
         fade = np.exp(-1 / LEVEL_HOPS)
-        for power_in, power_left in self._noted:
+        for _ in range(len(self._noted)):  # one by one, while another thread may add to them
+            power_in, power_left = self._noted.popleft()
             self._sum = fade * self._sum + power_in
             self._weight = fade * self._weight + 1
             self._left += (1 - _SMOOTH) * (power_left - self._left)
             ratio = (self._left / (self._sum / self._weight + _TINY_POWER)).max()
             self._probability = float(1 / (1 + np.exp(-OFFSET - SLOPE * np.log10(ratio + FLOOR))))
             self._kept.append(self._probability)
-        self._noted.clear()

@@ -1,5 +1,6 @@
 """The speech probability: high where somebody speaks, low in pauses and noise, whatever the level."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,22 @@ def test_it_keeps_no_more_than_a_minute() -> None:
     detector = SpeechDetector(channels=2, hop=1)
     detector.update(np.ones((2, KEPT_HOPS + 500), np.float32), np.ones((2, KEPT_HOPS + 500), np.float32))
     assert len(detector.take()) == KEPT_HOPS
+
+
+def test_one_thread_asks_while_another_hands_over_sound() -> None:
+    """As the screen of `mpeace live` does beside the callback of the sound device."""
+    detector, hops, ended = SpeechDetector(channels=1, hop=48), 20_000, threading.Event()
+    hop = np.full((1, 48), 0.1, np.float32)
+
+    def hand_over() -> None:
+        for _ in range(hops):
+            detector.update(hop, hop)
+        ended.set()
+
+    thread = threading.Thread(target=hand_over)
+    thread.start()
+    taken = 0
+    while not ended.is_set():
+        taken += len(detector.take())
+    thread.join()
+    assert taken + len(detector.take()) == hops
