@@ -73,7 +73,7 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
 def test_promise_25_the_delay_is_what_is_told(server: SoundServer, noisy: np.ndarray) -> None:
     """Within 10 ms at low latency; the best of three, as the server's own buffers grow when the machine is busy."""
     for _ in range(3):
-        with Cable(server, repeated(noisy, 20)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
+        with Cable(server, repeated(noisy, 60)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
             live.stop()
         part = slice(len(cable.out) - 5 * RATE, len(cable.out) - 2 * RATE)
@@ -94,7 +94,7 @@ def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rat
         folder = tmp_path / str(attempt)
         options = ("--sample-rate", rate, "--record", "--folder", folder, "--latency", 0.25)
         with (
-            Cable(server, repeated(noisy, 20)) as cable,
+            Cable(server, repeated(noisy, 60)) as cable,
             Live(server, "-i", "headset", "-o", "headset", *options) as live,
         ):
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
@@ -117,7 +117,7 @@ def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rat
 
 def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -> None:
     with (
-        Cable(server, repeated(noisy, 40)) as cable,
+        Cable(server, repeated(noisy, 60)) as cable,
         Live(server, "-i", "test_mic", "-o", "test_speaker", *ROOMY_PAIR) as live,
     ):
         last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
@@ -131,7 +131,7 @@ def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -
 
 def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, noisy: np.ndarray) -> None:
     """For half a second, twice: the voice is heard again, the queue is hardly longer, what the device adds is told."""
-    with Cable(server, repeated(noisy, 30)) as cable, Live(server, "-i", "test_mic", "-o", "test_speaker") as live:
+    with Cable(server, repeated(noisy, 60)) as cable, Live(server, "-i", "test_mic", "-o", "test_speaker") as live:
         live.until(running)
         before = live.until(lambda status: status["seconds"] > 5)
         for _ in range(2):
@@ -157,7 +157,7 @@ def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, no
 def test_the_delay_that_is_aimed_at(server: SoundServer, noisy: np.ndarray, source: str, target: str) -> None:
     for _ in range(2):  # a busy machine lets buffers run low once
         with (
-            Cable(server, repeated(noisy, 20)) as cable,
+            Cable(server, repeated(noisy, 60)) as cable,
             Live(server, "-i", source, "-o", target, "--latency", 0.2) as live,
         ):
             told = live.until(lambda status: status["seconds"] > 7, LATER + 7)["latency_ms"]["total"]
@@ -249,7 +249,7 @@ def test_promise_20_another_process_hogs_a_core(server: SoundServer, noisy: np.n
     hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         for _ in range(2):  # a second try if the machine is busy anyway
-            with Cable(server, repeated(noisy, 30)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+            with Cable(server, repeated(noisy, 60)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
                 live.until(running)
                 last = live.until(lambda status: status["seconds"] > 10, LATER + 10)
                 live.stop()
