@@ -76,7 +76,8 @@ def run(python: str, lowest: bool, tests: Sequence[str]) -> bool:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         broken = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         closing = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
-        print(f"== {version}: {len(broken) or 'no'} tests broke", *broken, *closing, sep="\n", flush=True)
+        ended = "" if done.returncode in (0, 1) else f"; pytest did not finish, it ended with {done.returncode}"
+        print(f"== {version}: {len(broken) or 'no'} tests broke{ended}", *broken, *closing, sep="\n", flush=True)
         return done.returncode == 0
 
 

@@ -118,10 +118,11 @@ def test_promise_29_every_entry_point_is_run_from_the_wheel_in_ci() -> None:
     (looped,) = re.findall(r"for command in ([\w ]+);", script)
     assert commands == set(looped.split())
     programs = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
         for folder in ("enhance", "emulator")
         for path in (ROOT / folder).rglob("*.py")
         if 'if __name__ == "__main__":' in path.read_text()
     }
-    listed = re.findall(r"([\w.]+\.)\{([\w,]+)\}", script)
-    assert programs == {package + name for package, names in listed for name in names.split(",")}
+    (modules,) = re.findall(r"for module in ([^;]+);", script)
+    listed = re.findall(r"([\w.]+\.)(?:\{([\w,]+)\}|(\w+)(?=\s))", modules)
+    assert programs == {package + name for package, several, one in listed for name in (several or one).split(",")}
