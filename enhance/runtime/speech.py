@@ -43,13 +43,17 @@ class SpeechDetector:
         self._probability = 0.0
         self._sum, self._weight = np.zeros(self._channels), 0.0
         self._left = np.zeros(self._channels)
-        self._noted: deque[np.ndarray] = deque(maxlen=KEPT_HOPS)  # powers [input and estimate, channels], not looked at
+        self._powers = np.zeros((KEPT_HOPS, 2, self._channels))  # of input and estimate, as a ring
+        self._written = self._looked = 0  # hops that were noted, and looked at
         self._kept: deque[float] = deque(maxlen=KEPT_HOPS)
 
     def update(self, given: np.ndarray, estimate: np.ndarray) -> None:
         """Take whole hops of input and estimate, each [channels, samples]."""
         both = np.stack([given, estimate]).reshape(2, self._channels, -1, self._hop)
-        self._noted.extend(np.square(both).mean(axis=3, dtype=float).transpose(2, 0, 1))
+        powers = np.square(both).mean(axis=3, dtype=float).transpose(2, 0, 1)
+        hops = np.arange(self._written, self._written + len(powers))[-KEPT_HOPS:]
+        self._powers[hops % KEPT_HOPS] = powers[-KEPT_HOPS:]
+        self._written += len(powers)
 
     @property
     def probability(self) -> float:
@@ -66,11 +70,13 @@ class SpeechDetector:
 
     def _look(self) -> None:
         fade = np.exp(-1 / LEVEL_HOPS)
-        for _ in range(len(self._noted)):  # one by one, while another thread may add to them
-            power_in, power_left = self._noted.popleft()
+        written = self._written  # another thread may go on writing
+        for hop in range(max(self._looked, written - KEPT_HOPS), written):
+            power_in, power_left = self._powers[hop % KEPT_HOPS]
             self._sum = fade * self._sum + power_in
             self._weight = fade * self._weight + 1
             self._left += (1 - _SMOOTH) * (power_left - self._left)
             ratio = (self._left / (self._sum / self._weight + _TINY_POWER)).max()
             self._probability = float(1 / (1 + np.exp(-OFFSET - SLOPE * np.log10(ratio + FLOOR))))
             self._kept.append(self._probability)
+        self._looked = written
