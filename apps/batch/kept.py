@@ -1,4 +1,4 @@
-"""What denoising keeps of each container, what it converts, and what it leaves out: the table of README and --help."""
+"""The table of what denoising keeps of each container, converts and leaves out: for --help and enhance/README.md."""
 
 KEPT = """\
 container         kept                                     converted or left out: a note says so

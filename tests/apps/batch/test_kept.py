@@ -1,4 +1,4 @@
-"""README and --help say the same of what is kept, converted and left out."""
+"""The page of enhance and --help say the same of what is kept, converted and left out."""
 
 from command import ROOT, mpeace
 
@@ -6,8 +6,8 @@ from apps.batch.kept import KEPT
 from enhance.io.formats import CONTAINERS, MUXERS
 
 
-def test_readme_and_help_hold_the_same_table() -> None:
-    assert f"```text\n{KEPT}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_and_help_hold_the_same_table() -> None:
+    assert f"```text\n{KEPT}```" in (ROOT / "enhance" / "README.md").read_text(encoding="utf-8")
     shown = mpeace("denoise", "--help").stdout
     for line in KEPT.splitlines():
         assert line.rstrip() in shown
