@@ -140,9 +140,8 @@ def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
         lines += [markdown_table(header, rows, left=2)]
         lines += ["", "RTF: CPU seconds per second of audio (median); ratio: to the model hop by hop.", ""]
     if figures:
-        lines += ["| | measured | wanted |", "| --- | ---: | --- |"]
-        lines += [f"| {f.name} | {f.value:.4g} {f.unit}".rstrip() + f" | {f.wanted} |" for f in figures]
-        lines += [""]
+        rows = [[figure.name, f"{figure.value:.4g} {figure.unit}".rstrip(), figure.wanted] for figure in figures]
+        lines += [markdown_table(["", "measured", "wanted"], rows, notes=1), ""]
     return "\n".join([*lines, note, ""])
 
 

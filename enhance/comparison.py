@@ -14,11 +14,12 @@ from pathlib import Path
 from enhance.evaluation.published import ANCHOR_FILES, ANCHOR_SET, ANCHORS, COLUMNS, DIGITS
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.reporting.documents import insert
+from enhance.reporting.markdown import markdown_table
 from enhance.utils.errors import fail
 
 
 def comparison(evaluations: Sequence[Evaluation]) -> str:
-    """Evaluations with their 95 % intervals, and the anchors where the set is theirs, as one Markdown table.
+    """Return evaluations with their 95 % intervals, and the anchors where the set is theirs, as one Markdown table.
 
     Raises:
         ValueError: if there is no evaluation, or they are of different sets.
@@ -26,40 +27,34 @@ def comparison(evaluations: Sequence[Evaluation]) -> str:
     sets = {evaluation.set for evaluation in evaluations}
     if len(sets) != 1:
         raise ValueError(f"expected evaluations of one set, got {', '.join(sorted(sets)) or 'none'}")
-    labels = [METRICS[name].label for name in COLUMNS]
-    lines = [
-        f"| system | rate | parameters | latency | {' | '.join(labels)} |",
-        f"| --- | --- | --- | --- | {' | '.join(['---:'] * len(COLUMNS))} |",
-    ]
+    header = ["system", "rate", "parameters", "latency", *(METRICS[name].label for name in COLUMNS)]
+    rows: list[list[str]] = []
     for evaluation in evaluations:
         about = _about(evaluation.sample_rate, evaluation.parameters, evaluation.latency_ms)
         known = [evaluation.metrics[name] for name in COLUMNS]
-        lines.append(f"| **{evaluation.model}** | {about} | {_cells([summary.mean for summary in known])} |")
+        rows.append([f"**{evaluation.model}**", *about, *_texts([summary.mean for summary in known])])
         bounds = [
             f"{low} to {high}" if low != "-" else "-"
             for low, high in zip(_texts([s.low for s in known]), _texts([s.high for s in known]), strict=True)
         ]
-        lines.append(f"| 95 % interval | | | | {' | '.join(bounds)} |")
+        rows.append(["95 % interval", "", "", "", *bounds])
     if sets == {ANCHOR_SET} and all(evaluation.files == ANCHOR_FILES for evaluation in evaluations):
         for anchor in ANCHORS:
             about = _about(anchor.sample_rate, anchor.parameters, anchor.latency_ms)
-            lines.append(f"| {anchor.name} | {about} | {_cells(anchor.scores)} |")
-    return "\n".join([*lines, ""])
+            rows.append([anchor.name, *about, *_texts(anchor.scores)])
+    return markdown_table(header, rows, left=4) + "\n"
 
 
-def _about(sample_rate: int | None, parameters: int | None, latency_ms: float | None) -> str:
+def _about(sample_rate: int | None, parameters: int | None, latency_ms: float | None) -> list[str]:
+    """Return the cells of rate, parameters and latency: empty for what is no network."""
     if sample_rate is None or parameters is None or latency_ms is None:
-        return "| |"
+        return ["", "", ""]
     size = f"{parameters / 1e6:.2f} M" if parameters >= 1e6 else f"{parameters / 1e3:.0f} k"
-    return f"{sample_rate / 1000:g} kHz | {size} | {latency_ms:g} ms"
+    return [f"{sample_rate / 1000:g} kHz", size, f"{latency_ms:g} ms"]
 
 
 def _texts(values: Sequence[float]) -> list[str]:
     return ["-" if math.isnan(value) else f"{value:.{places}f}" for value, places in zip(values, DIGITS, strict=True)]
-
-
-def _cells(values: Sequence[float]) -> str:
-    return " | ".join(_texts(values))
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterable, Sequence
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1, left: int = 1) -> str:
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[str | float]], digits: int = 1, left: int = 1, notes: int = 0
+) -> str:
     """Return rows as a Markdown table.
 
     Args:
         header: of the columns.
         rows: texts as they are; numbers are rounded, nan becomes a dash.
         digits: of fractions.
-        left: columns that are aligned to the left; the others are aligned to the right.
+        left: columns at the beginning that are aligned to the left; the others are aligned to the right.
+        notes: columns at the end that are aligned to the left as well.
 
     Example:
         >>> print(markdown_table(["loss", "dB"], [["l1", 0.04], ["l2", float("nan")]]))
@@ -20,7 +23,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str | float]],
         | l1 | 0.0 |
         | l2 | - |
     """
-    lines = [_line(header), _line(["---"] * left + ["---:"] * (len(header) - left))]
+    numbers = len(header) - left - notes
+    lines = [_line(header), _line(["---"] * left + ["---:"] * numbers + ["---"] * notes)]
     return "\n".join(lines + [_line([_text(value, digits) for value in row]) for row in rows])
 
 

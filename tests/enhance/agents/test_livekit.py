@@ -13,8 +13,7 @@ from helpers import lag, si_sdr_db, speech_like
 from noisy_speech import noisy_speech
 from readme import readme_blocks
 
-from enhance import Denoiser
-from enhance.agents import benchmark
+from enhance import Denoiser, benchmark_agents
 
 rtc = pytest.importorskip("livekit.rtc", reason="LiveKit is not installed: pip install 'mpeace[livekit]'")
 
@@ -171,10 +170,10 @@ def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
 def test_the_benchmark_tells_the_lag_and_that_no_frame_is_raw(
     shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enhance.agents.benchmark.SESSIONS", (1, 2))
-    monkeypatch.setattr("enhance.agents.benchmark.TIMED_FRAMES", 5)
+    monkeypatch.setattr("enhance.benchmark_agents.SESSIONS", (1, 2))
+    monkeypatch.setattr("enhance.benchmark_agents.TIMED_FRAMES", 5)
     monkeypatch.setitem(sys.modules, "livekit.plugins", None)  # others may be installed; they take long
-    assert benchmark.main(["--set", str(shared / "eval"), "--every", "32"]) == 0
+    assert benchmark_agents.main(["--set", str(shared / "eval"), "--every", "32"]) == 0
     *_, noisy, ours = capsys.readouterr().out.splitlines()
     assert noisy.startswith("| noisy |")
     cells = [cell.strip() for cell in ours.strip("|").split("|")]

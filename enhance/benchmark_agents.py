@@ -1,4 +1,4 @@
-"""`python -m enhance.agents.benchmark`: processors for LiveKit at the frames of LiveKit Agents (24 kHz, mono, 50 ms).
+"""`python -m enhance.benchmark_agents`: processors for LiveKit at the frames of LiveKit Agents (24 kHz, mono, 50 ms).
 
 For each processor that is installed, as it comes and at full strength: SI-SDR to the clean speech after its lag is
 taken away, the lag by cross-correlation with the input, the share of frames that came back as they were, and the CPU
@@ -8,6 +8,7 @@ time that a frame of one session takes in the thread of the event loop while so 
 # (LiveKit need not be installed where the types are checked.)
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ import numpy as np
 import soundfile
 
 from enhance.dsp.resampling import resample
+from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
+from enhance.utils.errors import fail
 
 RATE, FRAME = 24_000, 1200
 SESSIONS = (1, 4, 16)
@@ -102,7 +105,7 @@ def times(make: Make, sessions: int, noisy: np.ndarray) -> np.ndarray:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m enhance.agents.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m enhance.benchmark_agents", description=__doc__)
     parser.add_argument("--set", type=Path, required=True, metavar="DIR", help="DIR/clean and DIR/noisy, same names")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth pair (default: all)")
     arguments = parser.parse_args(argv)
@@ -111,17 +114,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = sorted(path.name for path in (arguments.set / "clean").iterdir())[:: arguments.every]
         pairs = [(_read(arguments.set / "clean" / name), _read(arguments.set / "noisy" / name)) for name in names]
     except (OSError, ImportError, soundfile.LibsndfileError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return fail("enhance.benchmark_agents", error)
     unprocessed = float(np.median([si_sdr(noisy.astype(float), clean.astype(float)) for clean, noisy in pairs]))
     head = ["24 kHz, frames of 50 ms", "SI-SDR, dB", "lag, ms", "raw frames, %"]
     head += [f"CPU ms a frame, p50 / p95 / p99, sessions: {count}" for count in SESSIONS]
-    print("|", " | ".join(head), "|")
-    print("| --- " + "| ---: " * (len(head) - 1) + "|")
-    print("| noisy |", " | ".join([f"{unprocessed:.1f}", *["-"] * (len(head) - 2)]), "|", flush=True)
+    rows: list[list[str | float]] = [["noisy", unprocessed, *[math.nan] * (len(head) - 2)]]
     for name, make in made.items():
         timed = [" / ".join(f"{ms:.1f}" for ms in times(make, count, pairs[0][1])) for count in SESSIONS]
-        print("|", " | ".join([name, *(f"{value:.1f}" for value in quality(make, pairs)), *timed]), "|", flush=True)
+        rows.append([name, *quality(make, pairs), *timed])
+    print(markdown_table(head, rows))
     return 0
 
 
