@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from soundserver import RATE, SoundServer
+from soundserver import RATE, Cable, SoundServer
 
 ROOT = Path(__file__).resolve().parents[2]
 # A machine that does other things too needs room in the device; the delay that results is what is told.
 ROOMY = ("--latency", "0.15")
 LATER = 60.0  # seconds that anything may take on a busy machine
+LONG = 3 * LATER  # seconds of sound that do not end before something that comes late
 
 
 class Live:
@@ -106,6 +107,18 @@ def repeated(audio: np.ndarray, seconds: float) -> np.ndarray:
         pieces.append(audio[start : start + length] * np.hanning(length) ** 0.1)
         left -= length
     return np.concatenate(pieces).astype(np.float32)[: round(seconds * RATE)]
+
+
+def heard_delay_ms(cable: Cable) -> float:
+    """Delay of what the loudspeaker got behind what the microphone heard, from five to two seconds before the end."""
+    end = min(len(cable.heard), len(cable.out))
+    part = slice(end - 5 * RATE, end - 2 * RATE)
+    return 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
+
+
+def told_delay_ms(live: Live) -> float:
+    """Median of the delays that were told over those seconds: the server moves its buffers now and then."""
+    return float(np.median([status["latency_ms"]["total"] for status in live.statuses[-5:-1]]))
 
 
 def recordings(folder: Path) -> tuple[Path, Path]:

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
-from livecommand import LATER, ROOMY, Live, find, recordings, repeated, running, shifts
+from livecommand import (
+    LATER,
+    LONG,
+    ROOMY,
+    Live,
+    find,
+    heard_delay_ms,
+    recordings,
+    repeated,
+    running,
+    shifts,
+    told_delay_ms,
+)
 from soundserver import RATE, Cable, SoundServer
 
 pytestmark = pytest.mark.sound
@@ -73,33 +85,31 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
 def test_promise_25_the_delay_is_what_is_told(server: SoundServer, noisy: np.ndarray) -> None:
     """Within 10 ms at low latency; the best of three, as the server's own buffers grow when the machine is busy."""
     for _ in range(3):
-        with Cable(server, repeated(noisy, 60)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
+        with Cable(server, repeated(noisy, LONG)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
             live.stop()
-        part = slice(len(cable.out) - 5 * RATE, len(cable.out) - 2 * RATE)
-        delay = 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
-        told = last["latency_ms"]
-        print(f"delay {delay:.1f} ms, told {told['total']}")
-        if abs(delay - told["total"]) <= 10:
+        heard, told = heard_delay_ms(cable), told_delay_ms(live)
+        print(f"delay {heard:.1f} ms, told {told:.1f}")
+        if abs(heard - told) <= 10:
             break
-    assert abs(delay - told["total"]) <= 10
-    assert told["algorithm"] + told["buffer"] <= 30
+    assert abs(heard - told) <= 10
+    assert last["latency_ms"]["algorithm"] + last["latency_ms"]["buffer"] <= 30
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rate: int) -> None:
     """Nearly what the file path gives; the best of three if the machine is so busy that sound passes undenoised."""
-    folder = tmp_path
     for attempt in range(3):
         folder = tmp_path / str(attempt)
         options = ("--sample-rate", rate, "--record", "--folder", folder, "--latency", 0.25)
         with (
-            Cable(server, repeated(noisy, 60)) as cable,
+            Cable(server, repeated(noisy, LONG)) as cable,
             Live(server, "-i", "headset", "-o", "headset", *options) as live,
         ):
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
             live.stop()
-        if not last["skipped"] and not last["xruns"]:
+        apart = abs(heard_delay_ms(cable) - told_delay_ms(live))
+        if not last["skipped"] and not last["xruns"] and apart <= 40:
             break
     given, out = recordings(folder)
     played = read(out)[0]
@@ -111,28 +121,29 @@ def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rat
     assert fidelity > 20
     assert (last["sample_rate"], last["xruns"]) == (rate, 0)
     assert last["latency_ms"]["algorithm"] <= 30
-    begin = len(cable.heard) - 8 * RATE  # from the end, since the program may be late to start
-    delay = find(cable.heard[begin : begin + 4 * RATE], cable.out, begin, RATE) - begin
-    assert abs(1000 * delay / RATE - last["latency_ms"]["total"]) <= 40  # the server resamples, and tells less
+    assert apart <= 40  # the server resamples, and tells less
 
 
 def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -> None:
-    with (
-        Cable(server, repeated(noisy, 60)) as cable,
-        Live(server, "-i", "test_mic", "-o", "test_speaker", *ROOMY_PAIR) as live,
-    ):
-        last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
-        live.stop()
-    part = cable.heard[12 * RATE : 17 * RATE]
-    start = find(part, cable.out, 12 * RATE, RATE)
-    assert abs(1000 * (start - 12 * RATE) / RATE - last["latency_ms"]["total"]) <= 40
+    """The delay after 20 seconds is what is told; the best of three if the machine is busy."""
+    for _ in range(3):
+        with (
+            Cable(server, repeated(noisy, LONG)) as cable,
+            Live(server, "-i", "test_mic", "-o", "test_speaker", *ROOMY_PAIR) as live,
+        ):
+            last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
+            live.stop()
+        apart = abs(heard_delay_ms(cable) - told_delay_ms(live))
+        if apart <= 40 and not last["xruns"]:
+            break
+    assert apart <= 40
     assert last["latency_ms"]["buffer"] > 0
     assert last["xruns"] == 0
 
 
 def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, noisy: np.ndarray) -> None:
     """For half a second, twice: the voice is heard again, the queue is hardly longer, what the device adds is told."""
-    with Cable(server, repeated(noisy, 60)) as cable, Live(server, "-i", "test_mic", "-o", "test_speaker") as live:
+    with Cable(server, repeated(noisy, LONG)) as cable, Live(server, "-i", "test_mic", "-o", "test_speaker") as live:
         live.until(running)
         before = live.until(lambda status: status["seconds"] > 5)
         for _ in range(2):
@@ -141,41 +152,38 @@ def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, no
             os.kill(live.process.pid, signal.SIGCONT)
             time.sleep(2)
         seconds = live.statuses[-1]["seconds"]
-        last = live.until(lambda status: status["seconds"] > seconds + 4)
+        last = live.until(lambda status: status["seconds"] > seconds + 6)
         live.stop()
-    end = min(len(cable.heard), len(cable.out))
-    part = slice(end - 4 * RATE, end - 2 * RATE)
-    delay = 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
+    delay, told = heard_delay_ms(cable), told_delay_ms(live)
     xruns = last["xruns"] - before["xruns"]
     print(f"told before {before['latency_ms']}, after {last['latency_ms']}, heard {delay:.1f}; {xruns} xruns")
     assert last["output_rms"] > -60
+    part = slice(-5 * RATE, -2 * RATE)
     assert np.sqrt(np.mean(cable.out[part] ** 2)) > 0.1 * np.sqrt(np.mean(cable.heard[part] ** 2))
-    assert abs(delay - last["latency_ms"]["total"]) <= 40
+    assert abs(delay - told) <= 40
     assert last["latency_ms"]["buffer"] - before["latency_ms"]["buffer"] <= 4 * xruns + 0.1
 
 
 @pytest.mark.parametrize(("source", "target"), [("headset", "headset"), ("test_mic", "test_speaker")])
 def test_the_delay_that_is_aimed_at(server: SoundServer, noisy: np.ndarray, source: str, target: str) -> None:
-    for _ in range(2):  # a busy machine lets buffers run low once
+    for _ in range(3):  # a busy machine lets buffers run low once
         with (
-            Cable(server, repeated(noisy, 60)) as cable,
+            Cable(server, repeated(noisy, LONG)) as cable,
             Live(server, "-i", source, "-o", target, "--latency", 0.2) as live,
         ):
-            told = live.until(lambda status: status["seconds"] > 7, LATER + 7)["latency_ms"]["total"]
+            live.until(lambda status: status["seconds"] > 7, LATER + 7)
             live.stop()
-        end = min(len(cable.heard), len(cable.out))
-        part = slice(end - 5 * RATE, end - 2 * RATE)
-        heard = 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
-        print(f"aimed at 200 ms, told {told}, heard {heard:.1f}")
-        assert abs(told - 200) <= 40
-        if abs(heard - 200) <= 40:
+        heard, told = heard_delay_ms(cable), told_delay_ms(live)
+        print(f"aimed at 200 ms, told {told:.1f}, heard {heard:.1f}")
+        if max(abs(told - 200), abs(heard - 200)) <= 40:
             break
+    assert abs(told - 200) <= 40
     assert abs(heard - 200) <= 40
 
 
 def test_devices_of_the_sound_server_by_name(server: SoundServer, noisy: np.ndarray) -> None:
     """Sinks and sources that PortAudio does not list are found under the server's own names."""
-    with Cable(server, repeated(noisy, 12)) as cable, Live(server, "-i", "mic", "-o", "speaker", *ROOMY_PAIR) as live:
+    with Cable(server, repeated(noisy, LONG)) as cable, Live(server, "-i", "mic", "-o", "speaker", *ROOMY_PAIR) as live:
         assert live.until(running)["input_rms"] > -60
         live.stop()
     assert np.abs(cable.out).max() > 0.01
@@ -200,7 +208,7 @@ def test_promise_21_a_device_that_vanishes_is_waited_for(
         server.unplug()
         waiting = live.until(lambda status: status["state"] != "running")
         server.plug_in()
-        with Cable(server, repeated(noisy, 10)):
+        with Cable(server, repeated(noisy, LONG)):
             again = live.until(lambda status: status["state"] == "running" and status["input_rms"] > -60)
         assert live.stop() == 130
     assert any("has vanished; waiting" in message for message in live.messages)
@@ -231,7 +239,7 @@ def test_a_signal_leaves_no_process_and_a_valid_recording(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path, number: int, status: int
 ) -> None:
     with (
-        Cable(server, repeated(noisy, 15)),
+        Cable(server, repeated(noisy, LONG)),
         Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live,
     ):
         live.until(lambda line: line["recorded_seconds"] > 2)
@@ -250,7 +258,7 @@ def test_promise_20_another_process_hogs_a_core(server: SoundServer, noisy: np.n
     hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         for _ in range(2):  # a second try if the machine is busy anyway
-            with Cable(server, repeated(noisy, 60)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
+            with Cable(server, repeated(noisy, LONG)), Live(server, "-i", "headset", "-o", "headset", *ROOMY) as live:
                 live.until(running)
                 last = live.until(lambda status: status["seconds"] > 10, LATER + 10)
                 live.stop()

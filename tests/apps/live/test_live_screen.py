@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import ROOT, read
-from livecommand import ROOMY, recordings, repeated
+from livecommand import LONG, ROOMY, recordings, repeated
 from soundserver import RATE, Cable, SoundServer
 
 pytestmark = pytest.mark.sound
@@ -21,7 +21,7 @@ def test_promise_26_one_key_bypasses_and_meters_show_both_sides(
 ) -> None:
     command = [sys.executable, "-m", "apps.cli", "live", "-i", "headset", "-o", "headset", *ROOMY]
     environment = {**server.environment, "PYTHONPATH": str(ROOT)}
-    with Cable(server, repeated(noisy_voice, 40)):
+    with Cable(server, repeated(noisy_voice, LONG)):
         terminal = Terminal([*command, "--folder", str(tmp_path)], environment)
         try:
             terminal.until(lambda text: "measured" in text and "dBFS" in text)
@@ -61,7 +61,7 @@ def test_a_terminal_that_is_closed_leaves_a_valid_recording(
     server: SoundServer, noisy_voice: np.ndarray, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "apps.cli", "live", "-i", "headset", "-o", "headset", *ROOMY, "--record"]
-    with Cable(server, repeated(noisy_voice, 20)):
+    with Cable(server, repeated(noisy_voice, LONG)):
         terminal = Terminal([*command, "--folder", str(tmp_path)], {**server.environment, "PYTHONPATH": str(ROOT)})
         try:
             terminal.until(lambda text: " REC 0:02" in text)

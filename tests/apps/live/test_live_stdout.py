@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
-from livecommand import find, repeated
+from livecommand import LONG, find, repeated
 from soundserver import Cable, SoundServer
 
 from apps.live.session.session import LiveSettings
@@ -39,7 +39,7 @@ def test_a_reader_gets_the_voice_that_a_file_of_it_gives(server: SoundServer, no
     """The best of three, as sound passes as it came while the machine is too busy."""
     fidelity = -np.inf
     for _ in range(3):
-        with Cable(server, repeated(noisy, 60)) as cable:
+        with Cable(server, repeated(noisy, LONG)) as cable:
             process = started(server, "--sample-rate", RATE, "--latency", 0.2)
             assert process.stdout is not None
             data = process.stdout.read(2 * 9 * RATE)
