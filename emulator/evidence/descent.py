@@ -32,6 +32,7 @@ from emulator.losses.distances import Distance, all_distances
 from emulator.losses.terms import compress, output_distance
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator
+from emulator.model.spectrum import stft, unit_window
 from enhance.evaluation.metrics import pesq_wb, si_sdr
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
@@ -105,11 +106,10 @@ def compressed_complex() -> Distance:
         >>> bool(compressed_complex()(0.9 * target, target) < compressed_complex()(-target, target))
         True
     """
-    window = torch.hann_window(WINDOW)
-    window = window / window.square().sum().sqrt()
+    window = unit_window(WINDOW)
 
     def compressed(audio: Tensor) -> Tensor:
-        return compress(torch.stft(audio, WINDOW, HOP, window=window, return_complex=True), 10 ** (LEVEL_DB / 20))
+        return compress(stft(audio, window, HOP, "reflect"), 10 ** (LEVEL_DB / 20))
 
     def to(target: Tensor) -> Callable[[Tensor], Tensor]:
         reference = compressed(target).detach()

@@ -18,10 +18,9 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from emulator.losses.noise_to_mask import noise_to_mask_ratio
-from emulator.model.spectrum import log_spectral_distance, power
+from emulator.model.spectrum import log_spectral_distance, power, stft, unit_window
 from enhance.evaluation.metrics import si_sdr
 
 Audio = NDArray[np.float32]
@@ -97,7 +96,7 @@ class Judge:
             raise ValueError("the signals to be judged hold NaN or infinite samples")
         ours, theirs = (_at_judge_rate(audio, self.sample_rate) for audio in (estimate, target))
         pair = torch.from_numpy(np.stack([estimate, target]).astype(np.float32))
-        spectra = power(_spectrum(pair))
+        spectra = power(stft(pair, unit_window(LSD_WINDOW), LSD_HOP))
         return {
             "visqol": self._rate(ours, theirs) if estimate.any() else WORST_VISQOL,
             "zimtohrli": 1000 * float(self._zimtohrli.distance(theirs, ours)),
@@ -113,9 +112,3 @@ class Judge:
 
 def _at_judge_rate(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(soxr.resample(audio.astype(np.float64), sample_rate, JUDGE_RATE))
-
-
-def _spectrum(audio: Tensor) -> Tensor:
-    window = torch.hann_window(LSD_WINDOW)
-    window = window / window.square().sum().sqrt()  # as the emulator's: white noise of power p has p in each cell
-    return torch.stft(audio, LSD_WINDOW, LSD_HOP, window=window, pad_mode="constant", return_complex=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emulator.losses.distances import Distance
 from emulator.losses.terms import LEVEL, compress, output_distance
+from emulator.model.spectrum import stft, unit_window
 
 WINDOW, HOP = 1024, 256  # samples, as the emulators at 16 kHz
 
@@ -32,13 +33,11 @@ def aac_distance(sample_rate: int, bitrate: int) -> Distance:
     except ImportError as error:
         raise ValueError(f"AAC needs a package: pip install torch-aac ({error})") from None
     codec = make(sample_rate=sample_rate, bitrate=bitrate, device="cpu")
-    window = torch.hann_window(WINDOW)
-    window = window / window.square().sum().sqrt()
+    window = unit_window(WINDOW)
 
     def coded(audio: Tensor) -> Tensor:
         alone = torch.cat([codec(row[None]) for row in audio])  # in a batch, signals share one rate control
-        spectrum = torch.stft(alone, WINDOW, HOP, window=window, return_complex=True)
-        return compress(spectrum, LEVEL)
+        return compress(stft(alone, window, HOP, "reflect"), LEVEL)
 
     def to(target: Tensor) -> Callable[[Tensor], Tensor]:
         with torch.no_grad():

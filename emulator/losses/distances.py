@@ -23,13 +23,13 @@ from emulator.losses.terms import (
     MISSING,
     critical_bands,
     loudness_distance,
-    power,
     smooth,
     specific_loudness,
     threshold_in_quiet,
 )
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator, random_emulator
+from emulator.model.spectrum import power, stft, unit_window
 
 SPECTRUM_SECONDS = 0.064  # window of the compressed magnitude and the mel distance, a quarter of it the hop
 COMPRESSION, COMPRESSION_FLOOR = 0.3, 1e-8  # of magnitudes; and the power of a bin that it starts from, that of dither
@@ -96,15 +96,14 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
     window = torch.hann_window(size, device=device)
 
     def compressed(audio: Tensor) -> Tensor:
-        spectrum = torch.stft(audio, size, size // 4, window=window, return_complex=True)
-        return (spectrum.real.square() + spectrum.imag.square() + COMPRESSION_FLOOR) ** (COMPRESSION / 2)
+        return (power(stft(audio, window, size // 4, "reflect")) + COMPRESSION_FLOOR) ** (COMPRESSION / 2)
 
     bands = critical_bands(size // 2 + 1, sample_rate).float().to(device)
     quiet = threshold_in_quiet(bands, QUIET_DB)
-    unit_window = window / window.square().sum().sqrt()
+    loudness_window = unit_window(size, device=device)
 
     def loudness(audio: Tensor) -> Tensor:
-        spectrum = torch.stft(audio, size, size // 4, window=unit_window, return_complex=True)
+        spectrum = stft(audio, loudness_window, size // 4, "reflect")
         return specific_loudness(smooth(power(spectrum), bands, LOUDNESS_FRAMES), quiet)
 
     def bark(target: Tensor) -> Callable[[Tensor], Tensor]:

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emulator.model.spectrum import power, stft
+
 WINDOW_SECONDS = 2048 / 48_000
 FULL_SCALE_DB = 92.0  # dB SPL of a sine at full scale
 LOWEST_HZ, HIGHEST_HZ = 80.0, 18_000.0
@@ -99,7 +101,7 @@ class BarkEar(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """``[signals, time]`` to ``[signals, bins, frames]``, in units of sound pressure."""
-        return torch.stft(audio, self.size, self.hop, window=self.window, pad_mode="constant", return_complex=True)
+        return stft(audio, self.window, self.hop)
 
     def band_power(self, power: Tensor) -> Tensor:
         """Power of bins ``[signals, bins, frames]`` as heard, in bands ``[signals, bands, frames]``."""
@@ -117,7 +119,7 @@ class BarkEar(nn.Module):
     def forward(self, estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Noise, with phase, and mask in bands ``[signals, bands, frames]``, from ``[signals, time]``."""
         ours, theirs = self.spectrum(estimate), self.spectrum(target)
-        return self.band_power(_power(ours - theirs)), self.mask(_power(theirs))
+        return self.band_power(power(ours - theirs)), self.mask(power(theirs))
 
     def _spread(self, energy: Tensor) -> Tensor:
         """Energy ``[signals, bands, frames]`` spread over the bands around it.
@@ -151,10 +153,6 @@ def _ear_gain(frequency: np.ndarray) -> np.ndarray:
     khz = np.maximum(frequency, 1.0) / 1000
     decibels = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
     return 10 ** (decibels / 10)
-
-
-def _power(spectrum: Tensor) -> Tensor:
-    return spectrum.real.square() + spectrum.imag.square()
 
 
 @lru_cache(maxsize=8)
@@ -196,7 +194,7 @@ def noise_to_mask_ratio(estimate: Tensor, target: Tensor, sample_rate: int) -> T
     ear = _ear(sample_rate, torch.float64, str(estimate.device))
     ours, theirs = (ear.spectrum(x.reshape(-1, x.shape[-1]).double()) for x in (estimate, target))
     noise = ear.band_power((ours.abs() - theirs.abs()).square())
-    ratio = (noise / ear.mask(_power(theirs))).mean(dim=(1, 2))
+    ratio = (noise / ear.mask(power(theirs))).mean(dim=(1, 2))
     return (10 * torch.log10(ratio.clamp(min=POWER_FLOOR))).reshape(estimate.shape[:-1]).to(estimate.dtype)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emulator.model.spectrum import power
 from enhance.data.levels import LEVEL_DBFS
 from enhance.dsp.erb import erb_rate, wide_band_matrix
 
@@ -21,11 +22,6 @@ COMPRESSION = 0.3  # power of magnitudes, about that by which loudness grows; as
 COMPRESSION_FLOOR = 1e-6  # power from which compression starts (-60 dB): the gradient at 0 is 1e-6 ** -0.35 = 126
 LOUDNESS = 0.23  # power of the intensity that specific loudness grows with, as in PEAQ (Zwicker and Fastl, ch. 8)
 MISSING = 2.0  # by default, loudness that is missing counts this much more than loudness that is added
-
-
-def power(spectrum: Tensor) -> Tensor:
-    """Squared magnitude; its gradient at 0 is 0."""
-    return spectrum.real.square() + spectrum.imag.square()
 
 
 def critical_bands(bins: int, sample_rate: int) -> Tensor:

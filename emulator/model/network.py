@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from emulator.model.config import EmulatorConfig
+from emulator.model.spectrum import power, stft, unit_window
 
 POWER_FLOOR = 1e-10  # power of a cell that counts as none; the rounding of 16-bit samples makes 0.8e-10
 MASK_LIMIT = 2**0.5  # a coded cell may come out stronger than it was, by 3 dB
@@ -70,8 +71,7 @@ class Emulator(nn.Module):
     def __init__(self, config: EmulatorConfig) -> None:
         super().__init__()
         self.config = config
-        window = torch.hann_window(config.window)
-        self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
+        self.register_buffer("window", unit_window(config.window), persistent=False)
         channels = config.channels
         bands = [config.window // 2 // config.patch // 2**level for level in range(len(channels))]
         self.stem = nn.Conv2d(config.patch, channels[0], 3, padding=1)
@@ -96,8 +96,7 @@ class Emulator(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """``[batch, time]`` to ``[batch, bins, frames]``; frame t is centred on sample t * hop."""
-        c, window = self.config, self.get_buffer("window")
-        return torch.stft(audio, c.window, c.hop, window=window, pad_mode="constant", return_complex=True)
+        return stft(audio, self.get_buffer("window"), self.config.hop)
 
     def forward(self, audio: Tensor) -> Emulation:
         """Emulate the codec for ``[batch, time]`` at the emulator's sample rate, samples in [-1, 1]."""
@@ -107,8 +106,8 @@ class Emulator(nn.Module):
         """The same from a spectrum ``[batch, bins, frames]``."""
         config = self.config
         frames = spectrum.shape[-1]
-        power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
-        folded = self._features(power)
+        cells = power(spectrum) + POWER_FLOOR
+        folded = self._features(cells)
         layers = dict(self._levels(folded))
         values = self._heads(layers["decoder1"], folded)
         logits, noise = unfold(values.float() if values.dtype != torch.float64 else values, config.patch)
@@ -116,26 +115,26 @@ class Emulator(nn.Module):
         beyond = (0, 0, 0, config.bins - learnt)
         logits, noise = (nn.functional.pad(x[:, :learnt, :frames], beyond, "replicate") for x in (logits, noise))
         local = nn.functional.avg_pool2d(
-            power, SMOOTHING, 1, (SMOOTHING[0] // 2, SMOOTHING[1] // 2), count_include_pad=False
+            cells, SMOOTHING, 1, (SMOOTHING[0] // 2, SMOOTHING[1] // 2), count_include_pad=False
         )
         mask = MASK_LIMIT * torch.sigmoid(logits)
         return Emulation(spectrum, mask, local.log() + LOG_POWER_SCALE * noise, layers)
 
     def layers(self, spectrum: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         """Some of the layers of :meth:`analyse`; nothing after the last of them is computed."""
-        power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+        cells = power(spectrum) + POWER_FLOOR
         found: dict[str, Tensor] = {}
-        for name, layer in self._levels(self._features(power)):
+        for name, layer in self._levels(self._features(cells)):
             if name in names:
                 found[name] = layer
             if len(found) == len(set(names)):
                 break
         return found
 
-    def _features(self, power: Tensor) -> Tensor:
+    def _features(self, cells: Tensor) -> Tensor:
         """``[batch, bins, frames]`` to ``[batch, patch, bands, frames]``, padded to whole strides."""
-        feature = (power[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
-        feature = nn.functional.pad(feature, (0, -power.shape[-1] % self.config.stride))
+        feature = (cells[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
+        feature = nn.functional.pad(feature, (0, -cells.shape[-1] % self.config.stride))
         folded = fold(feature, self.config.patch)
         return folded if inside_vmap(folded) else folded.contiguous(memory_format=torch.channels_last)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from emulator.model.config import EmulatorConfig
 from emulator.model.network import POWER_FLOOR
-from emulator.model.spectrum import power
+from emulator.model.spectrum import power, stft, unit_window
 
 CHANNELS = (16, 32, 48, 64)
 QUIET = -4.0  # what the last layer starts from: magnitudes of 3e-4
@@ -42,8 +42,7 @@ class PaperUNet(nn.Module):
     def __init__(self, config: EmulatorConfig) -> None:
         super().__init__()
         self.config = config
-        window = torch.hann_window(config.window)
-        self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
+        self.register_buffer("window", unit_window(config.window), persistent=False)
         inputs = (1, *CHANNELS[:-1])
         self.downs = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 5, stride=2, padding=2), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
@@ -60,8 +59,7 @@ class PaperUNet(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """``[batch, time]`` to ``[batch, bins, frames]``, as :meth:`emulator.model.network.Emulator.spectrum`."""
-        c, window = self.config, self.get_buffer("window")
-        return torch.stft(audio, c.window, c.hop, window=window, pad_mode="constant", return_complex=True)
+        return stft(audio, self.get_buffer("window"), self.config.hop)
 
     def forward(self, audio: Tensor) -> PaperEmulation:
         """Magnitudes of the coded sound from ``[batch, time]``."""

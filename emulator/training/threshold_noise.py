@@ -13,8 +13,8 @@ doi:10.1121/1.389861; slopes as in ITU-R BS.1387), lowered by an offset that var
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from emulator.model.spectrum import stft, unit_window
 from enhance.dsp.erb import erb_rate
 
 WINDOW, HOP = 1024, 256  # samples of the STFT in which the noise is shaped
@@ -52,9 +52,8 @@ def threshold_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generato
         ((16000,), True)
     """
     band, spread = _bands(sample_rate)
-    window = torch.hann_window(WINDOW, dtype=torch.float64)
-    window = window / window.square().sum().sqrt()
-    spectrum = _stft(torch.from_numpy(np.asarray(audio, np.float64)), window)
+    window = unit_window(WINDOW, torch.float64)
+    spectrum = stft(torch.from_numpy(np.asarray(audio, np.float64)), window, HOP)
     member = (band == np.arange(len(spread))[:, None]).astype(float)
     power = member @ spectrum.abs().square().numpy()
     width = np.bincount(band)[:, None]
@@ -62,10 +61,6 @@ def threshold_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generato
     offset = np.kron(rng.uniform(*OFFSET_DB, (rows, columns)), np.ones(PATCH))[: power.shape[0], : power.shape[1]]
     floor = float(np.mean(np.square(audio, dtype=np.float64))) * 10 ** (rng.uniform(*FLOOR_DB) / 10)
     allowed = (spread @ power) / np.maximum(width, 1) * 10 ** (-offset / 10) + floor
-    carrier = _stft(torch.from_numpy(rng.standard_normal(audio.size)), window)
+    carrier = stft(torch.from_numpy(rng.standard_normal(audio.size)), window, HOP)
     shaped = carrier * torch.from_numpy(np.sqrt(allowed[band]))
     return torch.istft(shaped, WINDOW, HOP, window=window, length=audio.size).numpy()
-
-
-def _stft(audio: Tensor, window: Tensor) -> Tensor:
-    return torch.stft(audio, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True)
