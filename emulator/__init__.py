@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.lame import Setting, round_trip
     from emulator.losses.balancer import Balancer
-    from emulator.losses.codec_loss import CodecLoss, CodecTerms, Reference
+    from emulator.losses.codec_loss import CodecLoss
+    from emulator.losses.codec_terms import CodecTerms, Reference
     from emulator.model.network import Emulation, Emulator
     from emulator.model.presets import load_emulator
 
@@ -29,10 +30,10 @@ __all__ = [
 _HOME = {
     "Balancer": "emulator.losses.balancer",
     "CodecLoss": "emulator.losses.codec_loss",
-    "CodecTerms": "emulator.losses.codec_loss",
+    "CodecTerms": "emulator.losses.codec_terms",
     "Emulation": "emulator.model.network",
     "Emulator": "emulator.model.network",
-    "Reference": "emulator.losses.codec_loss",
+    "Reference": "emulator.losses.codec_terms",
     "Setting": "emulator.lame",
     "load_emulator": "emulator.model.presets",
     "round_trip": "emulator.lame",

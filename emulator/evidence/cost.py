@@ -20,7 +20,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from emulator.losses.codec_loss import CodecLoss, Reference
+from emulator.losses.codec_loss import CodecLoss
+from emulator.losses.codec_terms import Reference
 from emulator.losses.distances import BASELINE, plain_distances
 from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator

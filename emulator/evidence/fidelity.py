@@ -31,8 +31,8 @@ from scipy.signal import firwin
 from torch import Tensor
 
 from emulator.lame import FULL_SCALE, Setting, round_trip
-from emulator.losses.codec_loss import SMOOTHING_SECONDS, critical_bands
-from emulator.losses.terms import smooth
+from emulator.losses.codec_loss import SMOOTHING_SECONDS
+from emulator.losses.terms import critical_bands, smooth
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import POWER_FLOOR, Emulator
 from emulator.model.paper_unet import PaperUNet

@@ -8,19 +8,19 @@ learned from the encoder. Saddler et al., "Speech Denoising with Auditory Models
 found a plain filter bank as good as deep features, so compare with one: see `emulator/README.md`.
 """
 
-import copy
 import math
 import warnings
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emulator.losses.balancer import Balancer
+from emulator.losses.codec_terms import CodecTerms, Reference
+from emulator.losses.frozen_emulator import chosen_layers, frozen
 from emulator.losses.terms import (
     LEVEL,
     MISSING,
@@ -31,63 +31,18 @@ from emulator.losses.terms import (
     log_noise_to_mask,
     loudness_distance,
     output_distance,
-    power,
     smooth,
     specific_loudness,
     threshold_in_quiet,
 )
 from emulator.model.network import Emulator, inside_vmap
 from emulator.model.presets import load_emulator
+from emulator.model.spectrum import power
 from enhance.data.sinc_resampling import SincResample
 
 SMOOTHING_SECONDS = 0.05  # of power along time: short beside masking (200 ms), yet it steadies the logarithm
 LAYER_FLOOR = 0.1  # of a layer's mean activation, relative to that for white noise of LEVEL
 RESAMPLING_WIDTH = 32  # zero crossings of the kernel: flat up to 0.94 of half the lower rate, 50 dB down at 1.06
-
-ENCODER_LAYERS = ("encoder1", "encoder2", "encoder3")  # the choice of the paper's listening tests
-MASKING_LAYERS = ("bottleneck", "decoder3", "decoder2", "decoder1")  # where masked probes change least
-
-
-class CodecTerms(NamedTuple):
-    """The loss and its parts, means over channels and batches, before weights. A part of weight 0 is 0."""
-
-    total: Tensor  # weighted sum; differentiate this
-    noise_to_mask: Tensor  # log noise-to-mask ratio over the predicted noise level
-    loudness: Tensor  # what the loudness in bands differs by beyond that noise level
-    output: Tensor  # distance of the emulated outputs
-    layers: Tensor  # distance of intermediate layers
-
-
-class Reference(NamedTuple):
-    """All that the loss needs of a target, detached. Keep it where a target comes back, as in each epoch."""
-
-    made_for: str  # the loss that it fits
-    shape: tuple[int, ...]  # of the target
-    gain: Tensor  # [signals, 1]: what brings the target to LEVEL
-    spectrum: Tensor  # [signals, bins, frames] complex, after that gain
-    noise: Tensor | None  # [signals, bands, frames]: predicted power of the codec's noise
-    loudness: Tensor | None  # [signals, bands, frames]: specific loudness
-    margin: Tensor | None  # [signals, bands, frames]: what the codec's noise adds to it
-    output: Tensor | None  # [signals, bins, frames] complex: compressed spectrum of the emulated output
-    layers: dict[str, Tensor]  # [signals, channels, frequency, time]
-    scales: dict[str, Tensor]  # [signals]: mean activation of each layer
-
-    def to(self, device: str | torch.device) -> "Reference":
-        """The same on another device."""
-        return self._replace(
-            gain=self.gain.to(device),
-            spectrum=self.spectrum.to(device),
-            noise=_moved(self.noise, device),
-            loudness=_moved(self.loudness, device),
-            margin=_moved(self.margin, device),
-            output=_moved(self.output, device),
-            layers={name: layer.to(device) for name, layer in self.layers.items()},
-            scales={name: scale.to(device) for name, scale in self.scales.items()},
-        )
-
-
-def _moved(value: Tensor | None, device: str | torch.device) -> Tensor | None:
-    return None if value is None else value.to(device)
 
 
 class CodecLoss(nn.Module):
@@ -329,32 +284,3 @@ def _warn_alone() -> None:
         "Put a term of the full band beside it and balance both by emulator.Balancer (emulator/README.md)",
         stacklevel=5,  # who called the loss as a module
     )
-
-
-def frozen(emulator: Emulator) -> Emulator:
-    """A copy whose parameters are buffers that are not saved: no optimiser finds them, and nothing thaws them."""
-    emulator = copy.deepcopy(emulator).eval()
-    for module in emulator.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            delattr(module, name)
-            module.register_buffer(name, parameter.detach(), persistent=False)
-    return emulator
-
-
-def chosen_layers(wanted: str | Iterable[str], known: list[str]) -> tuple[str, ...]:
-    """Names of layers from a group's name or from names.
-
-    Example:
-        >>> chosen_layers("encoder", ["encoder1", "encoder2", "bottleneck", "decoder2", "decoder1"])
-        ('encoder1', 'encoder2')
-    """
-    groups = {"encoder": ENCODER_LAYERS, "masking": MASKING_LAYERS}
-    if isinstance(wanted, str):
-        names = tuple(name for name in groups.get(wanted, ()) if name in known)
-    else:
-        names = tuple(wanted)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        what = unknown[0] if unknown else wanted
-        raise ValueError(f"unknown layers {what!r}; known are 'encoder', 'masking', or a tuple from {', '.join(known)}")
-    return names

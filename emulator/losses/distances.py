@@ -17,7 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from emulator.losses.codec_loss import CodecLoss, CodecTerms
+from emulator.losses.codec_loss import CodecLoss
+from emulator.losses.codec_terms import CodecTerms
 from emulator.losses.noise_to_mask import bark_loss
 from emulator.losses.terms import (
     MISSING,

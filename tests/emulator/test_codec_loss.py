@@ -10,7 +10,8 @@ import torch
 from codecloss import ALL, RATE, SAMPLES, TERMS, only, signals
 from torch import Tensor, nn
 
-from emulator.losses.codec_loss import CodecLoss, CodecTerms, Reference
+from emulator.losses.codec_loss import CodecLoss
+from emulator.losses.codec_terms import CodecTerms, Reference
 from emulator.losses.terms import LEVEL, SILENCE_DB
 from emulator.model.config import EmulatorConfig
 from emulator.model.network import Emulator
