@@ -129,3 +129,29 @@ class AgentSound:
     def _glide(self) -> None:
         for stream in self._streams.values():
             stream.adjust(**self._strength(), glide_seconds=GLIDE_SECONDS)
+
+
+class SoundState:
+    """What adapters show of their `AgentSound`."""
+
+    _sound: AgentSound
+
+    @property
+    def bypassed(self) -> bool:
+        """True while the sound passes as it came, with the same delay."""
+        return self._sound.bypassed
+
+    @property
+    def errors(self) -> int:
+        """Frames that could not be denoised and passed as they came, and settings that were refused; see the log."""
+        return self._sound.errors
+
+    @property
+    def speech_probability(self) -> float:
+        """Probability that somebody speaks in the latest sound, from 0 to 1."""
+        return self._sound.speech_probability
+
+    @property
+    def delay_seconds(self) -> float | None:
+        """Delay of the sound; None before the first frame."""
+        return self._sound.delay_seconds

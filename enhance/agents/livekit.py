@@ -16,13 +16,13 @@ from typing import Any
 
 from livekit import rtc
 
-from enhance.agents.frames import AgentSound
+from enhance.agents.frames import AgentSound, SoundState
 from enhance.runtime.denoiser import Denoiser
 
 logger = logging.getLogger("mpeace.livekit")
 
 
-class NoiseCancellation(rtc.FrameProcessor[rtc.AudioFrame]):
+class NoiseCancellation(SoundState, rtc.FrameProcessor[rtc.AudioFrame]):
     """Denoises the sound of one session.
 
     Args:
@@ -56,26 +56,6 @@ class NoiseCancellation(rtc.FrameProcessor[rtc.AudioFrame]):
     @enabled.setter
     def enabled(self, value: bool) -> None:
         self._sound.bypass(not value)
-
-    @property
-    def bypassed(self) -> bool:
-        """True while the sound passes as it came, with the same delay."""
-        return self._sound.bypassed
-
-    @property
-    def errors(self) -> int:
-        """Frames that could not be denoised and passed as they came; the log says why."""
-        return self._sound.errors
-
-    @property
-    def speech_probability(self) -> float:
-        """Probability that somebody speaks in the latest sound, from 0 to 1."""
-        return self._sound.speech_probability
-
-    @property
-    def delay_seconds(self) -> float | None:
-        """Delay of the sound; None before the first frame."""
-        return self._sound.delay_seconds
 
     def adjust(self, **settings: Any) -> None:
         """Change `attenuation_limit_db` or `mix` while it runs, without a click.

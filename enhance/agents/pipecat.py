@@ -18,13 +18,13 @@ from os import PathLike
 from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
 from pipecat.frames.frames import FilterControlFrame, FilterEnableFrame, FilterUpdateSettingsFrame
 
-from enhance.agents.frames import AgentSound
+from enhance.agents.frames import AgentSound, SoundState
 from enhance.runtime.denoiser import Denoiser
 
 logger = logging.getLogger("mpeace.pipecat")
 
 
-class MpeaceFilter(BaseAudioFilter):
+class MpeaceFilter(SoundState, BaseAudioFilter):
     """Denoises the sound of one transport.
 
     `FilterEnableFrame` switches it, without a click and with the same delay; `FilterUpdateSettingsFrame` sets
@@ -59,26 +59,6 @@ class MpeaceFilter(BaseAudioFilter):
         self._thread: ThreadPoolExecutor | None = None
         self._rate: int | None = None
         self._rest = b""  # of a sample whose other bytes are still to come
-
-    @property
-    def bypassed(self) -> bool:
-        """True while the sound passes as it came, with the same delay."""
-        return self._sound.bypassed
-
-    @property
-    def errors(self) -> int:
-        """Chunks that could not be denoised and passed as they came, and settings that were refused; see the log."""
-        return self._sound.errors
-
-    @property
-    def speech_probability(self) -> float:
-        """Probability that somebody speaks in the latest sound, from 0 to 1."""
-        return self._sound.speech_probability
-
-    @property
-    def delay_seconds(self) -> float | None:
-        """Delay of the sound; None before the first chunk."""
-        return self._sound.delay_seconds
 
     async def start(self, sample_rate: int) -> None:
         """The transport begins, at this rate."""

@@ -10,6 +10,7 @@ into such blocks:
 from __future__ import annotations
 
 import math
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,27 @@ from enhance.runtime.stream import Model, Stream, check_audio
 _RAMP_SECONDS = 0.003  # of fading out and in where the delay has to grow
 
 
-class LowDelayStream:
+Inner = TypeVar("Inner", bound="Stream | LowDelayStream")
+
+
+class _Around(Generic[Inner]):
+    """What both have of the stream inside them."""
+
+    _stream: Inner
+
+    def adjust(
+        self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
+    ) -> None:
+        """Set the strength from the next returned sample on, as `Stream.adjust` does."""
+        self._stream.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix, glide_seconds=glide_seconds)
+
+    @property
+    def speech_probability(self) -> float:
+        """The same as `Stream.speech_probability`."""
+        return self._stream.speech_probability
+
+
+class LowDelayStream(_Around["Stream"]):
     """Denoises pieces of any size; the samples out are those in, each given as soon as it is known.
 
     Args:
@@ -61,17 +82,6 @@ class LowDelayStream:
         self.latency_samples = self._stream.latency_samples
         self._waiting = AudioFifo(channels)
         self.reset()
-
-    def adjust(
-        self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
-    ) -> None:
-        """Set the strength from the next returned sample on, as `Stream.adjust` does."""
-        self._stream.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix, glide_seconds=glide_seconds)
-
-    @property
-    def speech_probability(self) -> float:
-        """The same as `Stream.speech_probability`."""
-        return self._stream.speech_probability
 
     def take_speech(self) -> np.ndarray:
         """Return what `Stream.take_speech` does."""
@@ -120,7 +130,7 @@ class LowDelayStream:
         return out[:, early:]
 
 
-class FrameStream:
+class FrameStream(_Around["LowDelayStream"]):
     """Denoises frames of any size: as many samples come back as went in, later by `latency_samples`.
 
     Frames of whole blocks (10 ms) wait for nothing. Others wait up to a block longer; where a program changes to such
@@ -161,17 +171,6 @@ class FrameStream:
         self._grain = self._stream.block  # of what all frames so far are multiples, within a block
         self._last = np.zeros((channels, 1), np.float32)
         self._risen = self._ramp  # samples since the sound began to fade in
-
-    def adjust(
-        self, *, attenuation_limit_db: float | None = None, mix: float = 1.0, glide_seconds: float = 0.0
-    ) -> None:
-        """Set the strength from the next returned sample on, as `Stream.adjust` does."""
-        self._stream.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix, glide_seconds=glide_seconds)
-
-    @property
-    def speech_probability(self) -> float:
-        """The same as `Stream.speech_probability`."""
-        return self._stream.speech_probability
 
     def process(self, frame: np.ndarray) -> np.ndarray:
         """Take [channels, samples] of the types that `Stream.process` takes; return as many, float32, not clipped.

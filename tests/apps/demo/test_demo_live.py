@@ -11,31 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 from command import ROOT, mpeace, read
-from demo_page import MICROPHONE, browser_with_microphone, download, example, page_server, picture, place, watched_page
+from demo_page import MICROPHONE, download, example, picture, place, watched_page
 from demo_server import EXAMPLES, Server, busy, demo, heard, said_and_heard, wait_for
 from tiny_model import tiny_result
 
 pytestmark = pytest.mark.browser
 
 SPARE = 36  # milliseconds of delay that may be left beyond what is needed: half a block, and quanta of the clock
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with page_server(tmp_path_factory.mktemp("page")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with browser_with_microphone(tmp_path_factory.mktemp("microphone")) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Any, server: Server) -> Iterator[Any]:
-    with watched_page(browser, server) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

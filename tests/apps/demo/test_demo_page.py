@@ -5,14 +5,13 @@ live_tab"` writes the pictures of the README.
 """
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command import mpeace, read, write, write_silence
-from demo_page import browser_with_microphone, download, example, page_server, picture, place, watched_page
+from demo_page import download, example, picture, place
 from demo_server import EXAMPLES, Server, busy, heard, open_page, wait_for
 from helpers import level_db, speech_like
 
@@ -25,24 +24,6 @@ STALL = """() => {
     start.apply(this, place);
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with page_server(tmp_path_factory.mktemp("page")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with browser_with_microphone(tmp_path_factory.mktemp("microphone")) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Any, server: Server) -> Iterator[Any]:
-    with watched_page(browser, server) as page:
-        yield page
 
 
 def test_an_example_is_audible_within_three_seconds(page: Any, server: Server) -> None:

@@ -2,50 +2,29 @@
 
 import re
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from listening import READY_SECONDS, served, write_sounds, write_toml
+from listening import READY_SECONDS, served, write_toml
 from listening_browser import (
     PATIENCE,
     begin,
     choose,
-    chromium_running,
     enter,
     go_on,
     grade,
     hear,
     hear_all,
-    pages_opened,
     set_up,
     stopped,
     stored,
 )
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from apps.listen.design.page_order import pages, slots
 from apps.listen.design.plan import make_plan
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with chromium_running() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three items of one second; two systems."""
-    return write_sounds(tmp_path_factory.mktemp("sounds"))
-
-
-@pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    with pages_opened(chromium) as opener:
-        yield opener
 
 
 def test_a_whole_pairwise_session(open_page, sounds: Path, tmp_path: Path) -> None:

@@ -4,38 +4,20 @@ With MPEACE_PICTURES=1 in the environment `test_pictures` writes screenshots int
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from command import ROOT, write
-from listening import served, write_sounds, write_toml
-from listening_browser import LOOKS, begin, choose, chromium_running, go_on, grade, hear_all, pages_opened
-from playwright.sync_api import Browser, Page
+from listening import served, write_toml
+from listening_browser import LOOKS, begin, choose, go_on, grade, hear_all
+from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
 PICTURES = ROOT / "apps" / "pictures"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with chromium_running() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three items of one second; two systems."""
-    return write_sounds(tmp_path_factory.mktemp("sounds"))
-
-
-@pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    with pages_opened(chromium) as opener:
-        yield opener
 
 
 _RENDER = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import full_answer, open_session, started, take_set_up, write_sounds, write_toml
+from listening import full_answer, open_session, started, take_set_up, write_toml
 from starlette.testclient import TestClient
 
 from apps.listen.serving.answer_store import read_answers
@@ -18,11 +18,6 @@ from apps.listen.serving.session import Gone
 from enhance.utils.errors import FileError
 
 METHODS = ("pairwise", "abx", "mushra")
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sounds(tmp_path_factory.mktemp("sounds"))
 
 
 @pytest.fixture

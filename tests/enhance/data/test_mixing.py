@@ -13,8 +13,6 @@ from recordings import (
     SHORT,
     Caches,
     assert_same,
-    build,
-    build_tones,
     mixer,
     peaks_hz,
     white,
@@ -34,16 +32,6 @@ EVERYTHING = replace(
     SHORT, join=0.5, late_onset=0.3, room=0.6, synthetic=0.4, babble=0.3, noise_only=0.15, clean_only=0.15,
     clip=0.3, band_limit=0.4, telephone=0.5, noises=(0.4, 0.3, 0.3),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    return build(tmp_path_factory.mktemp("caches"))
-
-
-@pytest.fixture(scope="module")
-def tones(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    return build_tones(tmp_path_factory.mktemp("tones"))
 
 
 def active_power(audio: np.ndarray) -> float:

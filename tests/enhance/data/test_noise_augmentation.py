@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from recordings import PLAIN, SHORT, Caches, assert_same, build, build_tones, mixer, peaks_hz, sine, white
+from recordings import PLAIN, SHORT, Caches, assert_same, mixer, peaks_hz, sine, white
 
 from enhance.data.counter_random import CounterRandom
 from enhance.data.mixing import Mixture
@@ -23,16 +23,6 @@ QUIET = replace(  # one noise and nothing else
     PLAIN, noise_only=1.0, disguise=1.0, noise_speeds=(1.0,), noise_backwards=0.0, noise_steady=0.0, noise_swing=0.0,
     noise_room=0.0,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    return build(tmp_path_factory.mktemp("caches"))
-
-
-@pytest.fixture(scope="module")
-def tones(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    return build_tones(tmp_path_factory.mktemp("tones"))
 
 
 def disguise(**settings: float | tuple[float, ...]) -> NoiseAugmenter:

@@ -1,0 +1,26 @@
+"""Fixtures of the tests that use the demo's page in Chromium."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from demo_page import browser_with_microphone, page_server, watched_page
+from demo_server import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with page_server(tmp_path_factory.mktemp("page")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser_with_microphone(tmp_path_factory.mktemp("microphone")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    with watched_page(browser, server) as page:
+        yield page
