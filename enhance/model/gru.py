@@ -1,19 +1,16 @@
-"""A GRU with the parameters and results of `torch.nn.GRU`, for training: faster, and safe in bfloat16 on a CPU.
+"""A GRU with the parameters and results of `torch.nn.GRU`, for training on a CPU: faster, and safe in bfloat16.
 
 On a CPU, PyTorch's kernel records each step for autograd and multiplies each step's weight gradient on its own. Here
 the scan is one autograd function: input gates and weight gradients are single matrix products over all steps, and only
 the product with the hidden state stays sequential. A training step of `small` took 11 % less time for it in bfloat16
 and 3 % less in float32 (one thread). The carry stays in float32, where PyTorch's would be rounded at each step.
 
-On a GPU, cuDNN's backward pass is slow for narrow layers with many rows: its kernel `GRU_elementWise_bp2` took 55 % of
-the time of a training step of `small` (H200, torch 2.11, 64 examples of 3 s). Here the forward pass is cuDNN's. The
-backward pass computes the gates of all steps at once from the hidden states, which are known by then; what is left in
-sequence is linear in the gradient of the state, two elementwise operations and a matrix product a step. It has trained
-on a GPU; what it gains over cuDNN's backward pass was not measured, for want of a GPU since. It stays until it is: the
-trainings so far went through it, and without it that kernel would be back.
+On a GPU, and when no gradient is needed, this is `torch.nn.GRU` itself, in float32. Its backward pass on a GPU is slow
+for narrow layers with many rows: one kernel of cuDNN's, `GRU_elementWise_bp2`, took 55 % of the time of a training step
+of `small` (H200, torch 2.11, 64 examples of 3 s). A backward pass of our own stood here until commit 41b7afb, and the
+shipped networks were trained through it, but what it gained was never measured.
 
-When no gradient is needed, this is `torch.nn.GRU` itself. Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset
-gate after the product).
+Equations: Cho et al., EMNLP 2014, in cuDNN's form (reset gate after the product).
 """
 
 from typing import Any
@@ -79,69 +76,17 @@ class _Scan(torch.autograd.Function):
         return d_gates, d_weight, flat.sum(dim=0, dtype=ctx.parameter_dtype), d_state.to(first.dtype), None
 
 
-class _Replay(torch.autograd.Function):
-    """Outputs ``[T, N, directions H]`` of input ``[T, N, I]``, first states ``[directions, N, H]`` and weights."""
-
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, first: Tensor, *weights: Tensor) -> Tensor:
-        output, _ = torch.gru(input, first, weights, True, 1, 0.0, False, len(first) == 2, False)
-        ctx.save_for_backward(input, first, output, *weights)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
-        input, first, output, *weights = ctx.saved_tensors
-        width = first.shape[2]
-        d_input, d_first, d_weights = torch.zeros_like(input), [], []
-        for direction, start in enumerate(first):
-            own = slice(direction * width, (direction + 1) * width)
-            by_input, by_state, *biases = weights[4 * direction : 4 * direction + 4]
-            hidden, d_hidden = output[..., own], grads[0][..., own]
-            before = torch.cat([hidden[1:], start[None]] if direction else [start[None], hidden[:-1]])
-            from_input = nn.functional.linear(input, by_input, biases[0])
-            from_state = nn.functional.linear(before, by_state, biases[1])
-            reset, update = (from_input + from_state)[..., : 2 * width].sigmoid().chunk(2, dim=-1)
-            recalled = from_state[..., 2 * width :]
-            candidate = torch.addcmul(from_input[..., 2 * width :], reset, recalled).tanh()
-            # derivatives of a state: by its candidate before the tanh, and by the three products with the state before
-            to_candidate = (1 - update) * (1 - candidate.square())
-            to_reset = to_candidate * recalled * reset * (1 - reset)
-            to_update = (before - candidate) * update * (1 - update)
-            factors = torch.stack([to_reset, to_update, to_candidate * reset], dim=2)
-            d_state = d_hidden.clone(memory_format=torch.contiguous_format)
-            d_products = torch.empty_like(factors)
-            states, updates, scales = d_state.unbind(), update.unbind(), factors.unbind()
-            spread, products = d_products.unbind(), d_products.flatten(2).unbind()
-            order = list(range(len(input))) if direction else list(range(len(input) - 1, -1, -1))
-            for now, then in zip(order, [*order[1:], None], strict=True):
-                torch.mul(states[now][:, None], scales[now], out=spread[now])
-                if then is None:
-                    d_first.append(torch.addmm(states[now] * updates[now], products[now], by_state))
-                else:
-                    states[then].addcmul_(states[now], updates[now]).addmm_(products[now], by_state)
-            by_gate = d_products.clone()
-            by_gate[:, :, 2] = d_state * to_candidate
-            by_gate, by_product = by_gate.flatten(2).flatten(0, 1), d_products.flatten(2).flatten(0, 1)
-            d_input += (by_gate @ by_input).view_as(input)
-            d_weights += [by_gate.t() @ input.flatten(0, 1), by_product.t() @ before.flatten(0, 1)]
-            d_weights += [by_gate.sum(dim=0), by_product.sum(dim=0)]
-        return d_input, torch.stack(d_first), *d_weights
-
-
 class GRU(nn.GRU):
-    """One layer of `torch.nn.GRU` (time first), with a faster gradient."""
+    """One layer of `torch.nn.GRU` (time first), with a faster gradient on a CPU."""
 
     def __init__(self, input_size: int, hidden_size: int, bidirectional: bool = False) -> None:
         super().__init__(input_size, hidden_size, bidirectional=bidirectional)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``[time, batch, input]`` and ``[directions, batch, hidden]`` to the outputs and the last state."""
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or input.device.type != "cpu":
             with torch.autocast(input.device.type, enabled=False):  # cuDNN's GRU would take float16, not bfloat16
                 return super().forward(input.float(), None if hx is None else hx.float())
-        if input.device.type != "cpu":
-            with torch.autocast(input.device.type, enabled=False):
-                return self.replayed(input.float(), None if hx is None else hx.float())
         outputs, last = [], []
         for direction, suffix in enumerate(["", "_reverse"][: 1 + self.bidirectional]):
             weights = [getattr(self, f"{name}_l0{suffix}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")]
@@ -150,11 +95,3 @@ class GRU(nn.GRU):
             outputs.append(_Scan.apply(gates, weights[2], weights[3], first, bool(direction)))
             last.append(outputs[-1][0 if direction else -1])
         return torch.cat(outputs, dim=-1) if self.bidirectional else outputs[0], torch.stack(last)
-
-    def replayed(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The same with PyTorch's own forward pass."""
-        if hx is None:
-            hx = input.new_zeros(1 + self.bidirectional, input.shape[1], self.hidden_size)
-        output = _Replay.apply(input, hx, *self._flat_weights)
-        ends = [output[-1, :, : self.hidden_size], output[0, :, self.hidden_size :]]
-        return output, torch.stack(ends[: 1 + self.bidirectional])
