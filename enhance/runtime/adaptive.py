@@ -169,8 +169,11 @@ class AdaptiveModel:
     def _give_way(self, ratio: float) -> None:
         """To the next level; the sound is dry now, and fades into the next model if there is one."""
         hop = 1000 * self.info.hop / self.info.sample_rate
-        times = f"{ratio * hop:.1f} ms for {hop:g} ms of sound and may take {TOO_SLOW * hop:g}"
-        self._next(f"too slow: {self.name} takes {times}")
+        taken = f"{self.name} takes {ratio * hop:.1f} ms for {hop:g} ms of sound"
+        if ratio > TOO_SLOW:
+            self._next(f"too slow: {taken} and may take {TOO_SLOW * hop:g}")
+        else:
+            self._next(f"too busy: {taken}, but other programs hold it up for longer than the devices buffer")
 
     def _next(self, reason: str) -> None:
         """Go to the next level, and say why and what is heard now."""

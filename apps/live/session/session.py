@@ -18,9 +18,10 @@ from apps.live.devices.endpoints import DeviceProblem, Endpoint, common_rate, st
 from apps.live.engine.block_processor import BlockProcessor, Controls
 from apps.live.engine.latency import LOW, Policy
 from apps.live.engine.playback import DriftCompensatedOutput
+from apps.live.engine.realtime_kit import watch_time_limit
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, make_link
-from apps.live.engine.thread_priority import raise_thread_priority
-from apps.live.session import silence_hint as silence
+from apps.live.engine.thread_priority import HOW_TO_GET_IT, REFUSED, raise_thread_priority
+from apps.live.session import silence_hint
 from apps.live.session.device_watch import Watch, gone, sides
 from apps.live.session.meters import Meters, Processor
 from apps.live.session.recorder import Recorder
@@ -32,6 +33,10 @@ _LIMITS = (None, 40.0, 30.0, 24.0, 18.0, 15.0, 12.0, 9.0, 6.0, 3.0, 0.0)  # dB, 
 _SETTLE = 1.0  # seconds after which troubles of starting are forgotten
 _ALLOWANCE = 0.5  # share of the device's buffers that a slow model may use up
 _COLLECT = 10.0  # seconds between two collections of garbage
+_LOUDSPEAKERS = (
+    "the clean voice goes to {}: wear headphones, as loudspeakers near the microphone can howl; "
+    "other programs hear it after mpeace live --setup"
+)
 _SWITCH = 0.0005  # seconds that another thread may keep the interpreter from the callback
 
 
@@ -65,6 +70,7 @@ class Session:
     """
 
     def __init__(self, settings: LiveSettings) -> None:
+        watch_time_limit()
         self._settings = settings
         found = devices.list_devices()
         self._source = devices.choose(settings.source, INPUT, found)
@@ -85,13 +91,15 @@ class Session:
         self._meters, self._processor = Meters(), Processor()
         self._recorder: Recorder | None = None
         self._messages: list[str] = []
-        self._silent = self._settled = self._monitored = False
+        self._silent = self._settled = self._monitored = self._advised = False
         self._missed = 0  # frames that the tap has lost so far
         self._former_xruns = 0
         self._collected = time.monotonic()
         _be_quick()
         self.link: Link | None = None
         self._begin(source, target)
+        if settings.target is None:
+            self._say(_LOUDSPEAKERS.format(self._target.name))
         if settings.record:
             self.record()
 
@@ -110,6 +118,9 @@ class Session:
             self._say("the monitor has vanished")
             self.monitor()
         self._look_for_silence()
+        if REFUSED.is_set() and not self._advised:
+            self._advised = True
+            self._say(HOW_TO_GET_IT)
         while self._model.messages:
             self._say(self._model.messages.pop(0))
         if time.monotonic() - self._collected > _COLLECT:
@@ -128,6 +139,7 @@ class Session:
             target=self._target.name,
             cpu=self._processor.percent(),
             xruns=self._former_xruns + (0 if self.link is None else self.link.xruns),
+            silence=silence_hint.advice(self._source.name) if self._silent else None,
             recorder=self._recorder,
             messages=messages,
         )
@@ -252,9 +264,9 @@ class Session:
             self._say(str(problem))
 
     def _look_for_silence(self) -> None:
-        silent = self.path.blocks - self.path.heard > silence.SECONDS * BLOCKS_PER_SECOND
+        silent = self.path.blocks - self.path.heard > silence_hint.SECONDS * BLOCKS_PER_SECOND
         if silent and not self._silent:
-            self._say(silence.advice(self._source.name))
+            self._say(silence_hint.advice(self._source.name))
         self._silent = silent
 
     def _say(self, message: str) -> None:

@@ -25,6 +25,7 @@ class Status:
         xruns: times that sound was lost, by PortAudio or between two devices.
         mix: share of the denoised sound, from 0 to 1; the rest is the input.
         speech_probability: that somebody speaks now, from 0 to 1.
+        silence: why the microphone gives exact zeros, and what to do about it, while it does.
         skipped: hops that passed undenoised because there was no time.
     """
 
@@ -55,6 +56,7 @@ class Status:
     attenuation_limit_db: float | None
     mix: float
     monitor: bool
+    silence: str | None
     recording: str | None
     recorded_seconds: float
     messages: list[str]
@@ -71,6 +73,7 @@ class Status:
         target: str,
         cpu: float,
         xruns: int,
+        silence: str | None,
         recorder: Recorder | None,
         messages: list[str],
     ) -> "Status":
@@ -103,6 +106,7 @@ class Status:
             attenuation_limit_db=path.controls.attenuation_limit_db,
             mix=path.controls.mix,
             monitor=path.listener is not None,
+            silence=silence,
             recording=None if recorder is None else str(recorder.paths[1]),
             recorded_seconds=0.0 if recorder is None else round(recorder.seconds, 2),
             messages=messages,

@@ -4,6 +4,7 @@ import time
 from itertools import groupby
 from typing import Any, Self
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -18,7 +19,9 @@ from apps.live.ui.keyboard import Keys
 _INTERVAL = 0.125  # seconds between two drawings
 _LOWEST, _LOUD, _TOO_LOUD = -60.0, -18.0, -6.0  # dBFS: left end of the meters, and where their colour changes
 _MOST_SUPPRESSION = 40.0  # dB, right end of the bar
-_MESSAGES = 3  # that stay on the screen
+_MESSAGES = 3  # that stay on the screen,
+_SHOWN = 30.0  # and for how many seconds
+_NARROW = 76  # columns under which facts take two lines
 _KEYS = (
     ("b", "bypass"),
     ("\u2191 \u2193", "limit"),
@@ -41,7 +44,7 @@ class Screen:
     def __init__(self, session: Session, console: Console | None = None) -> None:
         self._session = session
         self._keys = Keys()
-        self._messages: list[str] = []
+        self._messages: list[tuple[float, str]] = []  # when it came, and what
         self._drawn = 0.0
         self._live = Live(console=console or Console(), screen=True, auto_refresh=False)
 
@@ -63,8 +66,11 @@ class Screen:
         if time.monotonic() - self._drawn >= _INTERVAL:
             self._drawn = time.monotonic()
             status = self._session.status()
-            self._messages = (self._messages + status.messages)[-_MESSAGES:]
-            self._live.update(draw(status, self._messages, self._live.console.width), refresh=True)
+            came = [(self._drawn, message) for message in status.messages if message != status.silence]
+            recent = [(when, message) for when, message in self._messages if self._drawn - when < _SHOWN]
+            self._messages = (recent + came)[-_MESSAGES:]
+            shown = [message for _, message in self._messages]
+            self._live.update(draw(status, shown, self._live.console.width), refresh=True)
         return True
 
     def _obey(self, key: str) -> None:
@@ -85,19 +91,20 @@ def draw(status: Status, messages: list[str], width: int) -> RenderableType:
 
     Args:
         status: to draw.
-        messages: the latest, oldest first.
+        messages: the latest, oldest first; what the status itself says of silence comes after them.
         width: columns of the terminal.
     """
-    bar = max(10, min(width, 100) - 34)
+    bar = max(4, min(width, 100) - 30)
     rows = Table.grid(padding=(0, 1))
-    rows.add_column(width=11, style="dim")
+    rows.add_column(width=11, style="dim", no_wrap=True)
     rows.add_column(width=bar)
-    rows.add_column(width=14, justify="right", no_wrap=True)
+    rows.add_column(width=10, justify="right", no_wrap=True)
     rows.add_row("microphone", _meter(status.input_rms, status.input_peak, bar), _level(status.input_rms))
     rows.add_row("output", _meter(status.output_rms, status.output_peak, bar), _level(status.output_rms))
     rows.add_row("suppression", _suppression(status.suppression_db, bar), f"{status.suppression_db:.1f} dB")
-    parts = [_title(status), Text(), rows, Text(), _facts(status), Text(), _state(status)]
-    parts += [Text(f"\u2022 {message}", style="yellow") for message in messages]
+    parts = [_title(status), Text(), rows, Text(), _facts(status, width), Text(), _state(status)]
+    told = [*messages, status.silence] if status.silence else messages
+    parts += [Text(f"\u2022 {message}", style="yellow") for message in told]
     parts += [Rule(style="dim"), _keys()]
     return Panel(
         Group(*parts), title="[bold]mpeace live[/]", border_style="cyan", width=min(width, 100), padding=(1, 2)
@@ -105,7 +112,7 @@ def draw(status: Status, messages: list[str], width: int) -> RenderableType:
 
 
 def _title(status: Status) -> Text:
-    text = Text(no_wrap=True, overflow="ellipsis")
+    text = Text()
     text.append(status.input, style="bold").append("  \u2192  ", style="cyan").append(status.output, style="bold")
     channels = "mono" if status.channels == 1 else f"{status.channels} channels"
     return text.append(f"   {status.sample_rate / 1000:g} kHz {channels}, model {status.model}", style="dim")
@@ -137,25 +144,26 @@ def _level(rms: float) -> str:
     return "silence" if rms <= -100 else f"{rms:.1f} dBFS"
 
 
-def _facts(status: Status) -> Table:
-    table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column(style="dim", width=9)
-    table.add_column(no_wrap=True)
+def _facts(status: Status, width: int) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim", width=11, no_wrap=True)
+    table.add_column()
+    wrapped = "\n" if width < _NARROW else ""
     latency = status.latency_ms
     if latency is not None:
         total = Text(f"{latency['total']:.0f} ms", style="bold")
         total.append(" measured" if latency["measured"] is not None else " expected", style="dim")
-        total.append(
-            f" = algorithm {latency['algorithm']:.0f} + buffer {latency['buffer']:.0f} + device {latency['device']:.0f}"
-        )
+        parts = " + ".join(f"{part} {latency[part]:.0f}" for part in ("algorithm", "buffer", "device"))
+        total.append(f"{wrapped or ' '}= {parts}")
         table.add_row("delay", total)
     frame = status.frame_ms
-    times = Text(f"p50 {frame['p50']:.2f}   p95 {frame['p95']:.2f}   p99 ")
+    times = Text(f"p50 {frame['p50']:.2f}  p95 {frame['p95']:.2f}  p99 ")
     times.append(f"{frame['p99']:.2f}", style="red" if frame["p99"] > status.block_ms else "")
     table.add_row("time", times.append(f" ms for each {status.block_ms:g} ms", style="dim"))
     lost = Text(f"xruns {status.xruns}", style="red" if status.xruns else "green")
     lost.append(
-        f"   undenoised {status.skipped * status.block_ms / 1000:.2f} s   ", style="yellow" if status.skipped else "dim"
+        f"   undenoised {status.skipped * status.block_ms / 1000:.2f} s   {wrapped}",
+        style="yellow" if status.skipped else "dim",
     )
     table.add_row("sound", lost.append(f"CPU {status.cpu_percent:.0f} %   up {clock(status.seconds)}", style="default"))
     return table
@@ -179,11 +187,10 @@ def _state(status: Status) -> Text:
     return text
 
 
-def _keys() -> Text:
-    text = Text()
-    for key, what in _KEYS:
-        text.append(f" {key} ", style="black on cyan").append(f" {what}   ")
-    return text
+def _keys() -> Columns:
+    """Return all keys; where they do not fit in a line, a key and its word stay together."""
+    keys = [Text.assemble((f" {key} ", "black on cyan"), f" {what}") for key, what in _KEYS]
+    return Columns(keys, padding=(0, 3))
 
 
 def clock(seconds: float) -> str:

@@ -1,0 +1,85 @@
+"""What the screen of `mpeace live` draws, at any width; and which messages stay on it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from apps.live.session.silence_hint import advice
+from apps.live.session.status import Status
+from apps.live.ui import screen
+from apps.live.ui.screen import Screen, draw
+
+LATENCY = {"algorithm": 20.0, "buffer": 4.0, "device": 129.0, "total": 153.0, "measured": 153.0}
+
+
+def status(**changes: Any) -> Status:
+    values: dict[str, Any] = {
+        "time": "2026-11-28T21:35:01+0000", "state": "running", "seconds": 3723.0, "input": "Built-in Microphone",
+        "output": "Headphones", "sample_rate": 48_000, "channels": 1, "model": "small", "input_rms": -30.0,
+        "input_peak": -12.0, "output_rms": -32.0, "output_peak": -14.0, "suppression_db": 12.0,
+        "speech_probability": 0.5, "latency_ms": LATENCY, "frame_ms": {"p50": 0.9, "p95": 1.2, "p99": 2.0},
+        "block_ms": 10.0, "load": 0.1, "xruns": 3, "skipped": 2, "repaired": 0, "cpu_percent": 21.0, "bypass": True,
+        "muted": True, "attenuation_limit_db": 12.0, "mix": 0.5, "monitor": True, "silence": None, "recording": "x",
+        "recorded_seconds": 65.0, "messages": [],
+    }  # fmt: skip
+    return Status(**values | changes)
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
+def test_every_label_value_and_key_is_there_at_any_width(width: int) -> None:
+    console = Console(width=width, record=True, color_system=None)
+    console.print(draw(status(), ["one message"], width))
+    text = console.export_text()
+    assert "\u2026" not in text, "nothing is cut off"
+    for label in (
+        "Built-in Microphone",
+        "Headphones",
+        "48 kHz mono",
+        "microphone",
+        "output",
+        "suppression",
+        "delay",
+        "time",
+        "sound",
+        "one message",
+    ):
+        assert label in text
+    for value in ("-30.0 dBFS", "12.0 dB", "153 ms measured", "algorithm 20 + buffer 4 + device 129", "p99 2.00"):
+        assert value in text
+    for value in ("xruns 3", "undenoised 0.02 s", "CPU 21 %", "up 1:02:03", "BYPASS", "MUTE", "REC"):
+        assert value in text
+    for key in ("b  bypass", "\u2191 \u2193  limit", "m  mute", "l  listen", "r  record", "q  quit"):
+        assert key in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+class Session:
+    """Gives one status after the other."""
+
+    def __init__(self, *statuses: Status) -> None:
+        self._statuses = list(statuses)
+
+    def status(self) -> Status:
+        return self._statuses.pop(0)
+
+
+def test_messages_leave_the_screen_and_silence_is_told_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    shown: list[list[str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(screen.time, "monotonic", lambda: clock.now)
+        patch.setattr(screen, "draw", lambda status, messages, width: shown.append([*messages]) or "")
+        silent = advice("mic")
+        session: Any = Session(
+            status(messages=["is back"]), status(silence=silent, messages=[silent]), status(silence=silent), status()
+        )
+        drawn = Screen(session, Console(quiet=True))
+        for seconds in (0, 1, 20, 20):
+            clock.now += seconds
+            drawn.update()
+    assert shown == [["is back"], ["is back"], ["is back"], []]
+    console = Console(width=100, record=True, color_system=None)
+    console.print(draw(status(silence=silent), [], 100))
+    assert "mic gives exact silence" in console.export_text()
