@@ -146,8 +146,9 @@ def test_load_forgives_a_single_stall() -> None:
 
 def test_why_a_model_gives_way_is_said_as_it_is(tiny_denoiser: Denoiser) -> None:
     """A model that takes less than it may is not called too slow: something else held it up."""
-    for ratio, reason in ((0.9, "too slow: tiny-delay takes 9.0 ms for 10 ms of sound and may take 8; "),
-                          (0.38, "too busy: tiny-delay takes 3.8 ms for 10 ms of sound, but other programs hold it up")):  # fmt: skip
+    slow = "too slow: tiny-delay takes 9.0 ms for 10 ms of sound and may take 8; "
+    busy = "too busy: tiny-delay takes 3.8 ms for 10 ms of sound, but other programs hold it up"
+    for ratio, reason in ((0.9, slow), (0.38, busy)):
         model = AdaptiveModel([tiny_denoiser])
         model._give_way(ratio)
         assert model.messages[0].startswith(reason)
