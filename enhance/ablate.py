@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -43,8 +43,17 @@ from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
-from enhance.runtime.registry import find_model
 from enhance.train import get_parser as get_train_parser
+from enhance.training.ablation_grid import (
+    BASELINE,
+    FINE_GRID,
+    LOSSES,
+    SMALL_GRID,
+    AblationSettings,
+    FineTuning,
+    Run,
+    plan,
+)
 from enhance.training.training_process import train
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
@@ -55,124 +64,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 PACKAGES = ("onnxruntime", "pesq", "pystoi", "speechmos", "visqol-python")
 
 
-@dataclass(frozen=True)
-class Loss:
-    """A loss of the grid: what it is called in tables, and what sets it in `enhance.train`."""
-
-    label: str
-    settings: tuple[str, ...] = ()
-
-
-BASELINE = "baseline"
-LOSSES = {
-    BASELINE: Loss("compressed complex + multi-resolution STFT"),
-    "noise-to-mask": Loss("+ V9 noise-to-mask", ('extra=["noise-to-mask"]',)),
-    "loudness": Loss("+ V9 loudness", ('extra=["loudness"]',)),
-    "fading-loudness": Loss("+ V9 loudness, fading to .3", ('extra=["loudness"]', "extra_last=0.3")),
-    "plain-loudness": Loss("+ loudness without the codec", ('extra=["plain-loudness"]',)),
-    "layers": Loss("+ CBR16 layers (the paper's)", ('extra=["layers"]',)),
-    "random-layers": Loss("+ layers with random weights", ('extra=["random-layers"]',)),
-    "mel": Loss("+ log mel", ('extra=["mel"]',)),
-    "bark": Loss("+ Bark noise-to-mask", ('extra=["bark"]',)),
-    "less-noise-to-mask": Loss("+ V9 noise-to-mask, a third of it", ('extra=["noise-to-mask"]', "extra_share=0.33")),
-    "more-layers": Loss("+ CBR16 layers, four times that weight", ('extra=["layers"]', "extra_share=4")),
-    "both": Loss("+ V9 noise-to-mask + CBR16 layers", ('extra=["noise-to-mask", "layers"]',)),
-    "l1": Loss("l1 alone", ('extra=["l1"]', "plain=0")),
-    "l2": Loss("l2 alone", ('extra=["l2"]', "plain=0")),
-}
-SMALL_GRID = tuple(list(LOSSES)[:9])
-NO_SNR = ("snr_first=0", "snr_last=0")
-REVERSED = ("asymmetry=0", "excess=1")
-LOSSES |= {
-    "symmetric": Loss("missing and added magnitudes count alike", ("asymmetry=0",)),
-    "reversed": Loss("added magnitudes count twice", REVERSED),
-    "more-reversed": Loss("added magnitudes count three times", ("asymmetry=0", "excess=2")),
-    "no-snr": Loss("without the SNR", NO_SNR),
-    "more-compressed": Loss("magnitudes to the power .2", ("compression=0.2",)),
-    "more-noise-to-mask": Loss("+ V9 noise-to-mask, twice", ('extra=["noise-to-mask"]', "extra_share=2")),
-    "loudness-added": Loss("+ V9 loudness, added counts twice", ('extra=["loudness-added"]',)),
-    "plain-loudness-added": Loss(
-        "+ loudness without the codec, added counts twice", ('extra=["plain-loudness-added"]',)
-    ),
-    "noise-to-mask-loudness": Loss("+ V9 noise-to-mask + V9 loudness", ('extra=["noise-to-mask", "loudness"]',)),
-    "noise-to-mask-some-loudness": Loss(
-        "+ V9 noise-to-mask + half of V9 loudness",
-        ('extra=["noise-to-mask", "loudness"]', "extra_shares=[1.0, 0.5]"),
-    ),
-    "some-noise-to-mask-loudness": Loss(
-        "+ half of V9 noise-to-mask + V9 loudness",
-        ('extra=["noise-to-mask", "loudness"]', "extra_shares=[0.5, 1.0]"),
-    ),
-    "bark-plain-loudness": Loss("+ Bark noise-to-mask + ERB loudness", ('extra=["bark", "plain-loudness"]',)),
-    "pesq": Loss("+ PESQ itself (torch-pesq)", ('extra=["pesq"]',)),
-}
-FINE_GRID = (
-    *(BASELINE, "symmetric", "reversed", "more-reversed", "no-snr", "more-compressed"),
-    *("less-noise-to-mask", "noise-to-mask", "more-noise-to-mask", "loudness", "loudness-added"),
-    *("noise-to-mask-loudness", "noise-to-mask-some-loudness", "some-noise-to-mask-loudness"),
-    *("layers", "bark-plain-loudness", "plain-loudness-added"),
-)
-"""What is tried from a finished network; "pesq" needs a package of its own."""
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One training."""
-
-    seed: int
-    size: str
-    loss: str
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        return f"{self.size}-{self.loss}-{self.seed}"
-
-
-@dataclass(frozen=True)
-class AblationSettings:
-    """All that a run depends on beside its size, loss, seed and data."""
-
-    steps: int = 500
-    batch: int = 8
-    rate: float = 0.003
-    warmup: int = 50
-    reuse: int = 3
-    disguise: float = 0.0  # of recorded noises, which the runs on record do without
-
-    def pairs(self) -> list[str]:
-        """Return arguments of `enhance.train --set`; the average spans as large a part of the run as in a long one."""
-        common = [f"{key}={value}" for key, value in asdict(self).items()]
-        return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
-
-    @property
-    def weights(self) -> list[str]:
-        """Arguments of `enhance.train` that say what weights a run begins with; none for random ones."""
-        return []
-
-
-@dataclass(frozen=True)
-class FineTuning(AblationSettings):
-    """The same for runs that go on from a finished network."""
-
-    steps: int = 160
-    rate: float = 0.001
-    warmup: int = 10
-    disguise: float = 1.0
-    decay: float = 1.0  # the rate falls from the first step on
-    snr_first: float = 0.005  # the weight that training ends with
-    start: str = ""  # name of the network
-
-    def pairs(self) -> list[str]:
-        return [pair for pair in super().pairs() if not pair.startswith("start=")]
-
-    @property
-    def weights(self) -> list[str]:
-        return ["--start", str(find_model(self.start).with_suffix(".safetensors"))]
-
-
 def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """The network of a run and what it was made with; trained unless ``work`` holds it.
+    """Return the network of a run and what it was made with; trained unless ``work`` holds it.
 
     Raises:
         RuntimeError: the training failed.
@@ -202,7 +95,7 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
 
 
 def own_options(arguments: Sequence[str]) -> list[str]:
-    """The arguments of `enhance.train` without folders and devices, which may differ from machine to machine."""
+    """Return the arguments of `enhance.train` without folders and devices, which may differ from machine to machine."""
     parsed = get_train_parser().parse_args(["--out", "", *arguments])
     return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
 
@@ -218,7 +111,7 @@ def trained_only(
 def perform(
     settings: AblationSettings, sets: Sequence[Path], work: Path, arguments: Sequence[str], run: Run
 ) -> list[dict[str, Any]]:
-    """Trains and scores; returns a row for each file.
+    """Train and score; return a row for each file.
 
     Raises:
         RuntimeError: the training failed.
@@ -250,12 +143,12 @@ def split(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> dic
 
 @cache
 def judge(sample_rate: int) -> Judge:
-    """ViSQOL and the noise-to-mask ratio, made once in each process."""
+    """Return what rates by ViSQOL and the noise-to-mask ratio, made once in each process."""
     return Judge(sample_rate)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of finished runs, with nan for what was not measured then; none when there is no file."""
+    """Return the rows of finished runs, with nan for what was not measured then; none when there is no file."""
     if not path.is_file():
         return []
     texts, unknown = {"size", "loss", "set", "file"}, dict.fromkeys(SPLIT, math.nan)
@@ -267,18 +160,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def finished(rows: Sequence[dict[str, Any]]) -> set[Run]:
-    """The runs that have rows."""
+    """Return the runs that have rows."""
     return {Run(row["seed"], row["size"], row["loss"]) for row in rows}
-
-
-def plan(sizes: Sequence[str], losses: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-    """The grid, seed by seed, so that a part of it is a smaller grid.
-
-    Example:
-        >>> [run.name for run in plan(["tiny", "small"], ["baseline", "mel"], [0])]
-        ['small-baseline-0', 'tiny-baseline-0', 'small-mel-0', 'tiny-mel-0']
-    """
-    return [Run(seed, size, loss) for seed in seeds for loss in losses for size in reversed(sizes)]
 
 
 def told(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
@@ -287,7 +170,7 @@ def told(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
 
 
 def make_report(rows: list[dict[str, Any]], settings: AblationSettings, sets: Sequence[Path]) -> Report:
-    """Rows in the order of the grid, with tables and figure; the manifest is for listening."""
+    """Return rows in the order of the grid, with tables and figure; the manifest is for listening."""
     every = plan(list(SIZES), list(LOSSES), sorted({row["seed"] for row in rows}))
     rows = sorted(rows, key=lambda row: every.index(Run(row["seed"], row["size"], row["loss"])))
     labels = {name: loss.label for name, loss in LOSSES.items()}
@@ -296,12 +179,12 @@ def make_report(rows: list[dict[str, Any]], settings: AblationSettings, sets: Se
 
 
 def heard(run: Run) -> ListeningEntry:
-    """A run as an entry of the manifest of the listening test."""
+    """Return a run as an entry of the manifest of the listening test."""
     return ListeningEntry(run.size, {"size": run.size}, run.loss, LOSSES[run.loss].label)
 
 
 def ablate(arguments: argparse.Namespace) -> None:
-    """Performs what is missing of the grid; the report is written anew after each run.
+    """Perform what is missing of the grid; the report is written anew after each run.
 
     Raises:
         ValueError, RuntimeError, OSError, DatasetError, ModelError: with a message for the user.

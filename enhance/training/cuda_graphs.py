@@ -2,8 +2,9 @@
 
 A step of a small network is thousands of short kernels that Python launches one by one. A step of `small` with the
 loudness term (64 examples of 3 s, H200, torch 2.11, bfloat16) took 98 ms so, and 80 ms captured; gradients agreed to
-1.2e-5 of their norm. That was with a backward pass of the GRU of our own (`enhance.model.gru`), not with cuDNN's. What depends on the source of the mixtures alone is a graph of its own, replayed when the source
-changes. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch's documentation.
+1.2e-5 of their norm. That was with a backward pass of the GRU of our own (`enhance.model.gru`), not with cuDNN's. What
+depends on the source of the mixtures alone is a graph of its own, replayed when the source changes. See "CUDA Graphs"
+in the notes on CUDA semantics of PyTorch's documentation.
 """
 
 from collections.abc import Callable

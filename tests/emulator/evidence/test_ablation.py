@@ -13,11 +13,12 @@ from helpers import AtOnce, speech_like
 from recordings import white, write, write_folders
 
 from enhance import ablate
-from enhance.ablate import LOSSES, main, plan, read_rows
+from enhance.ablate import main, read_rows
 from enhance.model import onnx_export
 from enhance.model.checkpoint import load_checkpoint
 from enhance.reporting.ablation import SCORES, SPLIT, difference, figure, tables
 from enhance.train import settings as train_settings
+from enhance.training.ablation_grid import FINE_GRID, LOSSES, SMALL_GRID, FineTuning, Run, plan
 
 SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
 SHORT = (
@@ -208,17 +209,17 @@ def test_fine_tuning_goes_on_from_a_shipped_network_with_the_weights_of_a_traini
     monkeypatch.setattr(ablate, "export", lambda *_: None)
     needed = ["--out", "o", "--work", "w", "--cache", "c"]
     settings = ablate.chosen_settings(ablate.get_parser().parse_args([*needed, "--start", "tiny", "--steps", "9"]))
-    run = ablate.Run(3, "tiny", "reversed")
+    run = Run(3, "tiny", "reversed")
     ablate.trained(run, settings, tmp_path, ["--speech", "s", "--noise", "n", "--cache", "c"])
     place = called["arguments"].index("--start") + 1
     assert Path(called["arguments"][place]).name == "tiny.safetensors"
     assert {"steps=9", "decay=1.0", "snr_first=0.005", "seed=3", "asymmetry=0", "excess=1"} <= set(called["set"])
     assert not any(pair.startswith("start=") for pair in called["set"])
-    other = ablate.FineTuning(steps=9, start="small")
+    other = FineTuning(steps=9, start="small")
     with pytest.raises(ValueError, match="name another --work"):
         ablate.trained(run, other, tmp_path, ["--speech", "s", "--noise", "n", "--cache", "c"])
 
 
 def test_every_loss_of_the_grids_is_known_to_training() -> None:
-    for name in {*ablate.SMALL_GRID, *ablate.FINE_GRID, *LOSSES}:
+    for name in {*SMALL_GRID, *FINE_GRID, *LOSSES}:
         train_settings("tiny", LOSSES[name].settings)
