@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import signal
 
+from enhance import Stream
+
 
 def speech_like(seconds: float, sample_rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     """Noise in syllables: a 4 Hz envelope on low-passed noise, peak about 0.3, float32 [channels, time]."""
@@ -22,6 +24,11 @@ def speech_like(seconds: float, sample_rate: int, channels: int = 1, seed: int =
 def blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
     """Cut [channels, time] into blocks of `size` samples, the last one shorter."""
     return [audio[:, start : start + size] for start in range(0, audio.shape[1], size)]
+
+
+def streamed(stream: Stream, parts: list[np.ndarray]) -> np.ndarray:
+    """Everything that a stream returns for these blocks."""
+    return np.concatenate([*(stream.process(part) for part in parts), stream.flush()], axis=1)
 
 
 def lag(estimate: np.ndarray, target: np.ndarray) -> int:

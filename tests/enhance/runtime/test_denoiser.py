@@ -1,22 +1,18 @@
-"""The denoiser: what it takes and refuses, its model files, its registry, and what importing it loads."""
+"""The denoiser: what it takes and refuses, models that do not run, and what importing it loads."""
 
-import json
 import multiprocessing
 import pickle
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from helpers import speech_like
-from tiny_model import TINY_GAIN, TINY_HOP, TINY_METADATA, tiny_result, write_tiny_model
+from tiny_model import TINY_GAIN, TINY_HOP, tiny_result, write_tiny_model
 
 import enhance
-from enhance import Denoiser, ModelError, denoise, find_model, list_models
-from enhance.runtime.registry import checkpoints_folder, file_sha256, register_model
+from enhance import Denoiser, ModelError, denoise
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 
@@ -115,54 +111,6 @@ def test_a_denoiser_travels_to_another_process(tiny_denoiser: Denoiser) -> None:
 # --- model files ------------------------------------------------------------------------------------------------------
 
 
-def test_metadata_are_read(tiny_denoiser: Denoiser) -> None:
-    assert tiny_denoiser.info.sample_rate == 48000
-    assert tiny_denoiser.info.training == {}
-    assert tiny_denoiser.info.name == "tiny-delay"
-
-
-@pytest.mark.parametrize("key", TINY_METADATA)
-def test_a_file_that_lacks_a_key_is_refused_by_name(tmp_path: Path, key: str) -> None:
-    metadata = {name: value for name, value in TINY_METADATA.items() if name != key}
-    path = write_tiny_model(tmp_path / "lacking.onnx", metadata)
-    with pytest.raises(ModelError, match=rf"lacking\.onnx .* lack '{key}'$"):
-        Denoiser(path)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("hop", "0"),
-        ("hop", "ten"),
-        ("sample_rate", "-48000"),
-        ("sample_rate", "999999999"),
-        ("hop", "9" * 12),
-        ("state_size", "9" * 5000),
-        ("latency", "9" * 15),
-        ("latency", "1.5"),
-        ("training", "{"),
-        ("training", "[]"),
-        ("training", "[" * 100_000),
-    ],
-)
-def test_a_file_with_wrong_metadata_is_refused_by_name(tmp_path: Path, key: str, value: str) -> None:
-    path = write_tiny_model(tmp_path / "wrong.onnx", TINY_METADATA | {key: value})
-    with pytest.raises(ModelError, match=rf"wrong\.onnx: metadata '{key}'"):
-        Denoiser(path)
-
-
-def test_a_later_format_is_refused(tmp_path: Path) -> None:
-    path = write_tiny_model(tmp_path / "later.onnx", TINY_METADATA | {"format_version": "2"})
-    with pytest.raises(ModelError, match="format version '2', this program reads '1': update mpeace"):
-        Denoiser(path)
-
-
-def test_metadata_that_do_not_fit_the_graph_are_refused(tmp_path: Path) -> None:
-    path = write_tiny_model(tmp_path / "unfit.onnx", TINY_METADATA | {"state_size": "481"})
-    with pytest.raises(ModelError, match="does not run"):
-        Denoiser(path)
-
-
 def test_a_model_that_does_not_run_is_one_line_and_nothing_on_stderr(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,23 +134,6 @@ def test_a_model_that_returns_nan_later_is_stopped_and_named(tmp_path: Path) -> 
     assert not denoiser.denoise(np.zeros(4800, np.float32), 48_000).any()
     with pytest.raises(ModelError, match=r"overflow\.onnx returns NaN or infinite samples; use another model"):
         denoiser.denoise(np.tile(np.array([4, -4], np.float32), 2400), 48_000)
-
-
-@pytest.mark.parametrize("where", ["initializer", "attribute"])
-def test_weights_in_other_files_are_refused_before_anything_is_loaded(tmp_path: Path, where: str) -> None:
-    """The file that the weights are said to lie in is not there: only a look at the model itself can tell."""
-    tensor = onnx.TensorProto(name="gain", data_type=onnx.TensorProto.FLOAT, dims=[1])
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="weights.bin")
-    model = onnx.load(write_tiny_model(tmp_path / "outside.onnx"))
-    if where == "initializer":
-        model.graph.initializer[0].CopyFrom(tensor)
-    else:
-        model.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
-    (tmp_path / "outside.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="keeps weights in other files") as error:
-        Denoiser(tmp_path / "outside.onnx")
-    assert_one_line(error, tmp_path / "outside.onnx")
 
 
 def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, tiny_model: Path) -> None:
@@ -240,97 +171,6 @@ def test_a_missing_model_file_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="no model file") as error:
             Denoiser(path)
         assert_one_line(error, path)
-
-
-# --- registry ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Path:
-    """A folder with two registered models; `second` is the default."""
-    register_model(write_tiny_model(tmp_path / "one.onnx"), "first", "the first")
-    register_model(write_tiny_model(tmp_path / "two.onnx"), "second", "the second", default=True)
-    return tmp_path
-
-
-def test_models_are_listed_and_found_by_name(registry: Path) -> None:
-    assert [(entry.name, entry.default) for entry in list_models(registry)] == [("second", True), ("first", False)]
-    assert find_model(None, registry) == registry / "two.onnx"
-    assert find_model("first", registry) == registry / "one.onnx"
-    assert not [path for path in registry.iterdir() if path.name.startswith(".")]
-
-
-def test_a_path_needs_no_registry(tmp_path: Path, tiny_model: Path) -> None:
-    assert find_model(tiny_model, tmp_path) == find_model(str(tiny_model), tmp_path) == tiny_model
-
-
-def test_an_unknown_name_lists_the_models(registry: Path) -> None:
-    with pytest.raises(ModelError, match="no model 'third': the models are second, first; or name the path"):
-        find_model("third", registry)
-
-
-def test_a_changed_model_file_is_refused(registry: Path) -> None:
-    path = registry / "one.onnx"
-    path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(ModelError, match=rf"'first' is damaged: its sha256 is {file_sha256(path)}"):
-        find_model("first", registry)
-    path.unlink()
-    with pytest.raises(ModelError, match="of model 'first' is missing"):
-        find_model("first", registry)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"colour": "red"}, "has colour, default, description, file, name, sha256; expected"),
-        ({"default": "yes"}, "'default' in .* is 'yes'; expected a bool"),
-        ({"default": True}, "exactly one model"),
-        ({"name": "second"}, "same name twice"),
-        ({"file": "../one.onnx"}, "expected the bare name of a file"),
-    ],
-)
-def test_a_wrong_registry_is_refused(registry: Path, change: dict[str, object], message: str) -> None:
-    path = registry / "registry.json"
-    content = json.loads(path.read_text())
-    content["models"][0] |= change
-    path.write_text(json.dumps(content))
-    with pytest.raises(ModelError, match=message):
-        list_models(registry)
-
-
-@pytest.mark.parametrize(("content", "message"), [("models", "cannot read the model registry"), ("[]", "must be {")])
-def test_a_registry_of_another_form_is_refused(registry: Path, content: str, message: str) -> None:
-    (registry / "registry.json").write_text(content)
-    with pytest.raises(ModelError, match=message):
-        list_models(registry)
-
-
-def test_models_are_found_inside_an_installed_package(registry: Path, tmp_path: Path) -> None:
-    """As a wheel lays them out: `enhance/checkpoints`, and nothing beside the package."""
-    package = tmp_path / "site" / "enhance"
-    (package / "runtime").mkdir(parents=True)
-    shutil.copytree(Path(enhance.__path__[0]) / "utils", package / "utils")
-    for name in ("__init__.py", "runtime/__init__.py", "runtime/registry.py"):
-        shutil.copy(Path(enhance.__path__[0]) / name, package / name)
-
-    def find() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "import enhance; print(enhance.find_model())"]
-        return subprocess.run(command, cwd=package.parent, capture_output=True, text=True, check=False)
-
-    missing = find()
-    assert missing.returncode != 0
-    assert "ModelError: no registry.json in" in missing.stderr
-    (package / "checkpoints").mkdir()
-    for name in ("registry.json", "one.onnx", "two.onnx"):
-        shutil.copy(registry / name, package / "checkpoints")
-    assert find().stdout.strip() == str(package / "checkpoints" / "two.onnx")
-
-
-def test_every_shipped_model_loads(shipped_denoiser: Denoiser) -> None:
-    entries = list_models()
-    assert find_model() == shipped_denoiser.path == checkpoints_folder() / entries[0].file
-    for entry in entries:
-        assert Denoiser(entry.name).info.name == entry.name
 
 
 # --- import and start-up ----------------------------------------------------------------------------------------------

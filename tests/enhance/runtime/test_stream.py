@@ -7,24 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-from helpers import blocks, lag, si_sdr_db, speech_like
+from helpers import blocks, lag, speech_like, streamed
 from tiny_model import TINY_GAIN, tiny_result
 
-from enhance import Denoiser, Stream
-from enhance.dsp.audio_fifo import AudioFifo
-from enhance.dsp.dc_blocker import DcBlocker
-from enhance.dsp.polyphase import Polyphase
+from enhance import Denoiser
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 SAME_SAMPLES_TOLERANCE = 1e-6  # the order of sums in the network may depend on the number of hops in a call
 SHIPPED_TOLERANCE = 1e-4  # the promise
 FILTER_TOLERANCE = 2e-4  # two passes of soxr HQ
-
-
-def run(stream: Stream, parts: list[np.ndarray]) -> np.ndarray:
-    """Everything that a stream returns for these blocks."""
-    return np.concatenate([*(stream.process(part) for part in parts), stream.flush()], axis=1)
 
 
 def parity_blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
@@ -40,15 +31,15 @@ def parity_blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
 def test_promise_16_streaming_equals_offline_for_over_60_s(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
     audio = speech_like(61, rate)
     offline = tiny_denoiser.denoise(audio, rate)
-    streamed = run(tiny_denoiser.stream(rate), parity_blocks(audio, size))
-    assert streamed.shape == audio.shape
-    np.testing.assert_allclose(streamed, offline, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
+    whole = streamed(tiny_denoiser.stream(rate), parity_blocks(audio, size))
+    assert whole.shape == audio.shape
+    np.testing.assert_allclose(whole, offline, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
 def test_promise_16_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> None:
     audio = speech_like(61, 8000)
-    streamed = run(tiny_denoiser.stream(8000), blocks(audio, 1))
-    np.testing.assert_allclose(streamed, tiny_denoiser.denoise(audio, 8000), rtol=0, atol=SAME_SAMPLES_TOLERANCE)
+    whole = streamed(tiny_denoiser.stream(8000), blocks(audio, 1))
+    np.testing.assert_allclose(whole, tiny_denoiser.denoise(audio, 8000), rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +52,15 @@ def test_promise_31_the_shipped_model_streams_like_offline_for_over_60_s(
     audio = speech_like(61, rate)
     offline = shipped_denoiser.denoise(audio, rate)
     for size in sizes:
-        streamed = run(shipped_denoiser.stream(rate), parity_blocks(audio, size))
-        np.testing.assert_allclose(streamed, offline, rtol=0, atol=SHIPPED_TOLERANCE)
+        whole = streamed(shipped_denoiser.stream(rate), parity_blocks(audio, size))
+        np.testing.assert_allclose(whole, offline, rtol=0, atol=SHIPPED_TOLERANCE)
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_promise_06_lag_is_zero_and_the_tail_is_kept(tiny_denoiser: Denoiser, rate: int) -> None:
     """The tiny model halves the level: so must the whole path, at the same samples, up to the last one."""
     audio = speech_like(1.7, rate)
-    denoised = run(tiny_denoiser.stream(rate), blocks(audio, 1000))
+    denoised = streamed(tiny_denoiser.stream(rate), blocks(audio, 1000))
     assert lag(denoised[0], audio[0]) == 0
     tail = slice(-rate // 10, None)
     assert lag(denoised[0, tail], audio[0, tail]) == 0
@@ -80,7 +71,7 @@ def test_promise_06_lag_is_zero_and_the_tail_is_kept(tiny_denoiser: Denoiser, ra
 @pytest.mark.parametrize("rate", RATES)
 def test_a_sine_comes_back_in_phase(tiny_denoiser: Denoiser, rate: int) -> None:
     sine = 0.5 * np.sin(2 * np.pi * 997 * np.arange(rate) / rate)[np.newaxis].astype(np.float32)
-    denoised = run(tiny_denoiser.stream(rate), blocks(sine, 333))
+    denoised = streamed(tiny_denoiser.stream(rate), blocks(sine, 333))
     inside = slice(rate // 4, 3 * rate // 4)
     expected = tiny_result(sine, rate)
     np.testing.assert_allclose(denoised[:, inside], expected[:, inside], rtol=0, atol=FILTER_TOLERANCE)
@@ -91,7 +82,7 @@ def test_a_sine_comes_back_in_phase(tiny_denoiser: Denoiser, rate: int) -> None:
 def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
     for samples in (0, 1, 2, 479, 480, 481, 1441, 9001):
         audio = np.full((2, samples), 0.1, np.float32)
-        assert run(tiny_denoiser.stream(rate, 2), blocks(audio, size)).shape == (2, samples)
+        assert streamed(tiny_denoiser.stream(rate, 2), blocks(audio, size)).shape == (2, samples)
 
 
 @pytest.mark.parametrize("rate", [*RATES, 1000, 11025, 44101])
@@ -109,146 +100,10 @@ def test_latency_at_48_khz_is_the_window(tiny_denoiser: Denoiser) -> None:
     assert tiny_denoiser.stream(48000).latency_samples == tiny_denoiser.info.window == 960
 
 
-@pytest.mark.parametrize(
-    ("rate", "live_block"), [(48000, 480), (48000, 256), (48000, 1), (16000, 160), (44100, 441), (44100, 512)]
-)
-def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
-    tiny_denoiser: Denoiser, rate: int, live_block: int
-) -> None:
-    audio = speech_like(live_block * (3 * rate // live_block) / rate, rate, channels=2)
-    stream = tiny_denoiser.stream(rate, 2, live_block=live_block)
-    delayed = np.zeros((2, 0), np.float32)
-    multiples = [3, 1, 7, 2] * (1 + audio.shape[1] // live_block)
-    start = 0
-    for multiple in multiples:
-        block = audio[:, start : start + multiple * live_block]
-        start += block.shape[1]
-        out = stream.process(block)
-        assert out.shape == block.shape
-        delayed = np.append(delayed, out, axis=1)
-        if start >= rate:
-            break
-    rest = stream.process(audio[:, start:])  # two seconds at once: several calls of the model
-    assert rest.shape == audio[:, start:].shape
-    delayed = np.concatenate([delayed, rest, stream.flush()], axis=1)
-    assert delayed.shape[1] == audio.shape[1] + stream.latency_samples
-    assert not delayed[:, : stream.latency_samples].any()
-    expected = tiny_result(audio, rate)
-    for rates in ((rate, 48_000), (48_000, rate)) if rate != 48_000 else ():
-        resampler = Polyphase(*rates, 2)
-        expected = np.concatenate([resampler.process(expected), resampler.flush()], axis=1)
-    settled = slice(stream.latency_samples, stream.latency_samples + audio.shape[1] - rate // 100)  # silence follows
-    np.testing.assert_allclose(
-        delayed[:, settled], expected[:, : audio.shape[1] - rate // 100], rtol=0, atol=SAME_SAMPLES_TOLERANCE
-    )
-
-
-@pytest.mark.parametrize("rate", [8000, 16_000, 32_000, 44_100, 48_000, 96_000])
-@pytest.mark.parametrize("milliseconds", [10, 20])
-def test_live_blocks_at_any_rate_are_as_late_as_told_and_no_later_than_needed(
-    tiny_denoiser: Denoiser, rate: int, milliseconds: int
-) -> None:
-    """At the worst block nothing waits beyond what is told, and the algorithm with its block takes 30 ms at most."""
-    block = rate * milliseconds // 1000
-    stream = tiny_denoiser.stream(rate, live_block=block)
-    least = rate
-    for _ in range(300):
-        stream.process(np.zeros((1, block), np.float32))
-        least = min(least, len(stream._wet))
-    assert 0 <= least <= 1
-    if milliseconds == 10:
-        assert stream.latency_samples + block <= 0.03 * rate
-    pulse = np.zeros((1, 100 * block), np.float32)
-    pulse[0, 20 * block] = 1
-    stream.reset()
-    heard = np.concatenate([stream.process(part) for part in blocks(pulse, block)], axis=1)
-    assert np.argmax(heard) == 20 * block + stream.latency_samples
-
-
-@pytest.mark.parametrize(("live_block", "latency"), [(480, 480), (960, 480), (240, 720), (256, 928), (1, 959)])
-def test_live_latency_at_48_khz(tiny_denoiser: Denoiser, live_block: int, latency: int) -> None:
-    assert tiny_denoiser.stream(48000, live_block=live_block).latency_samples == latency
-
-
-def test_live_refuses_other_block_sizes(tiny_denoiser: Denoiser) -> None:
-    stream = tiny_denoiser.stream(48000, live_block=480)
-    with pytest.raises(ValueError, match="block of 481 samples: expected a multiple of live_block = 480"):
-        stream.process(np.zeros((1, 481), np.float32))
-
-
-@pytest.mark.parametrize("rate", RATES)
-def test_mix_0_and_limit_0_db_return_the_input_bit_for_bit(tiny_denoiser: Denoiser, rate: int) -> None:
-    audio = speech_like(0.9, rate, channels=2)
-    for stream in (tiny_denoiser.stream(rate, 2, mix=0), tiny_denoiser.stream(rate, 2, attenuation_limit_db=0)):
-        np.testing.assert_array_equal(run(stream, blocks(audio, 700)), audio)
-
-
-@pytest.mark.parametrize("rate", [16000, 44100, 48000])
-def test_mix_and_limit_blend_without_phasing(tiny_denoiser: Denoiser, rate: int) -> None:
-    audio = speech_like(0.9, rate)
-    denoised = tiny_denoiser.denoise(audio, rate)
-    for limit, mix in ((6.0, 1.0), (None, 0.25), (20.0, 0.5), (float("inf"), 1.0)):
-        kept = 0.0 if limit is None else 10 ** (-limit / 20)
-        limited = kept * audio + (1 - kept) * denoised
-        expected = mix * limited + (1 - mix) * audio
-        blended = tiny_denoiser.denoise(audio, rate, attenuation_limit_db=limit, mix=mix)
-        np.testing.assert_allclose(blended, expected, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
-
-
-def test_attenuation_limit_is_the_most_that_silence_is_lowered(tiny_denoiser: Denoiser) -> None:
-    """The tiny model lowers by 6 dB; with a limit of 3 dB the sum must stay above -3 dB."""
-    sine = np.sin(np.arange(48000) / 20)[np.newaxis].astype(np.float32)
-    limited = tiny_denoiser.denoise(sine, 48000, attenuation_limit_db=3)
-    lowered_db = -20 * np.log10(np.abs(limited).max() / np.abs(sine).max())
-    assert 0 < lowered_db < 3
-
-
-def test_adjust_takes_effect_from_the_next_sample(tiny_denoiser: Denoiser) -> None:
-    audio = speech_like(0.1, 48000)
-    expected = tiny_denoiser.denoise(audio, 48000)
-    stream = tiny_denoiser.stream(48000)
-    denoised = stream.process(audio)
-    stream.adjust(mix=0.0)
-    rest = stream.flush()
-    change = denoised.shape[1]
-    np.testing.assert_array_equal(denoised, expected[:, :change])
-    np.testing.assert_array_equal(rest, audio[:, change:])
-    assert change + rest.shape[1] == 4800
-
-
-@pytest.mark.parametrize("live_block", [None, 441])
-@pytest.mark.parametrize("offset", [0.01, 0.2, -0.5])
-def test_an_offset_does_not_reach_the_network_and_a_mix_keeps_its_share(
-    tiny_denoiser: Denoiser, offset: float, live_block: int | None
-) -> None:
-    audio = speech_like(1.2, 44100, channels=2)
-    shift = np.array([[offset], [-offset / 2]], np.float32)
-    for mix in (1.0, 0.25):
-        parts = blocks(audio, 44100 // 100 * 10)
-        stream = tiny_denoiser.stream(44100, 2, mix=mix, live_block=live_block)
-        plain = run(stream, parts)
-        stream.reset()
-        shifted = run(stream, [part + shift for part in parts])
-        late = shifted.shape[1] - audio.shape[1]
-        np.testing.assert_allclose(shifted[:, late:], plain[:, late:] + (1 - mix) * shift, rtol=0, atol=1e-6)
-
-
-def test_an_offset_costs_nothing_and_a_clean_voice_stays(shipped_denoiser: Denoiser) -> None:
-    folder = Path(__file__).parents[2] / "data"
-    clean, rate = soundfile.read(folder / "clean.flac", dtype="float32")
-    noisy = clean + np.random.default_rng(0).normal(0, 0.02, clean.size).astype(np.float32)
-    score = si_sdr_db(shipped_denoiser.denoise(noisy, rate), clean)
-    for offset in (0.01, 0.2):
-        shifted = shipped_denoiser.denoise(noisy + np.float32(offset), rate)
-        assert si_sdr_db(shifted, clean) > score - 0.05
-    blocker = DcBlocker(rate, 1)
-    assert si_sdr_db(blocker.process(clean[np.newaxis])[0], clean) > 40
-
-
 def test_reset_begins_a_new_signal(tiny_denoiser: Denoiser) -> None:
     audio = speech_like(0.6, 44100)
     stream = tiny_denoiser.stream(44100)
-    first = run(stream, blocks(audio, 500))
+    first = streamed(stream, blocks(audio, 500))
     with pytest.raises(RuntimeError, match="reset"):
         stream.process(audio)
     with pytest.raises(RuntimeError, match="reset"):
@@ -256,7 +111,7 @@ def test_reset_begins_a_new_signal(tiny_denoiser: Denoiser) -> None:
     stream.reset()
     stream.process(audio[:, ::-1])
     stream.reset()
-    np.testing.assert_array_equal(run(stream, blocks(audio, 500)), first)
+    np.testing.assert_array_equal(streamed(stream, blocks(audio, 500)), first)
 
 
 @pytest.mark.parametrize("channels", [2, 6, 64])
@@ -353,7 +208,7 @@ def test_threads_share_one_denoiser(tiny_denoiser: Denoiser) -> None:
     results: dict[int, np.ndarray] = {}
 
     def work(index: int) -> None:
-        results[index] = run(tiny_denoiser.stream(16000), blocks(signals[index], 160))
+        results[index] = streamed(tiny_denoiser.stream(16000), blocks(signals[index], 160))
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(len(signals))]
     for thread in threads:
@@ -362,18 +217,3 @@ def test_threads_share_one_denoiser(tiny_denoiser: Denoiser) -> None:
         thread.join()
     for index, audio in enumerate(signals):
         np.testing.assert_array_equal(results[index], tiny_denoiser.denoise(audio, 16000))
-
-
-def test_a_queue_gives_what_it_took_in_order_and_no_more() -> None:
-    fifo, rng = AudioFifo(channels=2, capacity=4), np.random.default_rng(0)
-    line = speech_like(0.5, 8000, channels=2)
-    taken, given = 0, []
-    while taken < line.shape[1]:
-        size = int(rng.integers(0, 50))
-        fifo.push(line[:, taken : taken + size])
-        taken = min(taken + size, line.shape[1])
-        given.append(fifo.pop(int(rng.integers(0, len(fifo) + 1))))
-    given.append(fifo.pop(len(fifo)))
-    np.testing.assert_array_equal(np.concatenate(given, axis=1), line)
-    with pytest.raises(ValueError, match="1 samples asked of a queue that holds 0"):
-        fifo.pop(1)
