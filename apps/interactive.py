@@ -38,16 +38,43 @@ def demo(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Longest file, in minutes.")] = 5.0,
     megabytes: Annotated[int, typer.Option(min=1, help="Largest upload, in megabytes.")] = 200,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the live page into this folder instead, for any web server: it denoises in the browser.",
+        ),
+    ] = None,
+    onnxruntime_web: Annotated[
+        str | None,
+        typer.Option(
+            metavar="npm|FOLDER|TGZ",
+            help="Denoise the microphone in the browser: fetch the package onnxruntime-web with npm (33 MB, once), or "
+            "take it from here. [what was fetched before; else the microphone goes to this server]",
+        ),
+    ] = None,
 ) -> None:
     """Serve a web page to hear the difference.
 
     In files, and live from the microphone. It needs no network and sends nothing anywhere; uploads are deleted.
     """
+    from apps.demo.browser.onnxruntime_web import NPM, fetch, kept
+
+    if export is not None:
+        for option, given in (("share", share), ("auth", auth), ("root-path", root_path), ("allow-host", allow_host)):
+            if given:
+                raise UsageError(f"--{option} is for a page that is served, --export writes it into a folder")
+        from apps.demo.browser.export import export_page
+
+        export_page(export, onnxruntime_web or NPM, model)
+        typer.echo(f"{export}: serve it with any web server, by https (or on localhost: python -m http.server)")
+        return
     from apps.demo.limits import Limits
     from apps.demo.web.server import serve
 
     limits = Limits(minutes=minutes, megabytes=megabytes)
-    serve(host, port, auth, share, model, limits, allow_host or (), root_path)
+    runtime = kept() if onnxruntime_web is None else fetch(onnxruntime_web)
+    serve(host, port, auth, share, model, limits, allow_host or (), root_path, runtime)
 
 
 def listen(

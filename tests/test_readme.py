@@ -21,7 +21,7 @@ PACKAGES = {
     "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
     "emulator": ("model", "losses", "training", "evidence"),
     "apps": ("batch", "demo", "listen", "live"),
-    "apps/demo": ("web", "service", "pictures"),
+    "apps/demo": ("web", "service", "browser", "pictures"),
     "apps/listen": ("design", "serving", "analysis"),
     "apps/live": ("devices", "engine", "session", "ui", "diagnostics"),
 }
@@ -47,7 +47,7 @@ def test_the_readme_opens_with_two_commands_of_one_line() -> None:
 
 
 CONSOLE = "".join(block for page in PAGES for block in blocks("console", page.read_text()))
-APPS = ["apps.cli denoise", "apps.cli listen", "apps.cli live"]
+APPS = ["apps.cli denoise", "apps.cli demo", "apps.cli listen", "apps.cli live"]
 
 
 @pytest.mark.parametrize("module", [*APPS, "enhance.train", "enhance.evaluate"])

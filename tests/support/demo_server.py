@@ -74,7 +74,8 @@ def demo(
     """`mpeace demo` on a free port; `code` runs instead of the command, `settings` go into its environment."""
     pytest.importorskip("gradio", reason="needs Gradio: the extra 'demo'")
     command = ["-c", code] if code else ["-m", "apps.cli", "demo", "--port", 0, *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **(settings or {})}
+    cache = {"XDG_CACHE_HOME": str(folder / "cache")}  # without what somebody has fetched on this machine
+    environment = {**os.environ, **cache, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **(settings or {})}
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *map(str, command)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,27 +1,24 @@
-// The live tab: blocks of the microphone go to the server's stream one after the other, and what comes back is played.
-const SECONDS = 0.06; // of a block: six hops of the network
+// The live tab: the microphone is denoised in the browser where it can do that, else on the server, and is played.
 const find = (name) => element.querySelector(name);
 const note = find(".live-note");
 let microphone = null;
-let session = null;
-let waiting = []; // blocks that were not sent yet
-let sending = false;
-let number = 0;
+let denoising = null; // where: `inBrowser` or `onServer`
+let model = null; // that it runs
+let barred = null; // why the browser cannot, once it was tried
 let mode = "cleaned";
-let trip = 0; // milliseconds to the server and back, smoothed
-let work = 0; // of them, in the network
 let loudest = 0;
-let heard = 0;
+let heard = 0; // samples
 
-const encode = (integers) => {
-  const bytes = new Uint8Array(integers.buffer);
-  let text = "";
-  for (let start = 0; start < bytes.length; start += 8192) text += String.fromCharCode(...bytes.subarray(start, start + 8192));
-  return btoa(text);
+const strength = () => {
+  const { attenuation_limit, mix, model } = props.value ?? {};
+  return { attenuation_limit, model, mix: mode === "noisy" ? 0 : mix, muted: mode === "mute" };
 };
-const decode = (text) => Float32Array.from(new Int16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer), (value) => value / 32768);
-const strength = () => ({ ...(props.value ?? {}), ...(mode === "noisy" ? { mix: 0 } : {}) });
-const smooth = (old, value) => (old ? 0.9 * old + 0.1 * value : value);
+
+// Said before the microphone opens, since it is about what the microphone hears.
+function tellWhere() {
+  const here = denoising ? denoising.here : props.engine?.models[strength().model] && !barred;
+  find(".live-where").textContent = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
+}
 
 function meter(name, samples) {
   const level = 10 * Math.log10(samples.reduce((sum, value) => sum + value * value, 0) / samples.length + 1e-12);
@@ -29,50 +26,31 @@ function meter(name, samples) {
   find(`.live-${name}-db`).textContent = level < -100 ? "silent" : `${level.toFixed(0)} dB`;
 }
 
-async function send() {
-  if (sending) return;
-  sending = true;
-  while (waiting.length && session) {
-    const blocks = waiting.splice(0);
-    const samples = new Int16Array(blocks.reduce((sum, block) => sum + block.length, 0));
-    blocks.reduce((at, block) => (samples.set(block, at), at + block.length), 0);
-    const begun = performance.now();
-    const mine = session;
-    const answer = await server.live_block({ token: mine.token, number: number++, samples: encode(samples) }).catch((error) => ({ problem: error.message }));
-    if (session !== mine) break;
-    if (answer.problem) {
-      await stop();
-      note.textContent = answer.problem;
-      break;
-    }
-    trip = smooth(trip, performance.now() - begun);
-    work = smooth(work, answer.milliseconds);
-    const sound = decode(answer.samples);
-    meter("out", sound);
-    microphone?.play(mode === "mute" ? sound.fill(0) : sound);
-  }
-  sending = false;
-}
-
-function onBlock(block) {
-  meter("in", block);
-  loudest = Math.max(loudest, peakOf(block));
-  if (++heard === 40 && loudest === 0) note.textContent = SILENT;
-  waiting.push(toIntegers(block));
-  send();
-}
+const hooks = {
+  strength,
+  given(samples) {
+    meter("in", samples);
+    loudest = Math.max(loudest, peakOf(samples));
+    const before = heard;
+    heard += samples.length;
+    const look = 2.4 * (microphone?.rate ?? Infinity);
+    if (before < look && heard >= look && loudest === 0) note.textContent = SILENT;
+  },
+  cleaned: (samples) => meter("out", samples),
+  problem: (text) => leave(text),
+  slow: (error) => again(error),
+};
 
 function onState({ late, gaps }) {
-  if (!session || !microphone) return;
+  if (!denoising || !microphone) return;
   const queue = (1000 * late) / microphone.rate;
-  const network = session.delay_ms;
   const device = 1000 * microphone.deviceSeconds;
-  const total = queue + network + device;
+  const total = queue + denoising.delay + device;
   find(".live-delay").textContent = `${total.toFixed(0)} ms`;
   element.dataset.delay = total.toFixed(1);
   const rows = [
-    ["Network and resampling", `${network.toFixed(0)} ms`],
-    ["Block and buffers", `${queue.toFixed(0)} ms, of them ${trip.toFixed(0)} to the server and back, ${work.toFixed(1)} computing`],
+    ["Network and resampling", `${denoising.delay.toFixed(0)} ms`],
+    ["Block and buffers", `${queue.toFixed(0)} ms, of them ${denoising.work}`],
     ["Sound device, as the browser tells", `${device.toFixed(0)} ms`],
     ["Gaps", `${gaps}`],
     ["Rate", `${microphone.rate / 1000} kHz`],
@@ -86,20 +64,33 @@ function onState({ late, gaps }) {
   );
 }
 
+// Why the sound goes to the server, or nowhere where there is none.
+function instead(error) {
+  if (!(error instanceof CannotKeepUp)) throw error;
+  const problem = `This browser cannot denoise by itself (${error.message})`;
+  if (!server) throw new Refused(`${problem}: try the model tiny, or another browser.`);
+  barred = `${problem}: the sound of the microphone goes to the server of this page and back.`;
+}
+
+async function openIn(place) {
+  denoising = place;
+  tellWhere();
+  microphone = await openMicrophone({ ...place, onState });
+  await place.open(microphone);
+}
+
 async function start() {
   const button = find(".live-start");
   if (button.disabled) return; // it starts already
   button.disabled = true;
   note.textContent = "";
+  loudest = heard = 0;
+  model = strength().model;
   try {
-    waiting = [];
-    number = trip = work = loudest = heard = 0;
-    microphone = await openMicrophone({ seconds: SECONDS, onBlock, onState });
-    const { model } = strength();
-    const answer = await server.live_open({ sample_rate: microphone.rate, block: microphone.block, ...strength() });
-    if (answer.problem) throw new Refused(answer.problem);
-    microphone.forget(waiting.splice(0).reduce((sum, block) => sum + block.length, 0));
-    session = { ...answer, model };
+    const can = props.engine?.models[model] && !barred;
+    if (can) await inBrowser(props.engine, hooks).then(openIn).catch(async (error) => (await release(), instead(error)));
+    if (!microphone) await openIn(onServer(hooks));
+    note.textContent = barred ?? "";
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", true);
     adjust(); // what was chosen meanwhile
@@ -110,20 +101,34 @@ async function start() {
   button.disabled = false;
 }
 
+async function release() {
+  const [open, place] = [microphone, denoising];
+  microphone = denoising = null;
+  place?.close();
+  await open?.close();
+}
+
 async function stop() {
-  const [open, mine] = [microphone, session];
-  microphone = session = null;
   find(".live-start").textContent = "Start the microphone";
   find(".live-start").setAttribute("aria-pressed", false);
   for (const name of ["in", "out"]) find(`.live-${name}`).style.width = 0;
-  await open?.close();
-  if (mine) server.live_close({ token: mine.token }).catch(() => {});
+  await release();
+}
+
+// It could not keep up in the middle of a sound.
+async function again(error) {
+  await stop();
+  try {
+    instead(error);
+    await start();
+  } catch (refused) {
+    note.textContent = refused.message;
+  }
 }
 
 async function adjust() {
-  if (!session) return;
-  const { model, ...rest } = strength();
-  if (model === session.model) return server.live_adjust({ token: session.token, ...rest }).catch(() => {});
+  if (!microphone) return tellWhere();
+  if (strength().model === model) return denoising.adjust();
   await stop();
   await start();
 }
@@ -146,3 +151,4 @@ document.addEventListener("visibilitychange", () => document.hidden && leave("St
 addEventListener("mpeace-play", () => leave("Stopped, since a recording was played."));
 addEventListener("pagehide", () => stop());
 watch("value", adjust);
+tellWhere();

@@ -15,7 +15,17 @@ class Duplex extends AudioWorkletProcessor {
     this.least = Infinity; // samples that waited, since the last look
     this.captured = this.came = this.quanta = this.gaps = 0;
     this.playing = this.dry = false;
-    this.port.onmessage = ({ data }) => (data.unsent === undefined ? this.receive(data) : (this.captured -= data.unsent));
+    this.to = this.port; // who gets the blocks
+    this.port.onmessage = ({ data }) => {
+      if (data.port) this.connect(data.port);
+      else if (data.unsent !== undefined) this.captured -= data.unsent;
+      else this.receive(data);
+    };
+  }
+  connect(port) { // to a worker: blocks go there and come back without the page
+    this.to = port;
+    this.filled = this.captured = this.came = 0;
+    port.onmessage = ({ data }) => this.receive(data);
   }
   receive(samples) {
     this.oldest = Math.max(this.oldest, this.captured - this.came);
@@ -69,7 +79,8 @@ class Duplex extends AudioWorkletProcessor {
     for (let index = 0; index < sound.length; index++) {
       this.block[this.filled++] = sound[index];
       if (this.filled === this.block.length) {
-        this.port.postMessage({ block: this.block.slice() });
+        const block = this.block.slice();
+        this.to.postMessage({ block }, [block.buffer]);
         this.filled = 0;
       }
     }
@@ -136,6 +147,7 @@ async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock,
     block,
     deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
     play: (samples) => node.port.postMessage(samples, [samples.buffer]),
+    connect: (port) => node.port.postMessage({ port }, [port]),
     forget: (unsent) => node.port.postMessage({ unsent }), // samples that will not come back
     close() {
       node.port.onmessage = null;

@@ -55,10 +55,13 @@ class Page:
         service: denoises.
         functions: for programs, and for the live tab.
         uploads: folder in which Gradio puts uploads.
+        engine: with which the live tab denoises in the browser; None to denoise on the server.
     """
 
-    def __init__(self, service: DemoService, functions: Api, uploads: Path) -> None:
-        self._service, self._api, self._uploads = service, functions, uploads
+    def __init__(
+        self, service: DemoService, functions: Api, uploads: Path, engine: dict[str, Any] | None = None
+    ) -> None:
+        self._service, self._api, self._uploads, self._engine = service, functions, uploads, engine
         self._writers = asyncio.Semaphore(service.limits.jobs)
 
     def blocks(self) -> gr.Blocks:
@@ -74,7 +77,7 @@ class Page:
                         player = parts.player()
                     with gr.Tab("Live"):
                         value = {"attenuation_limit": None, "mix": 1.0, "model": next(iter(self._service.models))}
-                        live = parts.live(self._api.for_the_page(), value)
+                        live = parts.live(self._api.for_the_page(), value, self._engine)
                 with gr.Column(elem_id="controls"):
                     controls = self._controls()
             self._wire(sources, controls, player, live)

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -40,6 +40,7 @@ def serve(
     limits: Limits,
     allow_hosts: Sequence[str] = (),
     root_path: str = "",
+    runtime: Mapping[str, Path] | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
@@ -52,6 +53,7 @@ def serve(
         limits: caps.
         allow_hosts: further names by which the page may be called, such as that of a reverse proxy.
         root_path: path under which a reverse proxy serves the page.
+        runtime: files of ONNX Runtime Web, for the live tab to denoise in the browser; None to denoise on the server.
 
     Raises:
         UsageError: when Gradio is missing, a name is none, the port is taken, or an option makes no sense.
@@ -62,11 +64,11 @@ def serve(
     with own_folder() as root:
         _settle_environment(root, host)
         with _until_stopped() as stopped, errors_in_one_line():
-            blocks, service, sweep = _build(root, model, limits)
+            blocks, service, sweep, middleware = _build(root, model, limits, runtime, root_path)
             from apps.origins import own_pages_only  # needs what Gradio brings
 
-            guard = own_pages_only(host, allow_hosts, SHARED_SUFFIX if share else None)
-            address = _launch(blocks, host, port, login, share, limits, guard, root_path)
+            middleware.insert(0, own_pages_only(host, allow_hosts, SHARED_SUFFIX if share else None))
+            address = _launch(blocks, host, port, login, share, limits, middleware, root_path)
             _announce(blocks, address, host, login is not None)
             warming = threading.Thread(target=_warm, args=(service,))
             warming.start()
@@ -113,8 +115,10 @@ def _settle_environment(folder: Path, host: str) -> None:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host, *LOOPBACK[:2]]))
 
 
-def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "DemoService", Callable[[], None]]:
-    """Build the app and its service, and return both with a function that removes what is no longer used."""
+def _build(
+    folder: Path, model: str | None, limits: Limits, runtime: Mapping[str, Path] | None, root_path: str
+) -> tuple["Blocks", "DemoService", Callable[[], None], list["Middleware"]]:
+    """Build the app, its service, a function that removes what is no longer used, and the middleware of the app."""
     from enhance.runtime.registry import list_models
 
     try:
@@ -122,10 +126,15 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
             import gradio  # noqa: F401
     except ImportError:
         raise UsageError('the demo needs Gradio: pip install "mpeace[demo]"') from None
+    from starlette.middleware import Middleware
+
+    from apps.demo.browser.files import browser_files, shipped
+    from apps.demo.browser.serving import PREFIX, BrowserFilesServed
     from apps.demo.service.downloads import Results, remove_old
     from apps.demo.service.live_streams import LiveDesk
     from apps.demo.service.service import KEPT, DemoService, known_models
     from apps.demo.web.api import Api
+    from apps.demo.web.middleware import Guard
     from apps.demo.web.page import Page
 
     service = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
@@ -139,7 +148,13 @@ def _build(folder: Path, model: str | None, limits: Limits) -> tuple["Blocks", "
         results.sweep()
         remove_old(folder, age, keep=("sessions", "results", KEPT))
 
-    return Page(service, api, folder).blocks(), service, sweep
+    middleware = [Middleware(Guard, limits=limits)]
+    engine = None
+    if runtime is not None:
+        files = browser_files(runtime, shipped(service.models))
+        engine = files.told(root_path.rstrip("/") + PREFIX)
+        middleware.append(Middleware(BrowserFilesServed, paths=files.paths, root_path=root_path))
+    return Page(service, api, folder, engine).blocks(), service, sweep, middleware
 
 
 def _warm(service: "DemoService") -> None:
@@ -158,12 +173,9 @@ def _launch(
     login: Any,
     share: bool,
     limits: Limits,
-    guard: "Middleware",
+    middleware: list["Middleware"],
     root_path: str,
 ) -> str:
-    from starlette.middleware import Middleware
-
-    from apps.demo.web.middleware import Guard
     from apps.demo.web.page import css, theme
 
     no_downloads()
@@ -185,7 +197,7 @@ def _launch(
             run_history=False,
             enable_monitoring=False,
             state_session_capacity=256,
-            app_kwargs={"middleware": [guard, Middleware(Guard, limits=limits)], "docs_url": None, "redoc_url": None},
+            app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None},
         )
     except (OSError, ValueError) as error:
         raise FileError(f"the page cannot be served on {host}, port {port}: {one_line(error)}") from None

@@ -1,0 +1,1 @@
+"""Denoising inside the browser: what the page needs for it, and the page as a folder that needs no server of ours."""
