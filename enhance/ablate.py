@@ -35,10 +35,11 @@ import numpy as np
 
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from emulator.evidence.perceptual_scores import Judge
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.decomposition import decompose
 from enhance.evaluation.pairs import Audio, find_pairs, read_pair
 from enhance.evaluation.scoring import score
-from enhance.model.config import SAMPLE_RATE, SIZES
+from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
 from enhance.reporting.report import Report, save_report

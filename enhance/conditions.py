@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
 from enhance.evaluation.results import model_name
-from enhance.model.config import SAMPLE_RATE
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser

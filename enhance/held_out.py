@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from enhance.data.decoding import FULL_SCALE, SUFFIXES, Kind, decode
 from enhance.data.levels import active_power
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.utils.errors import fail
 
 Audio = NDArray[np.float64]

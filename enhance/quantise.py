@@ -22,10 +22,10 @@ import soundfile
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.speed import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
-from enhance.model.config import SAMPLE_RATE
 from enhance.model.onnx_graph import LAYER
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser

@@ -19,8 +19,8 @@ import numpy as np
 
 from enhance.data.cache import AudioCache
 from enhance.data.mixing import MixConfig, Mixer
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.metrics import estoi, pesq_wb, si_sdr
-from enhance.model.config import SAMPLE_RATE
 from enhance.model.onnx_export import export
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser

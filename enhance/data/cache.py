@@ -25,7 +25,7 @@ from torch import Tensor
 
 from enhance.data.decoding import FULL_SCALE, PIECE_SECONDS, SUFFIXES, Kind, decode_all
 from enhance.data.to_device import send
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 FORMAT_VERSION = 2
 

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "rooms"]

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 WINDOW, HOP = 1024, 512  # samples (21 ms, 11 ms)
 LIFTER_SECONDS = 0.0015  # the envelope keeps cepstral coefficients up to here: below the periods of all voices

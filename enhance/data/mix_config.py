@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 SUBGROUP = 8  # examples among which noises are exchanged when a processed batch is used again
 MOST_NOISES = 3

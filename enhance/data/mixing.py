@@ -24,7 +24,7 @@ from enhance.data.mix_config import MOST_NOISES, SUBGROUP, MixConfig
 from enhance.data.noise_augmentation import Augmentation, NoiseAugmenter
 from enhance.data.synthetic_noise import synthetic_noise
 from enhance.data.to_device import send
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 MARGIN_SECONDS = 0.02  # least length that is processed and dropped at either end, where filters ring
 EDGE_SECONDS = 0.005  # fade at the ends of a crop, of a join and of an onset

@@ -14,7 +14,7 @@ import pyroomacoustics
 import soundfile
 
 from enhance.data.decoding import trim_room
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.utils.atomic import replacing
 
 LENGTH_METRES = (2.5, 12.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 RMS = 0.1
 TONE_HZ = (60.0, 12_000.0)  # range of tones and chirps

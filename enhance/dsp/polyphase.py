@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from enhance.dsp.resampling import check_sample_rate, resampled_length
+from enhance.dsp.rate import check_sample_rate, resampled_length
 
 HALF = 32  # samples of the lower rate on each side of the filter
 STOPBAND_DB = 81.0

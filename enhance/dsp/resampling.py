@@ -15,34 +15,11 @@ from functools import lru_cache
 import numpy as np
 import soxr
 
-LOWEST_RATE = 1_000  # Hz
-HIGHEST_RATE = 768_000  # Hz
+from enhance.dsp.rate import check_sample_rate, resampled_length
+
 _PROBE_SECONDS = 6  # soxr emits at least twice a second, even from 1 kHz to 48 kHz
 _PROBE_BLOCKS_PER_SECOND = 1_000
 _PROBE_MARGIN = 1.02  # its emissions beat with the output clock: in 240 s, 44 pairs of rates rose by 1.0 % at most
-
-
-def check_sample_rate(sample_rate: float) -> int:
-    """The rate in Hz as an int.
-
-    Raises:
-        ValueError: unless it is a whole number from 1 kHz to 768 kHz.
-    """
-    if not (LOWEST_RATE <= sample_rate <= HIGHEST_RATE) or sample_rate != int(sample_rate):
-        raise ValueError(
-            f"sample rate {sample_rate} Hz: expected a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-        )
-    return int(sample_rate)
-
-
-def resampled_length(samples: int, in_rate: int, out_rate: int) -> int:
-    """Length after resampling: samples * out_rate / in_rate, rounded to the nearest, halves up.
-
-    Example:
-        >>> resampled_length(44100, 44100, 48000), resampled_length(1, 16000, 8000), resampled_length(0, 1000, 8000)
-        (48000, 1, 0)
-    """
-    return (2 * samples * out_rate + in_rate) // (2 * in_rate)
 
 
 class Resampler:

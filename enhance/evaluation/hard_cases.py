@@ -18,7 +18,7 @@ from scipy import signal
 from enhance.data.formant_shift import HOP, WINDOW, log_envelope
 from enhance.data.levels import active_power
 from enhance.data.room_responses import simulate_room
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 Audio = NDArray[np.float64]
 

@@ -70,7 +70,7 @@ def checked_rate(sample_rate: int | None) -> int | None:
     """
     if sample_rate is None:
         return None
-    from enhance.dsp.resampling import check_sample_rate
+    from enhance.dsp.rate import check_sample_rate
 
     try:
         return check_sample_rate(sample_rate)

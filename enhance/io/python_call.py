@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from enhance.dsp.resampling import check_sample_rate
+from enhance.dsp.rate import check_sample_rate
 from enhance.io.denoise_file import perform
 from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from enhance.dsp.resampling import Resampler, check_sample_rate, resampled_length
+from enhance.dsp.rate import check_sample_rate, resampled_length
+from enhance.dsp.resampling import Resampler
 from enhance.io.channel_choice import ChosenChannels, choose_channels
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.runtime.low_delay import LowDelayStream

@@ -6,9 +6,6 @@ Everything that follows from a dimension is derived here, so that a checkpoint n
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-SAMPLE_RATE = 48_000
-"""Samples per second that every network of this package works at."""
-
 
 @dataclass(frozen=True)
 class NetworkConfig:

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from enhance.dsp.erb import wide_band_matrix
-from enhance.model.config import SAMPLE_RATE, NetworkConfig
+from enhance.dsp.rate import SAMPLE_RATE
+from enhance.model.config import NetworkConfig
 from enhance.model.gru import GRU
 
 FEATURES = 6

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.model.checkpoint import load_checkpoint
-from enhance.model.config import SAMPLE_RATE, NetworkConfig
+from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build

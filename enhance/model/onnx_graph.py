@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.model.network import FEATURES, SPECTRUM_FLOOR_DB, TINY_POWER, DualPath, Enhancer, Neighbours
 from enhance.model.onnx_dft import FactoredDFT
 

@@ -25,7 +25,8 @@ import numpy as np
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.dc_blocker import DcBlocker
 from enhance.dsp.polyphase import Polyphase
-from enhance.dsp.resampling import Resampler, check_sample_rate, held_back_seconds
+from enhance.dsp.rate import check_sample_rate
+from enhance.dsp.resampling import Resampler, held_back_seconds
 from enhance.runtime.link import Link
 from enhance.runtime.linked_channels import LinkedChannels
 from enhance.runtime.metadata import ModelInfo

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 
 POWER_FLOOR = 1e-7  # power that compression starts from, relative to the input's mean power per bin
 SILENT_INPUT_POWER = 1e-10  # mean power under which an input counts as silent (-100 dBFS)

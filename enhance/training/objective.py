@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from enhance.data.levels import LEVEL_DBFS
 from enhance.data.mixing import Mixer, Mixture
 from enhance.data.sinc_resampling import SincResample
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.training.loss import LossConfig, PlainLoss
 
 RATE = 16_000  # Hz, of the further distances

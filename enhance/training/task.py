@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from enhance.data.mixing import Mixer
-from enhance.model.config import SAMPLE_RATE
+from enhance.dsp.rate import SAMPLE_RATE
 from enhance.model.network import Enhancer
 from enhance.training.cuda_graphs import CapturedSteps
 from enhance.training.objective import Objective, Terms

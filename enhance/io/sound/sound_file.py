@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from enhance.dsp.resampling import Resampler, resampled_length
+from enhance.dsp.rate import resampled_length
+from enhance.dsp.resampling import Resampler
 from enhance.io.bitrate import Compression
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
 from enhance.io.pcm import block_length, to_integers

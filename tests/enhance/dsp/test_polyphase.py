@@ -5,7 +5,8 @@ import pytest
 from helpers import blocks, speech_like
 
 from enhance.dsp.polyphase import PASSBAND, Polyphase
-from enhance.dsp.resampling import resample, resampled_length
+from enhance.dsp.rate import resampled_length
+from enhance.dsp.resampling import resample
 
 RATES = (8000, 16_000, 32_000, 44_100, 96_000)
 PAIRS = [pair for rate in RATES for pair in ((rate, 48_000), (48_000, rate))] + [(11_025, 48_000)]
