@@ -7,6 +7,7 @@ from apps.batch.discovery import mode_of
 from apps.batch.if_exists import IfExists
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
+from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import PIPE, Outcome, Task
 from enhance.utils.errors import UsageError, problem_on_oserror
@@ -48,6 +49,7 @@ def denoise_all(
         with problem_on_oserror(f"--report {report} cannot be written", UsageError):
             if not stat.S_ISDIR(mode_of(report.absolute().parent)):
                 raise UsageError(f"--report {report} cannot be written: there is no such folder")
+    check_settings(settings.container, settings.subtype, settings.sample_rate)
     with Stopper() as stopper:
         plan = make_plan(inputs, output, name, if_exists, settings)
         outcomes = list(plan.settled)

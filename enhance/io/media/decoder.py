@@ -15,6 +15,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from enhance.io.codec_limits import check_input
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
 from enhance.io.media.opening import is_mp4, open_media, reason
@@ -60,8 +61,7 @@ class TrackDecoder:
         except (AttributeError, ValueError):
             raise FileError(f"its sound track {stream.index} is in a codec that cannot be decoded") from None
         self.channels = self._context.channels
-        if self.sample_rate <= 0 or self.channels <= 0:
-            raise FileError(f"its sound track has {self.sample_rate} Hz and {self.channels} channels")
+        check_input(self.sample_rate, self.channels)
         pieces = pieces_of(movie, stream.id) if movie is not None else None
         self._line = EditedLine([Piece(Fraction(0), None, Fraction(0))] if pieces is None else pieces, self.sample_rate)
         self._expected = self._line.length
@@ -89,20 +89,18 @@ class TrackDecoder:
         for frame in self._decode(packet):
             time = frame.pts * Fraction(frame.time_base) if frame.pts is not None and frame.time_base else None
             for samples in self._plain(frame):
-                self._take(self._clock.push(samples, time))
+                yield from self._take(self._clock.push(samples, time))
                 time = None
         if packet.size == 0:
             for samples in self._plain(None):
-                self._take(self._clock.push(samples, None))
-            self._take(self._clock.flush())
+                yield from self._take(self._clock.push(samples, None))
+            yield from self._take(self._clock.flush())
             if self._clock.drifts:
                 self.notes.append(
                     f"the clock of its sound track {self.stream.index} drifts; it was resampled to stay in step"
                 )
-        if self._waiting and (self._held >= self._most or packet.size == 0):
-            block = np.concatenate(self._waiting, axis=1)
-            self._waiting, self._held = [], 0
-            yield block
+            if self._waiting:
+                yield self._gathered()
 
     def check_length(self) -> None:
         """Compare with the length that the file gives the track.
@@ -143,7 +141,8 @@ class TrackDecoder:
                 f"its sound track {self.stream.index} changes rate or channels at {where:.2f} s; save it anew first"
             ) from None
 
-    def _take(self, blocks: Iterator[np.ndarray]) -> None:
+    def _take(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Gather what is heard of blocks from the clock; what is long, such as a hole of hours, comes out in parts."""
         begin = round((self._clock.start or 0) * self.sample_rate)
         for block in blocks:
             heard = self._line.cut(block, begin + self._place) if self._edited else iter([block])
@@ -152,6 +151,13 @@ class TrackDecoder:
                 self.samples += samples.shape[1]
                 self._held += samples.shape[1]
                 self._waiting.append(samples)
+                if self._held >= self._most:
+                    yield self._gathered()
+
+    def _gathered(self) -> np.ndarray:
+        block = np.concatenate(self._waiting, axis=1)
+        self._waiting, self._held = [], 0
+        return block
 
     def _declared_seconds(self) -> float | None:
         """Length of the track by its header. Only MP4 and MOV, and the tags of Matroska, tell it exactly."""

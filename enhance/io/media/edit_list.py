@@ -152,7 +152,7 @@ class EditedLine:
                 if self.start is None:
                     self.start, self._next = Fraction(where, self._rate), where
                 if where > self._next:
-                    yield from silence(samples.shape[0], where - self._next)
+                    yield from silence(samples.shape[0], where - self._next, self._rate)
                 yield samples[:, first - place : last - place]
                 self._next = max(where, self._next) + last - first
             if end is None or end > place + samples.shape[1]:

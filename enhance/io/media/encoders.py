@@ -15,6 +15,7 @@ from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.error import FFmpegError
 
+from enhance.io.codec_limits import encoder_takes
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def choose_encoder(
     wanted = stream.codec_context.format.name
     channels = AudioLayout(layout).nb_channels
     for name in dict.fromkeys(([] if same in _UNFIT else [same]) + list(substitutes)):
-        if name not in known:
+        if name not in known or not encoder_takes(name, channels):
             continue
         for candidate in _layouts(layout, channels):
             opened = _ask(name, candidate, rate, wanted)

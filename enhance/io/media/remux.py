@@ -25,6 +25,7 @@ from enhance.io.media.writer import CopiedTrack, SoundTrack
 from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms, note_of
 from enhance.io.task import OnProgress, Outcome, Task, decibels
+from enhance.io.track_pipeline import Chain
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
@@ -159,8 +160,12 @@ class _Remux:
             index = packet.stream.index
             if index in self.tracks:
                 track = self.tracks[index]
-                track.push(packet)
-                on_progress(track.chain.samples_in / track.chain.sample_rate, total)
+
+                def after_block(chain: Chain = track.chain) -> None:
+                    stopper.check()
+                    on_progress(chain.samples_in / chain.sample_rate, total)
+
+                track.push(packet, after_block)
             elif index in self._copies:
                 self._copies[index].push(packet)
             elif packet.stream.type == "data" and packet.size and "timecode" not in packet.stream.metadata:

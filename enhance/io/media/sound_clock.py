@@ -16,6 +16,8 @@ from statistics import median
 
 import numpy as np
 
+from enhance.utils.errors import FileError
+
 OUT_OF_STEP = 0.04  # seconds; the eye forgives about 45 ms
 _LEAST_HOLE = 0.012  # seconds, where time stamps are steady: less than a packet of Opus or AAC
 _STEADY = 8  # times the usual tremble of time stamps are a jump: 1 ms for Matroska
@@ -26,6 +28,7 @@ _STEEPEST = 0.03  # change of speed at most, however far the clock is away
 _NEIGHBOURS = 0.5  # seconds before and behind a jump by which it is judged
 _HALF = 16  # taps of the resampler on each side
 _PHASES = 1024
+_LONGEST_HOLE = 24 * 3600  # seconds
 _BLOCK = 48_000  # samples of silence at a time: a hole may last for hours
 
 
@@ -91,7 +94,7 @@ class SoundClock:
             if step > 0:
                 if self._warp is not None:
                     self._warp.stretch = 1.0  # a hole is as long as the clock says
-                for zeros in silence(self._channels, step):
+                for zeros in silence(self._channels, step, self._rate):
                     yield from self._stretch(zeros)
             else:
                 self._debt -= step
@@ -155,8 +158,15 @@ class SoundClock:
         yield self._warp.process(samples)
 
 
-def silence(channels: int, count: int) -> Iterator[np.ndarray]:
-    """Yield so many samples of silence, float32 [channels, samples], a second or so at a time."""
+def silence(channels: int, count: int, sample_rate: int) -> Iterator[np.ndarray]:
+    """Yield so many samples of silence, float32 [channels, samples], a second or so at a time.
+
+    Raises:
+        FileError: when it would last longer than anything that was recorded.
+    """
+    if count > _LONGEST_HOLE * sample_rate:
+        hours = count / sample_rate / 3600
+        raise FileError(f"its time stamps jump by {hours:.0f} h: they are damaged; save it anew first")
     for begin in range(0, count, _BLOCK):
         yield np.zeros((channels, min(_BLOCK, count - begin)), np.float32)
 

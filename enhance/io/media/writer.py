@@ -6,6 +6,7 @@ for it: there the packet that holds nothing but the delay is left out. Encoders 
 much silence behind the sound as they put in front of it, or they would keep the last samples for themselves.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -83,10 +84,14 @@ class SoundTrack:
         self._begin: int | None = None
         self._delay: int | None = None
 
-    def push(self, packet: "Packet") -> None:
-        """Decode, clean, encode and write one packet; an empty one ends the track."""
+    def push(self, packet: "Packet", after_block: Callable[[], object]) -> None:
+        """Decode, clean, encode and write one packet; an empty one ends the track.
+
+        `after_block` is called after each block, since a packet behind a hole may bring hours of silence.
+        """
         for block in self.decoder.push(packet):
             self._encode(self.chain.process(block))
+            after_block()
         if packet.size == 0:
             self._encode(self.chain.flush())
             if self._delay and not self.stream.codec_context.codec.delay:

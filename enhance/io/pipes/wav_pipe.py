@@ -9,6 +9,7 @@ Reference: Microsoft, "Multiple Channel Audio Data and WAVE Files" (WAVEFORMATEX
 import struct
 from typing import BinaryIO
 
+from enhance.io.codec_limits import check_input
 from enhance.io.formats import Encoding
 from enhance.io.pipes.raw_pcm import WIDTH, RawReader, RawWriter
 from enhance.io.sound.riff_chunks import UNKNOWN, is_unknown
@@ -26,6 +27,8 @@ _SUBTYPES = {
     (_FLOAT, 64): "DOUBLE",
 }
 _BITS = {subtype: (tag, bits) for (tag, bits), subtype in _SUBTYPES.items()}
+_CONTENT = 64  # bytes of a chunk that are looked at
+_PART = 2**16  # bytes that are read at a time of a chunk that is passed over
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 
@@ -70,7 +73,9 @@ class PipeReader(RawReader):
                 if size == UNKNOWN and long_size:
                     return long_size
                 return None if is_unknown(size) else size
-            content = self._exactly(size + size % 2, "its samples")
+            content = self._exactly(min(size + size % 2, _CONTENT), "its samples")
+            for place in range(len(content), size + size % 2, _PART):  # a size may be anything: nothing is kept of it
+                self._exactly(min(_PART, size + size % 2 - place), "its samples")
             if name == b"ds64":
                 long_size = struct.unpack("<Q", content[8:16])[0]
             if name == b"fmt ":
@@ -84,8 +89,9 @@ class PipeReader(RawReader):
         if tag == _EXTENSIBLE and len(content) >= 26:
             (tag,) = struct.unpack("<H", content[24:26])
             self.speakers = Speakers(in_format(content))
-        if (tag, bits) not in _SUBTYPES or self.channels == 0:
+        if (tag, bits) not in _SUBTYPES:
             raise FileError(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
+        check_input(self.sample_rate, self.channels)
         self.encoding = Encoding("WAV", _SUBTYPES[tag, bits])
 
     def _exactly(self, size: int, what: str) -> bytes:

@@ -17,6 +17,7 @@ import soundfile
 from enhance.dsp.rate import resampled_length
 from enhance.dsp.resampling import Resampler
 from enhance.io.bitrate import Compression
+from enhance.io.codec_limits import check_codec, check_input
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
 from enhance.io.pcm import block_length, to_integers
 from enhance.io.sound.byte_view import ByteView
@@ -121,6 +122,7 @@ class SoundReader:
         pieces = self._pieces.recordings
         self.sample_rate: int = max(piece.sample_rate or self._file.samplerate for piece in pieces)
         self.channels: int = max(piece.channels or self._file.channels for piece in pieces)
+        check_input(self.sample_rate, self.channels)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
         self.speakers = read_speakers(self._path, self.encoding, self.channels)
         lengths = [
@@ -239,6 +241,7 @@ class SoundWriter:
         strings: dict[str, str],
         front: bytes = b"",
     ) -> None:
+        check_codec(encoding.major, encoding.subtype, sample_rate, channels)
         self._front = front
         order = VORBIS_ORDER.get(channels) if encoding.major == "OGG" else None
         self._order = None if order is None else list(order)
