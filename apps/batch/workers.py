@@ -18,10 +18,13 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
 from enhance.utils.errors import ModelError
 from enhance.utils.interrupt import Stopped, Stopper
+from enhance.utils.process_limits import limit_memory
 
 _LOOK = 0.1  # seconds between two looks at the stopper
 _TELL = 0.1  # seconds between two words of progress from one process
 _PATIENCE = 10.0  # seconds that a process gets to clean up when it is asked to end
+_STALLED = 600.0  # seconds without any more sound, after which a process is ended
+_MOST_MEMORY = 4_000_000_000  # bytes of a process; a file of any length takes a tenth of a gigabyte
 
 
 @dataclass
@@ -29,6 +32,8 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     task: Task | None = None
+    reached: float = -1.0  # seconds of sound that are done
+    moved: float = 0.0  # when that changed last, time.monotonic()
 
 
 def run_in_processes(
@@ -71,6 +76,9 @@ def run_in_processes(
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 if not _listen(worker, model, on_progress, done):
                     workers.remove(worker)
+            for worker in [worker for worker in workers if worker.task and monotonic() - worker.moved > _STALLED]:
+                workers.remove(worker)
+                _give_up(worker, done)
     finally:
         _end(workers)
 
@@ -85,7 +93,7 @@ def _start(settings: DenoiseOptions) -> _Worker:
 
 
 def _hand(worker: _Worker, task: Task) -> None:
-    worker.task = task
+    worker.task, worker.reached, worker.moved = task, -1.0, monotonic()
     with suppress(BrokenPipeError):  # the process is dead: `_listen` finds the end of the pipe and says so
         worker.pipe.send(task)
 
@@ -116,8 +124,19 @@ def _listen(
         worker.task = None
         done(task, message)
     elif task is not None:
+        if message[0] > worker.reached:
+            worker.reached, worker.moved = message[0], monotonic()
         on_progress(task, *message)
     return True
+
+
+def _give_up(worker: _Worker, done: Callable[[Task, Outcome], object]) -> None:
+    """End a process in which nothing moves, and count its file as failed."""
+    task = worker.task
+    _end([worker])
+    if task is not None:
+        reason = f"no more sound came of it in {_STALLED:g} s; it may be damaged"
+        done(task, Outcome(task.source, task.target, "failed", reason))
 
 
 def _end(workers: list[_Worker]) -> None:
@@ -140,6 +159,7 @@ def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
         from enhance import Denoiser
         from enhance.io.denoise_file import describe, run_task
 
+        limit_memory(_MOST_MEMORY)
         last = 0.0
 
         def on_progress(seconds: float, total: float | None) -> None:

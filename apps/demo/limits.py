@@ -28,6 +28,8 @@ class Limits:
         upload_seconds: after which an upload is removed: longer than the queue can last with files of `USUAL_MINUTES`.
         live: microphones at the same time.
         live_minutes: of one microphone.
+        job_megabytes: of memory that the process of one job may take.
+        job_seconds: after which that process is ended if no more sound came of it.
     """
 
     minutes: float = USUAL_MINUTES
@@ -40,6 +42,8 @@ class Limits:
     upload_seconds: int = 300
     live: int = 4
     live_minutes: float = 30.0
+    job_megabytes: int = 1500
+    job_seconds: float = 60.0
 
     @property
     def sweeping(self) -> tuple[int, int]:

@@ -64,14 +64,15 @@ class CachedDenoiser:
     Args:
         denoiser: the model.
         folder: for the samples.
+        tracks: of a file that is complete, whose samples are reused; None runs the network and notes them.
     """
 
-    def __init__(self, denoiser: "Denoiser", folder: Path) -> None:
+    def __init__(self, denoiser: "Denoiser", folder: Path, tracks: list[Track] | None = None) -> None:
         self.info, self.path = denoiser.info, denoiser.path
-        self.tracks: list[Track] = []
+        self.tracks: list[Track] = tracks or []
         self._denoiser = denoiser
         self._folder = folder
-        self._complete = False
+        self._complete = tracks is not None
         self._next = 0
 
     def stream(
@@ -83,7 +84,7 @@ class CachedDenoiser:
         mix: float = 1.0,
         link: Link | str = Link.OFF,
     ) -> "_Recorder | _Player":
-        """Open a stream as `Denoiser.stream` does. After `finish`, the n-th one repeats the n-th."""
+        """Open a stream as `Denoiser.stream` does. Of a complete file, the n-th one repeats the n-th."""
         weight = np.float32(Strength(attenuation_limit_db, mix).weight)
         if self._complete:
             self._next += 1
@@ -95,17 +96,8 @@ class CachedDenoiser:
 
     def again(self, folder: Path) -> "CachedDenoiser":
         """Return a copy whose samples lie in another folder."""
-        other = CachedDenoiser(self._denoiser, folder)
-        other.tracks = [
-            replace(track, dry=folder / track.dry.name, wet=folder / track.wet.name) for track in self.tracks
-        ]
-        other.finish()
-        return other
-
-    def finish(self) -> None:
-        """Note that the file is complete: from now on its samples are reused."""
-        self._complete = True
-        self._next = 0
+        moved = [replace(track, dry=folder / track.dry.name, wet=folder / track.wet.name) for track in self.tracks]
+        return CachedDenoiser(self._denoiser, folder, moved)
 
 
 class _Recorder:

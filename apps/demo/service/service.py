@@ -16,15 +16,14 @@ from apps.demo.limits import Limits
 from apps.demo.pictures.plots import draw
 from apps.demo.pictures.preview import write_previews
 from apps.demo.pictures.spectra import Analysis
-from apps.demo.remix import CachedDenoiser
+from apps.demo.remix import CachedDenoiser, Track
 from apps.demo.service.session import DenoisedFile, Sessions, new_folder, take
+from apps.demo.service.worker_pool import Job, WorkerPool
 from enhance import Denoiser
-from enhance.io.denoise_file import run_task
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
-from enhance.utils.interrupt import Stopper
 
 if TYPE_CHECKING:
     from enhance.io.task import OnProgress
@@ -44,9 +43,11 @@ class DemoService:
         folder: for what people work with.
         limits: caps.
         models: name on the page -> name or path for `Denoiser`. Nobody can name another.
+        workers: the processes for files; of its own when None.
     """
 
-    def __init__(self, folder: Path, limits: Limits, models: dict[str, str]) -> None:
+    def __init__(self, folder: Path, limits: Limits, models: dict[str, str], workers: WorkerPool | None = None) -> None:
+        self.workers = workers or WorkerPool(limits.job_megabytes, limits.job_seconds)
         self.sessions = Sessions(folder / "sessions", limits)
         self.limits = limits
         self.models = models
@@ -134,9 +135,8 @@ class DemoService:
                 if work.strength != strength:
                     raise Outdated
 
-            work.cached.finish()
             try:
-                self._render(work, strength, on_progress)
+                self._render(work, strength, on_progress, work.cached.tracks)
             except Outdated:
                 return False
             work.written = strength
@@ -161,7 +161,6 @@ class DemoService:
         strength = work.strength
         try:
             work.outcome = self._render(work, strength, on_progress)
-            work.cached.finish()
             work.written = strength
             track = work.cached.tracks[0]
             work.analysis = Analysis(track)
@@ -185,25 +184,20 @@ class DemoService:
         cached, outcome = CachedDenoiser(self.denoiser(model), folder), Outcome(str(source), None, "failed")
         return DenoisedFile(folder, source, cached, outcome, strength, model or next(iter(self.models)))
 
-    def _render(self, work: DenoisedFile, strength: Strength, on_progress: "OnProgress | None") -> Outcome:
-        """Denoise as the command line does, and check the limits after each block."""
-        outdated = False
+    def _render(
+        self,
+        work: DenoisedFile,
+        strength: Strength,
+        on_progress: "OnProgress | None",
+        tracks: list[Track] | None = None,
+    ) -> Outcome:
+        """Denoise as the command line does, in a process that checks the limits after each block.
 
-        def watch(seconds: float, total: float | None) -> None:
-            nonlocal outdated
-            track = work.cached.tracks[-1]
-            self.limits.check(max(seconds, total or 0), track.sample_rate, track.channels)
-            if on_progress is not None:
-                try:
-                    on_progress(seconds, total)
-                except Outdated:
-                    outdated = True
-                    raise
-
+        With the `tracks` of a former rendering the network need not run again.
+        """
         task = Task(str(work.source), str(work.target), str(work.target.with_suffix(".part")))
-        outcome = run_task(work.cached, task, _settings(strength), Stopper(), watch)  # type: ignore[arg-type]
-        if outdated:
-            raise Outdated
+        job = Job(self.models[work.model], work.folder, tracks, task, _settings(strength), self.limits)
+        outcome, work.cached.tracks = self.workers.run(job, on_progress or (lambda *_: None))
         if outcome.status != "done":
             raise FileError(outcome.message.replace("(--salvage", "(mpeace denoise --salvage"))
         return outcome

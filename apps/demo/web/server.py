@@ -78,6 +78,7 @@ def serve(
                         sweep()
             finally:
                 blocks.close(verbose=False)
+                service.workers.close()
                 warming.join()  # libraries that are being loaded crash when the process ends
 
 

@@ -15,6 +15,7 @@ from command import mpeace, partial_files, read, start, write, write_silence
 from helpers import speech_like
 from tiny_model import tiny_result
 
+from apps.batch import workers
 from apps.batch.workers import run_in_processes
 from enhance import Denoiser
 from enhance.io.options import DenoiseOptions
@@ -116,6 +117,29 @@ def test_a_process_that_dies_costs_one_file(tmp_path: Path, tiny_model: Path) ->
     assert outcomes[str(long)].status == "failed"
     assert "died (exit code -9)" in outcomes[str(long)].message
     assert outcomes[str(good)].status == "done"
+    assert not partial_files(tmp_path)
+
+
+def test_a_file_of_which_no_more_sound_comes_is_given_up_and_the_others_are_done(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a.wav", "b.wav", "c.wav")
+    for name in ("a.wav", "c.wav"):
+        write(tmp_path / name, speech_like(0.1, 48_000))
+    os.mkfifo(tmp_path / "b.wav")  # opening it waits for a writer who never comes
+    tasks = [Task(str(tmp_path / name), str(tmp_path / f"out-{name}"), str(tmp_path / f".{name}{PARTIAL}"))
+             for name in names]  # fmt: skip
+    outcomes: list[Outcome] = []
+
+    def done(task: Task, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        monkeypatch.setattr(workers, "_STALLED", 0.5 if len(outcomes) == 1 else 600)
+
+    with Stopper() as stopper:
+        settings = DenoiseOptions(model=str(tiny_model))
+        run_in_processes(tasks, 1, settings, stopper, lambda *_: None, done, {})
+    assert [outcome.status for outcome in outcomes] == ["done", "failed", "done"]
+    assert outcomes[1].message == "no more sound came of it in 0.5 s; it may be damaged"
     assert not partial_files(tmp_path)
 
 

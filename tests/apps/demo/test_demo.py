@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from apps.demo.service.downloads import Results
 from apps.demo.service.server_folder import own_folder
 from apps.demo.service.service import DemoService
 from apps.demo.service.session import DenoisedFile, Sessions
+from apps.demo.service.worker_pool import WorkerPool
 from enhance.runtime.strength import Strength, blend
 from enhance.utils.errors import FileError
 
@@ -29,9 +31,17 @@ pytest.importorskip("PIL", reason="needs Pillow, which comes with Gradio")
 STRENGTHS = (Strength(), Strength(12.0, 0.8), Strength(None, 0.0))
 
 
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    """One pool for all tests here: a process takes a second to start."""
+    pool = WorkerPool(1000, 60)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def service(tmp_path: Path, tiny_model: Path) -> DemoService:
-    return DemoService(tmp_path / "demo", Limits(minutes=0.5), {"tiny": str(tiny_model)})
+def service(tmp_path: Path, tiny_model: Path, workers: WorkerPool) -> DemoService:
+    return DemoService(tmp_path / "demo", Limits(minutes=0.5), {"tiny": str(tiny_model)}, workers)
 
 
 def opened(service: DemoService, path: Path, strength: Strength | None = None) -> DenoisedFile:
@@ -208,8 +218,8 @@ def test_a_change_while_the_output_is_written_wins(service: DemoService, tmp_pat
     np.testing.assert_allclose(read(work.target), expected, atol=2**-15)
 
 
-def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: Path) -> None:
-    service = DemoService(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)})
+def test_sessions_end_when_idle_too_many_or_closed(tmp_path: Path, tiny_model: Path, workers: WorkerPool) -> None:
+    service = DemoService(tmp_path / "demo", Limits(sessions=2), {"tiny": str(tiny_model)}, workers)
     source = write(tmp_path / "a.wav", speech_like(0.5, 48_000))
     works = [service.open(name, source, Strength(), None) for name in ("one", "two", "three")]
     assert [work.folder.exists() for work in works] == [False, True, True], "the one idle for longest made room"
