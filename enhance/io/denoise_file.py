@@ -79,6 +79,7 @@ def perform(
         outcome.notes = []
         try:
             _attempt(denoiser, task, settings, stopper, on_progress, outcome)
+            outcome.notes += _notes_on_silence(outcome)
             outcome.status = "done"
         except _Again as again:
             outcome.gain = again.gain
@@ -103,6 +104,7 @@ def _attempt(
 
         with replacing(task) as partial:
             _check_fit(clean_tracks(denoiser, task, partial, settings, stopper, on_progress, outcome))
+            _check_rest(outcome.samples, outcome.notes)
             check_tracks(partial, tracks=1)
         outcome.notes += note_on_name(Path(task.source), str(outcome.format))
         return
@@ -128,6 +130,7 @@ def _attempt(
                     chunks = gather(Path(task.source), change)
                 sink = _writer(partial, task, encoding, source, chain.output_rate, chunks)
                 _pour(source, chain, sink, stopper, on_progress)
+                _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
                 if note := write_speakers(partial, encoding, source.speakers, source.channels):
@@ -144,6 +147,21 @@ def _attempt(
 def _check_fit(gain: float | None) -> None:
     if gain is not None:
         raise _Again(gain)
+
+
+def _check_rest(samples: int, notes: list[str]) -> None:
+    """Check that something is left of a file that was salvaged."""
+    if samples == 0 and any(note.startswith("salvaged") for note in notes):
+        raise FileError("nothing of its sound can be read: it is damaged from the beginning on")
+
+
+def _notes_on_silence(outcome: Outcome) -> list[str]:
+    """Return a note when there is nothing to hear, so that "done" does not hide it."""
+    if outcome.samples == 0:
+        return ["it has no sound: 0 samples"]
+    if outcome.input_dbfs is None:
+        return ["there is no sound in it: all samples are 0"]
+    return ["nothing is left of its sound: all samples of the output are 0"] if outcome.output_dbfs is None else []
 
 
 @contextmanager

@@ -1,9 +1,15 @@
-"""Samples between files and the network: how many at a time, and how floats become integers."""
+"""Samples between files and the network: how many at a time, how floats become integers, and what fills a hole."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
+from enhance.utils.errors import FileError
+
 _SECONDS = 4.0  # of one channel in a block: hundreds of hops, so that a call of the network costs little by itself
 _LEAST_SECONDS = 0.1
+_LONGEST_HOLE = 24 * 3600  # seconds
+_BLOCK = 48_000  # samples of silence at a time: a hole may last for hours
 
 
 def block_length(sample_rate: int, channels: int) -> int:
@@ -29,3 +35,16 @@ def to_integers(samples: np.ndarray, bits: int) -> np.ndarray:
     scale = 2.0 ** (bits - 1)
     integers = np.rint(samples.astype(np.float64) * scale)
     return np.clip(integers, -scale, scale - 1).astype(np.int32) << (32 - bits)
+
+
+def silence(channels: int, count: int, sample_rate: int) -> Iterator[np.ndarray]:
+    """Yield so many samples of silence, float32 [channels, samples], a second or so at a time.
+
+    Raises:
+        FileError: when it would last longer than anything that was recorded.
+    """
+    if count > _LONGEST_HOLE * sample_rate:
+        hours = count / sample_rate / 3600
+        raise FileError(f"its time stamps jump by {hours:.0f} h: they are damaged; save it anew first")
+    for begin in range(0, count, _BLOCK):
+        yield np.zeros((channels, min(_BLOCK, count - begin)), np.float32)

@@ -122,12 +122,12 @@ class TrackDecoder:
             return self.stream.decode(packet)
         except FFmpegError as error:
             if not self._salvage:
-                where = self.samples / self.sample_rate
+                where = self._clock.seconds
                 raise FileError(
                     f"cut off or damaged at {where:.2f} s ({reason(error)}; --salvage denoises the rest)"
                 ) from None
             if not self.notes:
-                self.notes.append(f"salvaged: a packet at {self.samples / self.sample_rate:.2f} s is damaged")
+                self.notes.append(f"salvaged: a packet at {self._clock.seconds:.2f} s is damaged")
             return []
 
     def _plain(self, frame: "AudioFrame | None") -> Iterator[np.ndarray]:

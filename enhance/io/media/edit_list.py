@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 
 from enhance.io.media.mp4_boxes import Box, clock, track_id
-from enhance.io.media.sound_clock import silence
+from enhance.io.pcm import silence
 from enhance.utils.errors import FileError
 
 _EMPTY = -1  # media time of an edit that shows nothing

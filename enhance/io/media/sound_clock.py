@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from enhance.utils.errors import FileError
+from enhance.io.pcm import silence
 
 OUT_OF_STEP = 0.04  # seconds; the eye forgives about 45 ms
 _LEAST_HOLE = 0.012  # seconds, where time stamps are steady: less than a packet of Opus or AAC
@@ -28,8 +28,6 @@ _STEEPEST = 0.03  # change of speed at most, however far the clock is away
 _NEIGHBOURS = 0.5  # seconds before and behind a jump by which it is judged
 _HALF = 16  # taps of the resampler on each side
 _PHASES = 1024
-_LONGEST_HOLE = 24 * 3600  # seconds
-_BLOCK = 48_000  # samples of silence at a time: a hole may last for hours
 
 
 class SoundClock:
@@ -62,6 +60,11 @@ class SoundClock:
     @property
     def drifts(self) -> bool:
         return self._warp is not None
+
+    @property
+    def seconds(self) -> float:
+        """Time up to which frames came, on the clock of the file."""
+        return float(self.start or 0) + self._heard / self._rate + self._last
 
     def push(self, samples: np.ndarray, time: Fraction | None) -> Iterator[np.ndarray]:
         """Take a frame, float32 [channels, samples], with its time in seconds. Yields what is ready."""
@@ -156,19 +159,6 @@ class SoundClock:
             return
         self._bend += (self._warp.stretch - 1) * samples.shape[1] / self._rate
         yield self._warp.process(samples)
-
-
-def silence(channels: int, count: int, sample_rate: int) -> Iterator[np.ndarray]:
-    """Yield so many samples of silence, float32 [channels, samples], a second or so at a time.
-
-    Raises:
-        FileError: when it would last longer than anything that was recorded.
-    """
-    if count > _LONGEST_HOLE * sample_rate:
-        hours = count / sample_rate / 3600
-        raise FileError(f"its time stamps jump by {hours:.0f} h: they are damaged; save it anew first")
-    for begin in range(0, count, _BLOCK):
-        yield np.zeros((channels, min(_BLOCK, count - begin)), np.float32)
 
 
 class _Warp:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from enhance.io.sound import mp3_frames, mp3_view
+from enhance.dsp.resampling import resampled_length
+from enhance.io.sound import mp3_frames, mp3_view, ogg_pages
 from enhance.io.sound.byte_view import ByteView, Range
 from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
@@ -27,12 +28,14 @@ class Piece:
         open: gives what soundfile opens: the path, or a view of the file.
         samples: per channel: reading ends there; None to read as long as libsndfile gives any.
         sample_rate, channels: of the recording; None to believe libsndfile.
+        start: place of its first sample, where sound is missing before it; None when it follows the one before.
     """
 
     open: Callable[[], Path | ByteView]
     samples: int | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    start: int | None = None
 
 
 @dataclass
@@ -51,6 +54,16 @@ class Pieces:
     notes: list[str] = field(default_factory=list)
     tolerance: int = 0
 
+    def length(self, sample_rate: int) -> int | None:
+        """Return the samples per channel of all recordings together at one rate; None when one does not say."""
+        total = 0
+        for piece in self.recordings:
+            if piece.samples is None:
+                return None
+            total = max(total, piece.start or 0)
+            total += resampled_length(piece.samples, piece.sample_rate or sample_rate, sample_rate)
+        return total
+
 
 def pieces_of(path: Path, salvage: bool) -> Pieces:
     """Return the parts of a file to show to libsndfile.
@@ -65,6 +78,8 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
     sound = find_sound(path)
     if sound is None and salvage and path.open("rb").read(4) == b".snd":
         return Pieces([Piece(lambda: ByteView(path, [(0, 8), b"\xff" * 4, (12, path.stat().st_size)]))])
+    if sound is None and (damage := _ogg_damage(path)) is not None:
+        return _of_damaged_ogg(path, damage)
     if sound is None:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
     size, notes = sound.size, []
@@ -81,6 +96,20 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         return Pieces([Piece(lambda: path, limit)])
     header = _header(path, sound, size)
     return Pieces([Piece(lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)]))], notes=notes)
+
+
+def _ogg_damage(path: Path) -> ogg_pages.Damage | None:
+    with path.open("rb") as file:
+        return ogg_pages.damage_of(path) if file.read(4) == b"OggS" else None
+
+
+def _of_damaged_ogg(path: Path, damage: ogg_pages.Damage) -> Pieces:
+    """Return the stretches that are whole, each at its time."""
+    recordings = [
+        Piece(lambda parts=stretch.parts: ByteView(path, list(parts)), stretch.samples, start=stretch.start)
+        for stretch in damage.stretches
+    ]
+    return Pieces(recordings, str(damage))
 
 
 def _of_mp3(path: Path) -> Pieces:

@@ -14,12 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from enhance.dsp.rate import resampled_length
 from enhance.dsp.resampling import Resampler
 from enhance.io.bitrate import Compression
 from enhance.io.codec_limits import check_codec, check_input
 from enhance.io.formats import LIMITED, PCM_BITS, SIZE_LIMIT, Encoding
-from enhance.io.pcm import block_length, to_integers
+from enhance.io.pcm import block_length, silence, to_integers
 from enhance.io.sound.byte_view import ByteView
 from enhance.io.sound.checked_file import CheckedFile
 from enhance.io.sound.chunk_copy import place_of_sound
@@ -30,6 +29,7 @@ from enhance.utils.errors import FileError, one_line
 from enhance.utils.native_output import stderr_closed
 
 _NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
+_READ_AT_ONCE = 4096  # samples per channel
 _WRITE_AT_ONCE = 2**14  # samples; libsndfile takes the stack for what an Ogg encoder gets in one call
 
 
@@ -125,14 +125,10 @@ class SoundReader:
         check_input(self.sample_rate, self.channels)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
         self.speakers = read_speakers(self._path, self.encoding, self.channels)
-        lengths = [
-            resampled_length(piece.samples, piece.sample_rate or self.sample_rate, self.sample_rate)
-            for piece in pieces
-            if piece.samples is not None
-        ]
         guessed = self._file.frames >= _NO_LENGTH or self.encoding.subtype.startswith("MPEG")
-        known = len(lengths) == len(pieces) or not guessed
-        self.frames: int | None = (sum(lengths) if lengths else self._file.frames) if known else None
+        self.frames: int | None = self._pieces.length(self.sample_rate)
+        if self.frames is None and not guessed:
+            self.frames = self._file.frames
         if lacks:
             self._cut_off(lacks)
         self.notes += self._pieces.notes
@@ -148,6 +144,9 @@ class SoundReader:
             if piece is not self._pieces.recordings[0]:
                 self.close()
                 self._open(piece)
+            for block in silence(self.channels, max(0, (piece.start or 0) - done), self.sample_rate):
+                done += block.shape[1]
+                yield block
             for block in self._alike(self._read(piece.samples)):
                 done += block.shape[1]
                 yield block[list(self.speakers.order)] if self.speakers.order else block
@@ -157,21 +156,37 @@ class SoundReader:
 
     def _read(self, most: int | None) -> Iterator[np.ndarray]:
         """The sound of the file that is open, up to `most` samples, float32 [channels, samples]."""
-        length = 4096 if self._salvage else block_length(self._file.samplerate, self._file.channels)
+        length = block_length(self._file.samplerate, self._file.channels)
         buffer = np.empty((length, self._file.channels), np.float32)
         done = 0
         while most is None or done < most:
-            wanted = buffer if most is None else buffer[: most - done]
-            try:
-                with stderr_closed(self._file.format == "MP3"):
-                    frames = self._file.read(out=wanted, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                self._cut_off(f"damaged at {done / self._file.samplerate:.2f} s, {_reason(error)}")
+            filled, problem = self._fill(buffer if most is None else buffer[: most - done])
+            done += filled
+            if filled:
+                yield buffer[:filled].T
+            if problem:
+                self._cut_off(f"damaged at {done / self._file.samplerate:.2f} s, {problem}")
+            if problem or not filled:
                 return
-            if len(frames) == 0:
-                return
-            done += len(frames)
-            yield frames.T
+
+    def _fill(self, buffer: np.ndarray) -> tuple[int, str]:
+        """Read until the buffer is full, in small parts, so that little is lost before damage, and its place is known.
+
+        Returns:
+            Samples per channel that were read, and what is wrong with those that follow; empty when nothing is.
+        """
+        filled = 0
+        with stderr_closed(self._file.format == "MP3"):
+            while filled < len(buffer):
+                part = buffer[filled : filled + _READ_AT_ONCE]
+                try:
+                    frames = self._file.read(out=part, dtype="float32", always_2d=True)
+                except soundfile.LibsndfileError as error:
+                    return filled, _reason(error)
+                if len(frames) == 0:
+                    break
+                filled += len(frames)
+        return filled, ""
 
     def _alike(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """The blocks of one recording with the sample rate and the number of channels of the whole file."""
