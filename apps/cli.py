@@ -17,7 +17,7 @@ from apps.batch.kept import KEPT
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
-from enhance.utils.errors import MpeaceError, UsageError, one_line
+from enhance.utils.errors import MpeaceError, UsageError, one_line, say
 from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(what: object, status: int) -> int:
-    print(f"mpeace: {what}", file=sys.stderr)
+    say(f"mpeace: {what}")
     return status
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from enhance.io.task import Outcome, Task
 from enhance.utils.atomic import write_text
 from enhance.utils.environment import own_version
-from enhance.utils.errors import UsageError, one_line
+from enhance.utils.errors import UsageError, one_line, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -134,7 +134,7 @@ class Reporter:
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
 
 def write_report(

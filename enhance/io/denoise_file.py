@@ -77,6 +77,7 @@ def perform(
     """Denoise one file and fill in `outcome`; whatever goes wrong is raised."""
     while outcome.status != "done":
         outcome.notes = []
+        stopper.unfinished = None if task.target == PIPE else Path(task.partial)
         try:
             _attempt(denoiser, task, settings, stopper, on_progress, outcome)
             outcome.notes += _notes_on_silence(outcome)

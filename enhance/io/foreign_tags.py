@@ -13,6 +13,7 @@ from mutagen.apev2 import APETextValue, APEv2
 from mutagen.easyid3 import EasyID3
 from mutagen.id3 import ID3
 
+from enhance.io.bounded_tags import bounded_tags
 from enhance.utils.errors import FileError
 
 _SAME = {"year": "date", "track": "tracknumber", "album artist": "albumartist", "disc": "discnumber"}  # APE -> Vorbis
@@ -25,7 +26,8 @@ def read_id3_of_flac(path: Path) -> ID3 | None:
         FileError: when it cannot be read.
     """
     try:
-        return ID3(path)
+        with bounded_tags():
+            return ID3(path)
     except MutagenError as error:
         if type(error).__name__ == "ID3NoHeaderError":
             return None
@@ -35,7 +37,8 @@ def read_id3_of_flac(path: Path) -> ID3 | None:
 def fields_of_id3(path: Path) -> dict[str, list[str]]:
     """Return the fields of an ID3 tag that have a name in Vorbis comments."""
     try:
-        tags = EasyID3(path)
+        with bounded_tags():
+            tags = EasyID3(path)
     except MutagenError:
         return {}
     return {key: [str(value) for value in tags[key]] for key in tags}

@@ -5,9 +5,10 @@ All of them are a `MpeaceError`. `one_line` turns any exception, also those of t
 and the rest of the batch goes on (exit status 1).
 """
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class MpeaceError(Exception):
@@ -53,8 +54,19 @@ def one_line(error: BaseException) -> str:
 
 def fail(program: str, error: BaseException | str) -> int:
     """Print an error as one line on standard error, begun with the program's name; return the exit status 1."""
-    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    say(f"{program}: {' '.join(str(error).split())}")
     return 1
+
+
+def say(text: str) -> None:
+    """Print a line on standard error, as long as anything can be printed there: no file is lost for a full disk."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        with suppress(OSError, ValueError):  # what waits in the buffer must not fail again when the program ends
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
 
 
 @contextmanager

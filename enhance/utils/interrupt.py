@@ -5,14 +5,25 @@ An exception thrown from a signal handler could surface inside a callback of lib
 handler only notes the signal, `check` raises `Stopped` at a safe place, and the cleaning up is ordinary `finally`
 code. While the work waits for standard input there is nothing to tear, and `waiting` lets the signal break the wait.
 A second signal does not wait for the safe place.
+
+Python runs a handler between two of its own instructions, so a call into a library that does not end keeps every signal
+from being noted. A thread beside it sees the signal all the same, and ends the program if it is not noted in time.
 """
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Self
+
+
+_GRACE = 10.0  # seconds from a signal until it must be noted
+_JUST_NOW = 1.0  # seconds before the thread hears of a signal, in which it may have been noted
+_LOOK = 0.1  # seconds between two looks
 
 
 class Stopped(BaseException):
@@ -31,6 +42,9 @@ class Stopper:
     Args:
         worker: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends them. It
             may tell them what they know already, so a second signal changes nothing; it kills those that go on.
+
+    Attributes:
+        unfinished: a file that is removed should the program have to be ended in the middle of a call.
     """
 
     def __init__(self, worker: bool = False) -> None:
@@ -39,6 +53,10 @@ class Stopper:
         self._waiting = False
         self._leaving = False
         self._former: dict[int, object] = {}
+        self._noted_at = -float("inf")  # time.monotonic() of the last signal that was noted
+        self._woken: tuple[int, int] | None = None  # ends of a pipe into which the system writes signals as they come
+        self._former_wakeup = -1
+        self.unfinished: Path | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -47,14 +65,43 @@ class Stopper:
             self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
             if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
                 self._former[signal.SIGHUP] = signal.signal(signal.SIGHUP, interrupt)
+            if not self._worker:
+                self._watch()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._leaving = True  # nothing is left to stop, and a handler must not be kept from being restored
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._woken is not None:
+            signal.set_wakeup_fd(self._former_wakeup, warn_on_full_buffer=False)
+            os.close(self._woken[1])  # the thread reads the end, closes its own, and ends
+
+    def _watch(self) -> None:
+        """Start the thread that ends the program when a signal is not noted."""
+        ours, theirs = self._woken = os.pipe()
+        os.set_blocking(theirs, False)
+        self._former_wakeup = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+
+        def watch() -> None:
+            while number := os.read(ours, 1):
+                came = time.monotonic()
+                while number[0] in self._former and self._noted_at < came - _JUST_NOW and not self._leaving:
+                    if time.monotonic() - came > _GRACE:
+                        self._end_at_once(number[0])
+                    time.sleep(_LOOK)
+            os.close(ours)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+    def _end_at_once(self, number: int) -> None:
+        if self.unfinished is not None:
+            with suppress(OSError):
+                self.unfinished.unlink()
+        os._exit(128 + number)
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        self._noted_at = time.monotonic()
         again = self._number is not None
         self._number = number
         if self._leaving or (self._worker and again):

@@ -3,7 +3,11 @@
 FFmpeg takes a name with a colon for an address: `2024-11-14T22:57:44.mp4` has no protocol that it knows, `data:y.m4a`
 would be read as data. The protocol `file:` in front says that it is a name.
 
-Reference: FFmpeg Protocols Documentation, "file".
+Some of FFmpeg's readers follow what a file says to other files, or into the network: playlists, lists of files to join,
+descriptions of sessions. What a file is decides which reader takes it, so such a list may be called `talk.mp4`. Only
+the readers of recordings are let in, and no protocol but that of the file itself.
+
+Reference: FFmpeg Protocols Documentation, "file"; FFmpeg Formats Documentation, "format_whitelist".
 """
 
 from pathlib import Path
@@ -18,6 +22,18 @@ from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+
+# Names of FFmpeg's demuxers, those of what `enhance.io.formats` knows and of what browsers and recorders write.
+# fmt: off
+_READERS = (
+    "mov", "matroska,webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "flv", "live_flv", "mxf", "asf", "rm",
+    "ivr", "ogg", "nut", "wav", "w64", "aiff", "caf", "au", "iff", "voc", "flac", "mp3", "aac", "loas", "ac3", "eac3",
+    "dts", "dtshd", "truehd", "mlp", "wv", "tta", "ape", "mpc", "mpc8", "dsf", "shn", "oma", "aea", "amr", "amrnb",
+    "amrwb", "gsm", "g722", "g723_1", "g726", "g726le", "g729", "sln", "dss", "tak", "qcp", "ircam", "nistsphere",
+    "xwma", "wtv", "dv", "gxf", "swf", "smjpeg", "paf", "pvf", "avr", "sds", "codec2", "sbc", "aptx", "aptx_hd",
+)
+# fmt: on
+_GUARD = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READERS)}
 
 av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are told in one line
 
@@ -37,7 +53,7 @@ def open_media(path: Path, **options: str) -> "InputContainer":
         if not file.read(1):
             raise FileError("the file is empty (0 bytes)")
     try:
-        return av.open(_url(path), "r", metadata_errors="replace", container_options=options)
+        return av.open(_url(path), "r", metadata_errors="replace", container_options={**options, **_GUARD})
     except FFmpegError as error:
         raise FileError(f"not a media file that can be read, or cut off ({reason(error)})") from None
 
