@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-
 _GRACE = 10.0  # seconds from a signal until it must be noted
 _JUST_NOW = 1.0  # seconds before the thread hears of a signal, in which it may have been noted
 _LOOK = 0.1  # seconds between two looks

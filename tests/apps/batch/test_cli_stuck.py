@@ -46,7 +46,7 @@ def test_a_full_standard_error_does_not_end_a_batch(tmp_path: Path, tiny_model: 
     for name in ("a.wav", "b.wav"):
         write(tmp_path / "in" / name, speech_like(0.1, 48_000))
     (tmp_path / "in" / "bad.wav").write_text("no sound")
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "apps.cli", "denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         ended = subprocess.run([*command, "--model", str(tiny_model)], env=environment, stderr=full, timeout=120)
