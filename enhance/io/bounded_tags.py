@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 from mutagen.id3 import _frames
 
 from enhance.utils.errors import FileError
 
 MOST_UNPACKED = 64_000_000  # bytes of all frames of one tag
+_reader: Any = _frames  # the module of mutagen that unpacks
 _lock = threading.Lock()
 
 
@@ -40,9 +42,9 @@ def bounded_tags() -> Iterator[None]:
         return unpacked
 
     with _lock:
-        former = _frames.zlib
-        _frames.zlib = SimpleNamespace(decompress=decompress, error=zlib.error)  # type: ignore[attr-defined]
+        former = _reader.zlib
+        _reader.zlib = SimpleNamespace(decompress=decompress, error=zlib.error)
         try:
             yield
         finally:
-            _frames.zlib = former  # type: ignore[attr-defined]
+            _reader.zlib = former

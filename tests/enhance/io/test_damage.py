@@ -30,7 +30,7 @@ def write_ogg(path: Path, subtype: str, rate: int = RATE) -> bytes:
     return path.read_bytes()
 
 
-def pages(content: bytes) -> list[int]:
+def pages(content: bytes | bytearray) -> list[int]:
     """Places at which pages begin."""
     return [place for place in range(len(content)) if content.startswith(b"OggS\0", place)]
 

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,14 +62,13 @@ def test_packed_tags_are_kept_as_far_as_tags_go(
 
 
 def test_unpacking_stops_at_the_bound_and_outside_it_mutagen_is_as_it_was() -> None:
-    from mutagen.id3 import _frames
-
+    reader: Any = pytest.importorskip("mutagen.id3._frames")
     packed = zlib.compress(bytes(1000))
     with bounded():
-        assert _frames.zlib.decompress(packed) == bytes(1000)
-        with pytest.raises(_frames.zlib.error):
-            _frames.zlib.decompress(packed[:-6])
+        assert reader.zlib.decompress(packed) == bytes(1000)
+        with pytest.raises(reader.zlib.error):
+            reader.zlib.decompress(packed[:-6])
     many = zlib.compress(np.zeros(bounded_tags.MOST_UNPACKED + 1, np.uint8).tobytes())
     with bounded(), pytest.raises(FileError, match="more than 64 MB"):
-        _frames.zlib.decompress(many)
-    assert _frames.zlib is zlib
+        reader.zlib.decompress(many)
+    assert reader.zlib is zlib
