@@ -2,6 +2,7 @@
 
 import io
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def decoded(path: Path) -> np.ndarray:
 def test_the_checksum_of_pages_is_that_of_ogg(tmp_path: Path) -> None:
     content = write_ogg(tmp_path / "a.ogg", "VORBIS")
     places = [*pages(content), len(content)]
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         assert ogg_pages._checksum(content[begin:end]) == struct.unpack("<I", content[begin + 22 : begin + 26])[0]
     assert ogg_pages.damage_of(tmp_path / "a.ogg") is None
 
