@@ -9,7 +9,7 @@ Apple Lossless Format, "Magic Cookie"; ISO/IEC 14496-3 (AAC); Microsoft, ADPCM a
 
 from dataclasses import dataclass
 
-from enhance.dsp.resampling import HIGHEST_RATE, LOWEST_RATE
+from enhance.dsp.rate import HIGHEST_RATE, LOWEST_RATE
 from enhance.io.formats import CONTAINERS
 from enhance.utils.errors import FileError, UsageError
 

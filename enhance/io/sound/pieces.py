@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from enhance.dsp.resampling import resampled_length
+from enhance.dsp.rate import resampled_length
 from enhance.io.sound import mp3_frames, mp3_view, ogg_pages
 from enhance.io.sound.byte_view import ByteView, Range
 from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
