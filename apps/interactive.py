@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from enhance.io.options import DenoiseOptions, checked_rate
 from enhance.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from apps.live.session.session import LiveSettings
 
 
 def demo(
@@ -181,6 +184,18 @@ def live(
             "--setup", help="Set up and test a virtual microphone, by which other programs hear the clean voice."
         ),
     ] = False,
+    status: Annotated[bool, typer.Option("--status", help="Say how each running `mpeace live` is.")] = False,
+    install_service: Annotated[
+        bool,
+        typer.Option(
+            "--install-service", help="Start with the desktop from now on, with the options given; no terminal needed."
+        ),
+    ] = False,
+    remove_service: Annotated[bool, typer.Option("--remove-service", help="Stop that service and remove it.")] = False,
+    service: Annotated[
+        bool,
+        typer.Option("--service", help="For service managers: wait for devices, and say only what happens."),
+    ] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure the delay of the devices through a cable or from speaker to mic.")
     ] = False,
@@ -208,6 +223,8 @@ def live(
         folder=folder,
         record=record,
     )
+    if status or remove_service or install_service or service:
+        raise typer.Exit(_service(settings, status, remove_service, install_service))
     if stdout:
         from apps.live.ui.run_stdout import run_stdout
 
@@ -223,6 +240,21 @@ def live(
     from apps.live.ui.run_live import run_live
 
     raise typer.Exit(run_live(settings, show_screen=not no_ui and sys.stdout.isatty()))
+
+
+def _service(settings: "LiveSettings", status: bool, remove: bool, install: bool) -> int:
+    """Do what one of the options of the service asks for, or be the service."""
+    if status:
+        from apps.live.service.state import print_status
+
+        return print_status()
+    if remove or install:
+        from apps.live.service.install import install_service, remove_service
+
+        return remove_service() if remove else install_service(settings)
+    from apps.live.service.run_service import run_service
+
+    return run_service(settings)
 
 
 def devices() -> None:

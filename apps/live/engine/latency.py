@@ -24,6 +24,16 @@ class Policy:
     slack: float
     aim: float | None = None
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it.
+
+        Example:
+            >>> parse("0.15").text, parse("safe").text
+            ('0.15', 'safe')
+        """
+        return str(self.aim) if self.aim is not None else "low" if self == LOW else "safe"
+
     def split(self, fixed: float, parts: int) -> "Policy":
         """Give to each of so many parts as much as is left of the aim after `fixed` seconds; without an aim the same.
 

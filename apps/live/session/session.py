@@ -130,6 +130,10 @@ class Session:
     def status(self) -> Status:
         """Return the state of the session. Messages are handed out once."""
         messages, self._messages = self._messages, []
+        return self.peek(messages)
+
+    def peek(self, messages: list[str] | None = None) -> Status:
+        """Return the state of the session with these messages; those that wait stay."""
         return Status.of(
             self.path,
             self.link,
@@ -141,7 +145,7 @@ class Session:
             xruns=self._former_xruns + (0 if self.link is None else self.link.xruns),
             silence=silence_hint.advice(self._source.name) if self._silent else None,
             recorder=self._recorder,
-            messages=messages,
+            messages=messages or [],
         )
 
     def bypass(self) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 
 from apps.live.devices import portaudio
+from apps.live.service.state import StateFile
 from apps.live.session.session import LiveSettings, Session
 from apps.live.ui.json_log import Log
 from apps.live.ui.screen import Screen, clock
@@ -27,7 +28,7 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         ModelError: when the model cannot be used.
     """
     portaudio.load()
-    status = 0
+    state, status = StateFile(), 0
     with Stopper() as stopper, portaudio.quiet():
         session = Session(settings)
         try:
@@ -35,10 +36,13 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
                 while front.update():
                     stopper.check()
                     session.poll()
+                    if state.due:
+                        state.write(session.peek().as_dict())
                     time.sleep(_TICK)
         except Stopped as stopped:
             status = stopped.exit_status
         finally:
+            state.remove()
             messages = session.close()
         for message in messages:
             print(f"mpeace: {message}", file=sys.stderr)
