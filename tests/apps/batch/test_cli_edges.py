@@ -1,9 +1,7 @@
-"""The edges of a run: a stop between two passes, sizes that nobody knew, paths that cannot be looked at, lost data."""
+"""The edges of a run: sizes that nobody knew, paths that cannot be looked at, lost data."""
 
 import io
 import json
-import signal
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,45 +13,11 @@ from helpers import speech_like
 from media import make
 from tiny_model import tiny_result
 
-from enhance import Denoiser
-from enhance.io.denoise_file import run_task
-from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.task import PARTIAL, Task
-from enhance.utils.interrupt import Stopped, Stopper
-
 TOO_LONG = "x" * 300  # no file system has such a name: asking for it is an error, as it is behind a folder that is shut
 
 
 def loud_wav(path: Path) -> Path:
     return write(path, 3 * np.sin(np.arange(6 * 48_000) / 20), subtype="FLOAT")
-
-
-def loud_video(path: Path) -> Path:
-    audio = (3 * np.sin(np.arange(6 * 48_000) / 20)).astype(np.float32)[np.newaxis]
-    return make(path, "mov", "pcm_f32le", "mpeg4", 48_000, [audio])
-
-
-@pytest.mark.parametrize(("name", "maker"), [("a.wav", loud_wav), ("a.mov", loud_video)])
-@pytest.mark.parametrize("there", [False, True])
-def test_a_stop_between_the_passes_of_rescale_leaves_what_was_there(
-    tmp_path: Path, tiny_denoiser: Denoiser, name: str, maker: Callable[[Path], Path], there: bool
-) -> None:
-    source, target = maker(tmp_path / name), tmp_path / f"out-{name}"
-    if there:
-        target.write_text("mine")
-    settings = DenoiseOptions(clip=Clip.RESCALE, subtype="PCM_16" if name == "a.wav" else None)
-    told: list[float] = []
-
-    def on_progress(seconds: float, _: float | None) -> None:
-        if told and seconds < told[-1]:  # the second pass has begun
-            signal.raise_signal(signal.SIGINT)
-        told.append(seconds)
-
-    with Stopper() as stopper, pytest.raises(Stopped):
-        run_task(tiny_denoiser, Task(str(source), str(target), str(tmp_path / PARTIAL)), settings, stopper, on_progress)
-    assert max(told) == pytest.approx(6, abs=0.1)
-    assert target.read_text() == "mine" if there else not target.exists()
-    assert not partial_files(tmp_path)
 
 
 def test_rescale_leaves_files_that_hold_it_as_loud_as_they_are(tmp_path: Path, tiny_model: Path) -> None:

@@ -1,0 +1,59 @@
+"""An input is opened by what it is, and written as the person, else the input, else the name says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import write
+
+from enhance.io.formats import Encoding
+from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, open_source
+from enhance.io.options import DenoiseOptions
+from enhance.io.task import PIPE, Task
+from enhance.utils.errors import FileError
+from enhance.utils.interrupt import Stopper
+
+
+@pytest.fixture
+def sine() -> np.ndarray:
+    return 0.1 * np.sin(np.arange(4800))
+
+
+def opened(path: Path):
+    return open_source(Task(str(path), "out.wav", "partial"), DenoiseOptions(), Stopper())
+
+
+def test_the_content_and_not_the_name_says_how_to_read(tmp_path: Path, sine: np.ndarray) -> None:
+    flac = write(tmp_path / "a.flac", sine).rename(tmp_path / "a.wav")
+    source = opened(flac)
+    assert source.encoding == Encoding("FLAC", "PCM_16")
+    source.close()
+    assert note_on_name(flac, "WAV") == ["it is FLAC in spite of its name; the output is WAV"]
+
+
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "a.raw").write_bytes(bytes(range(200)))
+    for name, said in (("empty.wav", "empty"), ("a.raw", "whose rate nobody knows"), ("none.wav", "cannot be read")):
+        with pytest.raises(FileError, match=said) as error:
+            opened(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_a_pipe_and_a_named_container_are_no_media(tmp_path: Path, sine: np.ndarray) -> None:
+    wav = write(tmp_path / "a.wav", sine)
+    assert not keeps_media(Task(PIPE, "b.mp4", "partial"))
+    assert not keeps_media(Task(str(wav), "b.wav", "partial"))
+    assert not keeps_media(Task(str(wav), "b.mp4", "partial", container="wav"))
+
+
+def test_an_output_is_as_named_else_as_the_input(tmp_path: Path, sine: np.ndarray) -> None:
+    wav = write(tmp_path / "a.wav", sine, subtype="PCM_24")
+    source = opened(wav)
+    kept = encoding_for_file(Task(str(wav), "b.wav", "p"), source, DenoiseOptions())
+    assert (kept.major, kept.subtype) == ("WAV", "PCM_24")
+    named = encoding_for_file(Task(str(wav), "b.flac", "p", container="flac"), source, DenoiseOptions())
+    assert (named.major, named.subtype) == ("FLAC", "PCM_24")
+    chosen = encoding_for_file(Task(str(wav), "b.wav", "p"), source, DenoiseOptions(subtype="FLOAT"))
+    assert chosen.subtype == "FLOAT"
+    source.close()

@@ -1,0 +1,26 @@
+"""What the person asked for is checked once, in the words of the command line."""
+
+import pytest
+
+from enhance.io.options import DenoiseOptions, checked_rate
+from enhance.utils.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"attenuation_limit_db": -1.0}, "--attenuation-limit -1 dB"),
+        ({"mix": 1.5}, "--mix 1.5"),
+        ({"mix": float("nan")}, "--mix nan"),
+    ],
+)
+def test_a_strength_out_of_range_is_said_as_the_option_is_called(options: dict[str, float], said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}"):
+        DenoiseOptions(**options)  # pyright: ignore[reportArgumentType]
+
+
+def test_rates_that_nothing_has_are_refused() -> None:
+    assert checked_rate(None) is None
+    assert checked_rate(44_100) == 44_100
+    with pytest.raises(UsageError, match=r"^--sample rate 999 Hz: expected a whole number from 1000 to 768000 Hz"):
+        checked_rate(999)
