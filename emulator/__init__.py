@@ -1,7 +1,7 @@
 """The MP3 codec as a differentiable function, and the loss made of it.
 
-`CodecLoss` compares waveforms by the ear of an MP3 encoder; `round_trip` is the codec itself. Names are loaded on first
-use, so that `import emulator` costs nothing.
+`CodecLoss` compares waveforms by what an MP3 encoder counts as audible; `round_trip` is the codec itself. Names are
+loaded on first use, so that `import emulator` costs nothing.
 
 Example:
     >>> import torch

@@ -29,7 +29,7 @@ LIMITS = (
 
 
 def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, data: str) -> str:
-    """The model card as Markdown.
+    """Return the model card as Markdown.
 
     Args:
         name: of the preset.
@@ -65,7 +65,7 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
 
 
 def fidelity_rows(path: Path, preset: str) -> list[dict[str, Any]]:
-    """Rows of a preset from what `emulator.evidence.fidelity` wrote."""
+    """Return rows of a preset from what `emulator.evidence.fidelity` wrote."""
     text = ("preset", "kind", "system")
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["preset"] == preset]

@@ -15,7 +15,7 @@ from enhance.utils.errors import ModelError, fail
 
 
 def export(checkpoint_file: Path, target: Path, licence: str) -> Emulator | PaperUNet:
-    """Writes the averaged weights of a training checkpoint; returns the network.
+    """Write the averaged weights of a training checkpoint; return the network.
 
     Raises:
         ValueError: the checkpoint is damaged or of another kind of network.

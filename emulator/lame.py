@@ -82,7 +82,7 @@ class Setting:
 
     @classmethod
     def parse(cls, text: str) -> "Setting":
-        """A setting from `cbr64`, `abr96`, `v4` or `vbr4`.
+        """Return a setting from `cbr64`, `abr96`, `v4` or `vbr4`.
 
         Raises:
             ValueError: the text has another form.
@@ -99,7 +99,7 @@ class Setting:
 
 
 def check_setting(setting: Setting, sample_rate: int) -> None:
-    """Refuses what LAME would change by itself.
+    """Refuse what LAME would change by itself.
 
     Raises:
         ValueError: the format has no such sample rate, or its MPEG version no such bit rate.
@@ -139,7 +139,7 @@ def _check_audio(audio: np.ndarray) -> None:
 
 
 def encode(audio: np.ndarray, sample_rate: int, setting: Setting) -> bytes:
-    """The MP3 stream of `[time]` or `[channels, time]`, floats in [-1, 1].
+    """Return the MP3 stream of `[time]` or `[channels, time]`, floats in [-1, 1].
 
     Raises:
         ValueError: the shape, the type, a sample or the setting is not one that can be encoded.
@@ -169,7 +169,7 @@ def encode(audio: np.ndarray, sample_rate: int, setting: Setting) -> bytes:
 
 
 def decode(stream: bytes, sample_rate: int, channels: int, setting: Setting) -> np.ndarray:
-    """The samples `[channels, time]`, float32, of an MP3 stream that `encode` made; the delay is still in them.
+    """Return the samples `[channels, time]`, float32, of an MP3 stream that `encode` made; the delay is still in them.
 
     Constant rates come back in full precision, with the codec's overshoots beyond 1; average and variable rates as
     miniaudio gives them: rounded to 16 bits and clipped to [-1, 1].

@@ -43,7 +43,7 @@ def get_parser(required: bool = True) -> argparse.ArgumentParser:
 
 
 def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any]) -> None:
-    """Trains with parsed arguments, or goes on.
+    """Train with parsed arguments, or go on.
 
     Raises:
         ValueError, FileNotFoundError, FloatingPointError: with a message for the user.

@@ -26,7 +26,7 @@ TOLERANCE = 1e-6  # by which shares may fail to add up to 1
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights that `enhance.export` wrote, or the averaged ones of a checkpoint.
+    """Return weights that `enhance.export` wrote, or the averaged ones of a checkpoint.
 
     Raises:
         ValueError: the file is neither.
@@ -40,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def average(networks: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
-    """The weighted mean of weights, entry by entry.
+    """Return the weighted mean of weights, entry by entry.
 
     Args:
         networks: weights of networks of one shape, by name.
@@ -63,13 +63,13 @@ def average(networks: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> d
 
 
 def sum_of(tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    """The weighted sum, in double precision until the end."""
+    """Return the weighted sum, in double precision until the end."""
     stacked = torch.stack([x.double() for x in tensors])
     return torch.tensordot(torch.tensor(shares, dtype=torch.float64), stacked, dims=1).to(tensors[0].dtype)
 
 
 def averaged(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Any]:
-    """The first checkpoint with the mean of all as its averaged weights, and without what only training needs.
+    """Return the first checkpoint with the mean of all as its averaged weights, and without what only training needs.
 
     Raises:
         ValueError, OSError: a file cannot be used.

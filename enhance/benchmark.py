@@ -78,7 +78,7 @@ def measure_jobs(
 
 
 def peak_memory(command: list[str]) -> int:
-    """Peak memory in bytes of the largest process that a command starts.
+    """Return the peak memory in bytes of the largest process that a command starts.
 
     Raises:
         RuntimeError: if the command fails.
@@ -88,7 +88,7 @@ def peak_memory(command: list[str]) -> int:
 
 
 def measure_memory(command: list[str], model: str | None, folder: Path, seconds: int) -> list[Measurement]:
-    """Peak memory of denoising one long stereo file, and how long it takes."""
+    """Return the peak memory of denoising one long stereo file, and how long it takes."""
     source, minute = folder / "long.wav", speech_like(60)
     block = np.stack([minute, minute[::-1]], axis=1)
     with soundfile.SoundFile(source, "w", RATE, 2, "PCM_16") as file:
@@ -105,7 +105,7 @@ def measure_memory(command: list[str], model: str | None, folder: Path, seconds:
 
 
 def measure_start(command: list[str], model: str | None, folder: Path, repeats: int) -> list[Measurement]:
-    """Time of the help text, and time to the first denoised sample of a short file."""
+    """Return the time of the help text, and time to the first denoised sample of a short file."""
     source = folder / "short.wav"
     soundfile.write(source, speech_like(5), RATE)
     help_times, first_times = [], []
@@ -129,7 +129,7 @@ def measure_start(command: list[str], model: str | None, folder: Path, repeats: 
 
 
 def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
-    """The figures as Markdown tables."""
+    """Return the figures as Markdown tables."""
     lines = []
     if speeds:
         header = ["one thread, one channel, 48 kHz", "", "RTF", "ratio", "p50 of a hop", "p95", "p99"]
@@ -146,7 +146,7 @@ def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
 
 
 def _run(command: list[str]) -> str:
-    """Standard output of a command that must succeed."""
+    """Return the standard output of a command that must succeed."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed with status {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -158,7 +158,7 @@ def _model(model: str | None) -> list[str]:
 
 
 def _command() -> list[str]:
-    """The installed command of this environment."""
+    """Return the installed command of this environment."""
     path = Path(sys.executable).with_name("mpeace.exe" if os.name == "nt" else "mpeace")
     if not path.exists():
         raise RuntimeError("the command mpeace is not installed in this environment: pip install .")

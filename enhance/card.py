@@ -41,7 +41,7 @@ def card(
     sections: Mapping[str, str] | None = None,
     limits: Sequence[str] = (),
 ) -> str:
-    """The model card as Markdown.
+    """Return the model card as Markdown.
 
     Args:
         info: what the ONNX file says of itself.

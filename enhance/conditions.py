@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def files(folder: Path) -> list[Path]:
-    """Recordings in a folder and below it, by name.
+    """Return recordings in a folder and below it, by name.
 
     Raises:
         ValueError: there are none.
@@ -47,7 +47,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def measure(model: str, recordings: Recordings, task: tuple[str, int]) -> Row:
-    """Scores of one pair before and after."""
+    """Return scores of one pair before and after."""
     case, number = task
     pair = make_pair(case, recordings, number)
     estimate = load(model).denoise(pair.noisy.astype(np.float32), SAMPLE_RATE)
@@ -58,7 +58,7 @@ def measure(model: str, recordings: Recordings, task: tuple[str, int]) -> Row:
 
 
 def scores(audio: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    """The metrics of SHOWN; of equal signals, SI-SDR is not defined."""
+    """Return the metrics of SHOWN; of equal signals, SI-SDR is not defined."""
     pair = audio, target, SAMPLE_RATE
     same = bool(np.array_equal(audio, target))
     return {
@@ -71,12 +71,12 @@ def scores(audio: np.ndarray, target: np.ndarray) -> dict[str, float]:
 
 @cache
 def load(model: str) -> Denoiser:
-    """The model, once in each process."""
+    """Return the model, once in each process."""
     return Denoiser(model)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Means of each case before and after, and the pair that gained least PESQ."""
+    """Return means of each case before and after, and the pair that gained least PESQ."""
     header = ["case", *(f"{label}, before to after" for label, _ in SHOWN.values()), "speech gain", "worst file"]
     lines: list[list[str]] = []
     for case in dict.fromkeys(row["case"] for row in rows):

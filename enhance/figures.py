@@ -28,7 +28,7 @@ MARKERS = "sDv^P*X"  # one for each published system
 
 
 def level_db(audio: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spectrogram in dB, shape [frequency, frames]; a full-scale sine reaches about 0 dB."""
+    """Return the spectrogram in dB, shape [frequency, frames]; a full-scale sine reaches about 0 dB."""
     window = np.hanning(WINDOW + 1)[:-1]
     padded = np.pad(audio, (0, max(WINDOW - audio.size, 0)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
@@ -97,7 +97,7 @@ def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> Non
 
 
 def relative_cost(speeds: Sequence[Speed]) -> float:
-    """Time of the model hop by hop over that of RNNoise in the same run.
+    """Return the time of the model hop by hop over that of RNNoise in the same run.
 
     Raises:
         ValueError: if one of the two was not measured.

@@ -31,7 +31,7 @@ PEAK = 0.99
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """The recordings below a folder, sorted.
+    """Return the recordings below a folder, sorted.
 
     Raises:
         ValueError: there are none.
@@ -43,7 +43,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def groups(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files by speaker group, which is the name without its number.
+    """Return files by speaker group, which is the name without its number.
 
     Example:
         >>> list(groups([Path("gcompris-nb-003.opus"), Path("gcompris-nb-010.opus"), Path("artikulate-gr-001.opus")]))
@@ -56,7 +56,7 @@ def groups(files: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def read(path: Path, kind: Kind) -> Audio:
-    """The first piece of a recording, mono at 48 kHz; long pauses of speech are shortened as in training.
+    """Return the first piece of a recording, mono at 48 kHz; long pauses of speech are shortened as in training.
 
     Raises:
         ValueError: it cannot be read.
@@ -81,7 +81,7 @@ def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:
 
 
 def noise(path: Path, draw: np.random.Generator) -> Audio:
-    """`SECONDS` of a recording from a random place; a short one is repeated."""
+    """Return `SECONDS` of a recording from a random place; a short one is repeated."""
     audio, length = read(path, "noise"), round(SECONDS * SAMPLE_RATE)
     audio = np.tile(audio, -(-(length + 1) // audio.size))
     start = int(draw.integers(audio.size - length + 1))
@@ -89,7 +89,7 @@ def noise(path: Path, draw: np.random.Generator) -> Audio:
 
 
 def mix(target: Audio, added: Audio, snr_db: float) -> tuple[Audio, Audio]:
-    """Target and noisy recording, active speech at SPEECH_DB, lower if the sum would exceed PEAK."""
+    """Return target and noisy recording, active speech at SPEECH_DB, lower if the sum would exceed PEAK."""
     active = float(active_power(torch.from_numpy(target)[None]))
     target = target * 10 ** (SPEECH_DB / 20) / np.sqrt(active)
     added = added * 10 ** ((SPEECH_DB - snr_db) / 20) / np.sqrt(np.mean(added**2))
@@ -99,7 +99,7 @@ def mix(target: Audio, added: Audio, snr_db: float) -> tuple[Audio, Audio]:
 
 
 def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, count: int, seed: int) -> None:
-    """Writes `count` pairs as 16-bit FLAC.
+    """Write `count` pairs as 16-bit FLAC.
 
     Raises:
         ValueError: a folder holds no recordings, or one cannot be read.

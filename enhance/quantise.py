@@ -74,12 +74,12 @@ class Blocks(CalibrationDataReader):
                 _, state = denoiser.step(block, state)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The inputs of one call, None at the end."""
+        """Return the inputs of one call, None at the end."""
         return next(self._blocks, None)
 
 
 def quantise(model: Path, files: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """The files of all variants, by name; `files` calibrate the static one."""
+    """Return the files of all variants, by name; `files` calibrate the static one."""
     prepared = folder / "prepared.onnx"
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
     nodes = [node for node in onnx.load(prepared).graph.node if node.op_type in QUANTISED]
@@ -95,7 +95,7 @@ def quantise(model: Path, files: Sequence[Path], folder: Path) -> dict[str, Path
 
 
 def time_all(models: dict[str, Denoiser]) -> dict[str, tuple[float, float]]:
-    """Median microseconds of a hop and RTF of a whole file for each model, taken in turn."""
+    """Return the median microseconds of a hop and RTF of a whole file for each model, taken in turn."""
     audio = speech_like(TIMED_SECONDS)
     hops: dict[str, list[float]] = {name: [] for name in models}
     rtf: dict[str, list[float]] = {name: [] for name in models}
@@ -112,7 +112,7 @@ def time_all(models: dict[str, Denoiser]) -> dict[str, tuple[float, float]]:
 
 
 def measure(files: dict[str, Path], pairs: Sequence[tuple[Path, Path]]) -> list[Variant]:
-    """Speed and scores of all variants."""
+    """Return the speed and scores of all variants."""
     models = {name: Denoiser(path) for name, path in files.items()}
     times = time_all(models)
     variants = []
@@ -130,7 +130,7 @@ def measure(files: dict[str, Path], pairs: Sequence[tuple[Path, Path]]) -> list[
 
 
 def verdict(variants: Sequence[Variant]) -> str:
-    """Which of them the rule ships."""
+    """Return which of them the rule ships."""
     plain = variants[0]
     chosen = [
         variant.name
@@ -145,7 +145,7 @@ def verdict(variants: Sequence[Variant]) -> str:
 
 
 def table(variants: Sequence[Variant]) -> str:
-    """The variants as Markdown."""
+    """Return the variants as Markdown."""
     header = ["weights", "kB", "us per hop", "RTF of a file", "PESQ-WB", "ESTOI", "SI-SDR"]
     rows = [
         [

@@ -65,7 +65,7 @@ def mixtures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def mpeace(denoiser: Denoiser) -> Scores:
-    """Scores by the speech probability of a stream."""
+    """Return scores by the speech probability of a stream."""
 
     def scores(audio: np.ndarray) -> np.ndarray:
         stream = denoiser.stream(RATE)
@@ -78,7 +78,7 @@ def mpeace(denoiser: Denoiser) -> Scores:
 
 
 def silero(late: int) -> Scores:
-    """Scores by silero-vad, taken so many hops later.
+    """Return scores by silero-vad, taken so many hops later.
 
     Raises:
         PackageNotFoundError: it is not installed.
@@ -101,7 +101,7 @@ def silero(late: int) -> Scores:
 
 
 def webrtc() -> Scores:
-    """Scores by webrtcvad: in how many of its four modes it hears speech.
+    """Return scores by webrtcvad: in how many of its four modes it hears speech.
 
     Raises:
         ImportError: it is not installed.

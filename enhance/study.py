@@ -57,7 +57,7 @@ class Row:
 
 
 def held_out(cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Fixed mixtures ``[MIXTURES, time]`` and their targets from the validation caches, dry, 0 to 15 dB SNR."""
+    """Return fixed mixtures ``[MIXTURES, time]`` and their targets from the validation caches, dry, 0 to 15 dB SNR."""
     config = MixConfig(
         room=0.0,
         snr_db=(0.0, 15.0),
@@ -74,7 +74,7 @@ def held_out(cache: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(variant: str, model: Path, minutes: float, noisy: np.ndarray, target: np.ndarray) -> Row:
-    """Scores and costs of an exported network."""
+    """Return scores and costs of an exported network."""
     denoiser = Denoiser(model)
     estimates = [denoiser.denoise(row, SAMPLE_RATE) for row in noisy]
     pairs = [(estimate, row) for estimate, row in zip(estimates, target, strict=True) if np.abs(row).max() > 1e-3]
@@ -100,7 +100,7 @@ def measure(variant: str, model: Path, minutes: float, noisy: np.ndarray, target
 
 
 def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:
-    """The rows as Markdown, with what they were made with."""
+    """Return the rows as Markdown, with what they were made with."""
     cells = [
         f"{r.variant}|{r.parameters:,}|{r.mmacs:.0f}|{r.hop_microseconds:.0f}|{r.minutes:.1f}"
         f"|{r.pesq:.3f}|{r.estoi:.3f}|{r.si_sdr:.2f}".split("|")

@@ -58,7 +58,7 @@ def get_parser(required: bool = True) -> argparse.ArgumentParser:
 def settings(
     size: str, pairs: Sequence[str]
 ) -> tuple[NetworkConfig, LossConfig, ObjectiveConfig, MixConfig, TrainConfig]:
-    """The five configurations, with ``KEY=VALUE`` applied to the one that has the key.
+    """Return the five configurations, with ``KEY=VALUE`` applied to the one that has the key.
 
     Raises:
         ValueError: a key is unknown, a value has the wrong type, or there is no such further loss.
@@ -75,7 +75,7 @@ def report_rooms(done: int, count: int) -> None:
 
 
 def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
-    """Decodes all folders into ``--cache``, or opens what is there."""
+    """Decode all folders into ``--cache``, or open what is there."""
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
         folder = arguments.cache / "simulated"
@@ -96,7 +96,7 @@ def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
 
 
 def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any]) -> None:
-    """Trains with parsed arguments, or goes on.
+    """Train with parsed arguments, or go on.
 
     Raises:
         ValueError, FileNotFoundError, FloatingPointError: with a message for the user.

@@ -34,19 +34,19 @@ FIXED_OUTPUTS = ("head.weight", "head.bias")  # gains and filters
 
 
 def repeated(x: Tensor, dim: int, groups: int, factor: int) -> Tensor:
-    """Each entry of a dimension that consists of groups, `factor` times in a row."""
+    """Return each entry of a dimension that consists of groups, `factor` times in a row."""
     return x.unflatten(dim, (groups, -1)).repeat_interleave(factor, dim=dim + 1).flatten(dim, dim + 1)
 
 
 def shares(shape: tuple[int, int], factor: int, generator: torch.Generator) -> Tensor:
-    """Positive numbers ``[rows, columns * factor]`` that add up to 1 over each column's copies."""
+    """Return positive numbers ``[rows, columns * factor]`` that add up to 1 over each column's copies."""
     low, high = SHARES
     parts = low + (high - low) * torch.rand(*shape, factor, generator=generator)
     return (parts / parts.sum(dim=-1, keepdim=True)).flatten(1)
 
 
 def widened(name: str, x: Tensor, factor: int, generator: torch.Generator) -> Tensor:
-    """A parameter of the network with `factor` times as many channels."""
+    """Return a parameter of the network with `factor` times as many channels."""
     layer = name.rpartition(".")[0]
     rows, columns = next((groups for end, groups in GROUPS.items() if layer.endswith(end)), (1, 1))
     if "weight_ih" in name or "weight_hh" in name or "bias_ih" in name or "bias_hh" in name:
@@ -59,7 +59,7 @@ def widened(name: str, x: Tensor, factor: int, generator: torch.Generator) -> Te
 
 
 def widen(weights: dict[str, Tensor], narrow: NetworkConfig, wide: NetworkConfig, seed: int = 0) -> dict[str, Tensor]:
-    """Weights of a wider network that computes what the narrow one does; further blocks begin as identities.
+    """Return weights of a wider network that computes what the narrow one does; further blocks begin as identities.
 
     Raises:
         ValueError: the widths are not one whole multiple, or something else differs.

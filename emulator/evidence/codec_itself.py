@@ -45,7 +45,7 @@ class Row:
 
 
 def losses(bitrates: Sequence[int]) -> list[Distance]:
-    """Those that are compared.
+    """Return those that are compared.
 
     Raises:
         ValueError: torch-aac is not installed.
@@ -57,7 +57,7 @@ def losses(bitrates: Sequence[int]) -> list[Distance]:
 
 
 def measure(loss: Distance, folder: Path, quick: bool) -> Row:
-    """All that is asked of one loss.
+    """Return all that is asked of one loss.
 
     Raises:
         FileNotFoundError: the folder has no mixtures.
@@ -83,7 +83,7 @@ def measure(loss: Distance, folder: Path, quick: bool) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A line for each loss."""
+    """Return a line for each loss."""
     lines = [
         [
             row.loss,
@@ -115,7 +115,7 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     description = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m emulator.evidence.codec_itself", description=description)
     add_report_arguments(parser)

@@ -81,7 +81,7 @@ def signals(sample_rate: int, device: str) -> tuple[Tensor, Tensor]:
 
 
 def contenders(emulators: Sequence[str | Path], device: str) -> list[Contender]:
-    """The yardsticks at each sample rate, then each emulator's configurations, target cached and not."""
+    """Return the yardsticks at each sample rate, then each emulator's configurations, target cached and not."""
     networks = {Path(name).stem: load_emulator(name) for name in emulators}
     found = []
     for rate in sorted({network.config.sample_rate for network in networks.values()} or {16_000}):
@@ -105,7 +105,7 @@ def _compare(loss: CodecLoss, target: Tensor | Reference, estimate: Tensor) -> T
 
 
 def timed(contender: Contender, estimate: Tensor) -> float:
-    """Milliseconds of forward and backward per second of audio: of CPU, or on a GPU of wall clock."""
+    """Return milliseconds of forward and backward per second of audio: of CPU, or on a GPU of wall clock."""
     cuda = estimate.is_cuda
     clock = time.perf_counter if cuda else time.process_time
     estimate = estimate.clone().requires_grad_()
@@ -122,7 +122,7 @@ def _synchronise(cuda: bool) -> None:
 
 
 def kept_bytes(contender: Contender, estimate: Tensor) -> int:
-    """Memory that forward keeps for backward, weights and the estimate itself aside."""
+    """Return memory that forward keeps for backward, weights and the estimate itself aside."""
     estimate = estimate.clone().requires_grad_()
     kept: dict[int, int] = {}
     before = {estimate.untyped_storage().data_ptr()}
@@ -141,7 +141,7 @@ def kept_bytes(contender: Contender, estimate: Tensor) -> int:
 
 
 def peak_bytes(contender: Contender, estimate: Tensor) -> float:
-    """Peak of the memory allocated on a GPU, above what was there before; nan on the CPU."""
+    """Return the peak of the memory allocated on a GPU, above what was there before; nan on the CPU."""
     if not estimate.is_cuda:
         return float("nan")
     torch.cuda.synchronize()
@@ -152,7 +152,7 @@ def peak_bytes(contender: Contender, estimate: Tensor) -> float:
 
 
 def measure(entrants: Sequence[Contender], device: str, repeats: int) -> list[Row]:
-    """Each in turn, `repeats` times, after a turn that does not count."""
+    """Return each in turn, `repeats` times, after a turn that does not count."""
     estimates = {c.sample_rate: signals(c.sample_rate, device)[0] for c in entrants}
     times = np.array([[timed(c, estimates[c.sample_rate]) for c in entrants] for _ in range(repeats + 1)])[1:]
     column = {(c.sample_rate, c.name): index for index, c in enumerate(entrants) if c.name in YARDSTICKS}
@@ -169,7 +169,7 @@ def measure(entrants: Sequence[Contender], device: str, repeats: int) -> list[Ro
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A table for each device."""
+    """Return a table for each device."""
     parts = []
     for device in dict.fromkeys(row.device for row in rows):
         lines = []

@@ -126,7 +126,7 @@ def is_tried(distance: Distance) -> bool:
 
 
 def descend(noisy: Tensor, target: Tensor, loss: Distance, baseline: Distance | None, steps: int) -> Tensor:
-    """The waveform after Adam.
+    """Return the waveform after Adam.
 
     Args:
         noisy: ``[signals, time]``, where it starts.
@@ -149,7 +149,7 @@ def descend(noisy: Tensor, target: Tensor, loss: Distance, baseline: Distance | 
 
 
 def measure(losses: Sequence[Distance], parts: Sequence[tuple[str, np.ndarray, np.ndarray]], steps: int) -> list[Row]:
-    """A row for each SNR, loss, with and without the baseline, and excerpt; the baseline itself comes first."""
+    """Return a row for each SNR, loss, with and without the baseline, and excerpt; the baseline itself comes first."""
     baseline, rows = compressed_complex(), []
     for snr in SNRS_DB:
         pairs = [mix(clean, noise, snr) for _, clean, noise in parts]
@@ -168,7 +168,7 @@ def measure(losses: Sequence[Distance], parts: Sequence[tuple[str, np.ndarray, n
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Means over excerpts: PESQ and SI-SDR of each loss alone and beside the baseline."""
+    """Return means over excerpts: PESQ and SI-SDR of each loss alone and beside the baseline."""
     lines = []
     for loss in dict.fromkeys(row.loss for row in rows):
         cells: list[str | float] = [loss]
@@ -189,7 +189,7 @@ def _mean(rows: Sequence[Row], snr: float, loss: str, beside: bool, metric: str)
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """SI-SDR and PESQ from 5 dB, a dot for each loss alone and one beside the baseline."""
+    """Return SI-SDR and PESQ from 5 dB, a dot for each loss alone and one beside the baseline."""
     losses = list(dict.fromkeys(row.loss for row in rows))
     figure = Figure(figsize=(11, 1.5 + 0.26 * len(losses)), layout="constrained")
     snr = SNRS_DB[len(SNRS_DB) // 2]

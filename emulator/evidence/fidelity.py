@@ -62,7 +62,7 @@ class Guess:
 
 
 def scores(guess: Guess, original: Tensor, coded: Tensor, config: EmulatorConfig) -> dict[str, float]:
-    """The measures of the module, from spectra ``[1, bins, frames]``."""
+    """Return the measures of the module, from spectra ``[1, bins, frames]``."""
     original_power, coded_power, ours = power(original), power(coded), power(guess.spectrum)
     bins = round(PASS_BAND * LOW_PASS_HZ[config.setting] / config.sample_rate * config.window)
     floor = original_power.mean() * 10 ** (-RANGE_DB / 10)
@@ -92,13 +92,13 @@ def scores(guess: Guess, original: Tensor, coded: Tensor, config: EmulatorConfig
 
 
 def piece_maker(sources: Sources, config: EmulatorConfig, seconds: float) -> PieceMaker:
-    """Makes held-out pieces of this length."""
+    """Make held-out pieces of this length."""
     corpus = CorpusConfig(enhanced_minutes=0.0, piece_seconds=seconds, corpus_seed=SEED)
     return PieceMaker(sources, config.sample_rate, corpus)
 
 
 def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[str, Callable[[np.ndarray], Guess]]:
-    """Systems that are compared: each makes a guess from the original ``[time]``."""
+    """Return systems that are compared: each makes a guess from the original ``[time]``."""
     config = PRESETS[preset]
     setting = Setting.parse(config.setting)
     edge = LOW_PASS_HZ[config.setting]
@@ -136,7 +136,7 @@ def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[st
 def measure(
     preset: str, emulator: Emulator, paper: PaperUNet | None, sources: Sources, count: int, seconds: float
 ) -> list[dict[str, Any]]:
-    """A row for each system, kind of sound and held-out piece."""
+    """Return a row for each system, kind of sound and held-out piece."""
     config = PRESETS[preset]
     maker = piece_maker(sources, config, seconds)
     rows = []
@@ -162,7 +162,7 @@ MEASURES = {
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Means over the pieces, one table for each preset."""
+    """Return means over the pieces, one table for each preset."""
     parts = []
     for preset in dict.fromkeys(row["preset"] for row in rows):
         header = [preset, *(f"{label}: {' / '.join(KINDS)}" for label, _ in MEASURES.values())]
@@ -178,7 +178,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def mean(rows: Sequence[dict[str, Any]], preset: str, system: str, kind: str, name: str) -> float:
-    """Mean of a measure over the pieces of a kind."""
+    """Return the mean of a measure over the pieces of a kind."""
     return float(np.mean([r[name] for r in rows if (r["preset"], r["system"], r["kind"]) == (preset, system, kind)]))
 
 
@@ -215,7 +215,7 @@ def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -
 
 
 def make(arguments: argparse.Namespace) -> Report:
-    """Measures all presets that were asked for.
+    """Measure all presets that were asked for.
 
     Raises:
         ValueError: there is no held-out sound.

@@ -80,7 +80,7 @@ class Row:
 
 
 def codec_change(setting: str, sample_rate: int) -> Change:
-    """Mean power of the change of coded sound."""
+    """Return the mean power of the change of coded sound."""
     parsed = Setting.parse(setting)
 
     def change(trials: list[Trial]) -> tuple[float, float]:
@@ -96,7 +96,7 @@ def codec_change(setting: str, sample_rate: int) -> Change:
 
 
 def distance_change(distance: Distance) -> Change:
-    """Mean distance from the masker."""
+    """Return the mean distance from the masker."""
 
     @torch.no_grad()
     def change(trials: list[Trial]) -> tuple[float, float]:
@@ -108,7 +108,7 @@ def distance_change(distance: Distance) -> Change:
 
 
 def selectivity(pairs: Sequence[tuple[float, float]], degree: int) -> tuple[float, float]:
-    """Selectivity and its standard error in dB, from mean changes (masked, audible) of blocks.
+    """Return selectivity and its standard error in dB, from mean changes (masked, audible) of blocks.
 
     Infinite where one of them changes nothing at all, as a loss with a dead zone may; the error is then not a number,
     nor is the selectivity where both change nothing.
@@ -142,7 +142,7 @@ def measure(
     blocks: int,
     size: int = BLOCK,
 ) -> list[Row]:
-    """A row for each experiment and level.
+    """Return a row for each experiment and level.
 
     Args:
         system: its name.
@@ -167,7 +167,7 @@ def measure(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Systems by experiments, a table for each sample rate, and how far each term is from its codec."""
+    """Return systems by experiments, a table for each sample rate, and how far each term is from its codec."""
     parts = []
     columns = [(experiment.name, level) for experiment in EXPERIMENTS for level in experiment.levels_db]
     for rate in dict.fromkeys(row.sample_rate for row in rows):
@@ -220,7 +220,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Selectivity over level and over frequency of the probe at the first sample rate, for those of LINES."""
+    """Return selectivity over level and over frequency of the probe at the first sample rate, for those of LINES."""
     rate = rows[0].sample_rate
     figure = Figure(figsize=(12, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

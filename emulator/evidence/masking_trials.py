@@ -58,7 +58,7 @@ class Experiment:
 
 
 def _band(samples: int, sample_rate: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Noise band, and its upper edge."""
+    """Return noise band, and its upper edge."""
     centre, width = rng.uniform(*CENTRE_HZ), rng.uniform(*WIDTH_HZ)
     return noise_band(samples, sample_rate, centre - width / 2, centre + width / 2, rng), centre + width / 2
 
@@ -93,7 +93,7 @@ DISTANCES = tuple(Experiment(f"at {hertz:.0f} Hz", partial(_at, hertz), (-45.0,)
 
 
 def trial(experiment: Experiment, level_db: float, sample_rate: int, seed: int) -> Trial:
-    """One draw of an experiment.
+    """Return one draw of an experiment.
 
     Args:
         experiment: which.

@@ -81,7 +81,7 @@ class Judge:
         self._zimtohrli: Any = zimtohrli.Pyohrli()
 
     def __call__(self, estimate: Audio, target: Audio) -> dict[str, float]:
-        """Scores by the names in `SCORES`.
+        """Return scores by the names in `SCORES`.
 
         Args:
             estimate: ``[time]``, full scale 1, aligned with the target.
@@ -106,7 +106,7 @@ class Judge:
         }
 
     def _rate(self, estimate: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-        """ViSQOL's MOS; it has none for silence."""
+        """Return ViSQOL's MOS; it has none for silence."""
         return float(self._visqol.measure_from_arrays(target, estimate, sample_rate=JUDGE_RATE).moslqo)
 
 

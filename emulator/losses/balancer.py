@@ -138,7 +138,7 @@ class Balancer(nn.Module):
         return items.norm(dim=1).sum()
 
     def get_extra_state(self) -> dict[str, list[Any]]:
-        """The calibration, for the ``state_dict``."""
+        """Return the calibration, for the ``state_dict``."""
         return {"terms": list(self._known), "calibration": [list(known) for known in self._known.values()]}
 
     def set_extra_state(self, state: dict[str, list[Any]]) -> None:

@@ -46,7 +46,7 @@ RESAMPLING_WIDTH = 32  # zero crossings of the kernel: flat up to 0.94 of half t
 
 
 class CodecLoss(nn.Module):
-    r"""Distance of an estimate ``e`` from its target ``s`` by the ear of an MP3 encoder.
+    r"""Distance of an estimate ``e`` from its target ``s``, by what an MP3 encoder counts as audible.
 
     An encoder whose quality is set, not its rate, puts its noise right under the threshold at which its psychoacoustic
     model says that the noise is heard. The emulator has learned the encoder as a function of the input's spectrum
@@ -162,7 +162,7 @@ class CodecLoss(nn.Module):
 
     @torch.no_grad()
     def _usual_activations(self) -> Tensor:
-        """Mean magnitude of each chosen layer for a second of white noise."""
+        """Return the mean magnitude of each chosen layer for a second of white noise."""
         config, generator = self.emulator.config, torch.Generator().manual_seed(0)
         noise = LEVEL * torch.randn(1, config.sample_rate, generator=generator)
         layers = self.emulator(noise.to(self.emulator.get_buffer("window"))).layers

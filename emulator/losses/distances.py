@@ -143,7 +143,7 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
 def codec_distances(
     emulator: str | Path, sample_rate: int, trained: bool = True, device: str = "cpu", missing: float = MISSING
 ) -> list[Distance]:
-    """Each term of the codec loss.
+    """Return each term of the codec loss.
 
     Args:
         emulator: a preset, or the file of a checkpoint.
@@ -179,7 +179,7 @@ def codec_distances(
 
 
 def all_distances(sample_rate: int, emulators: Iterable[str | Path], device: str = "cpu") -> list[Distance]:
-    """The plain distances, then the terms for each emulator, and for presets those with random weights."""
+    """Return the plain distances, then the terms for each emulator, and for presets those with random weights."""
     found = plain_distances(sample_rate, device)
     for emulator in emulators:
         found += codec_distances(emulator, sample_rate, True, device)

@@ -40,7 +40,7 @@ POWER_FLOOR = 1e-10  # of the score's ratio: -100 dB
 
 
 def bark(frequency: np.ndarray | float) -> np.ndarray:
-    """Bark of a frequency in Hz.
+    """Return Bark of a frequency in Hz.
 
     Example:
         >>> float(bark(1000.0).round(2))
@@ -100,16 +100,16 @@ class BarkEar(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)), persistent=False)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """``[signals, time]`` to ``[signals, bins, frames]``, in units of sound pressure."""
+        """Turn ``[signals, time]`` into ``[signals, bins, frames]``, in units of sound pressure."""
         return stft(audio, self.window, self.hop)
 
     def band_power(self, power: Tensor) -> Tensor:
-        """Power of bins ``[signals, bins, frames]`` as heard, in bands ``[signals, bands, frames]``."""
+        """Return the power of bins ``[signals, bins, frames]`` as heard, in bands ``[signals, bands, frames]``."""
         return torch.matmul(self.weights, power)
 
     @torch.no_grad()
     def mask(self, power: Tensor) -> Tensor:
-        """The mask ``[signals, bands, frames]`` of a target's power ``[signals, bins, frames]``."""
+        """Return the mask ``[signals, bands, frames]`` of a target's power ``[signals, bins, frames]``."""
         energy = self.band_power(power) + self.internal_noise
         spread = torch.cat([self._spread(chunk) for chunk in energy.split(CHUNK_FRAMES, dim=-1)], dim=-1)
         padded = nn.functional.pad(spread, (DECAY_FRAMES - 1, 0))
@@ -122,7 +122,7 @@ class BarkEar(nn.Module):
         return self.band_power(power(ours - theirs)), self.mask(power(theirs))
 
     def _spread(self, energy: Tensor) -> Tensor:
-        """Energy ``[signals, bands, frames]`` spread over the bands around it.
+        """Return the energy ``[signals, bands, frames]`` spread over the bands around it.
 
         A band l gives its neighbour i the part ``e_l 10^(-slope |i - l| / 10)``, scaled so that all its parts add up to
         e_l. The result is divided by what the same spreading makes of equal energies at 0 dB.
@@ -142,14 +142,14 @@ class BarkEar(nn.Module):
 
 
 def _shares(edges: np.ndarray, bins: np.ndarray, spacing: float) -> np.ndarray:
-    """`[bands, bins]`: the part of each bin, taken for a rectangle of `spacing` Hz, that lies in each band."""
+    """Return `[bands, bins]`: the part of each bin, taken for a rectangle of `spacing` Hz, that lies in each band."""
     upper = np.minimum(edges[1:, None], bins + spacing / 2)
     lower = np.maximum(edges[:-1, None], bins - spacing / 2)
     return np.maximum(upper - lower, 0) / spacing
 
 
 def _ear_gain(frequency: np.ndarray) -> np.ndarray:
-    """Power gain of the outer and middle ear."""
+    """Return the power gain of the outer and middle ear."""
     khz = np.maximum(frequency, 1.0) / 1000
     decibels = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
     return 10 ** (decibels / 10)
@@ -170,7 +170,7 @@ def _check(estimate: Tensor, target: Tensor) -> None:
 
 
 def noise_to_mask_ratio(estimate: Tensor, target: Tensor, sample_rate: int) -> Tensor:
-    """Total noise-to-mask ratio in dB: lower is better, and noise below 0 dB is mostly hidden.
+    """Return the total noise-to-mask ratio in dB: lower is better, and noise below 0 dB is mostly hidden.
 
     Args:
         estimate: ``[..., time]``, full scale 1.
@@ -199,7 +199,7 @@ def noise_to_mask_ratio(estimate: Tensor, target: Tensor, sample_rate: int) -> T
 
 
 def bark_loss(estimate: Tensor, target: Tensor, sample_rate: int) -> Tensor:
-    """Mean of ``log(1 + noise / mask)`` over signals, bands and frames; differentiable in the estimate.
+    """Return the mean of ``log(1 + noise / mask)`` over signals, bands and frames; differentiable in the estimate.
 
     Args:
         estimate: ``[..., time]``, full scale 1.

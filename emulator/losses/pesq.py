@@ -15,7 +15,7 @@ PESQ = "torch-pesq"  # name of the distance
 
 
 def pesq_distance(sample_rate: int, device: str = "cpu") -> Distance:
-    """The weighted sum of PESQ's symmetric and asymmetric disturbance.
+    """Return the weighted sum of PESQ's symmetric and asymmetric disturbance.
 
     Args:
         sample_rate: of the signals, Hz.

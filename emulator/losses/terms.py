@@ -25,7 +25,7 @@ MISSING = 2.0  # by default, loudness that is missing counts this much more than
 
 
 def critical_bands(bins: int, sample_rate: int) -> Tensor:
-    """Triangles ``[bands, bins]`` that overlap, their centres 1 / BANDS_PER_ERB apart; each row adds up to 1.
+    """Return triangles ``[bands, bins]`` that overlap, their centres 1 / BANDS_PER_ERB apart; each row adds up to 1.
 
     Example:
         >>> critical_bands(513, 16_000).shape
@@ -41,7 +41,7 @@ def critical_bands(bins: int, sample_rate: int) -> Tensor:
 
 
 def level_gain(level: Tensor) -> Tensor:
-    """Gain that brings a signal of this level (RMS) to LEVEL.
+    """Return the gain that brings a signal of this level (RMS) to LEVEL.
 
     Under SILENCE_DB it falls with the level, to 1 for a silent signal. So the gradient, which grows with the gain, has
     a limit; silence is like a pause in a signal of LEVEL, and dither is not made as loud as speech.
@@ -55,7 +55,7 @@ def level_gain(level: Tensor) -> Tensor:
 
 
 def smooth(cells: Tensor, bands: Tensor, frames: int) -> Tensor:
-    """Means over bands and neighbouring frames.
+    """Return means over bands and neighbouring frames.
 
     Args:
         cells: ``[signals, bins, frames]``.
@@ -94,7 +94,7 @@ def specific_loudness(power: Tensor, quiet: Tensor) -> Tensor:
 
 
 def loudness_distance(estimate: Tensor, target: Tensor, margin: Tensor, missing: float = MISSING) -> Tensor:
-    """Mean of what the loudness differs by beyond a margin; what is missing counts `missing` times.
+    """Return the mean of what the loudness differs by beyond a margin; what is missing counts `missing` times.
 
     Example:
         >>> loudness_distance(torch.tensor([1.5, 0.5, 1.1]), torch.ones(3), torch.tensor([0.25, 0.25, 0.25]))
@@ -120,7 +120,7 @@ def compress(spectrum: Tensor, unit: float) -> Tensor:
 
 
 def output_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """Mean squared distance of compressed spectra, half with phase and half of magnitudes.
+    """Return the mean squared distance of compressed spectra, half with phase and half of magnitudes.
 
     Example:
         >>> output_distance(torch.tensor([1.0j]), torch.tensor([1.0 + 0j]))
@@ -145,7 +145,7 @@ def layer_distance(estimate: dict[str, Tensor], target: dict[str, Tensor], scale
 
 
 def threshold_in_quiet(bands: Tensor, quiet_db: float) -> Tensor:
-    """Power ``[bands, 1]`` that a tone of ``quiet_db`` (dBFS, RMS) in the middle of a band has there.
+    """Return the power ``[bands, 1]`` that a tone of ``quiet_db`` (dBFS, RMS) in the middle of a band has there.
 
     With a window of unit energy, a tone of power ``p`` has ``p * window / 2`` in all its bins together, nearly all of
     it where the weight of its band is highest.

@@ -49,12 +49,12 @@ class EmulatorConfig:
         return 2 ** (len(self.channels) - 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The dimensions as plain values."""
+        """Return the dimensions as plain values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "EmulatorConfig":
-        """The dimensions from plain values.
+        """Return the dimensions from plain values.
 
         Raises:
             ValueError: a key is not a dimension.

@@ -95,7 +95,7 @@ class Emulator(nn.Module):
         return [*(f"encoder{n}" for n in levels), "bottleneck", *(f"decoder{n}" for n in reversed(levels))]
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """``[batch, time]`` to ``[batch, bins, frames]``; frame t is centred on sample t * hop."""
+        """Turn ``[batch, time]`` into ``[batch, bins, frames]``; frame t is centred on sample t * hop."""
         return stft(audio, self.get_buffer("window"), self.config.hop)
 
     def forward(self, audio: Tensor) -> Emulation:
@@ -103,7 +103,7 @@ class Emulator(nn.Module):
         return self.analyse(self.spectrum(audio))
 
     def analyse(self, spectrum: Tensor) -> Emulation:
-        """The same from a spectrum ``[batch, bins, frames]``."""
+        """Return the same from a spectrum ``[batch, bins, frames]``."""
         config = self.config
         frames = spectrum.shape[-1]
         cells = power(spectrum) + POWER_FLOOR
@@ -121,7 +121,7 @@ class Emulator(nn.Module):
         return Emulation(spectrum, mask, local.log() + LOG_POWER_SCALE * noise, layers)
 
     def layers(self, spectrum: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-        """Some of the layers of :meth:`analyse`; nothing after the last of them is computed."""
+        """Return some of the layers of :meth:`analyse`; nothing after the last of them is computed."""
         cells = power(spectrum) + POWER_FLOOR
         found: dict[str, Tensor] = {}
         for name, layer in self._levels(self._features(cells)):
@@ -132,14 +132,14 @@ class Emulator(nn.Module):
         return found
 
     def _features(self, cells: Tensor) -> Tensor:
-        """``[batch, bins, frames]`` to ``[batch, patch, bands, frames]``, padded to whole strides."""
+        """Turn ``[batch, bins, frames]`` into ``[batch, patch, bands, frames]``, padded to whole strides."""
         feature = (cells[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
         feature = nn.functional.pad(feature, (0, -cells.shape[-1] % self.config.stride))
         folded = fold(feature, self.config.patch)
         return folded if inside_vmap(folded) else folded.contiguous(memory_format=torch.channels_last)
 
     def _levels(self, folded: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Names and values of the layers, one by one."""
+        """Yield names and values of the layers, one by one."""
         x, skips = self.stem(folded), []
         for level, (encoder, down) in enumerate(zip(self.encoders, self.downs, strict=True)):
             x = encoder(x + self.places[level])
@@ -160,7 +160,7 @@ class Emulator(nn.Module):
         return self.out(nn.functional.silu(x))
 
     def resynthesise(self, emulation: Emulation, length: int) -> Tensor:
-        """The emulated output ``[batch, length]``: the masked spectrum as a waveform."""
+        """Return the emulated output ``[batch, length]``: the masked spectrum as a waveform."""
         c, window = self.config, self.get_buffer("window")
         return torch.istft(emulation.mask * emulation.spectrum, c.window, c.hop, window=window, length=length)
 
@@ -171,11 +171,11 @@ def inside_vmap(tensor: Tensor) -> bool:
 
 
 def fold(x: Tensor, patch: int) -> Tensor:
-    """``[batch, bins, frames]`` to ``[batch, patch, bins / patch, frames]``: neighbouring bins become channels."""
+    """Turn ``[batch, bins, frames]`` into ``[batch, patch, bins / patch, frames]``: bins become channels."""
     return x.unflatten(1, (-1, patch)).transpose(1, 2)
 
 
 def unfold(x: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """``[batch, 2 * patch, bands, frames]`` to two of ``[batch, bins, frames]``."""
+    """Turn ``[batch, 2 * patch, bands, frames]`` into two of ``[batch, bins, frames]``."""
     first, second = x.unflatten(1, (2, patch)).transpose(2, 3).flatten(2, 3).unbind(1)
     return first, second

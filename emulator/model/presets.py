@@ -23,7 +23,7 @@ ARCHITECTURES: dict[str, type[Emulator] | type[PaperUNet]] = {"Emulator": Emulat
 
 
 def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, Any]) -> None:
-    """Writes weights, dimensions and what there is to say of them.
+    """Write weights, dimensions and what there is to say of them.
 
     Args:
         emulator: the network.
@@ -43,7 +43,7 @@ def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, A
 
 
 def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:
-    """A trained emulator with frozen weights.
+    """Return a trained emulator with frozen weights.
 
     Args:
         name_or_path: a preset of `emulator.model.config.PRESETS`, or the path of a file of `save_emulator`.
@@ -66,7 +66,7 @@ def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:
 
 
 def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
-    """A trained network of either architecture with frozen weights.
+    """Return a trained network of either architecture with frozen weights.
 
     Raises:
         ModelError: as `load_emulator`.
@@ -82,7 +82,7 @@ def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
 
 
 def random_emulator(preset: str, seed: int) -> Emulator:
-    """An untrained emulator of a preset's dimensions, frozen: the control of every experiment.
+    """Return an untrained emulator of a preset's dimensions, frozen: the control of every experiment.
 
     Raises:
         ModelError: there is no such preset.

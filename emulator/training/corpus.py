@@ -53,15 +53,15 @@ class CorpusConfig:
     corpus_seed: int = 0
 
     def minutes(self, kind: Kind) -> float:
-        """Minutes of a kind."""
+        """Return minutes of a kind."""
         return getattr(self, f"{kind}_minutes")
 
     def pieces(self, kind: Kind) -> int:
-        """Pieces of a kind; at least one unless there are to be none."""
+        """Return pieces of a kind; at least one unless there are to be none."""
         return math.ceil(60 * self.minutes(kind) / self.piece_seconds)
 
     def scaled(self, factor: float) -> "CorpusConfig":
-        """The same mixture with other lengths."""
+        """Return the same mixture with other lengths."""
         return replace(self, **{f"{kind}_minutes": self.minutes(kind) * factor for kind in KINDS})
 
 
@@ -82,7 +82,7 @@ class Sources:
 
 
 def split_music(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Files of music for training and held out: of the sorted list, every fifth from the first on is held out.
+    """Return files of music for training and held out: of the sorted list, every fifth from the first on is held out.
 
     Example:
         >>> split_music([Path(name) for name in "fedcba"])
@@ -112,7 +112,7 @@ class PieceMaker:
         self._denoiser = Denoiser() if config.enhanced_minutes else None
 
     def piece(self, kind: Kind, number: int) -> np.ndarray:
-        """One piece, int16 `[time]` at the corpus' sample rate."""
+        """Return one piece, int16 `[time]` at the corpus' sample rate."""
         rng = np.random.default_rng([self.config.corpus_seed, KINDS.index(kind), number])
         if kind == "probes":
             audio = self._stimuli(rng)
@@ -153,7 +153,7 @@ class PieceMaker:
 
 
 def build_originals(sources: Sources, sample_rate: int, config: CorpusConfig, directory: Path) -> AudioCache:
-    """The originals of a corpus in `directory`, made or opened."""
+    """Yield the originals of a corpus in `directory`, made or opened."""
 
     def entries() -> Iterator[Entry]:
         maker = PieceMaker(sources, sample_rate, config)

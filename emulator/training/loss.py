@@ -31,7 +31,7 @@ LOG_SPECTRAL, COMPLEX_SPECTRAL, LIKELIHOOD = 0.15, 20.0, 0.5
 
 
 def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
-    """Compares.
+    """Compare.
 
     Args:
         emulation: of the original.

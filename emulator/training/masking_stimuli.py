@@ -20,12 +20,12 @@ NEAR_SHARE = 0.5  # of the probes that lie within an octave above or half an oct
 
 
 def _spread(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number between the two, evenly spread in octaves."""
+    """Return a number between the two, evenly spread in octaves."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def noise_band(samples: int, sample_rate: int, low: float, high: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise `[samples]` between two frequencies (Hz) with an RMS of 1.
+    """Return Gaussian noise `[samples]` between two frequencies (Hz) with an RMS of 1.
 
     Example:
         >>> band = noise_band(16_000, 16_000, 900, 1100, np.random.default_rng(0))
@@ -41,13 +41,13 @@ def noise_band(samples: int, sample_rate: int, low: float, high: float, rng: np.
 
 
 def tone(samples: int, sample_rate: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
-    """A sine `[samples]` at random phase with an RMS of 1."""
+    """Return a sine `[samples]` at random phase with an RMS of 1."""
     angle = 2 * np.pi * hertz * np.arange(samples) / sample_rate + rng.uniform(0, 2 * np.pi)
     return math.sqrt(2) * np.sin(angle)
 
 
 def harmonics(samples: int, sample_rate: int, base: float, highest: float, rng: np.random.Generator) -> np.ndarray:
-    """A harmonic complex of `base` Hz up to `highest` Hz with a random slope and random phases, RMS 1."""
+    """Return a harmonic complex of `base` Hz up to `highest` Hz with a random slope and random phases, RMS 1."""
     slope = rng.uniform(-12.0, 0.0)  # dB per octave
     audio = np.zeros(samples)
     for number in range(1, max(2, int(highest / base) + 1)):
@@ -115,7 +115,7 @@ def _probe(samples: int, sample_rate: int, centre: float, top: float, rng: np.ra
 
 
 def masker_and_probe(samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """One stimulus.
+    """Return one stimulus.
 
     Args:
         samples: its length.

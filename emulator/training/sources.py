@@ -29,7 +29,7 @@ VALID_SHARE = 0.05  # of the minutes of a corpus that its held-out counterpart h
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Adds the folders of recordings that :func:`open_sources` reads."""
+    """Add the folders of recordings that :func:`open_sources` reads."""
     folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
     parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
     parser.add_argument("--noise", required=required, help="folders of noise", **folders)
@@ -41,7 +41,7 @@ def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True)
 
 
 def music_files(folders: Sequence[Path]) -> list[Path]:
-    """All audio files below the folders.
+    """Return all audio files below the folders.
 
     Raises:
         FileNotFoundError: a folder does not exist.
@@ -53,7 +53,7 @@ def music_files(folders: Sequence[Path]) -> list[Path]:
 
 
 def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sources | None]:
-    """Decodes the folders into ``--cache`` for training and for validation, or opens what is there."""
+    """Decode the folders into ``--cache`` for training and for validation, or open what is there."""
     cache = arguments.cache
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
@@ -78,7 +78,7 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
 
 
 def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Path) -> Corpus:
-    """The corpus of a preset, made or opened."""
+    """Return the corpus of a preset, made or opened."""
     emulator = PRESETS[preset]
     setting, name = Setting.parse(emulator.setting), f"{emulator.sample_rate}-{emulator.setting}"
     originals = build_originals(sources, emulator.sample_rate, config, folder / f"originals-{emulator.sample_rate}")

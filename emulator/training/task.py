@@ -73,7 +73,7 @@ class EmulationTask:
         return next(self.network.parameters()).device
 
     def describe(self) -> dict[str, Any]:
-        """Dimensions of the network and all settings of its data."""
+        """Return dimensions of the network and all settings of its data."""
         return {
             "architecture": type(self.network).__name__,
             "dimensions": self.network.config.to_dict(),
@@ -82,7 +82,7 @@ class EmulationTask:
         }
 
     def compare(self, network: nn.Module, data: Corpus, rows: np.ndarray, place: np.ndarray) -> ImitationTerms:
-        """Loss of crops of recordings ``rows``, each from ``place`` (0 to 1) of its length on."""
+        """Return the loss of crops of recordings ``rows``, each from ``place`` (0 to 1) of its length on."""
         samples = (self.crop.crop_frames - 1) * self.network.config.hop
         starts = (place * np.maximum(1, data.originals.lengths[rows] - samples)).astype(np.int64)
         original, after, allowed = (cache.gather(rows, starts, samples).to(self.device) for cache in data)
@@ -93,13 +93,13 @@ class EmulationTask:
         return emulation_loss(emulation, self.network.spectrum(after), self.network.spectrum(allowed))
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> ImitationTerms:
-        """Loss of some examples of a step."""
+        """Return the loss of some examples of a step."""
         draws = CounterRandom(self.seed, 0, step, first, count)
         return self.compare(network, self.data, self.data.originals.choose(draws.take()), draws.take())
 
     @torch.no_grad()
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
-        """Loss terms of fixed held-out crops, by kind of sound."""
+        """Return the loss terms of fixed held-out crops, by kind of sound."""
         if self.valid is None:
             return {}
         figures: dict[str, float] = {}

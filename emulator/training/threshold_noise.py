@@ -26,7 +26,7 @@ BANDS_PER_ERB = 1.0
 
 
 def _bands(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Band `[bins]` of each bin, and for each pair of bands the gain `[to, from]` of spreading."""
+    """Return the band `[bins]` of each bin, and for each pair of bands the gain `[to, from]` of spreading."""
     rate = np.asarray(erb_rate(np.linspace(0, sample_rate / 2, WINDOW // 2 + 1)))
     band = np.floor(rate * BANDS_PER_ERB).astype(int)
     distance = np.subtract.outer(np.arange(band[-1] + 1), np.arange(band[-1] + 1)) / BANDS_PER_ERB
@@ -35,7 +35,7 @@ def _bands(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def threshold_noise(audio: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise about as strong as what `audio` masks.
+    """Return noise about as strong as what `audio` masks.
 
     Args:
         audio: float `[time]`.

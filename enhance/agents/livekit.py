@@ -75,7 +75,7 @@ class NoiseCancellation(SoundState, rtc.FrameProcessor[rtc.AudioFrame]):
         return rtc.AudioFrame(data, rate, channels, samples, userdata=frame.userdata)
 
     def _on_stream_info_updated(self, *, room_name: str, participant_identity: str, publication_sid: str) -> None:
-        """Another track begins: nothing of the former one is remembered."""
+        """Forget the former track: another one begins."""
         self._sound.reset()
 
     def _on_stream_info_cleared(self) -> None:

@@ -61,14 +61,14 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
         self._rest = b""  # of a sample whose other bytes are still to come
 
     async def start(self, sample_rate: int) -> None:
-        """The transport begins, at this rate."""
+        """Begin, at the rate of the transport."""
         self._sound.reset()
         self._rate, self._rest = sample_rate, b""
         if self._in_thread and self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="mpeace")
 
     async def stop(self) -> None:
-        """The transport ends; it may start again."""
+        """End, with the transport; it may start again."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None

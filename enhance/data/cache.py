@@ -85,17 +85,17 @@ class AudioCache:
         return self.total / self.sample_rate
 
     def to(self, device: torch.device | str) -> "AudioCache":
-        """Holds every sample as one int16 tensor on `device`, where `gather` then works; returns itself."""
+        """Hold every sample as one int16 tensor on `device`, where `gather` then works; return itself."""
         self._resident = torch.from_numpy(np.array(self.samples)).to(device)
         return self
 
     def warm(self) -> None:
-        """Reads the whole file once, so that random crops are served from memory."""
+        """Read the whole file once, so that random crops are served from memory."""
         for first in range(0, self.total, 1 << 24):
             int(self.samples[first : first + (1 << 24)].max())
 
     def crop(self, recording: int, start: int, length: int, *, wrap: bool = True) -> np.ndarray:
-        """`length` samples of a recording from `start` on, as float32 `[length]`.
+        """Return `length` samples of a recording from `start` on, as float32 `[length]`.
 
         Past the end it begins again (`wrap`), or zeros follow.
         """
@@ -114,7 +114,7 @@ class AudioCache:
             position = 0 if wrap else size
 
     def gather(self, recordings: np.ndarray, starts: np.ndarray, length: int, *, wrap: bool = True) -> Tensor:
-        """Crops of several recordings, `[len(recordings), length]` float32; past their ends as in `crop`.
+        """Return crops of several recordings, `[len(recordings), length]` float32; past their ends as in `crop`.
 
         They come from the memory map on the CPU, or lie on the device that `to` was called with.
         """
@@ -132,13 +132,13 @@ class AudioCache:
         return audio if wrap else audio * (position < size)
 
     def choose(self, chance: np.ndarray) -> np.ndarray:
-        """Recordings in proportion to their lengths, for numbers in [0, 1)."""
+        """Return recordings in proportion to their lengths, for numbers in [0, 1)."""
         chosen = np.searchsorted(self.cumulative, (chance * self.total).astype(np.int64), side="right")
         return np.minimum(chosen, len(self) - 1)
 
 
 def build_cache(folders: Sequence[Path], directory: Path, *, kind: Kind) -> AudioCache:
-    """Decodes every audio file below `folders` into a cache in `directory`, or opens the one that is already there.
+    """Decode every audio file below `folders` into a cache in `directory`, or open the one that is already there.
 
     Any format and rate that soundfile reads; channels are averaged. For `kind="speech"` silences are shortened to
     0.6 s, so that few crops hold no speech. For `kind="rooms"` the first channel is kept, the
@@ -178,7 +178,7 @@ def write_cache(
     fingerprint: str,
     empty: str = "there is nothing to store",
 ) -> AudioCache:
-    """Stores recordings as a cache in `directory`, or opens the one that is already there with the same fingerprint.
+    """Store recordings as a cache in `directory`, or open the one that is already there with the same fingerprint.
 
     Args:
         directory: the folder of the cache; made, or replaced when the fingerprint differs.
@@ -228,7 +228,7 @@ def _is_current(directory: Path, fingerprint: str) -> bool:
 
 
 def _decoded(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[Entry]:
-    """The recordings of all readable files, with a progress bar; the others are named on standard error."""
+    """Yield the recordings of all readable files, with a progress bar; the others are named on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for name, decoded in progress.track(decode_all(files, kind), len(files), description=f"decoding {kind}"):

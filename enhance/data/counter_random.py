@@ -33,22 +33,22 @@ class CounterRandom:
         self._taken = 0
 
     def take(self) -> np.ndarray:
-        """`[count]` numbers in [0, 1)."""
+        """Return `[count]` numbers in [0, 1)."""
         self._taken += 1
         return self._table[:, self._taken - 1]
 
     def chance(self, probability: float) -> np.ndarray:
-        """`[count]` truth values."""
+        """Return `[count]` truth values."""
         return self.take() < probability
 
     def between(self, bounds: tuple[float, float]) -> np.ndarray:
-        """`[count]` numbers in the interval."""
+        """Return `[count]` numbers in the interval."""
         return bounds[0] + (bounds[1] - bounds[0]) * self.take()
 
     def index(self, size: int) -> np.ndarray:
-        """`[count]` integers from 0 to `size - 1`."""
+        """Return `[count]` integers from 0 to `size - 1`."""
         return (self.take() * size).astype(np.int64)
 
     def curve(self, limit: float, knots: int) -> np.ndarray:
-        """`[count, knots]` numbers in +-limit."""
+        """Return `[count, knots]` numbers in +-limit."""
         return np.stack([self.between((-limit, limit)) for _ in range(knots)], axis=1)

@@ -42,7 +42,7 @@ def decode_all(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[tuple[
 
 
 def decode(path: Path, kind: Kind) -> Pieces | Exception:
-    """One file as 16-bit recordings of at most ten minutes, or what is wrong with it."""
+    """Return one file as 16-bit recordings of at most ten minutes, or what is wrong with it."""
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames, pieces = file.samplerate, file.frames, []

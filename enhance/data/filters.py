@@ -13,7 +13,7 @@ EQ_KNOTS = 8
 
 
 def fast_length(length: int) -> int:
-    """The smallest even number from `length` on that has no prime factor above 5.
+    """Return the smallest even number from `length` on that has no prime factor above 5.
 
     Example:
         >>> fast_length(147_840)
@@ -49,13 +49,13 @@ class Equaliser:
         self._between_knots = 0.5 - 0.5 * torch.cos(torch.pi * (place - self._knot))
 
     def gains(self, knots_db: np.ndarray) -> Tensor:
-        """Gains `[batch, bins]` from decibels `[batch, EQ_KNOTS]`."""
+        """Return gains `[batch, bins]` from decibels `[batch, EQ_KNOTS]`."""
         knots = send((knots_db * (math.log(10) / 20)).astype(np.float32), self._knot.device)
         return torch.lerp(knots[:, self._knot], knots[:, self._knot + 1], self._between_knots).exp_()
 
 
 def band_shape(frequency: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Gains `[batch, bins]` that rise from 0.7 `low` to `low` and fall from 0.94 `high` to `high`, zero outside.
+    """Return gains `[batch, bins]` that rise from 0.7 `low` to `low` and fall from 0.94 `high` to `high`, zero outside.
 
     Args:
         frequency: `[bins]`, Hz.

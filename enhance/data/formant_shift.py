@@ -19,7 +19,7 @@ FLOOR = 1e-9  # power of a bin that the logarithm starts from, that of dither at
 
 
 def move_formants(audio: Tensor, factor: Tensor) -> Tensor:
-    """Speech whose formants lie at `factor` times their frequencies.
+    """Return speech whose formants lie at `factor` times their frequencies.
 
     Args:
         audio: ``[batch, time]`` at 48 kHz.
@@ -48,7 +48,7 @@ def move_formants(audio: Tensor, factor: Tensor) -> Tensor:
 
 
 def log_envelope(spectrum: Tensor) -> Tensor:
-    """Natural logarithm of the smoothed magnitudes of ``[batch, bins, frames]``."""
+    """Return the natural logarithm of the smoothed magnitudes of ``[batch, bins, frames]``."""
     power = spectrum.real.square() + spectrum.imag.square() + FLOOR
     cepstrum = torch.fft.irfft(0.5 * power.log(), dim=1)  # [batch, WINDOW, frames], even
     kept = round(LIFTER_SECONDS * SAMPLE_RATE)

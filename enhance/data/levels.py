@@ -25,7 +25,7 @@ def active_power(speech: Tensor) -> Tensor:
 
 
 def scale_to(audio: Tensor, level: Tensor) -> Tensor:
-    """`audio` `[batch, time]` brought in place to an RMS of a tenth of `level` `[batch]`; silence is left alone.
+    """Bring `audio` `[batch, time]` in place to an RMS of a tenth of `level` `[batch]`; leave silence alone.
 
     Example:
         >>> import torch

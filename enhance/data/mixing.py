@@ -91,7 +91,7 @@ class Mixer:
 
     @torch.no_grad()
     def batch(self, step: int, first: int, count: int) -> Mixture:
-        """Examples `first` to `first + count - 1` of a step; they do not depend on how a batch is split.
+        """Return examples `first` to `first + count - 1` of a step; they do not depend on how a batch is split.
 
         Raises:
             ValueError: `reuse` is above 1 and `first` or `count` is not a multiple of 8.
@@ -112,7 +112,7 @@ class Mixer:
         return send(np.asarray(values, dtype=np.float32), self.device)
 
     def _rows(self, mask: np.ndarray) -> tuple[np.ndarray, Tensor]:
-        """Rows where the mask is true, for the caches and for tensors."""
+        """Return rows where the mask is true, for the caches and for tensors."""
         rows = np.flatnonzero(mask)
         return rows, send(rows, self.device)
 
@@ -141,7 +141,7 @@ class Mixer:
         return _Material(speech, target, noise, self._tensor(band), active_power(target), noise_power)
 
     def _ramp(self, begin: np.ndarray, time: int) -> Tensor:
-        """`[len(begin), time]`: 0 before sample `begin`, 1 soon after it."""
+        """Return `[len(begin), time]`: 0 before sample `begin`, 1 soon after it."""
         offset = torch.arange(time, device=self.device) - self._tensor(begin)[:, None]
         return (offset / (EDGE_SECONDS * SAMPLE_RATE)).clamp(0.0, 1.0)
 
@@ -149,7 +149,7 @@ class Mixer:
         return audio[:, self._head : self._head + self.config.samples]
 
     def _crops(self, cache: AudioCache, recordings: np.ndarray, place: np.ndarray, length: int) -> Tensor:
-        """Crops at a random place, whole where the recording is long enough, `[batch, length]` with faded ends."""
+        """Return crops `[batch, length]` from random places, whole if the recording is that long, with faded ends."""
         free = cache.lengths[recordings] - length
         starts = place * np.where(free > 0, free, cache.lengths[recordings])
         audio = cache.gather(recordings, starts.astype(np.int64), length).to(self.device)
@@ -160,7 +160,7 @@ class Mixer:
         return audio
 
     def _speech_spectrum(self, draws: CounterRandom, count: int) -> tuple[Tensor, np.ndarray]:
-        """Spectra `[count, bins]` of speech at a changed speed, and the band (Hz) that each one fills."""
+        """Return spectra `[count, bins]` of speech at a changed speed, and the band (Hz) that each one fills."""
         chosen = [self.speech.choose(draws.take()) for _ in range(2)]
         places = [draws.take() for _ in range(2)]
         joined, split = draws.chance(self.config.join), draws.between((0.25, 0.75))
@@ -206,7 +206,7 @@ class Mixer:
     def _reverberate(
         self, draws: CounterRandom, spectrum: Tensor, band: np.ndarray
     ) -> tuple[Tensor, Tensor, np.ndarray]:
-        """Speech `[batch, time]` in its room, with the early part of the room only, and the band that is left.
+        """Return speech `[batch, time]` in its room, with the early part of the room only, and the band that is left.
 
         The early part has unit energy, so that reverberation leaves the level of the target alone.
         """
@@ -236,7 +236,7 @@ class Mixer:
         return speech, target, band
 
     def _add_rooms(self, changes: CounterRandom, spectrum: Tensor) -> None:
-        """Multiplies some spectra `[batch, bins]` of noise by those of whole room responses."""
+        """Multiply some spectra `[batch, bins]` of noise by those of whole room responses."""
         chance, place = changes.chance(self.config.disguise * self.config.noise_room), changes.take()
         rows, places = self._rows(chance)
         if self.rooms is not None and rows.size:
@@ -246,7 +246,7 @@ class Mixer:
             spectrum[places] *= torch.fft.rfft(response, n=self._size)
 
     def _recorded(self, chance: np.ndarray, place: np.ndarray, changes: Augmentation) -> Tensor:
-        """Crops `[batch, size]` of recorded noises, changed."""
+        """Return crops `[batch, size]` of recorded noises, changed."""
         recordings, crops = self.noise.choose(chance), torch.empty(len(chance), self._size, device=self.device)
         for length in set(changes.length.tolist()):
             rows, places = self._rows(changes.length == length)
@@ -255,7 +255,7 @@ class Mixer:
         return crops
 
     def _noise(self, draws: CounterRandom, changes: CounterRandom, count: int) -> Tensor:
-        """The sum of each example's noises, `[count, size]`."""
+        """Return the sum of each example's noises, `[count, size]`."""
         config = self.config
         audio = torch.zeros(count, self._size, device=self.device)
         number = 1 + np.searchsorted(np.cumsum(config.noises)[:-1], draws.take(), side="right")
@@ -283,7 +283,7 @@ class Mixer:
         return audio
 
     def _synthetic(self, chosen: np.ndarray, place: np.ndarray) -> Tensor:
-        """Crops `[batch, size]` of the synthetic noises."""
+        """Return crops `[batch, size]` of the synthetic noises."""
         count, length = self._bank.shape
         row = send((chosen * count).astype(np.int64), self.device)[:, None]
         start = send((place * length).astype(np.int64), self.device)[:, None]
@@ -291,7 +291,7 @@ class Mixer:
         return self._bank.view(-1)[row * length + position].float() / 32767
 
     def _combine(self, material: _Material, draws: CounterRandom, turn: int) -> Mixture:
-        """Sets SNR and level; `turn` counts the uses of this material and says whose noise an example gets."""
+        """Set SNR and level; `turn` counts the uses of this material and says whose noise an example gets."""
         config = self.config
         speech, target, noise, band_limit, active, noise_power = material
         if turn:

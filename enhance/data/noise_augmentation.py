@@ -65,7 +65,7 @@ class NoiseAugmenter:
         return Augmentation(length, backwards, steady, phases, depth[:, None] * knots)
 
     def apply(self, crops: Tensor, changes: Augmentation) -> Tensor:
-        """Crops `[batch, length]` of one length to `[batch, size]`; the crops may be changed."""
+        """Turn crops `[batch, length]` of one length into `[batch, size]`; the crops may be changed."""
         device = crops.device
         turned = send(np.flatnonzero(changes.backwards), device)
         if len(turned):
@@ -85,6 +85,6 @@ class NoiseAugmenter:
 
 
 def fitted(spectrum: Tensor, bins: int) -> Tensor:
-    """`[batch, n]` with its highest bins cut off, or with zeros above, `[batch, bins]`."""
+    """Return `[batch, n]` with its highest bins cut off, or with zeros above, `[batch, bins]`."""
     missing = bins - spectrum.shape[1]
     return F.pad(spectrum, (0, missing)) if missing > 0 else spectrum[:, :bins]

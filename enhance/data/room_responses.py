@@ -30,7 +30,7 @@ HIGH_PASS_HZ = 20.0  # images are all positive, which leaves energy at 0 Hz
 
 
 def simulate_room(seed: int, index: int) -> np.ndarray:
-    """The response `[time]`, float32 at 48 kHz, of room `index` of the rooms that `seed` stands for.
+    """Return the response `[time]`, float32 at 48 kHz, of room `index` of the rooms that `seed` stands for.
 
     At most 1 s long, the direct sound within the first 2 ms, peak 0.5.
     """
@@ -62,7 +62,7 @@ def simulate_room(seed: int, index: int) -> np.ndarray:
 
 
 def _place(random: np.random.Generator, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of source and microphone in the room, at a distance drawn evenly from what fits."""
+    """Return positions of source and microphone in the room, at a distance drawn evenly from what fits."""
     while True:
         source = random.uniform(WALL_METRES, size - WALL_METRES)
         direction = random.standard_normal(3) * (1.0, 1.0, 0.3)
@@ -80,7 +80,7 @@ def _high_pass(response: np.ndarray) -> np.ndarray:
 
 
 def simulate_rooms(count: int, seed: int) -> list[np.ndarray]:
-    """`count` different responses of random rooms; the first ones do not depend on `count`."""
+    """Return `count` different responses of random rooms; the first ones do not depend on `count`."""
     return [simulate_room(seed, index) for index in range(count)]
 
 

@@ -21,7 +21,7 @@ def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generat
 
 
 def _frequency(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Frequencies (Hz), evenly spread in octaves."""
+    """Return frequencies (Hz), evenly spread in octaves."""
     return torch.exp(_uniform(shape, math.log(TONE_HZ[0]), math.log(TONE_HZ[1]), generator))
 
 
@@ -35,7 +35,7 @@ def _normalise(audio: Tensor) -> Tensor:
 
 
 def coloured(batch: int, time: int, generator: Generator) -> Tensor:
-    """Gaussian noise with a random slope (-9 to 3 dB per octave) and random shape on top of it."""
+    """Return Gaussian noise with a random slope (-9 to 3 dB per octave) and random shape on top of it."""
     spectrum = torch.fft.rfft(torch.randn((batch, time), generator=generator))
     octave = torch.log2(torch.fft.rfftfreq(time, 1 / SAMPLE_RATE).clamp_min(20.0) / 20.0)
     slope = _uniform((batch, 1), -9.0, 3.0, generator)
@@ -48,7 +48,7 @@ def coloured(batch: int, time: int, generator: Generator) -> Tensor:
 
 
 def hum(batch: int, time: int, generator: Generator) -> Tensor:
-    """Mains or motor hum: 3 to 40 harmonics of 45 to 400 Hz with random decay."""
+    """Return mains or motor hum: 3 to 40 harmonics of 45 to 400 Hz with random decay."""
     mains = 50.0 + 10.0 * torch.randint(0, 2, (batch, 1), generator=generator)
     motor = _uniform((batch, 1), 45.0, 400.0, generator)
     base = torch.where(torch.rand((batch, 1), generator=generator) < 0.5, mains, motor)
@@ -64,7 +64,7 @@ def hum(batch: int, time: int, generator: Generator) -> Tensor:
 
 
 def tones(batch: int, time: int, generator: Generator) -> Tensor:
-    """Three steady tones of random frequency and level, each slightly modulated in level."""
+    """Return three steady tones of random frequency and level, each slightly modulated in level."""
     seconds = _seconds(time)
     audio = torch.zeros(batch, time)
     for _ in range(3):
@@ -89,7 +89,7 @@ def beeps(batch: int, time: int, generator: Generator) -> Tensor:
 
 
 def chirps(batch: int, time: int, generator: Generator) -> Tensor:
-    """A tone that sweeps evenly in octaves between two frequencies, back and forth, 0.2 to 4 times a second."""
+    """Return a tone that sweeps evenly in octaves between two frequencies, back and forth, 0.2 to 4 times a second."""
     low, high = _frequency((batch, 1), generator), _frequency((batch, 1), generator)
     rate = _uniform((batch, 1), 0.2, 4.0, generator)
     sweep = 0.5 - 0.5 * torch.cos(math.tau * rate * _seconds(time))
@@ -98,7 +98,7 @@ def chirps(batch: int, time: int, generator: Generator) -> Tensor:
 
 
 def clicks(batch: int, time: int, generator: Generator) -> Tensor:
-    """Impulses, 0.5 to 30 a second, each followed by a short ring or a burst of noise of 1 to 30 ms."""
+    """Return impulses, 0.5 to 30 a second, each followed by a short ring or a burst of noise of 1 to 30 ms."""
     rate = torch.exp(_uniform((batch, 1), math.log(0.5), math.log(30.0), generator))
     struck = torch.rand((batch, time), generator=generator) < rate / SAMPLE_RATE
     struck[:, 0] = True
@@ -119,7 +119,7 @@ GENERATORS: tuple[Callable[[int, int, Generator], Tensor], ...] = (
 
 
 def synthetic_noise(batch: int, time: int, generator: Generator) -> Tensor:
-    """Noises of all kinds in turn, four in ten of them coloured noise.
+    """Return noises of all kinds in turn, four in ten of them coloured noise.
 
     Example:
         >>> synthetic_noise(3, 4800, torch.Generator().manual_seed(0)).shape

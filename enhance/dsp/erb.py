@@ -11,12 +11,12 @@ ERB_PER_HZ = 0.00437
 
 
 def erb_rate(frequency: np.ndarray | float) -> np.ndarray:
-    """ERB-rate of a frequency in Hz."""
+    """Return ERB-rate of a frequency in Hz."""
     return ERB_PER_DECADE * np.log10(1 + ERB_PER_HZ * np.asarray(frequency, dtype=np.float64))
 
 
 def erb_frequency(rate: np.ndarray | float) -> np.ndarray:
-    """Frequency in Hz of an ERB-rate.
+    """Return the frequency in Hz of an ERB-rate.
 
     Example:
         >>> float(erb_frequency(erb_rate(1000.0)).round(6))
@@ -26,7 +26,7 @@ def erb_frequency(rate: np.ndarray | float) -> np.ndarray:
 
 
 def wide_band_matrix(bins: int, first_bin: int, bands: int, sample_rate: int) -> np.ndarray:
-    """Overlapping triangles over the bins from ``first_bin`` up; at each bin they add up to one.
+    """Return overlapping triangles over the bins from ``first_bin`` up; at each bin they add up to one.
 
     Args:
         bins: bins of the one-sided spectrum, 0 Hz to half of the sample rate.

@@ -64,7 +64,7 @@ class Polyphase:
         return self._until(max(0, -(-(self._in - self.half) * self._up // self._down)))
 
     def flush(self) -> np.ndarray:
-        """The samples that were held back. The signal ends here; `reset` begins a new one."""
+        """Return the samples that were held back. The signal ends here; `reset` begins a new one."""
         self._line = np.concatenate([self._line, np.zeros((self.channels, self.half + 1), np.float32)], axis=1)
         return self._until(resampled_length(self._in, self.in_rate, self.out_rate))
 
@@ -74,7 +74,7 @@ class Polyphase:
         self._line = np.zeros((self.channels, self.half - 1), np.float32)  # what the next output samples need
 
     def _until(self, end: int) -> np.ndarray:
-        """The output samples up to a number of them in all."""
+        """Return the output samples up to a number of them in all."""
         out = np.empty((self.channels, max(0, end - self._out)), np.float32)
         if not out.size:
             return out
@@ -90,7 +90,7 @@ class Polyphase:
 
 
 def sinc_bank(fractions: np.ndarray, half: int, cutoff: float) -> np.ndarray:
-    """Kaiser-windowed sincs for places between two samples.
+    """Return Kaiser-windowed sincs for places between two samples.
 
     Args:
         fractions: [phases], place after a sample, from 0 to 1 samples.

@@ -54,7 +54,7 @@ class Resampler:
         return resampled
 
     def flush(self) -> np.ndarray:
-        """The samples that were held back. The signal ends here; `reset` begins a new one."""
+        """Return the samples that were held back. The signal ends here; `reset` begins a new one."""
         rest = self._soxr.resample_chunk(np.zeros((0, self.channels), np.float32), last=True).T
         missing = resampled_length(self._in, self.in_rate, self.out_rate) - self._out
         self._out += missing

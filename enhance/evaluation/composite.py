@@ -53,7 +53,7 @@ class Composite:
 def composite(
     estimate: ArrayLike, target: ArrayLike, sample_rate: int, pesq: float, as_published: bool = True
 ) -> Composite:
-    """CSIG, CBAK and COVL of an estimate.
+    """Return CSIG, CBAK and COVL of an estimate.
 
     Args:
         estimate: audio in [-1, 1], shape [time].
@@ -81,7 +81,7 @@ def composite(
 
 
 def segmental_snr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> Array:
-    """SNR of each frame in dB, limited to [-10, 35], shape [frames].
+    """Return SNR of each frame in dB, limited to [-10, 35], shape [frames].
 
     Example:
         >>> noise = np.random.default_rng(0).standard_normal(16000)
@@ -134,7 +134,7 @@ def weighted_spectral_slope(estimate: ArrayLike, target: ArrayLike, sample_rate:
 
 
 def _local_peak(energy: Array, slope: Array) -> Array:
-    """Energy at the end of the rise to the right of each band, or at the start of the fall to its left."""
+    """Return the energy at the end of the rise to the right of each band, or at the start of the fall to its left."""
     right, left = energy.copy(), energy.copy()
     bands = energy.shape[-1]
     for band in range(bands - 2, -1, -1):
@@ -145,7 +145,7 @@ def _local_peak(energy: Array, slope: Array) -> Array:
 
 
 def _critical_bands(sample_rate: int, bins: int) -> Array:
-    """Gaussian filters of equal weight over the bins of a spectrum, zero under -30 dB, shape [bands, bins]."""
+    """Return Gaussian filters of equal weight over the bins of a spectrum, zero under -30 dB, shape [bands, bins]."""
     bins_per_hertz = bins / (sample_rate / 2)
     centre = np.floor(CENTRES * bins_per_hertz)[:, None]
     width = (BANDWIDTHS * bins_per_hertz)[:, None]
@@ -160,7 +160,7 @@ def _autocorrelation(frames: Array) -> Array:
 
 
 def _predictor(correlation: Array) -> Array:
-    """Prediction-error filter [1, -a1, -a2, ...] of each frame by the Levinson-Durbin recursion."""
+    """Return the prediction-error filter [1, -a1, -a2, ...] of each frame by the Levinson-Durbin recursion."""
     filter_ = np.zeros_like(correlation)
     filter_[:, 0] = 1
     error = correlation[:, 0].copy()
@@ -172,7 +172,7 @@ def _predictor(correlation: Array) -> Array:
 
 
 def _frames(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> tuple[Array, Array]:
-    """Windowed frames of both signals, each of shape [frames, samples]."""
+    """Return windowed frames of both signals, each of shape [frames, samples]."""
     signals = np.asarray(estimate, np.float64), np.asarray(target, np.float64)
     length = round(FRAME_SECONDS * sample_rate)
     hop = length // OVERLAP

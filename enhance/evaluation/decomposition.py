@@ -39,7 +39,7 @@ class Decomposition:
 
 
 def decompose(estimate: ArrayLike, target: ArrayLike, noisy: ArrayLike, sample_rate: int) -> Decomposition:
-    """Splits an estimate.
+    """Split an estimate.
 
     Args:
         estimate: ``[time]``, aligned with the target.
@@ -82,7 +82,7 @@ def decompose(estimate: ArrayLike, target: ArrayLike, noisy: ArrayLike, sample_r
 
 
 def spectrum(audio: Real) -> Complex:
-    """``[time]`` at 48 kHz to ``[frames, bins]``."""
+    """Return ``[time]`` at 48 kHz to ``[frames, bins]``."""
     padded = np.pad(audio, (WINDOW // 2, max(WINDOW // 2, FRAMES * HOP + WINDOW // 2 - audio.size)))  # a tile or more
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     return np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1], axis=-1)
@@ -96,7 +96,7 @@ def tiles(cells: Complex) -> Complex:
 
 
 def solve(e: Complex, s: Complex, n: Complex, s_power: Real, n_power: Real) -> tuple[Complex, Complex]:
-    """Factors of speech and of noise in each tile, by least squares."""
+    """Return factors of speech and of noise in each tile, by least squares."""
     with_speech, with_noise = np.sum(s.conj() * e, axis=-1), np.sum(n.conj() * e, axis=-1)
     cross = np.sum(s.conj() * n, axis=-1)
     determinant = np.maximum(s_power * n_power - np.abs(cross) ** 2, FLOOR * s_power * n_power + np.finfo(float).tiny)
@@ -107,6 +107,6 @@ def solve(e: Complex, s: Complex, n: Complex, s_power: Real, n_power: Real) -> t
 
 
 def ratio_db(part: ArrayLike, whole: ArrayLike) -> float:
-    """Ratio of two sums in dB, -120 or more; nan where the second is 0."""
+    """Return the ratio of two sums in dB, -120 or more; nan where the second is 0."""
     total = float(np.sum(whole))
     return float(10 * np.log10(float(np.sum(part)) / total + FLOOR)) if total > 0 else float("nan")

@@ -63,7 +63,7 @@ SAME_LANGUAGE = {"gr": "el", "pt_br": "pt"}  # codes by which some collections c
 
 
 def language(path: Path) -> str:
-    """Code in a name such as `gcompris-nl-003`, one for each language; empty where there is none.
+    """Return the code in a name such as `gcompris-nl-003`, one for each language; empty where there is none.
 
     Example:
         >>> [language(Path(name)) for name in ("gcompris-nl-003.opus", "artikulate-gr-001.opus", "ljspeech-000.opus")]
@@ -74,7 +74,7 @@ def language(path: Path) -> str:
 
 
 def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:
-    """A random piece of a random file, its loudest of eight; short files are repeated."""
+    """Return a random piece of a random file, its loudest of eight; short files are repeated."""
     path = files[int(draw.integers(len(files)))]
     audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
     mono = audio.mean(axis=1)
@@ -87,13 +87,13 @@ def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:
 
 
 def at_level(speech: Audio, level_db: float = SPEECH_DB) -> Audio:
-    """Active speech at a level, dBFS."""
+    """Return active speech at a level, dBFS."""
     power = float(active_power(torch.from_numpy(speech)[None])[0, 0])
     return speech * 10 ** (level_db / 20) / np.sqrt(max(power, 1e-12))
 
 
 def mixed(speech: tuple[str, Audio], noise: tuple[str, Audio], snr_db: float = SNR_DB) -> Pair:
-    """Speech with noise beside it; both are lowered together where their sum would clip."""
+    """Return speech with noise beside it; both are lowered together where their sum would clip."""
     target = at_level(speech[1])
     level = np.sqrt(max(float(noise[1] @ noise[1]) / noise[1].size, 1e-12))
     noisy = target + noise[1] / level * 10 ** ((SPEECH_DB - snr_db) / 20)
@@ -170,7 +170,7 @@ def clean(recordings: Recordings, draw: Draw) -> Pair:
 
 
 def sung(recordings: Recordings, draw: Draw) -> Pair:
-    """A voice that sings: the moving envelope of speech on a harmonic tone with notes and vibrato."""
+    """Return a voice that sings: the moving envelope of speech on a harmonic tone with notes and vibrato."""
     name, speech = crop(recordings.speech, draw)
     time = np.arange(speech.size) / SAMPLE_RATE
     notes = np.roll(NOTES, int(draw.integers(len(NOTES))))
@@ -204,7 +204,7 @@ CASES: dict[str, Callable[[Recordings, Draw], Pair]] = {
 
 
 def make_pair(case: str, recordings: Recordings, number: int) -> Pair:
-    """Pair `number` of a case.
+    """Return pair `number` of a case.
 
     Raises:
         ValueError: the recordings do not hold what it takes.

@@ -55,12 +55,12 @@ class Dnsmos:
 
 
 def at_metric_rate(audio: ArrayLike, sample_rate: int) -> Array:
-    """Audio of shape [time] at 16 kHz, in double."""
+    """Return audio of shape [time] at 16 kHz, in double."""
     return _at_rate(audio, sample_rate, METRIC_RATE)
 
 
 def si_sdr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, at 16 kHz.
+    """Return the scale-invariant signal-to-distortion ratio in dB, at 16 kHz.
 
     Example:
         >>> tone = np.sin(np.arange(16000))
@@ -74,7 +74,7 @@ def si_sdr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 
 
 def snr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Signal-to-noise ratio in dB at 16 kHz: the target over all that differs from it, level included."""
+    """Return the signal-to-noise ratio in dB at 16 kHz: the target over all that differs from it, level included."""
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
     return _ratio_db(targets, estimates - targets)
 
@@ -91,19 +91,19 @@ def pesq_wb(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 
 
 def stoi(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Short-time objective intelligibility, 0 to 1."""
+    """Return the short-time objective intelligibility, 0 to 1."""
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
     return float(_stoi(targets, estimates, METRIC_RATE))
 
 
 def estoi(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Extended short-time objective intelligibility, 0 to 1."""
+    """Return the extended short-time objective intelligibility, 0 to 1."""
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
     return float(_stoi(targets, estimates, METRIC_RATE, extended=True))
 
 
 def dnsmos(estimate: ArrayLike, sample_rate: int) -> Dnsmos:
-    """DNSMOS P.835 of one recording; it needs no target.
+    """Return DNSMOS P.835 of one recording; it needs no target.
 
     Recordings shorter than 9.01 s are doubled until they are long enough; longer ones are rated every second and
     averaged.
@@ -129,7 +129,7 @@ def dnsmos(estimate: ArrayLike, sample_rate: int) -> Dnsmos:
 
 
 def lsd(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Log-spectral distance over the full band, in decades of power; nan for recordings under 44.1 kHz.
+    """Return the log-spectral distance over the full band, in decades of power; nan for recordings under 44.1 kHz.
 
     Per frame, the root of the mean squared difference of log10(power + 1e-8) over bins, then the mean over frames: Hann
     window of 2048 samples, hop of 512, at 48 kHz. A recording of a lower rate has no band above its own to compare.
@@ -186,7 +186,7 @@ def pause_residual_db(estimate: ArrayLike, target: ArrayLike, noisy: ArrayLike, 
 
 
 def level_change_db(estimate: ArrayLike, reference: ArrayLike) -> float:
-    """Level of a recording relative to another, in dB, over the full band and all of the time.
+    """Return the level of a recording relative to another, in dB, over the full band and all of the time.
 
     Example:
         >>> round(level_change_db([0.1, 0.1], [1.0, -1.0]), 1)

@@ -12,7 +12,7 @@ Audio = NDArray[np.float32]
 
 
 def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Pairs (clean, noisy) of a set, sorted by name.
+    """Return pairs (clean, noisy) of a set, sorted by name.
 
     Raises:
         DatasetError: if a folder is missing or empty, or a file has no partner.
@@ -32,7 +32,7 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
-    """Both recordings, float32 of shape [time], and their rate.
+    """Return both recordings, float32 of shape [time], and their rate.
 
     Raises:
         DatasetError: if a file cannot be read, is not mono, or differs from its partner in rate or length.

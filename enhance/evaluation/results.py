@@ -81,7 +81,7 @@ class Evaluation:
 
 
 def model_name(model: str) -> str:
-    """The name that stands for a model in results: the registered one, or that of its file.
+    """Return the name that stands for a model in results: the registered one, or that of its file.
 
     Example:
         >>> model_name("runs/wide.onnx")
@@ -91,7 +91,7 @@ def model_name(model: str) -> str:
 
 
 def bootstrap(values: Iterable[float], seed: int = SEED) -> Summary:
-    """Mean with its 95 % percentile interval over resampled files; nan values are counted and left out.
+    """Return the mean with its 95 % percentile interval over resampled files; nan values are counted and left out.
 
     Example:
         >>> bootstrap([1.0, 2.0, 3.0, float("nan")])
@@ -132,7 +132,7 @@ def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str
 
 
 def differences(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> str:
-    """Paired differences (these minus the others) as a Markdown table.
+    """Return paired differences (these minus the others) as a Markdown table.
 
     Raises:
         ValueError: if the files differ.

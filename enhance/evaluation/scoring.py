@@ -31,7 +31,7 @@ PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechm
 
 
 def score(estimate: Audio, target: Audio, noisy: Audio, sample_rate: int) -> Scores:
-    """All metrics of one estimate, by the names in `METRICS`."""
+    """Return all metrics of one estimate, by the names in `METRICS`."""
     pair = estimate, target, sample_rate
     pesq = metrics.pesq_wb(*pair)
     ratings = metrics.dnsmos(estimate, sample_rate)
@@ -62,7 +62,7 @@ def probe(denoise: Denoise, clean: Audio, noise: Audio, sample_rate: int) -> Sco
 
 
 def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
-    """All scores of one pair of files; the model stays loaded in the process.
+    """Return all scores of one pair of files; the model stays loaded in the process.
 
     Raises:
         DatasetError: if the pair cannot be used.

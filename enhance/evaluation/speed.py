@@ -65,7 +65,7 @@ def speech_like(seconds: float, seed: int = 0) -> Audio:
 
 
 def measure_speed(denoiser: Denoiser, audio: Audio, repeats: int) -> list[Speed]:
-    """Median RTF and hop times of the model and its peers on the same audio, taken in turn."""
+    """Return the median RTF and hop times of the model and its peers on the same audio, taken in turn."""
     name, hop = f"mpeace {denoiser.info.name}", denoiser.info.hop
     live = Contender(name, HOP_BY_HOP, hop, stepper(denoiser))
     contenders = [
@@ -110,7 +110,7 @@ def load_speeds(path: Path) -> list[Speed]:
 
 
 def stepper(denoiser: Denoiser) -> Callable[[Audio], None]:
-    """A stream that takes whole hops of ``[time]`` and keeps its state."""
+    """Return a stream that takes whole hops of ``[time]`` and keeps its state."""
     state = denoiser.initial_state(1)
 
     def step(audio: Audio) -> None:
@@ -121,7 +121,7 @@ def stepper(denoiser: Denoiser) -> Callable[[Audio], None]:
 
 
 def time_calls(contender: Contender, audio: Audio) -> tuple[float, NDArray[np.int64]]:
-    """CPU seconds of the whole, and nanoseconds of each call."""
+    """Return CPU seconds of the whole, and nanoseconds of each call."""
     blocks = audio[: audio.size // contender.size * contender.size].reshape(-1, contender.size)
     times = np.zeros(len(blocks), np.int64)
     begin = time.process_time()

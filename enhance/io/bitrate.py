@@ -28,7 +28,7 @@ _LAME_RATES = (32e3, 42e3, 50e3, 57e3, 65e3, 82e3, 87e3, 95e3, 112e3, 122e3)
 def compression_like(
     path: Path, encoding: Encoding, seconds: float | None, channels: int, sample_rate: int
 ) -> Compression:
-    """Compression that gives about the bitrate of a file which has the same encoding.
+    """Return the compression that gives about the bitrate of a file which has the same encoding.
 
     Args:
         path: of the input.
@@ -59,7 +59,7 @@ def compression_like(
 
 
 def match_compression(subtype: str, bits_per_second: float, channels: int, sample_rate: int, mode: str) -> Compression:
-    """Compression that gives about this bitrate.
+    """Return the compression that gives about this bitrate.
 
     Args:
         subtype: VORBIS, OPUS or MPEG_LAYER_III; others have no such setting.

@@ -34,7 +34,7 @@ class ChosenChannels:
         return self._beside(self._stream.process(block[self._chosen]))
 
     def flush(self) -> np.ndarray:
-        """The rest, float32 [channels, any]."""
+        """Return the rest, float32 [channels, any]."""
         return self._beside(self._stream.flush())
 
     def _beside(self, denoised: np.ndarray) -> np.ndarray:

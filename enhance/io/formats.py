@@ -92,7 +92,7 @@ READ_ONLY = frozenset((
 
 
 def container_of(path: Path) -> Container | None:
-    """The container that a file name stands for, or None.
+    """Return the container that a file name stands for, or None.
 
     Example:
         >>> container_of(Path("Talk.OPUS")).subtype

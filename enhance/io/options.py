@@ -26,7 +26,7 @@ class DenoiseOptions:
 
     Attributes:
         model: registered name or path of an ONNX file; None for the default.
-        attenuation_limit_db: noise is lowered by at most so many dB; None for no limit.
+        attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: 0 gives the input back, 1 the denoised sound.
         container: name of the output container in `enhance.io.formats.CONTAINERS`; None keeps the input's.
         subtype: sample encoding as libsndfile names it (PCM_16, FLOAT, ...); None keeps the input's.

@@ -167,7 +167,7 @@ def _is_name(key: str) -> bool:
 
 
 def _moved(sheet: Any, change: Change) -> Any:
-    """A cue sheet of FLAC at the new sample rate."""
+    """Return a cue sheet of FLAC at the new sample rate."""
     sheet.lead_in_samples = change.moved(sheet.lead_in_samples)
     for track in sheet.tracks:
         track.start_offset = change.moved(track.start_offset)
@@ -202,7 +202,7 @@ def _read(kind: type[FileType], path: Path) -> tuple[Any, list[Picture]]:
 
 
 def _opened(kind: type[FileType], path: Path) -> Any:
-    """A file of mutagen that has tags, if only empty ones."""
+    """Return a file of mutagen that has tags, if only empty ones."""
     file = kind(path)
     if file.tags is None:
         file.add_tags()
@@ -215,7 +215,7 @@ def _has_comments(file: Any) -> bool:
 
 
 def _pictures(file: Any) -> list[Picture]:
-    """The pictures of a file of mutagen, whatever its tags are."""
+    """Return the pictures of a file of mutagen, whatever its tags are."""
     if isinstance(file, FLAC):
         return list(file.pictures)
     if _has_comments(file):

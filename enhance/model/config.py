@@ -66,12 +66,12 @@ class NetworkConfig:
         return self.latency + self.hop
 
     def to_dict(self) -> dict[str, Any]:
-        """The dimensions as plain values."""
+        """Return the dimensions as plain values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """The dimensions from plain values.
+        """Return the dimensions from plain values.
 
         Raises:
             ValueError: a key is not a dimension.

@@ -32,12 +32,12 @@ SPECTRUM_FLOOR_DB = -60.0  # powers below this, relative to the running level, l
 
 
 def joined(x: Tensor, size: int) -> Tensor:
-    """Runs of ``size`` positions as one: ``[frames, F, C]`` to ``[frames, F / size, size * C]``."""
+    """Join ``size`` positions to one: ``[frames, F, C]`` to ``[frames, F / size, size * C]``."""
     return x.reshape(-1, x.shape[1] // size, size * x.shape[2])
 
 
 def parted(x: Tensor, size: int) -> Tensor:
-    """Inverse of :func:`joined`."""
+    """Return the inverse of :func:`joined`."""
     return x.reshape(-1, x.shape[1] * size, x.shape[2] // size)
 
 
@@ -146,7 +146,7 @@ class Enhancer(nn.Module):
         return sum(self.state_sizes)
 
     def initial_state(self, batch: int) -> Tensor:
-        """The state before the first sample: ``[batch, state_size]`` zeros."""
+        """Return the state before the first sample: ``[batch, state_size]`` zeros."""
         return torch.zeros(batch, self.state_size, device=self.window.device)
 
     def spectra(self, hops: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ Matrix = NDArray[np.float32]
 
 
 def factors(size: int) -> tuple[int, int]:
-    """The two factors of the even number ``size`` that are closest to each other, an even one first.
+    """Return the two factors of the even number ``size`` that are closest to each other, an even one first.
 
     Example:
         >>> factors(960), factors(882)
@@ -51,7 +51,7 @@ class FactoredDFT:
             return np.cos(angle), np.sin(angle)
 
         def joined(parts: list[NDArray[np.float64]], axis: int) -> Matrix:
-            """Matrices side by side, or with ``axis`` 2 interleaved column by column."""
+            """Return matrices side by side, or with ``axis`` 2 interleaved column by column."""
             return np.stack(parts, axis).reshape(len(parts[0]), -1).astype(np.float32)
 
         cos, sin = wave(rows, rows, rows)
@@ -81,7 +81,7 @@ class FactoredDFT:
         return y.reshape(*lead, 2, self.groups * self.rows)[..., : self.bins]
 
     def inverse(self, spectra: NDArray[np.floating]) -> NDArray[np.floating]:
-        """``[..., 2, bins]`` to ``[..., size]``."""
+        """Turn ``[..., 2, bins]`` into ``[..., size]``."""
         lead, missing = spectra.shape[:-2], self.groups * self.rows - self.bins
         padded = np.concatenate([spectra * self.twice, np.zeros((*lead, 2, missing))], axis=-1)
         x = padded.reshape(*lead, 2 * self.groups, self.rows).swapaxes(-1, -2) @ self.first_inverse

@@ -34,7 +34,7 @@ PARITY_HOPS = (1, 7, 200)
 
 
 def load_network(checkpoint: dict[str, Any]) -> Enhancer:
-    """The network with the averaged weights of a training checkpoint.
+    """Return the network with the averaged weights of a training checkpoint.
 
     Raises:
         ValueError: the checkpoint is of another kind of network.
@@ -47,7 +47,7 @@ def load_network(checkpoint: dict[str, Any]) -> Enhancer:
 
 
 def macs_per_second(network: Enhancer) -> int:
-    """Multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
+    """Return multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
     counted = FactoredDFT(network.config.window).products
     counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
 
@@ -90,7 +90,7 @@ def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: st
 
 
 def to_onnx(network: Enhancer, properties: dict[str, str]) -> onnx.ModelProto:
-    """The network as an ONNX model with metadata."""
+    """Return the network as an ONNX model with metadata."""
     model = build(network)
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
@@ -120,7 +120,7 @@ def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> 
 
 
 def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNSTATED) -> float:
-    """Writes ``onnx_file`` and the weights beside it as safetensors; returns the largest difference from PyTorch.
+    """Write ``onnx_file`` and the weights beside it as safetensors; return the largest difference from PyTorch.
 
     Raises:
         ValueError: the checkpoint is damaged, or the runtime disagrees with PyTorch.

@@ -40,12 +40,12 @@ Input = Value | NDArray[Any] | None  # an array is a constant, None an input tha
 
 
 def floats(values: ArrayLike | Tensor) -> NDArray[np.float32]:
-    """A float32 array."""
+    """Return a float32 array."""
     return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float32)
 
 
 def integers(*values: int) -> NDArray[np.int64]:
-    """An int64 vector: a shape, axes, sizes."""
+    """Return an int64 vector: a shape, axes, sizes."""
     return np.array(values, np.int64)
 
 
@@ -63,7 +63,7 @@ class Graph:
         self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
 
     def several(self, operator: str, outputs: int, *inputs: Input, name: str = "", **attributes: Any) -> list[Value]:
-        """The outputs of a new node."""
+        """Return the outputs of a new node."""
         name = name or f"{operator.lower()}_{len(self.nodes)}"
         names = [name, *[f"{name}.{index}" for index in range(1, outputs)]]
         given = ["" if x is None else x if isinstance(x, str) else self.constant(x) for x in inputs]
@@ -71,11 +71,11 @@ class Graph:
         return names
 
     def __call__(self, operator: str, *inputs: Input, name: str = "", **attributes: Any) -> Value:
-        """The output of a new node with one."""
+        """Return the output of a new node with one."""
         return self.several(operator, 1, *inputs, name=name, **attributes)[0]
 
     def constant(self, value: NDArray[Any]) -> Value:
-        """The name of a constant; equal ones are kept once."""
+        """Return the name of a constant; equal ones are kept once."""
         key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self.constants:
             self.constants[key] = numpy_helper.from_array(value, f"constant_{len(self.constants)}")
@@ -86,27 +86,27 @@ class Graph:
         return self("Reshape", x, integers(*shape), name=name)
 
     def cut(self, x: Value, begin: int, end: int, axis: int, name: str = "") -> Value:
-        """Part of an axis; negative positions count from its end."""
+        """Return part of an axis; negative positions count from its end."""
         return self("Slice", x, integers(begin), integers(end), integers(axis), name=name)
 
     def split(self, x: Value, sizes: list[int], axis: int) -> list[Value]:
-        """All of an axis in parts."""
+        """Return all of an axis in parts."""
         return self.several("Split", len(sizes), x, integers(*sizes), axis=axis)
 
     def swap(self, x: Value, *order: int) -> Value:
-        """Axes in another order."""
+        """Return axes in another order."""
         return self("Transpose", x, perm=order)
 
     def product(self, name: str, layer: nn.Linear, x: Value) -> Value:
-        """A layer over the last axis, without its bias."""
+        """Return a layer over the last axis, without its bias."""
         return self("MatMul", x, floats(layer.weight.T), name=LAYER + name)
 
     def linear(self, name: str, layer: nn.Linear, rows: Value) -> Value:
-        """A layer over the rows of a matrix."""
+        """Return a layer over the rows of a matrix."""
         return self("Gemm", rows, floats(layer.weight.T), floats(layer.bias), name=LAYER + name)
 
     def convolution(self, name: str, layer: nn.Linear, x: Value, size: int, stride: int = 1) -> Value:
-        """A layer over windows of ``[frames, channels, positions]``, zeros beyond its ends."""
+        """Return a layer over windows of ``[frames, channels, positions]``, zeros beyond its ends."""
         weight = floats(layer.weight.unflatten(1, (size, -1)).transpose(1, 2))
         pads = [(size - stride) // 2] * 2
         return self("Conv", x, weight, floats(layer.bias), name=LAYER + name, strides=[stride], pads=pads)
@@ -117,7 +117,7 @@ class Graph:
         return self("LayerNormalization", x, *weights, epsilon=layer.eps, axis=-1)
 
     def silu(self, x: Value) -> Value:
-        """x times its sigmoid, which ONNX Runtime makes one operator of."""
+        """Return x times its sigmoid, which ONNX Runtime makes one operator of."""
         return self("Mul", x, self("Sigmoid", x))
 
     def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
@@ -149,7 +149,7 @@ def spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Value
 
 
 def level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
-    """`Enhancer.level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
+    """Return `Enhancer.level` and TINY_POWER, of the bands' power ``[time, batch, 1, bands]``; and the next state."""
     c = network.config
     decay = math.exp(-c.hop / SAMPLE_RATE / c.level_seconds)
     mean = np.zeros((1, 2, c.bands), np.float32)
@@ -163,7 +163,7 @@ def level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Valu
 
 
 def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value]:
-    """`Enhancer.features` of spectra ``[time, batch, 2, bins]``, and the level's next state.
+    """Return `Enhancer.features` of spectra ``[time, batch, 2, bins]``, and the level's next state.
 
     Returns:
         Features ``[frames, FEATURES, bands]``, and the state.
@@ -198,7 +198,7 @@ def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Valu
 
 
 def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
-    """`Neighbours` of ``[frames, positions, channels]``, but for the last bias: only linear layers follow."""
+    """Return `Neighbours` of ``[frames, positions, channels]``, but for the last bias: only linear layers follow."""
     mixed = g.convolution(f"{name}.mix", block.mix, g.swap(g.norm(block.norm, x), 0, 2, 1), 3)
     return g("Add", x, g.product(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
 
@@ -240,7 +240,7 @@ def masks(g: Graph, network: Enhancer, features: Value, states: list[Value], tim
 
 
 def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
-    """Masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
+    """Return masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
     c = network.config
     narrow = c.narrow_bands
 
@@ -265,7 +265,7 @@ def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weigh
 
 
 def overlap_add(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, overlap: Value) -> tuple[Value, Value]:
-    """`Enhancer.overlap_add` of spectra ``[time, batch, 2, bins]`` that were multiplied by ``dft.twice``.
+    """Return `Enhancer.overlap_add` of spectra ``[time, batch, 2, bins]`` that were multiplied by ``dft.twice``.
 
     Args:
         overlap: second half of the frame before, ``[1, batch, rows / 2, columns]`` as the DFT folds it.
@@ -287,7 +287,7 @@ def overlap_add(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, o
 
 @torch.no_grad()
 def build(network: Enhancer) -> onnx.ModelProto:
-    """The network as a model that takes audio and state to estimate and next state; batch and hops are free."""
+    """Return the network as a model that takes audio and state to estimate and next state; batch and hops are free."""
     c, g, dft = network.config, Graph(), FactoredDFT(network.config.window)
     last_hop, overlap, level_state, kept, *recurrent = g.split("state", list(network.state_sizes), axis=1)
     audio = g("Concat", last_hop, "audio", axis=1)

@@ -44,7 +44,7 @@ Row = Mapping[str, Any]
 
 
 def by_file(rows: Sequence[Row], score: str, **where: Any) -> dict[int, dict[str, float]]:
-    """For each seed, a score of each file, of the rows that match."""
+    """Return for each seed, a score of each file, of the rows that match."""
     found: dict[int, dict[str, float]] = {}
     for row in rows:
         if all(row[key] == value for key, value in where.items()):
@@ -53,7 +53,7 @@ def by_file(rows: Sequence[Row], score: str, **where: Any) -> dict[int, dict[str
 
 
 def difference(ours: dict[int, dict[str, float]], theirs: dict[int, dict[str, float]]) -> tuple[Summary, bool]:
-    """Paired difference over the seeds that both have, and whether all of these agree in sign.
+    """Return paired difference over the seeds that both have, and whether all of these agree in sign.
 
     Example:
         >>> summary, agree = difference({0: {"a": 2.0, "b": 3.0}}, {0: {"a": 1.0, "b": 2.0}})
@@ -68,18 +68,18 @@ def difference(ours: dict[int, dict[str, float]], theirs: dict[int, dict[str, fl
 
 
 def grid(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Sizes and sets that there are rows of, in their order."""
+    """Return sizes and sets that there are rows of, in their order."""
     return list(dict.fromkeys((row["size"], row["set"]) for row in rows))
 
 
 def losses_of(rows: Sequence[Row], size: str, labels: Mapping[str, str]) -> list[str]:
-    """Losses that there are rows of, in the order of the labels."""
+    """Return losses that there are rows of, in the order of the labels."""
     found = {row["loss"] for row in rows if row["size"] == size}
     return [name for name in labels if name in found]
 
 
 def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str:
-    """All tables as Markdown."""
+    """Return all tables as Markdown."""
     parts = []
     for size, name in sorted(grid(rows), key=lambda pair: pair[1] != "eval"):
         losses = losses_of(rows, size, labels)
@@ -147,7 +147,7 @@ def _difference(rows: Sequence[Row], score: str, where: Mapping[str, Any], basel
 
 
 def figure(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> Figure:
-    """Differences from the baseline on the first set: a panel for each of DRAWN, a colour for each size."""
+    """Return differences from the baseline on the first set: a panel for each of DRAWN, a colour for each size."""
     name = grid(rows)[0][1] if rows else ""
     drawn = Figure(figsize=(12, 6.5), layout="constrained")
     sizes = list(dict.fromkeys(size for size, _ in grid(rows)))

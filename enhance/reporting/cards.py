@@ -7,7 +7,7 @@ from enhance.reporting.markdown import markdown_table
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested values under dotted names.
+    """Return nested values under dotted names.
 
     Example:
         >>> flatten({"seed": 1, "network": {"window": 960, "kernels": [3, 3]}})
@@ -25,7 +25,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def licence_tables(document: str) -> str:
-    """The Markdown tables of a document that have a column on licences.
+    """Return the Markdown tables of a document that have a column on licences.
 
     Example:
         >>> print(licence_tables("text\\n| files | licence |\\n| --- | --- |\\n| a | CC0 |\\n\\n| b |\\n| --- |\\n"))
@@ -49,6 +49,6 @@ def licence_tables(document: str) -> str:
 
 
 def two_columns(values: Mapping[str, str]) -> str:
-    """A Markdown table of names and values."""
+    """Return a Markdown table of names and values."""
     rows = ([key, value.replace("|", chr(92) + "|")] for key, value in values.items())
     return markdown_table(["", ""], rows, left=2)

@@ -2,7 +2,7 @@
 
 
 def insert(document: str, name: str, content: str) -> str:
-    """The document with new content between the markers of that name.
+    """Return the document with new content between the markers of that name.
 
     Example:
         >>> insert("<!-- x:begin -->old<!-- x:end -->", "x", "new")

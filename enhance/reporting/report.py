@@ -48,7 +48,7 @@ class Report:
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--quick` and `--out`, which every command of the evidence has."""
+    """Add `--quick` and `--out`, which every command of the evidence has."""
     parser.add_argument("--quick", action="store_true", help="the same tables from short runs, in a minute or two")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CSV, JSON, Markdown and PNG")
 

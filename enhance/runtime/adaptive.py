@@ -50,7 +50,7 @@ class Load:
         return self._skipped > _MOST_SKIPPED
 
     def note(self, taken: float, available: float, skipped: bool) -> None:
-        """Seconds that a call took, of those that it may take in real time."""
+        """Note the seconds that a call took, of those that it may take in real time."""
         allowance = max(self.allowance, available)
         # More than that is no debt: the device has dropped it.
         self._debt = min(max(0.0, self._debt + taken - available), 2 * allowance)
@@ -117,7 +117,7 @@ class AdaptiveModel:
             self._give_way(fast[self.level])
 
     def initial_state(self, channels: int = 1) -> np.ndarray:
-        """State of the model in use; also forgets the past."""
+        """Return the state of the model in use; also forgets the past."""
         self._line = np.zeros((channels, self.info.latency), np.float32)
         return self._initial(channels)
 
@@ -167,7 +167,7 @@ class AdaptiveModel:
         return self._models[self.level].initial_state(channels)
 
     def _give_way(self, ratio: float) -> None:
-        """To the next level; the sound is dry now, and fades into the next model if there is one."""
+        """Go to the next level; the sound is dry now, and fades into the next model if there is one."""
         hop = 1000 * self.info.hop / self.info.sample_rate
         taken = f"{self.name} takes {ratio * hop:.1f} ms for {hop:g} ms of sound"
         if ratio > TOO_SLOW:
@@ -203,7 +203,7 @@ class AdaptiveModel:
 
 
 def model_ladder(model: str | None) -> list[Denoiser]:
-    """The wanted model and the registered smaller ones of the same shape, largest first.
+    """Return the wanted model and the registered smaller ones of the same shape, largest first.
 
     Raises:
         ModelError: when the wanted model cannot be used.

@@ -49,7 +49,7 @@ class Denoiser:
         self._check_graph()
 
     def initial_state(self, channels: int = 1) -> np.ndarray:
-        """The state at the start of a signal: zeros, float32 [channels, state_size]."""
+        """Return the state at the start of a signal: zeros, float32 [channels, state_size]."""
         return np.zeros((channels, self.info.state_size), np.float32)
 
     def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ class Denoiser:
         live_block: int | None = None,
         link: Link | str = Link.OFF,
     ) -> Stream:
-        """A `Stream`: see there for the arguments."""
+        """Return a `Stream`; see there for the arguments."""
         return Stream(
             self,
             sample_rate,
@@ -137,7 +137,7 @@ class Denoiser:
         return Denoiser, (self.path,)
 
     def _check_graph(self) -> None:
-        """A hop of silence through the file, which must obey the contract. Also warms the session up."""
+        """Send a hop of silence through the file, which must obey the contract. Also warms the session up."""
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != ["audio", "state", "estimate", "next_state"]:
             raise ModelError(
@@ -165,12 +165,12 @@ def denoise(
     attenuation_limit_db: float | None = None,
     mix: float = 1.0,
 ) -> np.ndarray:
-    """`Denoiser(model).denoise(...)` for a single signal; keep a `Denoiser` for more than one."""
+    """Return `Denoiser(model).denoise(...)` for a single signal; keep a `Denoiser` for more than one."""
     return Denoiser(model).denoise(audio, sample_rate, attenuation_limit_db=attenuation_limit_db, mix=mix)
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    """One thread, with a memory arena: without it, each call maps its buffers anew, as slow as the model itself.
+    """Open a model for one thread, with a memory arena: without, mapping buffers anew takes as long as the model.
 
     A memory pattern, one piece of memory for all buffers of a call of known size, saves an eighth of the time of a hop.
     """

@@ -43,7 +43,7 @@ class ModelEntry:
 
 
 def checkpoints_folder() -> Path:
-    """The folder that holds `registry.json`: inside the installed package, or beside it in a checkout.
+    """Return the folder that holds `registry.json`: inside the installed package, or beside it in a checkout.
 
     Raises:
         ModelError: when neither place has a registry.
@@ -59,7 +59,7 @@ def checkpoints_folder() -> Path:
 
 
 def list_models(folder: Path | None = None, collection: Collection = DENOISERS) -> list[ModelEntry]:
-    """The registered models, the default first, then in the order of the registry. Files are not read.
+    """Return the registered models, the default first, then in the order of the registry. Files are not read.
 
     Args:
         folder: where `registry.json` lies; `checkpoints_folder()` when None.
@@ -140,7 +140,7 @@ def register_model(
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal. Raises ModelError when it cannot be read."""
+    """Return SHA-256 of a file in hexadecimal. Raises ModelError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ A `Task` brings the network and its loss; the loop brings the optimisers, and ca
 (`enhance.training.schedule`), the average of the weights (`ema`), the checkpoint (`run_state`) and the log (`run_log`).
 Matrices are trained by Muon (Jordan et al., 2024), the rest by AdamW.
 
-Everything random depends on seed and step alone: stopping and resuming changes nothing, unless the clock rules.
+Everything random depends on seed and step alone: stopping and resuming changes nothing, unless `minutes` sets the end.
 """
 
 import time

@@ -53,7 +53,7 @@ class PlainTerms(NamedTuple):
 
 
 def frequency_weights(window: int) -> Tensor:
-    """Weights of mean 1 for the bins of a window: the square root of the density of ERBs."""
+    """Return weights of mean 1 for the bins of a window: the square root of the density of ERBs."""
     frequency = torch.linspace(0, SAMPLE_RATE / 2, window // 2 + 1, dtype=torch.float64)
     weights = (24.7 * (0.00437 * frequency + 1)).rsqrt()
     return (weights / weights.mean()).float()

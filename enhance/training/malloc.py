@@ -20,7 +20,7 @@ SETTINGS = {
 
 
 def restart_with_kept_heap() -> None:
-    """Replaces this process by the same command with the settings; does nothing where they are set or glibc is not.
+    """Replace this process by the same command with the settings; do nothing where they are set or glibc is not.
 
     Call it first thing in a program's main module, before torch is imported.
     """

@@ -1,6 +1,6 @@
 """The training loss: the plain loss, and beside it any further distances that the caller hands in.
 
-`enhance.train` hands in those of an MP3 encoder's ear and their controls (`emulator.losses.plugins`). The further
+`enhance.train` hands in those made of an MP3 encoder and their controls (`emulator.losses.plugins`). The further
 distances are computed at 16 kHz, between signals that are brought to the level which the emulators are
 trained at, and hear no difference above a recording's own band, where its target is empty for no good reason. Their
 weights follow from a rule that knows no network: for the first mixtures of a training with their noise lowered by 10
@@ -151,13 +151,13 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def hear(self, source: Tensor) -> TargetFeatures:
-        """All that the further distances need of ``[batch, samples]``."""
+        """Return all that the further distances need of ``[batch, samples]``."""
         level = rms(source)
         target = self._resample(source * (LEVEL / level.clamp(min=SILENT_TARGET_RMS)))
         return TargetFeatures(source, level, target, [distance.to(target) for distance in self._distances])
 
     def distances(self, estimate: Tensor, mixture: Mixture, heard: TargetFeatures | None = None) -> list[Tensor]:
-        """The further distances, without weights; `heard` as above."""
+        """Return the further distances, without weights; `heard` as above."""
         if not self._distances:
             return []
         if heard is None:
@@ -172,19 +172,19 @@ class Objective(nn.Module):
 
 
 def low_pass(audio: Tensor, limit: Tensor) -> Tensor:
-    """``[batch, time]`` at 16 kHz without what lies above ``[batch]`` Hz, faded over the last 6 % below it."""
+    """Return ``[batch, time]`` at 16 kHz without what lies above ``[batch]`` Hz, faded over the last 6 % below it."""
     frequency = torch.fft.rfftfreq(audio.shape[1], 1 / RATE, device=audio.device)
     gain = ((limit[:, None] - frequency) / (0.06 * limit[:, None])).clamp(0.0, 1.0)
     return torch.fft.irfft(torch.fft.rfft(audio) * gain, n=audio.shape[1])
 
 
 def rms(audio: Tensor) -> Tensor:
-    """``[batch, time]`` to ``[batch, 1]``."""
+    """Turn ``[batch, time]`` into ``[batch, 1]``."""
     return audio.square().mean(dim=1, keepdim=True).sqrt()
 
 
 def calibrate(objective: Objective, mixer: Mixer) -> list[float]:
-    """Weights of the further distances of an objective, by the rule at the top of this module."""
+    """Return weights of the further distances of an objective, by the rule at the top of this module."""
     plain: list[Tensor] = []
     further: list[list[Tensor]] = []
     for batch in range(BATCHES):
@@ -200,6 +200,6 @@ def calibrate(objective: Objective, mixer: Mixer) -> list[float]:
 
 
 def gradient_norm(loss: Tensor, estimate: Tensor) -> Tensor:
-    """Norm of the gradient with respect to ``[batch, time]``, mean over examples."""
+    """Return norm of the gradient with respect to ``[batch, time]``, mean over examples."""
     (gradient,) = torch.autograd.grad(loss, estimate, retain_graph=True)  # distances share the resampled estimate
     return gradient.norm(dim=1).mean()

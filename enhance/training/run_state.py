@@ -40,15 +40,15 @@ class Task(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Plain values that a checkpoint needs for the network to be built again."""
+        """Return plain values that a checkpoint needs for the network to be built again."""
         ...
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> NamedTuple:
-        """Loss of examples ``first`` to ``first + count`` of a step; the field ``total`` is differentiated."""
+        """Return the loss of examples ``first`` to ``first + count`` of a step; its ``total`` is differentiated."""
         ...
 
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
-        """Figures on held-out data; sounds and pictures go to the writer."""
+        """Return figures on held-out data; sounds and pictures go to the writer."""
         ...
 
 

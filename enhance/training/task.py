@@ -51,7 +51,7 @@ class EnhancementTask:
         self._captured: CapturedSteps | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Dimensions of the network and all settings of its loss and data."""
+        """Return dimensions of the network and all settings of its loss and data."""
         return {
             "dimensions": self.network.config.to_dict(),
             "loss": plain(self.objective.plain.config),
@@ -61,7 +61,7 @@ class EnhancementTask:
         }
 
     def estimate(self, network: nn.Module, noisy: Tensor) -> Tensor:
-        """``[batch, samples]`` to the estimate, aligned with its input."""
+        """Turn ``[batch, samples]`` into the estimate, aligned with its input."""
         config = self.network.config
         length = noisy.shape[1]
         padded = nn.functional.pad(noisy, (0, config.latency + -(length + config.latency) % config.hop))
@@ -70,7 +70,7 @@ class EnhancementTask:
         return estimate[:, config.latency : config.latency + length]
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
-        """Loss of some examples of a step.
+        """Return the loss of some examples of a step.
 
         Raises:
             ValueError: the step cannot be captured.
@@ -88,7 +88,7 @@ class EnhancementTask:
 
     @torch.no_grad()
     def validate(self, network: nn.Module, writer: SummaryWriter | None, step: int) -> dict[str, float]:
-        """Mean loss terms of fixed held-out mixtures, under the weights that the loss ends with."""
+        """Return the mean loss terms of fixed held-out mixtures, under the weights that the loss ends with."""
         if self.valid is None:
             return {}
         totals: dict[str, float] = {}
@@ -107,7 +107,7 @@ class EnhancementTask:
 
 
 def load_weights(network: Enhancer, path: Path) -> None:
-    """Takes the weights of an exported network.
+    """Take the weights of an exported network.
 
     Raises:
         ValueError: the file cannot be read, or holds a network of other dimensions.

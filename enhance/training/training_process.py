@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def train(settings: Sequence[str], steps: int, folder: Path, arguments: Sequence[str]) -> float:
-    """Runs `enhance.train` in a process of its own; returns the minutes it took.
+    """Run `enhance.train` in a process of its own; return the minutes it took.
 
     Raises:
         RuntimeError: the training failed.

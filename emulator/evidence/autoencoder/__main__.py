@@ -46,7 +46,7 @@ QUICK = {"batches": 3, "crops": 2, "epochs": 1, "hidden": 32, "items": 2, "item_
 
 
 def plan(losses: list[str], widths: tuple[int, ...], seeds: tuple[int, ...]) -> dict[tuple[str, str], list[Run]]:
-    """The runs of each domain and loss, the slow losses first.
+    """Return the runs of each domain and loss, the slow losses first.
 
     Example:
         >>> list(plan(["l1", "ours"], (16,), (0, 1)))
@@ -61,7 +61,7 @@ def plan(losses: list[str], widths: tuple[int, ...], seeds: tuple[int, ...]) -> 
 
 
 def perform_all(groups: dict[tuple[str, str], list[Run]], settings: AutoencoderSettings, out: Path, jobs: int) -> None:
-    """Does all runs that are not finished, in this process or in several of one thread each."""
+    """Do all runs that are not finished, in this process or in several of one thread each."""
     if jobs == 1:
         for (domain, loss), runs in groups.items():
             work(domain, loss, runs, settings, out)
@@ -96,7 +96,7 @@ def settings_for(arguments: argparse.Namespace) -> AutoencoderSettings:
 
 
 def make(arguments: argparse.Namespace) -> Report:
-    """All runs and their report.
+    """Return all runs and their report.
 
     Raises:
         ValueError, RuntimeError, OSError: with a message for the user.
@@ -127,13 +127,13 @@ def make(arguments: argparse.Namespace) -> Report:
 
 
 def heard(result: Result) -> ListeningEntry:
-    """A result as an entry of the manifest of the listening test."""
+    """Return a result as an entry of the manifest of the listening test."""
     run = result.run
     return ListeningEntry(run.set_name, {"domain": run.domain, "width": run.width}, run.loss, KINDS[run.loss].label)
 
 
 def rows(results: list[Result]) -> list[dict[str, Any]]:
-    """A row for each run and held-out item."""
+    """Return a row for each run and held-out item."""
     return [
         {
             **asdict(result.run),

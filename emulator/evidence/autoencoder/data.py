@@ -49,7 +49,7 @@ class Domain:
 
 
 def find_files(domain: str, data: Path) -> tuple[list[Path], list[Path]]:
-    """Files to train on and held-out files.
+    """Return files to train on and held-out files.
 
     Args:
         domain: one of DOMAINS.
@@ -103,7 +103,7 @@ def load_domain(domain: str, data: Path, *, batches: int, crops: int, items: int
 
 
 def _crop(files: Sequence[Path], length: int, rng: np.random.Generator) -> tuple[Audio, float]:
-    """A piece of `length` samples that is not silent, and its level in dB."""
+    """Return a piece of `length` samples that is not silent, and its level in dB."""
     for _ in range(100):
         with soundfile.SoundFile(files[int(rng.integers(len(files)))]) as file:
             wanted = -(-length * file.samplerate // SAMPLE_RATE)

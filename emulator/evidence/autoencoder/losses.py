@@ -61,7 +61,7 @@ KINDS = {START: LossKind("before training"), **LOSSES}
 
 
 def make_loss(name: str, batches: Tensor, sample_rate: int) -> Callable[[], Compare]:
-    """Maker of losses for runs. All that it makes share what is known of the targets, and nothing else.
+    """Return maker of losses for runs. All that it makes share what is known of the targets, and nothing else.
 
     Args:
         name: one of LOSSES.

@@ -20,7 +20,7 @@ SMALLEST_SCALE = 1e-3  # usual size of a coefficient, relative to the largest
 
 
 def mdct_basis(hop: int = HOP) -> Tensor:
-    """Basis ``[hop, 2 * hop]`` of the MDCT with sine window: orthonormal, also across frames.
+    """Return basis ``[hop, 2 * hop]`` of the MDCT with sine window: orthonormal, also across frames.
 
     Example:
         >>> basis = mdct_basis(8)
@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 
 def _branch(inputs: int, hidden: int, blocks: int, outputs: int) -> nn.Sequential:
-    """Convolutions that add nothing before they are trained."""
+    """Return convolutions that add nothing before they are trained."""
     last = nn.Conv1d(hidden, outputs, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
@@ -104,12 +104,12 @@ class Autoencoder(nn.Module):
         return nn.functional.conv1d(padded, self.basis, stride=HOP)
 
     def encode(self, audio: Tensor) -> Tensor:
-        """``[batch, time]`` to ``[batch, width, frames]``."""
+        """Turn ``[batch, time]`` into ``[batch, width, frames]``."""
         scaled = self._frames(audio) / self.scale
         return self.project(scaled) + self.encoder(scaled)
 
     def decode(self, code: Tensor, length: int) -> Tensor:
-        """``[batch, width, frames]`` to ``[batch, length]``."""
+        """Turn ``[batch, width, frames]`` into ``[batch, length]``."""
         coefficients = (self.expand(code) + self.decoder(code)) * self.scale
         return nn.functional.conv_transpose1d(coefficients, self.basis, stride=HOP)[:, 0, HOP : HOP + length]
 

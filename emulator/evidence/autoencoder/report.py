@@ -53,7 +53,7 @@ class Comparison(NamedTuple):
 
 
 def bootstrap(values: Matrix) -> Interval:
-    """Mean of ``[seeds, files]`` with its interval over both.
+    """Return the mean of ``[seeds, files]`` with its interval over both.
 
     Example:
         >>> bootstrap(np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]))
@@ -64,7 +64,7 @@ def bootstrap(values: Matrix) -> Interval:
 
 
 def matrix(results: Sequence[Result], domain: str, width: int, loss: str, score: str) -> Matrix:
-    """A score as ``[seeds, files]``, both in ascending order."""
+    """Return a score as ``[seeds, files]``, both in ascending order."""
     chosen = sorted(
         (r for r in results if (r.run.domain, r.run.width, r.run.loss) == (domain, width, loss)),
         key=lambda result: result.run.seed,
@@ -90,7 +90,7 @@ def verdict(difference: Interval, score: Score) -> str:
 
 
 def compare(results: Sequence[Result]) -> list[Comparison]:
-    """Every loss with an emulator against the best plain loss, in every score that judges."""
+    """Return every loss with an emulator against the best plain loss, in every score that judges."""
     pairs = []
     for domain, width in _cells(results):
         losses = _losses(results, domain, width)
@@ -121,7 +121,7 @@ def tally(results: Sequence[Result]) -> str:
 
 
 def controls(results: Sequence[Result]) -> list[Comparison]:
-    """The pairs of CONTROLS in every score that judges."""
+    """Return the pairs of CONTROLS in every score that judges."""
     return [
         _compared(results, domain, width, loss, name, other)
         for domain, width in _cells(results)
@@ -138,7 +138,7 @@ def _compared(results: Sequence[Result], domain: str, width: int, loss: str, sco
 
 
 def tables(results: Sequence[Result]) -> str:
-    """All tables, with what they say in words."""
+    """Return all tables, with what they say in words."""
     against_plain, against_controls = compare(results), controls(results)
     seeds, widths = ({getattr(result.run, name) for result in results} for name in ("seed", "width"))
     items = max(len(result.scores) for result in results)
@@ -162,7 +162,7 @@ def tables(results: Sequence[Result]) -> str:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    """Each score against capacity, a line for each loss, a row for each domain."""
+    """Return each score against capacity, a line for each loss, a row for each domain."""
     domains = list(dict.fromkeys(domain for domain, _ in _cells(results)))
     names = [name for name in SCORES if SCORES[name].judges]
     drawn = Figure(figsize=(3.6 * len(names), 3.3 * len(domains) + 0.8), layout="constrained")
@@ -198,7 +198,7 @@ def _cells(results: Sequence[Result]) -> list[tuple[str, int]]:
 
 
 def _losses(results: Sequence[Result], domain: str, width: int) -> list[str]:
-    """Names in the order of KINDS."""
+    """Return names in the order of KINDS."""
     there = {result.run.loss for result in results if (result.run.domain, result.run.width) == (domain, width)}
     return [name for name in KINDS if name in there]
 

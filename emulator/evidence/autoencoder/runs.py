@@ -80,7 +80,7 @@ class Result:
 
 
 def load_result(run: Run, settings: AutoencoderSettings, out: Path) -> Result | None:
-    """The result of a run, or None when it is not finished.
+    """Return the result of a run, or None when it is not finished.
 
     Raises:
         ValueError: the file is damaged or was made with other settings.
@@ -101,20 +101,20 @@ def load_result(run: Run, settings: AutoencoderSettings, out: Path) -> Result | 
 
 
 def start(domain: Domain, width: int, seed: int, settings: AutoencoderSettings) -> Autoencoder:
-    """The network before training, the same for every loss."""
+    """Return the network before training, the same for every loss."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Autoencoder(domain.batches.flatten(0, 1), width, settings.hidden)
 
 
 def batch_order(seed: int, settings: AutoencoderSettings) -> list[int]:
-    """Numbers of the batches, step by step, the same for every loss and width."""
+    """Return numbers of the batches, step by step, the same for every loss and width."""
     rng = np.random.default_rng(seed)
     return [int(batch) for _ in range(settings.epochs) for batch in rng.permutation(settings.batches)]
 
 
 def train(network: nn.Module, compare: Compare, batches: Tensor, order: list[int], rate: float) -> None:
-    """Trains in place.
+    """Train in place.
 
     Args:
         network: ``[crops, time]`` to the same shape.
@@ -140,7 +140,7 @@ def train(network: nn.Module, compare: Compare, batches: Tensor, order: list[int
 
 
 def work(domain_name: str, loss: str, runs: list[Run], settings: AutoencoderSettings, out: Path) -> int:
-    """Does those runs of one domain and loss that are not finished; returns how many it did.
+    """Do those runs of one domain and loss that are not finished; return how many it did.
 
     Raises:
         ValueError, RuntimeError, OSError: with a message for the user.
@@ -169,7 +169,7 @@ def work(domain_name: str, loss: str, runs: list[Run], settings: AutoencoderSett
 def perform(
     run: Run, domain: Domain, fresh: Callable[[], Compare] | None, settings: AutoencoderSettings
 ) -> tuple[Result, list[np.ndarray]]:
-    """Trains and judges; returns the result and the output for each item."""
+    """Train and judge; return the result and the output for each item."""
     network = start(domain, run.width, run.seed, settings)
     digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.state_dict().values()))
     order = batch_order(run.seed, settings) if fresh else []

@@ -160,7 +160,7 @@ class TrackDecoder:
         return block
 
     def _declared_seconds(self) -> float | None:
-        """Length of the track by its header. Only MP4 and MOV, and the tags of Matroska, tell it exactly."""
+        """Return the length of the track by its header. Only MP4 and MOV, and the tags of Matroska, tell it exactly."""
         if self._edited:
             return None if self._expected is None else self._expected / self.sample_rate
         name = self.stream.container.format.name
@@ -232,7 +232,7 @@ class TrackReader:
             self.notes.append(f"track {audio.index(self._stream) + 1} of {len(audio)} was taken (--track: {others})")
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The track in blocks, float32 [channels, samples]."""
+        """Yield the track in blocks, float32 [channels, samples]."""
         for packet in self._container.demux(self._stream):
             for block in self._decoder.push(packet):
                 yield block[list(self.speakers.order)] if self.speakers.order else block
@@ -243,7 +243,7 @@ class TrackReader:
         self._container.close()
 
     def strings(self) -> dict[str, str]:
-        """Title, artist and the like, under the names of libsndfile."""
+        """Return title, artist and the like, under the names of libsndfile."""
         names = {"track": "tracknumber"}
         kept = ("title", "copyright", "artist", "comment", "date", "album", "tracknumber", "genre")
         found = {names.get(key.lower(), key.lower()): text for key, text in self._container.metadata.items()}

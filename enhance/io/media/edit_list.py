@@ -94,7 +94,7 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
 
 
 def _gapless(movie: Box, scale: int, end: Fraction | None) -> Piece | None:
-    """The piece that iTunes tells of in a tag: delay of the encoder, padding, and true length in samples."""
+    """Return the piece that iTunes tells of in a tag: delay of the encoder, padding, and true length in samples."""
     user = movie.find(b"udta")
     found = _GAPLESS.search(user.data) if user is not None else None
     if found is None:

@@ -119,7 +119,7 @@ def choose_encoder(
 
 
 def _bit_rate(name: str, bits: float, rate: int, channels: int) -> int | None:
-    """Bits per second for an encoder, near those of the input (0: unknown); None for lossless ones."""
+    """Return bits per second for an encoder, near those of the input (0: unknown); None for lossless ones."""
     codec = Codec(name, "w")
     if codec.lossless and not codec.lossy:
         return None

@@ -167,7 +167,7 @@ def _elements(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int
 
 
 def _head(data: bytes, place: int) -> tuple[int, int | None, int]:
-    """Kind, size (None: unknown) and length of the head of an element; length 0 when there is none."""
+    """Return the kind, size (None: unknown) and length of the head of an element; length 0 when there is none."""
     first = data[place] if place < len(data) else 0
     width = 9 - first.bit_length()
     if not 1 <= width <= 4 or place + width >= len(data):

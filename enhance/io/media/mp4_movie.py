@@ -85,7 +85,7 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
 
 
 def _exact(sound: NewSound, ticks: int) -> list[Edit]:
-    """Edits that show exactly the sound: without the delay of the encoder in front and the padding behind."""
+    """Return edits that show exactly the sound: without the delay of the encoder in front and the padding behind."""
     pause = [Edit(round(sound.begin * ticks / sound.sample_rate), -1)] if sound.begin > 0 else []
     return [*pause, Edit(round(sound.samples * ticks / sound.sample_rate), sound.delay)]
 

@@ -110,7 +110,7 @@ class SoundClock:
         yield from self._stretch(samples[:, left_out:])
 
     def _step(self, samples: np.ndarray, late: float) -> int:
-        """Samples that are missing before a frame, negative when it overlaps what came before."""
+        """Return samples that are missing before a frame, negative when it overlaps what came before."""
         jump = late - self._shift - (self._before[-1] if self._before else 0.0)
         least = self._least_hole() if jump > 0 else OUT_OF_STEP
         if abs(jump) <= least:
@@ -124,7 +124,7 @@ class SoundClock:
         return round((away if abs(before) < _DRIFT else away - before) * self._rate)
 
     def _least_hole(self) -> float:
-        """Seconds from which on a gap is a hole: the steadier the time stamps, the less."""
+        """Return seconds from which on a gap is a hole: the steadier the time stamps, the less."""
         if len(self._trembles) < _TREMBLES // 4:
             return OUT_OF_STEP
         return min(OUT_OF_STEP, max(_LEAST_HOLE, _STEADY * median(self._trembles)))
@@ -198,5 +198,5 @@ class _Warp:
         return made
 
     def flush(self) -> np.ndarray:
-        """The rest, as long as the input lasts."""
+        """Return the rest, as long as the input lasts."""
         return self.process(np.zeros((self._held.shape[0], _HALF), np.float32))

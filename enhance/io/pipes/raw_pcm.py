@@ -50,7 +50,7 @@ class RawReader:
         self._stopper = stopper
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The sound in blocks, float32 [channels, samples].
+        """Yield the sound in blocks, float32 [channels, samples].
 
         Raises:
             FileError: when the stream ends before the length that was promised.

@@ -55,7 +55,7 @@ class ByteView:
         return self._place
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """Return the place of the next byte."""
         return self._place
 
     def close(self) -> None:

@@ -52,12 +52,12 @@ class CheckedFile:
         return offset
 
     def tell(self) -> int:
-        """The place of the next byte, as libsndfile counts."""
+        """Return the place of the next byte, as libsndfile counts."""
         place = self.file.tell()
         return place if place <= self._gap else max(self._gap, place - self._inserted)
 
     def head(self) -> bytes:
-        """The first bytes of the file."""
+        """Return the first bytes of the file."""
         place = self.file.tell()
         self.file.seek(0)
         content = self.file.read(_HEAD)

@@ -34,7 +34,7 @@ class Chunks:
 
 
 def gather(source: Path, change: Change) -> Chunks:
-    """The chunks of a file that are neither sound nor format."""
+    """Return the chunks of a file that are neither sound nor format."""
     with source.open("rb") as file:
         layout = layout_of(file)
         if layout is None:
@@ -86,7 +86,7 @@ def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
 
 
 def place_of_sound(content: bytes) -> int:
-    """Place of the header of the sound chunk in the first bytes of a file; -1 when it has none."""
+    """Return the place of the header of the sound chunk in the first bytes of a file; -1 when it has none."""
     from io import BytesIO
 
     file = BytesIO(content)

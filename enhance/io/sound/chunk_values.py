@@ -38,12 +38,12 @@ class Change:
         return self.before != self.after
 
     def moved(self, samples: int) -> int:
-        """The number of a sample at the new rate."""
+        """Return the number of a sample at the new rate."""
         return (2 * samples * self.after + self.before) // (2 * self.before)
 
 
 def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes | None:
-    """The content of a chunk for the new sound; None when it cannot be kept true.
+    """Return the content of a chunk for the new sound; None when it cannot be kept true.
 
     Args:
         family: of the container: wave, wave64, aiff, caf.
@@ -66,7 +66,7 @@ def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes
 
 
 def without_loudness(bext: bytes) -> bytes:
-    """A broadcast chunk in which no loudness is told, as EBU Tech 3285 has it for "not measured".
+    """Return a broadcast chunk in which no loudness is told, as EBU Tech 3285 has it for "not measured".
 
     Example:
         >>> old = bytes(346) + b"\\x02\\x00" + bytes(300)
@@ -79,7 +79,7 @@ def without_loudness(bext: bytes) -> bytes:
 
 
 def _numbers(content: bytes, change: Change, form: str, places: list[int]) -> bytes:
-    """Content with the counts at some places moved to the new rate."""
+    """Return the content with the counts at some places moved to the new rate."""
     new = bytearray(content)
     for place in places:
         (samples,) = struct.unpack_from(form, new, place)
@@ -107,7 +107,7 @@ def _smpl(content: bytes, change: Change) -> bytes:
 
 
 def _list(content: bytes, change: Change) -> bytes:
-    """The lengths of labelled regions (`ltxt`) in a list of type `adtl`; other lists hold no counts."""
+    """Return the lengths of labelled regions (`ltxt`) in a list of type `adtl`; other lists hold no counts."""
     places, place = [], 4
     while content.startswith(b"adtl") and place + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, place)

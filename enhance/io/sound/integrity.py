@@ -9,7 +9,7 @@ _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest Ogg page (RFC 3533)
 
 
 def what_is_missing(path: Path) -> str | None:
-    """A few words on what a cut-off file lacks; None when it is whole as far as its container can tell.
+    """Return a few words on what a cut-off file lacks; None when it is whole as far as its container can tell.
 
     FLAC and MP3 tell it by their number of samples instead: see `SoundReader` and `pieces_of`.
     """

@@ -127,7 +127,7 @@ def scan(path: Path) -> Scan:
 
 
 def bitrate(found: Scan) -> tuple[float, bool]:
-    """Bits per second of the frames, and whether all have the same."""
+    """Return bits per second of the frames, and whether all have the same."""
     size = sum(end - start for recording in found.recordings for start, end in recording.ranges)
     seconds = sum(part.frames * part.samples_per_frame / part.sample_rate for part in found.recordings)
     rates = set().union(*(recording.bitrates for recording in found.recordings))
@@ -256,7 +256,7 @@ class _Walk:
 
 
 def header_kind(header: bytes) -> _Kind | None:
-    """The kind of frame that a header of 4 bytes begins; None when it is no header."""
+    """Return the kind of frame that a header of 4 bytes begins; None when it is no header."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     key = (header[1] >> 1 & 0xF, header[2] >> 2 & 3, header[3] >= 0xC0)
@@ -264,7 +264,7 @@ def header_kind(header: bytes) -> _Kind | None:
 
 
 def frame_length(header: bytes | bytearray, kind: _Kind) -> int:
-    """Bytes of a frame that is not of free format."""
+    """Return bytes of a frame that is not of free format."""
     bits = 1000 * KILOBITS[kind.version == 3, kind.layer][(header[2] >> 4) - 1]
     padding = header[2] >> 1 & 1
     if kind.layer == 1:
@@ -287,7 +287,7 @@ def _read_info(content: bytes) -> tuple[int | None, bytes]:
 
 
 def _tag_length(data: mmap.mmap, place: int) -> int:
-    """Bytes of the tag at a place, 0 when there is none."""
+    """Return bytes of the tag at a place, 0 when there is none."""
     head = data[place : place + 32]
     if head.startswith(b"ID3") and len(head) >= 10 and max(head[6:10]) < 128:  # ID3v2: four times seven bits
         return 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
@@ -303,7 +303,7 @@ def _tag_length(data: mmap.mmap, place: int) -> int:
 
 
 def _ape_items(footer: bytes) -> int:
-    """Bytes before the footer of an APEv2 tag without header, which belong to it."""
+    """Return bytes before the footer of an APEv2 tag without header, which belong to it."""
     if not footer.startswith(b"APETAGEX") or footer[23] & 0x20:
         return 0
     return struct.unpack("<I", footer[12:16])[0] - 32

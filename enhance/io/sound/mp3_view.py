@@ -13,7 +13,7 @@ _INFO_KILOBITS = 64  # of the Info frame that `view` writes: long enough for all
 
 
 def view(path: Path, found: Scan, number: int) -> ByteView:
-    """One recording of a file, as libsndfile reads it right, with the tags of the file if it is the first.
+    """Return one recording of a file, as libsndfile reads it right, with the tags of the file if it is the first.
 
     The sound may go on behind its end: `Recording.samples` tells how much of it counts.
     """
@@ -25,7 +25,7 @@ def view(path: Path, found: Scan, number: int) -> ByteView:
 
 
 def _front(recording: Recording) -> bytes:
-    """A frame without sound that tells the number of those which follow.
+    """Return a frame without sound that tells the number of those which follow.
 
     libmpg123 leaves out what its decoder delays, 529 samples, wherever it finds such a frame. So that none is lost
     where no delay is told, a silent frame comes first, and all of it is told as delay.

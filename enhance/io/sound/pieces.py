@@ -130,7 +130,7 @@ def _of_mp3(path: Path) -> Pieces:
 
 
 def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
-    """The header of a file with the right size of its sound, and nothing behind the sound."""
+    """Return the header of a file with the right size of its sound, and nothing behind the sound."""
     with path.open("rb") as file:
         content = bytearray(file.read(sound.begin))
     layout = sound.layout
@@ -148,7 +148,7 @@ def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
 
 
 def _counted(file: BinaryIO, sound: Sound) -> int | None:
-    """Samples per channel of a WAV in blocks; None for other encodings, where each sample has its own bytes.
+    """Return samples per channel of a WAV in blocks; None for other encodings, where each sample has its own bytes.
 
     The `fact` chunk counts, as long as it agrees with the blocks: their last one is filled up with padding.
     """

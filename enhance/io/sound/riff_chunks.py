@@ -102,7 +102,7 @@ class Sound:
 
 
 def find_sound(path: Path) -> Sound | None:
-    """The sound chunk of a file; None when it has none, and for other containers."""
+    """Return the sound chunk of a file; None when it has none, and for other containers."""
     with path.open("rb") as file:
         layout = layout_of(file)
         if layout is None:
@@ -140,14 +140,14 @@ def loss(path: Path) -> Truncation:
 
 
 def layout_of(file: BinaryIO) -> Layout | None:
-    """The layout of a file that is made of chunks, by its first bytes."""
+    """Return the layout of a file that is made of chunks, by its first bytes."""
     file.seek(0)
     magic = file.read(4)
     return _LAYOUTS.get(b"RF64" if magic == b"BW64" else magic)
 
 
 def walk(file: BinaryIO, layout: Layout, end: int) -> Iterator[Chunk]:
-    """The chunks up to the end of the file, or up to the first bytes that are no chunk.
+    """Yield the chunks up to the end of the file, or up to the first bytes that are no chunk.
 
     A chunk of odd size is followed by a byte of padding, which some programs leave out: where no chunk begins behind
     the padding and one does right behind the content, the walk goes on there.

@@ -134,7 +134,7 @@ class SoundReader:
         self.notes += self._pieces.notes
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The sound in blocks, float32 [channels, samples].
+        """Yield the sound in blocks, float32 [channels, samples].
 
         Raises:
             FileError: when the file turns out to be damaged or cut off on the way.
@@ -155,7 +155,7 @@ class SoundReader:
             self._cut_off(f"{self.frames} samples are promised, there are {done}")
 
     def _read(self, most: int | None) -> Iterator[np.ndarray]:
-        """The sound of the file that is open, up to `most` samples, float32 [channels, samples]."""
+        """Yield the sound of the file that is open, up to `most` samples, float32 [channels, samples]."""
         length = block_length(self._file.samplerate, self._file.channels)
         buffer = np.empty((length, self._file.channels), np.float32)
         done = 0
@@ -189,7 +189,7 @@ class SoundReader:
         return filled, ""
 
     def _alike(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """The blocks of one recording with the sample rate and the number of channels of the whole file."""
+        """Yield the blocks of one recording with the sample rate and the number of channels of the whole file."""
         rate, channels = self._file.samplerate, self._file.channels
         resampler = Resampler(rate, self.sample_rate, channels) if rate != self.sample_rate else None
         for block in blocks:
@@ -220,7 +220,7 @@ class SoundReader:
             self._shown.close()
 
     def strings(self) -> dict[str, str]:
-        """Title, artist and the like, as far as libsndfile knows them."""
+        """Return title, artist and the like, as far as libsndfile knows them."""
         return self._file.copy_metadata()
 
     def _cut_off(self, lacks: str) -> None:
@@ -343,6 +343,6 @@ class SoundWriter:
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:
-    """libsndfile's words, without its "Error :" and its full stop."""
+    """Return libsndfile's words, without its "Error :" and its full stop."""
     text = str(error.error_string).removeprefix("Error : ").strip().rstrip(".").lower()
     return text or "no reason given"

@@ -72,7 +72,7 @@ class Speakers:
 
 
 def name_of(mask: int | None) -> str:
-    """The usual name of a mask, else its speakers.
+    """Return the usual name of a mask, else its speakers.
 
     Example:
         >>> name_of(0x60F), name_of(0x5)
@@ -85,7 +85,7 @@ def name_of(mask: int | None) -> str:
 
 
 def from_names(names: Iterable[str]) -> Speakers:
-    """Speakers of channels by FFmpeg's names; nothing told when one of them is not known or is there twice.
+    """Return speakers of channels by FFmpeg's names; nothing told when one of them is not known or is there twice.
 
     Example:
         >>> from_names(["FC", "FL", "FR"])
@@ -100,14 +100,14 @@ def from_names(names: Iterable[str]) -> Speakers:
 
 
 def in_format(content: bytes) -> int | None:
-    """The mask in the content of a `fmt ` chunk; None when it has no place for one."""
+    """Return the mask in the content of a `fmt ` chunk; None when it has no place for one."""
     if len(content) < 24 or content[:2] != b"\xfe\xff":
         return None
     return struct.unpack_from("<I", content, 20)[0]
 
 
 def read_speakers(path: Path, encoding: Encoding, channels: int) -> Speakers:
-    """The speakers that a sound file tells of.
+    """Return the speakers that a sound file tells of.
 
     Args:
         path: of the file.
@@ -130,7 +130,7 @@ def read_speakers(path: Path, encoding: Encoding, channels: int) -> Speakers:
 
 
 def with_mask(encoding: Encoding, speakers: Speakers, channels: int) -> Encoding:
-    """The encoding, changed to WAV with a mask where the speakers would be lost without.
+    """Return the encoding, changed to WAV with a mask where the speakers would be lost without.
 
     Example:
         >>> with_mask(Encoding("WAV", "PCM_16"), Speakers(0x60F), 6).major
@@ -193,7 +193,7 @@ def _tag(path: Path, mask: int | None) -> None:
 
 
 def _chunk(path: Path, name: bytes) -> tuple[int, bytes]:
-    """Place and content of the first chunk of a name; nothing when there is none."""
+    """Return the place and content of the first chunk of a name; nothing when there is none."""
     with path.open("rb") as file:
         layout = layout_of(file)
         if layout is not None:
