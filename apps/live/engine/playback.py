@@ -9,6 +9,7 @@ from apps.live.devices import portaudio
 from apps.live.devices.endpoints import Endpoint, mixed, open_stream
 from apps.live.engine.drift_resampler import HELD_BACK, DriftResampler
 from apps.live.engine.latency import Policy
+from apps.live.engine.lost_sound import LostSound
 from apps.live.engine.playout_buffer import PlayoutBuffer
 from apps.live.engine.thread_priority import raise_thread_priority
 
@@ -44,6 +45,7 @@ class DriftCompensatedOutput:
         self.drift = DriftResampler(min(channels, target.channels))
         self.outlet = PlayoutBuffer(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
+        self._lost = LostSound(sample_rate)  # by the output device, behind the queue
         self._hurried = False
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
@@ -56,6 +58,11 @@ class DriftCompensatedOutput:
     def buffer(self) -> float:
         """Seconds that the sound spends here on purpose."""
         return self.slack + HELD_BACK / self._rate
+
+    @property
+    def silence(self) -> float:
+        """Seconds of silence that were heard because nothing came."""
+        return self._lost.seconds + self.outlet.silent / self._rate
 
     @property
     def stalled(self) -> float:
@@ -81,6 +88,8 @@ class DriftCompensatedOutput:
     def settle(self) -> None:
         """Forget the gaps of starting, and fill the queue anew."""
         self._gaps, self.slack = self.outlet.gaps, self._least
+        self._lost.forget()
+        self.outlet.silent = 0
         self.outlet.playing = False
 
     def close(self) -> None:
@@ -95,6 +104,7 @@ class DriftCompensatedOutput:
             self._hurried = True
         if status:
             self.flags += 1
+        self._lost.note(time.outputBufferDacTime, frames)
         taken = self.outlet.ring.taken
         self.outlet.play(out)
         self._played[:] = perf_counter(), time.outputBufferDacTime - time.currentTime, taken

@@ -26,6 +26,7 @@ class PlayoutBuffer:
         ring: filled by the other side.
         wanted: as given; may be changed.
         gaps: times that the ring ran dry.
+        silent: frames of the gaps.
         playing: False at first, after a gap, and when set so: it then falls silent, waits for the wanted number of
             frames, and drops what is more.
     """
@@ -33,8 +34,8 @@ class PlayoutBuffer:
     def __init__(self, channels: int, sample_rate: int, capacity_seconds: float, wanted: int) -> None:
         self.ring = Ring(channels, round(capacity_seconds * sample_rate))
         self.wanted = wanted
-        self.gaps = 0
-        self.playing = False
+        self.gaps = self.silent = 0
+        self.playing = self._in_gap = False
         self._rate = sample_rate
         self._stamp = np.zeros(2)  # when the callback came, and how many frames it had taken then
         self._rise = np.linspace(0, 1, round(_FADE * sample_rate), dtype=np.float32)[:, None]
@@ -57,7 +58,9 @@ class PlayoutBuffer:
             return
         if ready:
             self.gaps += 1
-            self.playing = False
+            self.playing, self._in_gap = False, True
+        if self._in_gap:
+            self.silent += len(out) - got
         self._fall_silent(out[got:])
 
     def waiting(self) -> float:
@@ -73,7 +76,7 @@ class PlayoutBuffer:
         if self._fallen < len(self._fall) or excess < 0:
             return False
         self.ring.taken += excess
-        self.playing = True
+        self.playing, self._in_gap = True, False
         return True
 
     def _fall_silent(self, rest: np.ndarray) -> None:

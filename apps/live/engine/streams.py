@@ -14,12 +14,14 @@ from apps.live.devices import portaudio
 from apps.live.devices.endpoints import DeviceProblem, Endpoint, mixed, open_stream, start_stream
 from apps.live.engine.drift_resampler import HELD_BACK
 from apps.live.engine.latency import Latency, Policy, Stamps
+from apps.live.engine.lost_sound import LostSound
 from apps.live.engine.playback import DriftCompensatedOutput
 from apps.live.engine.thread_priority import raise_thread_priority
 from apps.live.engine.wake_input import input_awake
 
 BLOCKS_PER_SECOND = 100  # a block of 10 ms is a hop of the network
 _LIVES, _PATIENCE = 25, 3.0  # calls after which a duplex stream has started, and seconds that it may take
+_GROWN = 0.25  # seconds beyond the delay at first after which it is time to open the device anew
 _NEAR = 0.9  # share of the buffering that was aimed at with which a duplex stream is not opened anew
 
 
@@ -44,6 +46,8 @@ class Link:
         path: as given.
         calls: of the callback that brings sound.
         called: when it came last, by `perf_counter`.
+        lost_in: sound that the microphone's side has lost.
+        lost_out: silence that was heard because nothing came.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +57,9 @@ class Link:
         self._flags = 0
         self._forgiven = 0
         self._stamps = Stamps()
+        self._at_first: float | None = None  # delay in seconds, when the start was over
         self._streams: list[Any] = []
+        self.lost_in, self.lost_out = LostSound(path.sample_rate), LostSound(path.sample_rate)
 
     @property
     def xruns(self) -> int:
@@ -94,6 +100,20 @@ class Link:
     def settle(self) -> None:
         """Forget the troubles of starting."""
         self._forgiven = self._troubles()
+        self._at_first = self._stamps.median()
+        self.lost_in.forget()
+        self.lost_out.forget()
+
+    @property
+    def silence(self) -> float:
+        """Seconds of silence that were heard because nothing came."""
+        return self.lost_out.seconds
+
+    @property
+    def grown(self) -> bool:
+        """Whether the delay is much longer than at first: a system that was busy keeps what came meanwhile."""
+        now = self._stamps.median()
+        return self._at_first is not None and now is not None and now - self._at_first > _GROWN
 
     @property
     def algorithm(self) -> float:
@@ -172,6 +192,8 @@ class DuplexLink(Link):
     def _call(self, given: np.ndarray, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self._note_call(status)
         out[:] = mixed(self.path.process(given), out.shape[1])
+        self.lost_in.note(time.inputBufferAdcTime, frames)
+        self.lost_out.note(time.outputBufferDacTime, frames)
         ahead = time.outputBufferDacTime - time.currentTime
         self._stamps.note(ahead + self._age(frames, time) + self.path.latency_samples / self.path.sample_rate)
 
@@ -210,8 +232,13 @@ class PairLink(Link):
         super().settle()
         self.feed.settle()
 
+    @property
+    def silence(self) -> float:
+        return self.feed.silence
+
     def _call(self, given: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self._note_call(status)
+        self.lost_in.note(time.inputBufferAdcTime, frames)
         heard = self.feed.bring(self.path.process(given))
         behind = self._age(frames, time) + (self.path.latency_samples - frames) / self.path.sample_rate
         self._stamps.note(heard - self.called + behind)

@@ -73,7 +73,8 @@ def describe(state: dict[str, Any]) -> str:
     if latency := state.get("latency_ms"):
         line += (
             f", {state['sample_rate'] / 1000:g} kHz, model {state['model']}, delay {latency['total']:.0f} ms, "
-            f"{state['xruns']} xruns, undenoised {state['skipped'] * state['block_ms'] / 1000:.2f} s, "
+            f"{state['xruns']} xruns, lost {state['lost_in']:.1f} s in and {state['lost_out']:.1f} s out, "
+            f"undenoised {state['skipped'] * state['block_ms'] / 1000:.2f} s, "
             f"CPU {state['cpu_percent']:.0f} %, {_clock(state['seconds'])} of sound"
         )
     if state.get("silence"):

@@ -32,6 +32,7 @@ from enhance.utils.errors import FileError, UsageError
 _LIMITS = (None, 40.0, 30.0, 24.0, 18.0, 15.0, 12.0, 9.0, 6.0, 3.0, 0.0)  # dB, from strong to weak
 _SETTLE = 1.0  # seconds after which troubles of starting are forgotten
 _ALLOWANCE = 0.5  # share of the device's buffers that a slow model may use up
+_OPEN_AGAIN = 20.0  # seconds after which devices may be opened anew since their delay has grown
 _COLLECT = 10.0  # seconds between two collections of garbage
 _LOUDSPEAKERS = (
     "the clean voice goes to {}: wear headphones, as loudspeakers near the microphone can howl; "
@@ -93,7 +94,8 @@ class Session:
         self._messages: list[str] = []
         self._silent = self._settled = self._monitored = self._advised = False
         self._missed = 0  # frames that the tap has lost so far
-        self._former_xruns = 0
+        self._former = (0, 0.0, 0.0)  # xruns, seconds lost in and out, of links that are closed
+        self._opened = time.monotonic()
         self._collected = time.monotonic()
         _be_quick()
         self.link: Link | None = None
@@ -114,6 +116,8 @@ class Session:
         elif not self._settled and self.link.calls > _SETTLE * BLOCKS_PER_SECOND:
             self._settled = True
             self.link.settle()
+        elif self._settled and self.link.grown and time.monotonic() - self._opened > _OPEN_AGAIN:
+            self._open_again(self.link)
         if self.path.listener is not None and gone(self.path.listener):
             self._say("the monitor has vanished")
             self.monitor()
@@ -134,6 +138,7 @@ class Session:
 
     def peek(self, messages: list[str] | None = None) -> Status:
         """Return the state of the session with these messages; those that wait stay."""
+        xruns, lost_in, lost_out = self._troubles()
         return Status.of(
             self.path,
             self.link,
@@ -142,7 +147,8 @@ class Session:
             source=self._source.name,
             target=self._target.name,
             cpu=self._processor.percent(),
-            xruns=self._former_xruns + (0 if self.link is None else self.link.xruns),
+            xruns=xruns,
+            lost=(lost_in, lost_out),
             silence=silence_hint.advice(self._source.name) if self._silent else None,
             recorder=self._recorder,
             messages=messages or [],
@@ -195,6 +201,7 @@ class Session:
         return self._messages
 
     def _begin(self, source: Endpoint, target: Endpoint) -> None:
+        self._sides, self._opened = (source, target), time.monotonic()
         self.link = make_link(self.path, source, target, self._settings.policy, self._settings.shared_clock)
         latency = self.link.latency()
         self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
@@ -202,11 +209,30 @@ class Session:
         self._settled = False
 
     def _end(self) -> None:
+        self._former = self._troubles()
         link, self.link = self.link, None
         self._listen()
         if link is not None:
-            self._former_xruns += link.xruns
             link.close()
+
+    def _open_again(self, link: Link) -> None:
+        """Open the same devices anew: what the system has kept while it was busy is dropped, and delays no more."""
+        source, target, delay = *self._sides, link.latency().total
+        closed = time.monotonic()
+        self._end()
+        with suppress(DeviceProblem):  # then they are waited for, as when they vanish
+            self._begin(source, target)
+        xruns, lost_in, lost_out = self._former
+        silence = time.monotonic() - closed
+        self._former = (xruns, lost_in + delay, lost_out + silence)
+        self._say(f"the delay had grown to {delay:.1f} s while the computer was busy; the devices were opened anew")
+        self._listen()
+
+    def _troubles(self) -> tuple[int, float, float]:
+        """Return xruns, and the seconds lost on the way in and out, of all links so far."""
+        link = self.link
+        now = (0, 0.0, 0.0) if link is None else (link.xruns, link.lost_in.seconds, link.silence)
+        return self._former[0] + now[0], self._former[1] + now[1], self._former[2] + now[2]
 
     def _listen(self) -> None:
         """Open or close the monitor, as it is wanted and there is sound."""

@@ -23,6 +23,8 @@ class Status:
         frame_ms: p50, p95 and p99 of the time that a block of `block_ms` takes.
         load: share of the time there is that the model takes.
         xruns: times that sound was lost, by PortAudio or between two devices.
+        lost_in: seconds of sound that the microphone's side has lost.
+        lost_out: seconds of silence that were heard because nothing came.
         mix: share of the denoised sound, from 0 to 1; the rest is the input.
         speech_probability: that somebody speaks now, from 0 to 1.
         silence: why the microphone gives exact zeros, and what to do about it, while it does.
@@ -48,6 +50,8 @@ class Status:
     block_ms: float
     load: float
     xruns: int
+    lost_in: float
+    lost_out: float
     skipped: int
     repaired: int
     cpu_percent: float
@@ -73,6 +77,7 @@ class Status:
         target: str,
         cpu: float,
         xruns: int,
+        lost: tuple[float, float],
         silence: str | None,
         recorder: Recorder | None,
         messages: list[str],
@@ -98,6 +103,8 @@ class Status:
             block_ms=1000 / BLOCKS_PER_SECOND,
             load=round(model.load.ratio, 3),
             xruns=xruns,
+            lost_in=round(lost[0], 2),
+            lost_out=round(lost[1], 2),
             skipped=model.skipped,
             repaired=path.repaired,
             cpu_percent=round(cpu, 1),

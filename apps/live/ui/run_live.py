@@ -47,5 +47,8 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         for message in messages:
             print(f"mpeace: {message}", file=sys.stderr)
         end = session.status()
-        print(f"mpeace: live for {clock(end.seconds)}, {end.xruns} xruns", file=sys.stderr)
+        lost = (
+            f"{end.xruns} xruns, {end.lost_in:.1f} s lost on the way in, {end.lost_out:.1f} s of silence on the way out"
+        )
+        print(f"mpeace: live for {clock(end.seconds)}, {lost}", file=sys.stderr)
     return status

@@ -160,12 +160,15 @@ def _facts(status: Status, width: int) -> Table:
     times = Text(f"p50 {frame['p50']:.2f}  p95 {frame['p95']:.2f}  p99 ")
     times.append(f"{frame['p99']:.2f}", style="red" if frame["p99"] > status.block_ms else "")
     table.add_row("time", times.append(f" ms for each {status.block_ms:g} ms", style="dim"))
-    lost = Text(f"xruns {status.xruns}", style="red" if status.xruns else "green")
-    lost.append(
-        f"   undenoised {status.skipped * status.block_ms / 1000:.2f} s   {wrapped}",
-        style="yellow" if status.skipped else "dim",
+    lost = Text(
+        f"xruns {status.xruns}, lost in {status.lost_in:.1f} s, out {status.lost_out:.1f} s",
+        style="red" if status.xruns or status.lost_in or status.lost_out else "green",
     )
-    table.add_row("sound", lost.append(f"CPU {status.cpu_percent:.0f} %   up {clock(status.seconds)}", style="default"))
+    table.add_row("sound", lost)
+    passed = f"undenoised {status.skipped * status.block_ms / 1000:.2f} s"
+    program = Text(passed, style="yellow" if status.skipped else "dim")
+    program.append(f"   CPU {status.cpu_percent:.0f} %   up {clock(status.seconds)}", style="default")
+    table.add_row("program", program)
     return table
 
 

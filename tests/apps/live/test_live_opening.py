@@ -117,14 +117,22 @@ def test_two_devices_share_what_is_aimed_at(hurried: pytest.MonkeyPatch) -> None
     assert link.feed.slack == pytest.approx((0.2 - BLOCK / RATE - HELD_BACK / RATE) / 3)
 
 
+def broken_link(delay: float) -> Any:
+    """A link that has lost some sound, with a delay in seconds."""
+    lost = SimpleNamespace(seconds=0.5)
+    return SimpleNamespace(
+        xruns=2, lost_in=lost, silence=0.25, latency=lambda: SimpleNamespace(total=delay), close=lambda: None
+    )
+
+
 @pytest.fixture
 def session(hurried: pytest.MonkeyPatch) -> Session:
     """One that runs, without a device; its monitor is called so."""
     session = Session.__new__(Session)
     session._settings = LiveSettings(monitor="phones")
     session._target = device("loudspeaker")
-    session._monitored, session._former_xruns = False, 0
-    session.link = SimpleNamespace(xruns=0, close=lambda: None)  # type: ignore[assignment]
+    session._monitored, session._former = False, (0, 0.0, 0.0)
+    session.link = broken_link(delay=0.1)
     session.path = SimpleNamespace(**vars(PATH), listener=None)  # type: ignore[assignment]
     session._messages = []
     hurried.setattr(sessions.devices, "choose", lambda *_: device("phones"))
@@ -163,3 +171,23 @@ def test_a_monitor_waits_with_the_devices_and_comes_back(hurried: pytest.MonkeyP
     assert session.path.listener is not None
     session.monitor()
     assert phones.holder is None
+
+
+def test_devices_whose_delay_has_grown_are_opened_anew(session: Session) -> None:
+    """What had waited in them counts as lost; what was lost before stays counted."""
+    opened = []
+
+    def begin(*sides: Endpoint) -> None:
+        opened.append(sides)
+        session.link = broken_link(delay=0.1)
+
+    session._begin = begin  # type: ignore[method-assign]
+    session._sides = side(INPUT), side(OUTPUT)
+    session._open_again(broken_link(delay=1.5))
+    assert opened == [session._sides]
+    xruns, lost_in, lost_out = session._troubles()
+    assert (xruns, lost_in) == (4, 0.5 + 1.5 + 0.5)
+    assert lost_out == pytest.approx(0.25 + 0.25, abs=0.1)
+    assert session._messages == [
+        "the delay had grown to 1.5 s while the computer was busy; the devices were opened anew"
+    ]

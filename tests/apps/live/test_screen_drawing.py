@@ -20,7 +20,8 @@ def status(**changes: Any) -> Status:
         "output": "Headphones", "sample_rate": 48_000, "channels": 1, "model": "small", "input_rms": -30.0,
         "input_peak": -12.0, "output_rms": -32.0, "output_peak": -14.0, "suppression_db": 12.0,
         "speech_probability": 0.5, "latency_ms": LATENCY, "frame_ms": {"p50": 0.9, "p95": 1.2, "p99": 2.0},
-        "block_ms": 10.0, "load": 0.1, "xruns": 3, "skipped": 2, "repaired": 0, "cpu_percent": 21.0, "bypass": True,
+        "block_ms": 10.0, "load": 0.1, "xruns": 3,
+        "lost_in": 0.1, "lost_out": 0.3, "skipped": 2, "repaired": 0, "cpu_percent": 21.0, "bypass": True,
         "muted": True, "attenuation_limit_db": 12.0, "mix": 0.5, "monitor": True, "silence": None, "recording": "x",
         "recorded_seconds": 65.0, "messages": [],
     }  # fmt: skip
@@ -48,7 +49,15 @@ def test_every_label_value_and_key_is_there_at_any_width(width: int) -> None:
         assert label in text
     for value in ("-30.0 dBFS", "12.0 dB", "153 ms measured", "algorithm 20 + buffer 4 + device 129", "p99 2.00"):
         assert value in text
-    for value in ("xruns 3", "undenoised 0.02 s", "CPU 21 %", "up 1:02:03", "BYPASS", "MUTE", "REC"):
+    for value in (
+        "xruns 3, lost in 0.1 s, out 0.3 s",
+        "undenoised 0.02 s",
+        "CPU 21 %",
+        "up 1:02:03",
+        "BYPASS",
+        "MUTE",
+        "REC",
+    ):
         assert value in text
     for key in ("b  bypass", "\u2191 \u2193  limit", "m  mute", "l  listen", "r  record", "q  quit"):
         assert key in text
