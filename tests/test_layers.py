@@ -1,6 +1,7 @@
 """Which package may import which: the arrows that must not be, read from the source of every module."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BOTH = {"enhance.train", "enhance.ablate"}  # the commands that put the network and the codec's losses together
 LIGHT = ("dsp", "utils", "runtime", "io", "agents")  # what runs without PyTorch
-STANDS_ON = {  # packages of enhance, and those that they may import
+STANDS_ON = {  # packages of enhance, and those that they may import: the last column of the table in enhance/README.md
     "utils": set[str](),
     "dsp": {"utils"},
     "runtime": {"utils", "dsp"},
     "io": {"utils", "dsp", "runtime"},
     "agents": {"utils", "dsp", "runtime", "io"},
+    "model": {"utils", "dsp", "runtime"},
+    "data": {"utils", "dsp"},
+    "training": {"utils", "dsp", "runtime", "model", "data"},
+    "evaluation": {"utils", "dsp", "runtime", "data", "reporting"},
+    "reporting": {"utils", "evaluation"},
 }
 
 
@@ -69,11 +75,19 @@ def test_what_users_run_does_not_import_pytorch(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", STANDS_ON)
-def test_lower_packages_do_not_import_higher_ones(package: str) -> None:
+def test_packages_of_enhance_import_only_what_they_stand_on(package: str) -> None:
     higher = [part.parent.name for part in (ROOT / "enhance").glob("*/__init__.py")]
     names = [f"enhance.{name}" for name in higher if name not in {package, *STANDS_ON[package]}]
     assert len(names) > 3
     assert arrows(f"enhance/{package}", *names, "emulator", "apps") == []
+
+
+def test_the_page_of_enhance_says_what_its_packages_may_import() -> None:
+    page = (ROOT / "enhance" / "README.md").read_text(encoding="utf-8")
+    said = {
+        row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in re.findall(r"^\| `(\w+)/` \| .* \| (.*) \|$", page, re.M)
+    }
+    assert {name: said[name] for name in STANDS_ON} == STANDS_ON
 
 
 def test_no_package_of_enhance_imports_a_command() -> None:

@@ -19,11 +19,12 @@ PAGES += [ROOT / "apps" / "README.md", ROOT / "apps" / "live" / "README.md", ROO
 PAGES.append(ROOT / "CONTRIBUTING.md")
 PACKAGES = {
     "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
+    "enhance/io": ("media", "pipes", "sound"),
     "emulator": ("model", "losses", "training", "evidence"),
     "apps": ("batch", "demo", "listen", "live"),
     "apps/demo": ("web", "service", "browser", "pictures"),
     "apps/listen": ("design", "serving", "analysis"),
-    "apps/live": ("devices", "engine", "session", "ui", "diagnostics"),
+    "apps/live": ("devices", "engine", "session", "service", "ui", "diagnostics"),
 }
 
 
