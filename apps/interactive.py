@@ -88,7 +88,7 @@ def listen(
         bool, typer.Option("--new", help="Write a first listen.toml into TEST, a folder of sounds.")
     ] = False,
     method: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="With --new: pairwise, abx or mushra. [pairwise]")
+        str | None, typer.Option(metavar="METHOD", help="With --new: one of those below. [pairwise]")
     ] = None,
     reference: Annotated[
         str | None,
@@ -112,8 +112,8 @@ def listen(
 ) -> None:
     """Run a blind listening test in the browser.
 
-    Pairwise, ABX, or MUSHRA. A test is a folder of sounds and a TOML file. Answers are kept beside it; run the same
-    command again to continue a test.
+    By pairwise, abx, mushra (BS.1534), acr, dcr, ccr (P.800, P.808) or p835. A test is a folder of sounds and a TOML
+    file. Answers are kept beside it; run the same command again to continue a test.
     """
     for option, given, needed, wanted in (
         ("method", method, new, "new"),
@@ -124,8 +124,9 @@ def listen(
             raise UsageError(f"--{option} belongs to --{wanted}")
     if new and analyse:
         raise UsageError("--new and --analyse are two things: give one of them")
-    if (method or "pairwise") not in ("pairwise", "abx", "mushra"):
-        raise UsageError(f"--method {method} is none of pairwise, abx, mushra")
+    known = ("pairwise", "abx", "mushra", "acr", "dcr", "ccr", "p835")
+    if (method or "pairwise") not in known:
+        raise UsageError(f"--method {method} is none of {', '.join(known)}")
     try:
         from apps.listen.commands import analyse_test, run_test, write_test
 

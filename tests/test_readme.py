@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "enhance" / "README.md", ROOT / "emulator" / "README.md"]
 PAGES += [ROOT / "apps" / "README.md", ROOT / "apps" / "live" / "README.md", ROOT / "tests" / "README.md"]
-PAGES.append(ROOT / "CONTRIBUTING.md")
+PAGES += [ROOT / "apps" / "listen" / "README.md", ROOT / "CONTRIBUTING.md"]
 PACKAGES = {
     "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
     "enhance/io": ("media", "pipes", "sound"),

@@ -1,4 +1,4 @@
-"""Blind listening tests in a browser: pairwise with "no preference", ABX, and MUSHRA (ITU-R BS.1534-3).
+"""Blind listening tests in a browser: pairwise, ABX, MUSHRA (ITU-R BS.1534-3), the scales of ITU-T P.800, P.808, P.835.
 
 A test is a folder of sounds and a small TOML file. The modules, in the order in which a test runs through them:
 

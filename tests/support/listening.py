@@ -68,12 +68,14 @@ def take_set_up(session: Session, listener: str) -> dict:
 
 
 def full_answer(state: dict, choice: int = 0) -> dict:
-    """An answer to the page that leaves nothing out; `choice` is the place of the sound that is preferred."""
+    """An answer that leaves nothing out; `choice` is the place of the sound that is preferred, or of the grade."""
     slots = state["page"]["slots"]
     choices = [slot["id"] for slot in slots if slot["role"] == "choice"]
     ratings = {name: 100 - 10 * ((place - choice) % len(choices)) for place, name in enumerate(choices)}
     heard = [slot["id"] for slot in slots]
-    return {"page": state["page"]["id"], "played": heard, "seconds": 3.2, "choice": choices[choice], "ratings": ratings}
+    scores = {scale["name"]: scale["grades"][choice]["value"] for scale in state["page"]["scales"]}
+    given = {"choice": choices[min(choice, len(choices) - 1)], "ratings": ratings, "scores": scores}
+    return {"page": state["page"]["id"], "played": heard, "seconds": 3.2, **given}
 
 
 @contextmanager

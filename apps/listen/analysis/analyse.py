@@ -2,10 +2,10 @@
 
 Written beside the TOML file, or into another folder:
 
-- `NAME-results.csv`: the figures (`apps.listen.analysis.paired`, `apps.listen.analysis.mushra`);
+- `NAME-results.csv`: the figures (`apps.listen.analysis.paired`, `.mushra`, `.opinion`);
 - `NAME-answers.csv`: every answer, one line each (for MUSHRA one a grade), by the names of the systems;
 - `NAME-listeners.csv`: what each listener did, and for MUSHRA what the post-screening says;
-- `NAME-comparisons.csv`: MUSHRA only, system against system;
+- `NAME-comparisons.csv`: MUSHRA, ACR, DCR and P.835: system against system;
 - `NAME-results.png`.
 """
 
@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apps.listen.analysis.mushra import comparisons, marks_of, summary
+from apps.listen.analysis.opinion import opinion_comparisons, opinions
 from apps.listen.analysis.paired import discriminations, preferences
 from apps.listen.analysis.plots import draw
 from apps.listen.analysis.results import Analysis, Marks, Row
 from apps.listen.analysis.screening import Screened, screen
 from apps.listen.design.plan import Plan, make_plan
+from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
 from apps.listen.serving.answer_store import Answer, read_answers, read_design
 from apps.listen.serving.session import planned
@@ -48,6 +50,9 @@ def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> 
         notes.append("rate leaves no-preference answers out; half_rate counts each as half a preference for either")
     elif plan.method is Method.ABX:
         results = discriminations(plan, answers)
+    elif plan.method in SCALES:
+        results, compared = opinions(plan, answers), opinion_comparisons(plan, answers)
+        notes.append("mean with 95 % by resampling of listeners; ci95 in the table: by Student's t over all grades")
     else:
         assert plan.reference is not None
         marks = marks_of(answers)
@@ -128,6 +133,11 @@ def _flat(plan: Plan, answers: Sequence[Answer], screened: dict[str, Screened]) 
             "repeat": answer.repeat,
             "seconds": answer.seconds,
         }
+        if plan.method in SCALES:
+            shown = {key: value for key, value in answer.content.items() if key != "scores"}
+            measures = {scale.measure: answer.content["scores"][scale.name] for scale in SCALES[plan.method]}
+            rows.append({**row, **shown, **measures})
+            continue
         if plan.method is not Method.MUSHRA:
             rows.append({**row, **{key: value or "no preference" for key, value in answer.content.items()}})
             continue

@@ -1,4 +1,4 @@
-"""The picture of an analysis: preference bars, ABX shares, or MUSHRA boxes (BS.1534-3, section 10.3)."""
+"""The picture of an analysis: preference bars, ABX shares, MUSHRA boxes (BS.1534-3, section 10.3), opinion scores."""
 
 import io
 from typing import Any
@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from apps.listen.analysis.mushra import grades_of
 from apps.listen.analysis.results import ALL, Analysis
+from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
+from apps.listen.design.texts import read_texts
 
 BLUE, ORANGE, GREY, INK = "#2f6db3", "#d9822b", "#d5d8dc", "#24292f"  # different to colour-blind eyes, and in print
 WORDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # the continuous quality scale (section 5.4)
@@ -18,7 +20,7 @@ WORDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # the continuous quality s
 def draw(analysis: Analysis) -> bytes:
     """Draw the results as PNG."""
     kinds = {Method.PAIRWISE: _preferences, Method.ABX: _shares, Method.MUSHRA: _grades}
-    figure = kinds[analysis.plan.method](analysis)
+    figure = kinds.get(analysis.plan.method, _opinions)(analysis)
     figure.suptitle(analysis.plan.settings.title, fontsize=12, fontweight="bold", color=INK)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
@@ -95,6 +97,41 @@ def _grades(analysis: Analysis) -> Figure:
     key = "box: quartiles and median; black: median, orange: mean, with 95 % bootstrap intervals"
     figure.supxlabel(f"{key}\n{note}", fontsize=8, color=INK)
     return figure
+
+
+def _opinions(analysis: Analysis) -> Figure:
+    """Draw the mean opinion of each system or pair, with its interval: a row for each set, a column for each scale."""
+    plan, scales = analysis.plan, SCALES[analysis.plan.method]
+    rows = [row for row in analysis.results if row["item"] == ALL]
+    size = (max(5.0, 3.9 * len(scales)), (1.4 + 0.45 * len(plan.on_a_page)) * len(plan.sets) + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(plan.sets), len(scales), squeeze=False, sharey=True)
+    for across, name in zip(panels, plan.sets, strict=True):
+        for axes, scale in zip(across, scales, strict=True):
+            chosen = [row for row in rows if row["set"] == name and row["measure"] == scale.measure]
+            places = np.arange(len(chosen))[::-1]
+            values = np.array([[row["mean"], row["mean_low"], row["mean_high"]] for row in chosen]).reshape(-1, 3)
+            errors = np.abs(values[:, 1:] - values[:, :1]).T
+            axes.errorbar(values[:, 0], places, xerr=errors, fmt="o", color=BLUE, markersize=5, capsize=3)
+            axes.set_yticks(places, [_opinion_label(analysis, row) for row in chosen])
+            axes.set_xticks(scale.grades)
+            axes.grid(axis="x", color=GREY, linewidth=0.7)
+            title = f"{name}: {scale.measure}" if len(plan.sets) > 1 else scale.measure
+            axes.set(xlim=(scale.grades[-1] - 0.2, scale.grades[0] + 0.2), ylim=(-0.6, len(chosen) - 0.4), title=title)
+            words = read_texts()["scales"][scale.name]["answers"]
+            axes.set_xlabel(
+                f"{scale.grades[-1]}: {words[-1].lower()}, {scale.grades[0]}: {words[0].lower()}", fontsize=8
+            )
+            for spine in ("top", "right", "left"):
+                axes.spines[spine].set_visible(False)
+    figure.supxlabel("mean of all grades, with 95 % by resampling of listeners", fontsize=8, color=INK)
+    return figure
+
+
+def _opinion_label(analysis: Analysis, row: dict[str, Any]) -> str:
+    if "system" in row:
+        return _label(analysis, row["system"])
+    return f"{_label(analysis, row['b'])} against {_label(analysis, row['a'])}"
 
 
 def _intervals(axes: Axes, rows: list[dict[str, Any]], stimuli: tuple[str, ...]) -> None:

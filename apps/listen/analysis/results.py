@@ -20,7 +20,7 @@ class Analysis:
         results: the figures.
         answers: each answer.
         listeners: each listener.
-        comparisons: MUSHRA: system against system; else [].
+        comparisons: system against system, where they are graded one by one; else [].
         marks: MUSHRA: grades of the listeners that were not excluded; else {}.
         notes: lines that belong beside the figures.
     """

@@ -1,19 +1,23 @@
-"""The statistics of the three methods: Wilson intervals, exact binomial tests, quartiles, bootstrap, permutation.
+"""The statistics of the methods: Wilson intervals, exact binomial tests, quartiles, bootstrap, permutation, Holm.
 
 References: E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927,
-10.1080/01621459.1927.10502953); BS.1534-3, section 4.1.2 (quartiles), 9.1 (bootstrap) and attachment 3 (permutation).
+10.1080/01621459.1927.10502953); BS.1534-3, section 4.1.2 (quartiles), 9.1 (bootstrap) and attachment 3 (permutation);
+S. Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of Statistics 6, 1979).
 """
 
+from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from enhance.evaluation.bootstrap import intervals_over_rows
+from enhance.evaluation.bootstrap import intervals_over_rows, percentiles
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000  # attachment 3 of BS.1534-3
 _AT_ONCE = 2_000_000  # numbers in memory
+_EXACT = 13  # differences whose 8,192 signs are all tried
 
 
 class Interval(NamedTuple):
@@ -87,6 +91,21 @@ def bootstrap(grades: np.ndarray, rng: np.random.Generator) -> tuple[Interval, I
     return Interval(float(np.nanmedian(grades)), *median), Interval(float(np.nanmean(grades)), *mean)
 
 
+def bootstrap_mean(grades: np.ndarray, rng: np.random.Generator) -> Interval:
+    """Return the mean with its 95 % percentile interval by resampling of listeners, as `bootstrap` does.
+
+    It needs no table of all resampled grades, so hundreds of listeners take no time.
+
+    Args:
+        grades: [listeners, any]; NaN where a listener gave none, and at least one in each row.
+        rng: draws the listeners.
+    """
+    listeners = len(grades)
+    drawn = rng.multinomial(listeners, np.full(listeners, 1 / listeners), RESAMPLES)
+    sums, counts = np.nansum(grades, axis=1), np.count_nonzero(~np.isnan(grades), axis=1)
+    return Interval(float(np.nanmean(grades)), *percentiles((drawn @ sums) / (drawn @ counts)))
+
+
 def permutation_p(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> float:
     """Return the p-value of a difference of medians by permutation (attachment 3, both directions).
 
@@ -105,3 +124,51 @@ def permutation_p(first: np.ndarray, second: np.ndarray, rng: np.random.Generato
         difference = np.median(drawn[:, : len(first)], axis=1) - np.median(drawn[:, len(first) :], axis=1)
         reached += int(np.count_nonzero(np.abs(difference) >= actual))
     return (reached + 1) / (RESAMPLES + 1)
+
+
+def sign_flip_p(differences: np.ndarray, rng: np.random.Generator) -> float:
+    """Return the p-value of a mean difference by turning signs (two-sided); exact for up to 13 differences.
+
+    Args:
+        differences: one of each listener, [any].
+        rng: draws the signs.
+
+    Example:
+        >>> sign_flip_p(np.array([1.0, 2.0, 1.0, 1.0]), np.random.default_rng(0))
+        0.125
+    """
+    if len(differences) <= _EXACT:
+        signs = np.array(list(product((1.0, -1.0), repeat=len(differences))))
+    else:
+        drawn = rng.choice((1.0, -1.0), (RESAMPLES - 1, len(differences)))
+        signs = np.vstack([np.ones(len(differences)), drawn])
+    sums = np.abs(signs @ differences)
+    return float(np.mean(sums >= sums[0] * (1 - 1e-9)))
+
+
+def student_half_width(values: np.ndarray) -> float:
+    """Return half the 95 % interval of the mean by Student's t over independent values; NaN for fewer than two.
+
+    Example:
+        >>> round(student_half_width(np.array([1.0, 2.0, 3.0, 4.0, 5.0])), 3)
+        1.963
+    """
+    if len(values) < 2:
+        return float("nan")
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return the p-values corrected for their number by Holm's method; NaN stays, and does not count.
+
+    Example:
+        >>> [round(value, 3) for value in holm([0.01, 0.04, float("nan"), 0.03])]
+        [0.03, 0.06, nan, 0.06]
+    """
+    order = sorted((value, place) for place, value in enumerate(p) if value == value)
+    corrected, highest = [float("nan")] * len(p), 0.0
+    for rank, (value, place) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * value))
+        corrected[place] = highest
+    return corrected

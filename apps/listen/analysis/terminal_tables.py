@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.listen.analysis.results import ALL, Analysis, Row
+from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
 
 WIDTH = 160  # of a table that goes into a file
@@ -34,6 +35,12 @@ def _wanted(analysis: Analysis) -> tuple[list[Row], dict[str, str]]:
         rows = [row for row in analysis.results if row["listener"] == ALL]
         return rows, {**pair, "answers": "answers", "right": "correct", "share": "rate", "p": "p"}
     rows = [row for row in analysis.results if row["item"] == ALL]
+    if analysis.plan.method is Method.CCR:
+        counts = {"listeners": "listeners", "grades": "grades"}
+        return rows, {**pair, **counts, "CMOS of B": "mean", "p": "p", "after Holm": "p_holm"}
+    if analysis.plan.method in SCALES:
+        columns = ("set", "system", "measure", "listeners", "grades", "mean")
+        return rows, {name: name for name in columns}
     return rows, {
         "set": "set",
         "system": "system",
@@ -52,7 +59,7 @@ def _shown(analysis: Analysis, row: Row, column: str) -> str:
         return str(value)
     if value != value:
         return "-"
-    digits = ".1f" if analysis.plan.method is Method.MUSHRA else ".3f"
+    digits = ".1f" if analysis.plan.method is Method.MUSHRA else ".2f" if analysis.plan.method in SCALES else ".3f"
     if f"{column}_low" in row:
         return f"{value:{digits}} ({row[f'{column}_low']:{digits}} to {row[f'{column}_high']:{digits}})"
     return f"{value:.3g}"

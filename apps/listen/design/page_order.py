@@ -5,6 +5,8 @@ is the same after a restart, and no two listeners have the same order.
 
 - Pages come in random order over all sets, items, pairs and repeats (BS.1534-3, section 3).
 - Sides of a pair are drawn for each pair and item, and swapped at each repeat, so that they balance.
+- A page of ACR, DCR or P.835 has one sound to grade; the two sounds of a CCR page come in either order, as any pair.
+- Of the scales of P.835, speech comes first for half of the listeners, background for the others; overall is the last.
 - X of an ABX page is A or B by the toss of a coin, independent of all others: what the binomial test assumes.
 - The sounds of a MUSHRA page come in random order under the numbers 1, 2, 3, ...
 """
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from apps.listen.design.plan import Plan
+from apps.listen.design.scales import ALONE, SCALES, Scale
 from apps.listen.design.settings import Method
 from apps.listen.design.stable_random import digest, token
 
@@ -81,8 +84,11 @@ def slots(plan: Plan, listener: str, page: Page) -> list[Slot]:
     found = [("reference", "reference", "Reference", plan.reference)] if plan.shows_reference else []
     if plan.method is Method.MUSHRA:
         found += [(f"choice {number}", "choice", str(number), name) for number, name in enumerate(drawn, 1)]
+    elif plan.method in ALONE:
+        found.append(("choice", "choice", "Sound", drawn[0]))
     else:
-        found += [(f"choice {label}", "choice", label, name) for label, name in zip("AB", drawn, strict=True)]
+        labels = ("First", "Second") if plan.method is Method.CCR else ("A", "B")
+        found += [(f"choice {label}", "choice", label, name) for label, name in zip(labels, drawn, strict=True)]
     if plan.method is Method.ABX:
         coin = digest("x", plan.settings.seed, listener, page.key)[0] % 2
         found.append(("x", "x", "X", drawn[coin]))
@@ -90,6 +96,14 @@ def slots(plan: Plan, listener: str, page: Page) -> list[Slot]:
         Slot(str(stimulus), role, label, token(plan.settings.seed, listener, page.key, place))
         for place, role, label, stimulus in found
     ]
+
+
+def scales(plan: Plan, listener: str) -> list[Scale]:
+    """Return the scales of each page in the order of a listener; [] when sounds are compared without one."""
+    found = list(SCALES.get(plan.method, ()))
+    if plan.method is Method.P835 and digest("scales", plan.settings.seed, listener)[0] % 2:
+        found[:2] = found[1::-1]
+    return found
 
 
 def page_token(plan: Plan, listener: str, page: Page) -> str:

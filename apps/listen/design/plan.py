@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from apps.listen.design.scales import ALONE, IN_PAIRS
 from apps.listen.design.settings import Method, TestSettings, read_settings
 from apps.listen.design.stable_random import digest
 from apps.listen.design.stimulus_folder import SoundSet, read_corpus
@@ -20,10 +21,10 @@ class Plan:
         settings: what the TOML file says.
         sets: sets in the test.
         systems: systems in the test, without reference and anchors.
-        pairs: for pairwise and ABX, else ().
+        pairs: for pairwise, ABX and CCR, else ().
         items: set: its items in the test.
         spare: set: its items that are not in the test, for practice.
-        reference: name of the reference; None when a pairwise or ABX test has none.
+        reference: name of the reference; None when a test that needs none has none.
         labels: name of each stimulus: how people call it.
     """
 
@@ -47,16 +48,19 @@ class Plan:
 
     @property
     def on_a_page(self) -> tuple[tuple[str, ...], ...]:
-        """The stimuli that are compared on one page: a pair, or everything for MUSHRA; one entry a kind of page."""
-        if self.method is not Method.MUSHRA:
+        """The stimuli of one page: a pair, one that is graded alone, or all for MUSHRA; one entry a kind of page."""
+        if self.method in IN_PAIRS:
             return self.pairs
+        if self.method in ALONE:
+            hidden = (self.reference,) if self.reference and self.settings.hidden_reference else ()
+            return tuple((name,) for name in (*self.systems, *hidden))
         assert self.reference is not None
         return ((*self.systems, self.reference, *self.anchors),)
 
     @property
     def shows_reference(self) -> bool:
         """True when a page has the reference, named as such, to listen to."""
-        if self.method is Method.MUSHRA:
+        if self.method in (Method.MUSHRA, Method.DCR):
             return True
         return self.method is Method.PAIRWISE and self.settings.open_reference and self.reference is not None
 
@@ -124,25 +128,25 @@ def _items(settings: TestSettings, entry: SoundSet) -> tuple[str, ...]:
 
 
 def _pairs(settings: TestSettings, systems: tuple[str, ...], reference: str | None) -> tuple[tuple[str, str], ...]:
-    if settings.method is Method.MUSHRA:
+    if settings.method not in IN_PAIRS:
         if settings.pairs:
-            raise UsageError(f"{settings.path}: pairs belong to pairwise and ABX; MUSHRA compares all on one page")
+            raise UsageError(f"{settings.path}: pairs belong to pairwise, ABX and CCR, not to {settings.method}")
         return ()
     if settings.pairs:
         known = (*systems, reference) if reference else systems
         _known(settings, "pairs", tuple(name for pair in settings.pairs for name in pair), known)
         return settings.pairs
-    if settings.method is Method.ABX:
+    if settings.method in (Method.ABX, Method.CCR):
         return tuple((reference, system) for system in systems) if reference else tuple(combinations(systems, 2))
     return tuple(combinations(systems, 2))
 
 
 def _check(plan: Plan) -> None:
     path = plan.settings.path
-    if plan.method is not Method.MUSHRA and not plan.pairs:
+    if plan.method in IN_PAIRS and not plan.pairs:
         raise UsageError(f"{path}: {plan.method} needs two systems, there is {', '.join(plan.systems) or 'none'}")
-    if plan.reference is None and plan.method is Method.MUSHRA:
-        raise UsageError(f"{path}: MUSHRA needs a reference; name its folder with reference")
+    if plan.reference is None and plan.method in (Method.MUSHRA, Method.DCR):
+        raise UsageError(f"{path}: {plan.method.upper()} needs a reference; name its folder with reference")
     if plan.reference is None and plan.settings.loudness == "bs1770-reference":
         raise UsageError(f'{path}: loudness "bs1770-reference" needs a reference; name its folder with reference')
     if not plan.systems:

@@ -1,7 +1,7 @@
 """The TOML file of a listening test: its keys, their types, their defaults.
 
     title = "Speech through small autoencoders"
-    method = "pairwise"            # or "abx" or "mushra"
+    method = "pairwise"            # "abx", "mushra", "acr", "dcr", "ccr" or "p835"
     seed = 1
     folder = "audio"               # beside this file
     systems = ["l1", "paper"]
@@ -12,10 +12,11 @@ Every key but `method` may be left out. An unknown key is refused, and the messa
 import tomllib
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from apps.listen.design import values
+from apps.listen.design.values import all_of
 from enhance.utils.errors import UsageError, problem_on_oserror
 
 FILE = "listen.toml"  # looked for in a folder
@@ -27,6 +28,10 @@ class Method(StrEnum):
     PAIRWISE = "pairwise"  # A, B, or no preference
     ABX = "abx"  # which of A and B is X?
     MUSHRA = "mushra"  # all systems, the hidden reference and anchors on one page, graded from 0 to 100
+    ACR = "acr"  # the quality of one sound, in five grades (ITU-T P.800 Annex B, P.808)
+    DCR = "dcr"  # how far a sound is degraded from the reference before it, in five grades (P.800 Annex D, P.808)
+    CCR = "ccr"  # the second sound compared with the first, in seven grades (P.800 Annex E, P.808)
+    P835 = "p835"  # speech, background and overall quality of one sound, in five grades each (P.835)
 
 
 class Loudness(StrEnum):
@@ -46,13 +51,14 @@ class TestSettings:
         folder: of the sounds; relative to the TOML file.
         sets: sets of the manifest; all when left out.
         systems: folders that are compared; those that all sets have when left out.
-        pairs: pairs of systems for pairwise and ABX. When left out: every two systems (pairwise), each system with the
-            reference (ABX).
+        pairs: pairs of systems for pairwise, ABX and CCR. When left out: every two systems (pairwise), each system with
+            the reference (ABX, CCR).
         reference: folder of the reference; when left out that of the manifest, or `reference`.
         items: how many items of each set (the first ones in an order drawn from the seed), or their names; all when 0.
         repeats: how often each page comes.
         training: pages of practice before the test, whose answers are not kept.
         open_reference: whether a pairwise page has the reference to listen to.
+        hidden_reference: ACR, DCR and P.835: whether the reference, where there is one, is graded as one more system.
         target_lufs: loudness in LUFS.
         anchors_hz: cut-off frequencies of the MUSHRA anchors, the lowest first.
         question: asked on each page.
@@ -72,6 +78,7 @@ class TestSettings:
     repeats: int = 1
     training: int = 1
     open_reference: bool = True
+    hidden_reference: bool = True
     loudness: Loudness = Loudness.EACH
     target_lufs: float = -23.0
     anchors_hz: tuple[int, ...] = (3500, 7000)
@@ -123,14 +130,10 @@ def read_settings(path: Path) -> TestSettings:
     if unknown:
         raise UsageError(f"{path} has an unknown key {unknown[0]!r}; known are {', '.join(KEYS)}")
     if "method" not in content:
-        raise UsageError(f'{path} lacks method: one of {_all(Method)}, for example method = "pairwise"')
-    values: dict[str, Any] = {key: _value(path, key, value) for key, value in content.items()}
-    values["folder"] = path.parent / values.get("folder", ".")
-    return TestSettings(path=path, **values)
-
-
-def _all(kind: type[StrEnum]) -> str:
-    return ", ".join(f'"{member}"' for member in kind)
+        raise UsageError(f'{path} lacks method: one of {all_of(Method)}, for example method = "pairwise"')
+    given: dict[str, Any] = {key: _value(path, key, value) for key, value in content.items()}
+    given["folder"] = path.parent / given.get("folder", ".")
+    return TestSettings(path=path, **given)
 
 
 def _value(path: Path, key: str, value: object) -> object:
@@ -141,93 +144,23 @@ def _value(path: Path, key: str, value: object) -> object:
     return result
 
 
-_Read = tuple[object, str]  # the value, None when it is wrong; what is expected
-
-
-def _text(value: object) -> _Read:
-    return (value if isinstance(value, str) else None), "text in quotes"
-
-
-def _name(value: object) -> _Read:
-    return (value if isinstance(value, str) and value else None), "the name of a folder"
-
-
-def _path(value: object) -> _Read:
-    return (Path(value).expanduser() if isinstance(value, str) and value else None), "the name of a folder"
-
-
-def _whole(least: int, most: int) -> Any:
-    def read(value: object) -> _Read:
-        good = type(value) is int and least <= value <= most
-        return (value if good else None), f"a whole number from {least} to {most}"
-
-    return read
-
-
-def _names(value: object) -> _Read:
-    good = isinstance(value, list) and value and all(isinstance(name, str) and name for name in value)
-    unique = good and len(set(value)) == len(value)  # type: ignore[arg-type]
-    return (tuple(value) if unique else None), 'different names, such as ["l1", "paper"]'  # type: ignore[arg-type]
-
-
-def _items(value: object) -> _Read:
-    if isinstance(value, list):
-        return _names(value)
-    return _whole(0, 10_000)(value)[0], "a whole number (0 for all) or a list of names"
-
-
-def _pairs(value: object) -> _Read:
-    expected = 'pairs of different names, such as [["l1", "paper"]]'
-    if not isinstance(value, list) or not value:
-        return None, expected
-    pairs = [_names(pair)[0] for pair in value]
-    good = all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
-    once = good and len({frozenset(pair) for pair in value}) == len(value)
-    return (tuple(pairs) if once else None), expected
-
-
-def _flag(value: object) -> _Read:
-    return (value if isinstance(value, bool) else None), "true or false"
-
-
-def _level(value: object) -> _Read:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and -60 <= value <= -5
-    return (float(value) if good else None), "a loudness from -60 to -5 LUFS"  # type: ignore[arg-type]
-
-
-def _frequencies(value: object) -> _Read:
-    good = (
-        isinstance(value, list)
-        and bool(value)
-        and all(type(hertz) is int and 500 <= hertz <= 20_000 for hertz in value)
-        and all(low < high for low, high in pairwise(value))
-    )
-    return (tuple(value) if good else None), "rising frequencies in Hz, such as [3500, 7000]"  # type: ignore[arg-type]
-
-
-def _choice(kind: type[StrEnum]) -> Any:
-    def read(value: object) -> _Read:
-        return (kind(value) if value in list(kind) else None), f"one of {_all(kind)}"
-
-    return read
-
-
 _READERS = {
-    "title": _text,
-    "method": _choice(Method),
-    "seed": _whole(0, 2**31),
-    "folder": _path,
-    "sets": _names,
-    "systems": _names,
-    "pairs": _pairs,
-    "reference": _name,
-    "items": _items,
-    "repeats": _whole(1, 100),
-    "training": _whole(0, 100),
-    "open_reference": _flag,
-    "loudness": _choice(Loudness),
-    "target_lufs": _level,
-    "anchors_hz": _frequencies,
-    "question": _text,
-    "instructions": _text,
+    "title": values.read_text,
+    "method": values.read_choice(Method),
+    "seed": values.read_whole(0, 2**31),
+    "folder": values.read_path,
+    "sets": values.read_names,
+    "systems": values.read_names,
+    "pairs": values.read_pairs,
+    "reference": values.read_name,
+    "items": values.read_items,
+    "repeats": values.read_whole(1, 100),
+    "training": values.read_whole(0, 100),
+    "open_reference": values.read_flag,
+    "hidden_reference": values.read_flag,
+    "loudness": values.read_choice(Loudness),
+    "target_lufs": values.read_level,
+    "anchors_hz": values.read_frequencies,
+    "question": values.read_text,
+    "instructions": values.read_text,
 }

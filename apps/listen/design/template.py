@@ -15,7 +15,8 @@ _TEXT = """\
 # Answers are kept beside this file, in {answers}; once there are some, the test must stay as it is.
 
 title = "Listening test"
-method = "{method}"             # "pairwise" (A, B or no preference), "abx" or "mushra" (ITU-R BS.1534-3)
+method = "{method}"             # "pairwise" (A, B or no preference), "abx", "mushra" (ITU-R BS.1534-3), "acr", "dcr",
+                                # "ccr" (ITU-T P.800, P.808), "p835" (speech, background, overall)
 seed = 1                        # the order for each listener is drawn from it
 folder = "."                    # of the sounds, relative to this file
 
@@ -26,6 +27,7 @@ items = {items}                 # of each set; the others are for practice; 0 fo
 repeats = 1                     # of each page; sides are swapped
 training = 1                    # pages of practice, not kept
 open_reference = true           # pairwise: the reference can be heard on each page
+hidden_reference = true         # ACR, DCR, P.835: the reference is graded as one more system
 
 loudness = "bs1770"             # each sound at target_lufs; "bs1770-reference": all of a page by the reference; "none"
 target_lufs = -23.0
@@ -65,8 +67,10 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str
     has_reference = all((entry.reference, entry.items[0]) in entry.files for entry in corpus.values())
     if reference is not None and not has_reference:
         raise UsageError(f"--reference {reference}: {folder} has no such folder with all items")
-    if method is Method.MUSHRA and not has_reference:
-        raise UsageError(f"MUSHRA needs a reference: name its folder by --reference, one of {', '.join(first.labels)}")
+    if method in (Method.MUSHRA, Method.DCR) and not has_reference:
+        raise UsageError(
+            f"{method.upper()} needs a reference: name its folder by --reference, one of {', '.join(first.labels)}"
+        )
     pairs = ""
     if method is Method.PAIRWISE and len(systems) > 2:
         against = [[systems[0], other] for other in systems[1:]]

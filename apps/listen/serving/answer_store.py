@@ -46,7 +46,7 @@ class Answer:
 
     Attributes:
         content: pairwise: first, second, preferred (None for no preference); ABX: a, b, x, answered; MUSHRA: order,
-            ratings. All by the names of systems.
+            ratings; ACR, DCR and P.835: system, scores; CCR: first, second, scores. All by the names of systems.
         position: of the page in the order of the listener, from 1.
         seconds: that the listener took.
     """

@@ -1,6 +1,7 @@
 """Notes for a researcher before a test starts: where it leaves the recommendations of BS.1534-3."""
 
 from apps.listen.design.plan import Plan
+from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Loudness, Method
 from apps.listen.serving.stimuli import Stimuli
 
@@ -14,7 +15,7 @@ def advice(plan: Plan, stimuli: Stimuli) -> list[str]:
     if plan.settings.loudness is Loudness.NONE:
         lines.append('loudness = "none": sounds are played as loud as they are in their files')
     longest = max(shape.frames / shape.sample_rate for shape in stimuli.shapes.values())
-    if longest > LONGEST_SECONDS:
+    if longest > LONGEST_SECONDS and plan.method not in SCALES:
         lines.append(f"the longest sound has {longest:.1f} s; BS.1534-3 (5.1) wants {LONGEST_SECONDS:g} s at most")
     if not any(plan.spare.values()) and plan.settings.training:
         lines.append("practice uses items of the test, since it has all of them; items = N would leave some out")

@@ -13,26 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from apps.listen.design.page_order import Page, Slot, page_token, pages, slots, training_pages
+from apps.listen.design.page_order import Page, Slot, page_token, pages, scales, slots, training_pages
 from apps.listen.design.plan import Plan
 from apps.listen.design.settings import Method
 from apps.listen.design.stable_random import digest, token
+from apps.listen.design.texts import read_texts
+from apps.listen.serving.answer_rules import begun, kept_of
 from apps.listen.serving.answer_store import Answer, Store
 from apps.listen.serving.stimuli import Stimuli
 from enhance.utils.errors import FileError
 
 PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners of a test must use the same
-BEST = 100  # one sound of a MUSHRA page must get it: the reference is among them (BS.1534-3, attachment 1)
-NO_PREFERENCE = "none"
 LONGEST = 1e6  # seconds: what says that it took longer does not say how long it took
 
 _ID = re.compile(r"\w[\w.@+-]{0,63}")
-_QUESTIONS = {
-    Method.PAIRWISE: "Which one sounds better?",
-    Method.ABX: "Which one is X?",
-    Method.MUSHRA: "How good is each sound, compared with the reference?",
-}
-_CLOSER = "Which one is closer to the reference?"
 
 
 class Gone(FileError):
@@ -75,11 +69,13 @@ class Session:
         self._stimuli = stimuli
         self._store = store
         self._training = training_pages(plan)
+        self._texts = read_texts()
 
     def about(self) -> dict[str, Any]:
         """Return what anybody may know of the test."""
         settings, method = self._plan.settings, self._plan.method
-        question = _CLOSER if method is Method.PAIRWISE and self._plan.shows_reference else _QUESTIONS[method]
+        closer = method is Method.PAIRWISE and self._plan.shows_reference
+        question = self._texts["questions"]["pairwise_reference" if closer else method]
         return {
             "title": settings.title,
             "method": method,
@@ -111,6 +107,7 @@ class Session:
             "frames": shape.frames,
             "channels": shape.channels,
             "slots": [{"id": slot.token, "role": slot.role, "label": slot.label} for slot in shown],
+            "scales": self._scales(listener) if phase != "setup" else [],
             "draft": self._store.draft(listener, page.key) if phase == "page" else {},
         }
         return state
@@ -149,7 +146,7 @@ class Session:
         phase, page, _ = self._on_page(listener, content)
         if phase == "page":
             names = {slot.token for slot in slots(self._plan, listener, page)}
-            self._store.set_draft(listener, page.key, _begun(content, names))
+            self._store.set_draft(listener, page.key, begun(self._plan, names, content))
 
     def answer(self, listener: str, content: dict[str, Any]) -> None:
         """Take the answer to a page; when it returns, the answer is on the disk. Practice is only counted.
@@ -159,16 +156,7 @@ class Session:
             Gone: when it is not the listener's page now.
         """
         phase, page, position = self._on_page(listener, content)
-        shown = slots(self._plan, listener, page)
-        played = content.get("played")
-        missing = [slot.label for slot in shown if not isinstance(played, list) or slot.token not in played]
-        if missing:
-            raise FileError(f"Listen to every sound first; you have not heard {', '.join(missing)}.")
-        choices = [slot for slot in shown if slot.role == "choice"]
-        if self._plan.method is Method.MUSHRA:
-            kept = _rated(choices, content.get("ratings"))
-        else:
-            kept = self._chosen(choices, shown[-1], content.get("choice"))
+        kept = kept_of(self._plan, listener, slots(self._plan, listener, page), content)
         if phase == "training":
             self._store.set_trained(listener, self._training.index(page) + 1)
             return
@@ -201,44 +189,13 @@ class Session:
         name = self._plan.reference or self._plan.systems[0]
         return Slot(name, "choice", "Sound", token(self._plan.settings.seed, listener, "setup"))
 
-    def _chosen(self, choices: list[Slot], last: Slot, choice: object) -> dict[str, Any]:
-        """Return the answer to a pair, by the names of the systems."""
-        first, second = choices
-        named = {slot.token: slot.stimulus for slot in choices}
-        given = choice if isinstance(choice, str) else ""
-        if self._plan.method is Method.ABX:
-            if given not in named:
-                raise FileError("Say whether X is A or B.")
-            return {"a": first.stimulus, "b": second.stimulus, "x": last.stimulus, "answered": named[given]}
-        if given not in (*named, NO_PREFERENCE):
-            raise FileError("Choose A, B, or no preference.")
-        return {"first": first.stimulus, "second": second.stimulus, "preferred": named.get(given)}
-
-
-def _begun(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """Keep of a draft what it may hold: sounds of the page that were heard, a choice, and grades."""
-    kept: dict[str, Any] = {}
-    played, choice, ratings = (content.get(key) for key in ("played", "choice", "ratings"))
-    if isinstance(played, list):
-        kept["played"] = [name for name in played if isinstance(name, str) and name in names]
-    if isinstance(choice, str) and choice in (*names, NO_PREFERENCE):
-        kept["choice"] = choice
-    if isinstance(ratings, dict):
-        kept["ratings"] = {name: grade for name, grade in ratings.items() if name in names and _is_grade(grade)}
-    return kept
-
-
-def _is_grade(value: object) -> bool:
-    return type(value) is int and 0 <= value <= BEST
-
-
-def _rated(choices: list[Slot], ratings: object) -> dict[str, Any]:
-    """Return the grades of a MUSHRA page, by the names of the systems."""
-    given = ratings if isinstance(ratings, dict) else {}
-    grades = {slot.stimulus: given.get(slot.token) for slot in choices}
-    missing = [slot.label for slot in choices if not _is_grade(grades[slot.stimulus])]
-    if missing:
-        raise FileError(f"Grade every sound from 0 to 100; still missing: {', '.join(missing)}.")
-    if BEST not in grades.values():
-        raise FileError("Give 100 to at least one sound: the reference is among them, under a number.")
-    return {"order": [slot.stimulus for slot in choices], "ratings": grades}
+    def _scales(self, listener: str) -> list[dict[str, Any]]:
+        """Return the scales of a page as they are shown."""
+        found = []
+        for scale in scales(self._plan, listener):
+            words = self._texts["scales"][scale.name]
+            grades = [
+                {"value": value, "text": text} for value, text in zip(scale.grades, words["answers"], strict=True)
+            ]
+            found.append({"name": scale.name, "question": words["question"], "grades": grades})
+        return found

@@ -1,22 +1,16 @@
-/* What is answered on a page: one of several choices (set-up, pairwise, ABX), or a grade for each sound (MUSHRA). */
+/* What is answered on a page: one of several choices (set-up, pairwise, ABX), a grade for each sound (MUSHRA), or grades on
+scales with words (scales.js). */
+
+import { Scales } from "./scales.js";
+import { soundButton } from "./sound_button.js";
 
 const WORDS = ["Bad", "Poor", "Fair", "Good", "Excellent"];
 const BEST = 100;
 
 /** The answer of a page. changed() is called when the listener changes it. */
 export function makeAnswer(root, about, state, changed) {
-  const kind = state.phase === "setup" ? Setup : { pairwise: Pairwise, abx: Abx, mushra: Grades }[about.method];
+  const kind = state.phase === "setup" ? Setup : ({ pairwise: Pairwise, abx: Abx, mushra: Grades }[about.method] ?? Scales);
   return new kind(root, state, changed);
-}
-
-function soundButton(label, text) {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "sound" });
-  const name = Object.assign(document.createElement("span"), { className: "name", textContent: label });
-  const mark = Object.assign(document.createElement("span"), { className: "mark" });
-  button.append(name, mark);
-  button.dataset.label = label;
-  button.setAttribute("aria-label", text);
-  return button;
 }
 
 class Choice {
@@ -59,8 +53,15 @@ class Choice {
 
   refresh() {}
 
-  key() {
-    return false;
+  /** The keys of a choice: its place among the others. */
+  keys = [];
+
+  key(event) {
+    const input = this.group.querySelectorAll("input")[this.keys.indexOf(event.key.toLowerCase())];
+    if (!input) return false;
+    input.checked = true;
+    this.changed();
+    return true;
   }
 }
 
@@ -81,6 +82,7 @@ class Setup extends Choice {
 
 class Pairwise extends Choice {
   wanted = "Choose A, no preference, or B.";
+  keys = ["a", "n", "b"];
 
   options(state) {
     const [a, b] = state.page.slots.filter((slot) => slot.role === "choice");
@@ -94,6 +96,7 @@ class Pairwise extends Choice {
 
 class Abx extends Choice {
   wanted = "Say whether X is A or B.";
+  keys = ["a", "b"];
 
   options(state) {
     const [a, b] = state.page.slots.filter((slot) => slot.role === "choice");

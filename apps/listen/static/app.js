@@ -70,7 +70,8 @@ function advance(state) {
     fill(".total", `All ${count(state.pages, "answer")} ${state.pages === 1 ? "is" : "are"} stored.`);
     return;
   }
-  show(state.phase === "setup" ? "setup" : about.method === "mushra" ? "mushra" : "pair");
+  const graded = about.method === "mushra" ? "mushra" : state.page.scales.length ? "rating" : "pair";
+  show(state.phase === "setup" ? "setup" : graded);
   const line = document.querySelector("#timeline").content.cloneNode(true);
   main.querySelector(".timeline-place").replaceWith(line);
   fill(".question", about.question);
@@ -80,6 +81,8 @@ function advance(state) {
   const numbered = state.page.slots.filter((slot) => slot.role !== "reference").length;
   fill(".last", String(Math.min(9, numbered)));
   for (const hint of main.querySelectorAll(".has-reference")) hint.hidden = numbered === state.page.slots.length;
+  for (const hint of main.querySelectorAll(".pairwise-only")) hint.hidden = about.method !== "pairwise";
+  for (const hint of main.querySelectorAll(".five-grades")) hint.hidden = state.page.scales[0]?.grades.length !== 5;
   page = new Page(main, about, state, advance);
   page.load();
 }

@@ -18,11 +18,14 @@ export class Page {
     this.slots = state.page.slots;
     this.played = new Set((state.page.draft.played || []).filter((id) => this.slots.some((slot) => slot.id === id)));
     this.began = performance.now();
+    this.spent = new Map(); // id: milliseconds of the sound that were played since it was heard last
     this.toggle = root.querySelector(".toggle");
     this.next = root.querySelector(".next");
     this.answer = makeAnswer(root, about, state, () => this.changed());
     this.buttons = new Map(this.slots.map((slot) => [slot.id, this.answer.button(slot)]));
     for (const [id, button] of this.buttons) button.addEventListener("click", () => this.hear(id));
+    const before = Math.max(1, this.answer.heardBefore?.() ?? 1);
+    this.times = new Map([...this.played].map((id) => [id, before])); // id: how often it was heard
     this.toggle.addEventListener("click", () => this.turn());
     this.next.addEventListener("click", () => this.submit());
     this.onKey = (event) => this.key(event);
@@ -95,15 +98,28 @@ export class Page {
     this.player.play();
   }
 
-  /** After a while of playing, the sound counts as heard. */
+  /** After a while of playing, the sound counts as heard; one that is graded in words after all of it, in pieces or not. */
   count() {
     clearTimeout(this.hearing);
+    const now = performance.now();
+    if (this.hearingSince) {
+      const { id, at } = this.hearingSince;
+      this.spent.set(id, this.answer.whole ? (this.spent.get(id) ?? 0) + now - at : 0);
+    }
     const id = this.player.selected;
-    if (!this.player.playing || this.played.has(id)) return;
+    const heard = (this.times.get(id) ?? 0) >= (this.answer.hearings ?? 1);
+    this.hearingSince = this.player.playing && !heard ? { id, at: now } : null;
+    if (!this.hearingSince) return;
+    const { sample_rate: sampleRate, frames } = this.state.page;
+    const needed = this.answer.whole ? (1000 * frames) / sampleRate : HEARD_MILLISECONDS;
     this.hearing = setTimeout(() => {
       this.played.add(id);
+      this.times.set(id, (this.times.get(id) ?? 0) + 1);
+      this.hearingSince = null;
+      this.spent.set(id, 0);
       this.changed();
-    }, HEARD_MILLISECONDS);
+      this.count();
+    }, Math.max(0, needed - (this.spent.get(id) ?? 0)));
   }
 
   changed() {
@@ -156,6 +172,7 @@ export class Page {
     const typing = event.target.matches("input[type=text]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.root.dataset.ready) return;
     const inAnswer = event.target.matches("input[type=radio], .timeline input");
+    const letter = /^[a-z]$/i.test(event.key);
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const reference = this.slots.find((slot) => slot.role === "reference");
     const choices = this.slots.filter((slot) => slot !== reference);
@@ -163,11 +180,12 @@ export class Page {
     const ownSpace = event.target.matches("button:not([aria-pressed=true]), input[type=radio]");
     if (event.key === " " && !ownSpace) this.turn();
     else if ((event.key === "r" || event.key === "0") && reference) this.hear(reference.id);
+    else if (this.answer.whole && this.answer.key(event)) return event.preventDefault();
     else if (event.key.length === 1 && event.key !== " " && digit) this.hear(digit.id);
     else if (event.key === "[") this.timeline.mark(this.timeline.from);
     else if (event.key === "]") this.timeline.mark(this.timeline.to);
     else if (step && !inAnswer) this.hear(this.neighbour(step).id);
-    else if (inAnswer || !this.answer.key(event, this.player.selected)) return;
+    else if ((inAnswer && !letter) || !this.answer.key(event, this.player.selected)) return;
     event.preventDefault();
   }
 
@@ -192,7 +210,7 @@ export class Page {
       button.classList.toggle("heard", this.played.has(slot.id));
       button.querySelector(".mark").textContent = this.played.has(slot.id) ? "heard" : "not heard yet";
     }
-    this.answer.refresh(selected);
+    this.answer.refresh(selected, Math.min(...this.slots.map((slot) => this.times.get(slot.id) ?? 0)));
     const missing = this.missing();
     this.next.setAttribute("aria-disabled", String(Boolean(missing) || Boolean(this.sent)));
     if (!missing && !this.sent && isWrong()) say("");
