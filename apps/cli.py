@@ -170,6 +170,14 @@ def denoise(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the result for each file as JSON.")
     ] = None,
+    speech_segments: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Also write where in each file somebody speaks, in seconds."),
+    ] = None,
+    speech_threshold: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="Probability from which it is speech, for --speech-segments. [0.5]"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")] = False,
 ) -> None:
     """Remove the noise from speech in files.
@@ -193,6 +201,7 @@ def denoise(
         channels=_channels(channels),
         link=link,
         tracks=tuple(track or ()),
+        speech_threshold=_speech_threshold(speech_segments, speech_threshold),
     )
     from apps.batch.denoise_all import denoise_all
 
@@ -204,6 +213,7 @@ def denoise(
         if_exists=if_exists,
         jobs=jobs or os.cpu_count() or 1,
         report=report,
+        speech_segments=speech_segments,
         quiet=quiet,
     )
     raise typer.Exit(status)
@@ -253,6 +263,14 @@ def _channels(text: str | None) -> tuple[int, ...]:
     from enhance.io.channel_choice import parse_channels
 
     return parse_channels(text)
+
+
+def _speech_threshold(segments: Path | None, threshold: float | None) -> float | None:
+    from enhance.runtime.speech_segments import THRESHOLD
+
+    if segments is None and threshold is not None:
+        raise UsageError("--speech-threshold belongs to --speech-segments FILE.json")
+    return THRESHOLD if segments is not None and threshold is None else threshold
 
 
 def _container(name: str | None) -> str | None:

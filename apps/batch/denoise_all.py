@@ -1,16 +1,15 @@
 """A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
 
-import stat
 from pathlib import Path
 
-from apps.batch.discovery import mode_of
 from apps.batch.if_exists import IfExists
+from apps.batch.json_file import check_place
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
+from apps.batch.speech_file import OPTION, known_segments, write_segments
 from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import PIPE, Outcome, Task
-from enhance.utils.errors import UsageError, problem_on_oserror
 from enhance.utils.interrupt import Stopped, Stopper
 
 
@@ -23,6 +22,7 @@ def denoise_all(
     if_exists: IfExists = IfExists.SKIP,
     jobs: int = 1,
     report: Path | None = None,
+    speech_segments: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Denoise all inputs.
@@ -35,6 +35,7 @@ def denoise_all(
         if_exists: what to do with outputs that are there.
         jobs: processes that work at the same time.
         report: path of a JSON report.
+        speech_segments: path of a JSON file that gets the segments of speech, with `settings.speech_threshold`.
         quiet: say nothing but problems.
 
     Returns:
@@ -46,9 +47,11 @@ def denoise_all(
         Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
     """
     if report is not None:
-        with problem_on_oserror(f"--report {report} cannot be written", UsageError):
-            if not stat.S_ISDIR(mode_of(report.absolute().parent)):
-                raise UsageError(f"--report {report} cannot be written: there is no such folder")
+        check_place(report, "--report")
+    known = {}
+    if speech_segments is not None:
+        check_place(speech_segments, OPTION)
+        known = known_segments(speech_segments)
     check_settings(settings.container, settings.subtype, settings.sample_rate)
     with Stopper() as stopper:
         plan = make_plan(inputs, output, name, if_exists, settings)
@@ -70,6 +73,8 @@ def denoise_all(
             options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
             options["raw"] = settings.raw and str(settings.raw)
             write_report(report, outcomes, plan.passed_over, model, options)
+        if speech_segments is not None:
+            write_segments(speech_segments, outcomes, known, settings.speech_threshold or 0.0)
         if stopped is not None:
             raise stopped
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0

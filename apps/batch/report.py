@@ -4,24 +4,19 @@ Everything goes to standard error, since standard output may carry sound. On a t
 otherwise each finished file is one line.
 """
 
-import json
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from apps.batch.json_file import write_json
 from enhance.io.task import Outcome, Task
-from enhance.utils.atomic import write_text
 from enhance.utils.environment import own_version
-from enhance.utils.errors import UsageError, one_line, say
+from enhance.utils.errors import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-
-_UNDECODABLE = re.compile("[\ud800-\udfff]")  # bytes of a name that is not UTF-8, as Python holds them (PEP 383)
 
 
 class Reporter:
@@ -142,9 +137,6 @@ def write_report(
 ) -> None:
     """Write what became of each file as JSON, in one step.
 
-    Bytes of a name that is not UTF-8 are written as the escapes \\udc80 to \\udcff; `os.fsencode` of what a JSON
-    reader makes of them is the name.
-
     Raises:
         UsageError: when it cannot be written.
     """
@@ -156,14 +148,15 @@ def write_report(
         "skipped": sum(outcome.status == "skipped" for outcome in outcomes),
         "failed": sum(outcome.status == "failed" for outcome in outcomes),
         "passed_over": passed_over,
-        "files": [{**asdict(outcome), "speed": round(outcome.speed, 2)} for outcome in outcomes],
+        "files": [_told(outcome) for outcome in outcomes],
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    text = _UNDECODABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise UsageError(f"--report {path} cannot be written: {one_line(error)}") from error
+    write_json(path, content, "--report")
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    values = asdict(outcome)
+    del values["speech"]  # that is in a file of its own
+    return {**values, "speed": round(outcome.speed, 2)}
 
 
 def _name(outcome: Outcome) -> str:

@@ -37,6 +37,7 @@ class DenoiseOptions:
         channels: numbers from 1 of the channels to denoise, the others stay as they are; empty for all.
         link: whether the channels share one estimate of a voice that they carry.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
+        speech_threshold: of the speech probability, by which segments of speech are found; None: they are not.
 
     Raises:
         UsageError: on a value out of range.
@@ -54,12 +55,15 @@ class DenoiseOptions:
     channels: tuple[int, ...] = ()
     link: Link = Link.AUTO
     tracks: tuple[str, ...] = ()
+    speech_threshold: float | None = None
 
     def __post_init__(self) -> None:
         try:
             Strength(self.attenuation_limit_db, self.mix)
         except ValueError as error:
             raise UsageError(f"--{error}".replace("attenuation limit", "attenuation-limit")) from None
+        if self.speech_threshold is not None and not 0 <= self.speech_threshold <= 1:
+            raise UsageError(f"--speech-threshold {self.speech_threshold:g}: expected a probability from 0 to 1")
 
 
 def checked_rate(sample_rate: int | None) -> int | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from enhance.runtime.speech_segments import SpeechSegment
+
 OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
 Status = Literal["done", "skipped", "failed"]
 PIPE = "-"  # standard input or output
@@ -69,6 +71,7 @@ class Outcome:
         sample_rate, channels, format, subtype: of the output.
         clamped: samples over full scale that were clamped.
         gain: factor that made the peak fit, with `--clip rescale`.
+        speech: of each sound track the segments of speech; None where they were not looked for.
     """
 
     input: str
@@ -87,6 +90,7 @@ class Outcome:
     subtype: str | None = None
     clamped: int = 0
     gain: float = 1.0
+    speech: list[list[SpeechSegment]] | None = None
 
     @property
     def speed(self) -> float:

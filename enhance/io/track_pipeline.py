@@ -14,6 +14,7 @@ from enhance.dsp.resampling import Resampler
 from enhance.io.channel_choice import ChosenChannels, choose_channels
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.runtime.low_delay import LowDelayStream
+from enhance.runtime.speech_segments import SegmentFinder, SpeechSegment
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Chain:
             attenuation_limit_db=settings.attenuation_limit_db,
             mix=settings.mix,
         )
+        self._finder = None
+        self._take_speech = self._stream.take_speech
+        if settings.speech_threshold is not None:
+            info = denoiser.info
+            begins = -info.latency / info.sample_rate
+            self._finder = SegmentFinder(info.hop / info.sample_rate, begins, settings.speech_threshold)
         if len(chosen) < channels:
             self._stream = ChosenChannels(self._stream, chosen, channels)
         self._resampler = None
@@ -88,6 +95,7 @@ class Chain:
             denoised = self._stream.process(block)
         except ValueError as error:
             raise FileError(str(error)) from None
+        self._listen()
         self.samples_in += block.shape[1]
         self.energy_in += float(np.square(block).sum())
         return self._count(self._finish(denoised if self._resampler is None else self._resampler.process(denoised)))
@@ -99,6 +107,7 @@ class Chain:
             FileError: when it is not: a fault of this program that must not pass unseen.
         """
         rest = self._stream.flush()
+        self._listen()
         if self._resampler is not None:
             rest = np.concatenate([self._resampler.process(rest), self._resampler.flush()], axis=1)
         rest = self._count(self._finish(rest))
@@ -106,6 +115,11 @@ class Chain:
         if self.samples_out != expected:
             raise FileError(f"{self.samples_out} samples came out, {expected} were expected: please report this")
         return rest
+
+    @property
+    def speech(self) -> list[SpeechSegment] | None:
+        """Segments of speech in all that came; None where they are not looked for."""
+        return None if self._finder is None else self._finder.finish(self.samples_in / self.sample_rate)
 
     def output_length(self, samples: int) -> int:
         """Samples per channel that so many samples of input become."""
@@ -116,6 +130,10 @@ class Chain:
         if self._holds_over or self._policy is not Clip.RESCALE or self.peak * float(self._gain) <= 1:
             return None
         return (1 - 2.0**-20) / self.peak  # a hair below full scale: rounding must not reach over it
+
+    def _listen(self) -> None:
+        if self._finder is not None:
+            self._finder.push(self._take_speech())
 
     def _check(self, block: np.ndarray) -> None:
         if np.isfinite(block).all():

@@ -93,6 +93,7 @@ def clean_tracks(
     outcome.sample_rate, outcome.channels = chain.output_rate, tracks[0].decoder.channels
     outcome.format, outcome.subtype = muxer, tracks[0].choice.name
     outcome.clamped = sum(track.chain.clamped for track in tracks)
+    outcome.speech = [found for track in tracks if (found := track.chain.speech) is not None] or None
     outcome.notes += work.notes
     gains = [gain for track in tracks if (gain := track.chain.gain_to_fit()) is not None]
     return min(gains, default=None)

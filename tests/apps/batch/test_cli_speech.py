@@ -1,0 +1,85 @@
+"""`mpeace denoise --speech-segments`: where somebody speaks, in files of any rate, kept when a batch goes on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import ROOT, mpeace, read, write
+
+from enhance.dsp.resampling import resample
+
+CLEAN = ROOT / "tests" / "data" / "clean.flac"
+
+
+def spoken(path: Path, rate: int, channels: int = 1) -> Path:
+    """Noise for 1.5 s, speech from there to 3.5 s, noise to 5 s."""
+    speech = resample(read(CLEAN)[:1], 16_000, 48_000)[:, 30_000:126_000]
+    sound = 2e-3 * np.random.default_rng(0).standard_normal((1, 5 * 48_000)).astype(np.float32)
+    sound[:, 72_000 : 72_000 + speech.shape[1]] += 0.3 * speech / np.abs(speech).max()
+    sound = sound if rate == 48_000 else resample(sound, 48_000, rate)
+    return write(path, np.repeat(sound, channels, axis=0), rate)
+
+
+def segments(path: Path) -> dict[str, Any]:
+    return {entry["input"]: entry["segments"] for entry in json.loads(path.read_text(encoding="utf-8"))["files"]}
+
+
+def is_right(found: list[dict[str, float]]) -> bool:
+    """Speech in no other place, and for most of the time."""
+    inside = all(1.3 < segment["start"] < segment["end"] < 3.75 for segment in found)
+    return inside and found[0]["start"] < 1.75 and sum(part["end"] - part["start"] for part in found) > 1
+
+
+def test_one_file_lists_where_speech_is_in_each_and_a_batch_that_goes_on_keeps_it(tmp_path: Path) -> None:
+    first, second = spoken(tmp_path / "a.wav", 44_100, 2), spoken(tmp_path / "b.wav", 16_000)
+    out, listed = tmp_path / "out", tmp_path / "speech.json"
+    assert mpeace("denoise", first, "-o", out, "--speech-segments", listed).status == 0
+    before = segments(listed)
+    assert is_right(before[str(first)])
+    ended = mpeace("denoise", first, second, tmp_path / "no.wav", "-o", out, "--speech-segments", listed)
+    assert ended.status == 1, "one is not there"
+    after = segments(listed)
+    assert after[str(first)] == before[str(first)], "it was skipped, and is known"
+    assert is_right(after[str(second)])
+    assert set(after) == {str(first), str(second)}
+    listed.unlink()
+    assert mpeace("denoise", first, "-o", out, "--speech-segments", listed).status == 0
+    assert segments(listed) == {str(first): None}, "it was skipped, and nobody has listened to it"
+    high = ("--if-exists", "overwrite", "--speech-threshold", 1)
+    assert mpeace("denoise", first, "-o", out, "--speech-segments", listed, *high).status == 0
+    assert segments(listed) == {str(first): []}
+    assert json.loads(listed.read_text())["threshold"] == 1
+
+
+def test_a_pipe_of_samples_has_segments_too(tmp_path: Path) -> None:
+    samples = np.rint(32767 * read(spoken(tmp_path / "a.wav", 16_000))[0]).astype("<i2").tobytes()
+    listed = tmp_path / "speech.json"
+    command = ["denoise", "--raw", "s16le:16000:1", "-", "-o", "-", "-q", "--speech-segments", str(listed)]
+    done = subprocess.run([sys.executable, "-m", "apps.cli", *command], input=samples, capture_output=True, cwd=ROOT)
+    assert (done.returncode, len(done.stdout)) == (0, len(samples))
+    assert is_right(segments(listed)["-"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--speech-segments", "nowhere/s.json"], "--speech-segments nowhere/s.json cannot be written: "),
+        (["--speech-segments", "other.json"], "this file was not written by this option; name another"),
+        (["--speech-threshold", 0.4], "--speech-threshold belongs to --speech-segments FILE.json"),
+        (["--speech-segments", "s.json", "--speech-threshold", 2], "expected a probability from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[object], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write(tmp_path / "a.wav", np.zeros((1, 480), np.float32))
+    (tmp_path / "other.json").write_text('{"name": "a file of somebody"}')
+    ended = mpeace("denoise", source, "-o", tmp_path / "out.wav", *options)
+    assert (ended.status, len(ended.problems)) == (2, 1)
+    assert message in ended.problems[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "other.json"}
