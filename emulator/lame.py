@@ -27,9 +27,10 @@ import miniaudio
 import numpy as np
 import soundfile
 
+from enhance.dsp.int16 import FULL_SCALE, LARGEST
+
 DELAY = 1105  # samples by which the decoded signal lags behind the input of the encoder
 FRAME = 1152  # samples that are encoded past the end, so that the last ones come back
-FULL_SCALE = 32768  # 16-bit steps in 1.0; a power of two, as the decoders assume, so that the level is kept exactly
 
 Mode = Literal["cbr", "abr", "vbr"]
 
@@ -164,7 +165,7 @@ def encode(audio: np.ndarray, sample_rate: int, setting: Setting) -> bytes:
         encoder.set_vbr_quality(setting.value)
     padded = np.pad(audio, ((0, 0), (0, FRAME + DELAY)))
     samples = np.rint(padded.T.astype(np.float64) * FULL_SCALE)
-    samples = np.minimum(samples, FULL_SCALE - 1).astype("<i2")  # 16 bits end one step below 1.0
+    samples = np.minimum(samples, LARGEST).astype("<i2")
     return bytes(encoder.encode(samples.tobytes()) + encoder.flush())
 
 

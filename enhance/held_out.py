@@ -16,8 +16,9 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from enhance.data.decoding import FULL_SCALE, SUFFIXES, Kind, decode
+from enhance.data.decoding import SUFFIXES, Kind, decode
 from enhance.data.levels import active_power
+from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.utils.errors import fail
 
@@ -64,7 +65,7 @@ def read(path: Path, kind: Kind) -> Audio:
     pieces = decode(path, kind)
     if isinstance(pieces, Exception):
         raise ValueError(f"'{path}': {pieces}")
-    return pieces[0][0] / FULL_SCALE
+    return pieces[0][0] / LARGEST
 
 
 def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from scipy.signal import firwin
 from torch import Tensor
 
-from emulator.lame import FULL_SCALE, Setting, round_trip
+from emulator.lame import Setting, round_trip
 from emulator.losses.codec_loss import SMOOTHING_SECONDS
 from emulator.losses.terms import critical_bands, smooth
 from emulator.model.config import PRESETS, EmulatorConfig
@@ -40,6 +40,7 @@ from emulator.model.presets import PAPER, load_emulator, load_network
 from emulator.model.spectrum import log_spectral_distance, power
 from emulator.training.corpus import CorpusConfig, PieceMaker, Sources
 from emulator.training.sources import add_source_arguments, open_sources
+from enhance.dsp.int16 import FULL_SCALE
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.lame import FULL_SCALE
 from emulator.training.masking_stimuli import noise_band, tone
+from enhance.dsp.int16 import FULL_SCALE
 
 SECONDS = 1.0
 RAMP_SECONDS = 0.02

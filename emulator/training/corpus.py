@@ -19,12 +19,13 @@ from typing import Literal, get_args
 import numpy as np
 import soxr
 
-from emulator.lame import FULL_SCALE, Setting, round_trip
+from emulator.lame import Setting, round_trip
 from emulator.training.masking_stimuli import masker_and_probe
 from emulator.training.threshold_noise import threshold_noise
 from enhance import Denoiser
 from enhance.data.cache import AudioCache, Entry, write_cache
 from enhance.data.mixing import MixConfig, Mixer
+from enhance.dsp.int16 import FULL_SCALE, LARGEST
 from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "music", "noisy", "enhanced", "probes"]
@@ -189,7 +190,7 @@ def build_changed(originals: AudioCache, change: Change, setting: Setting, direc
     def changed(recording: int) -> np.ndarray:
         audio = originals.crop(recording, 0, int(originals.lengths[recording]), wrap=False)
         result = change(audio, originals.sample_rate, setting)
-        return np.clip(np.rint(result * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+        return np.clip(np.rint(result * FULL_SCALE), -FULL_SCALE, LARGEST).astype("<i2")
 
     def entries() -> Iterator[Entry]:
         for number, samples in map_ahead(changed, range(len(originals)), WORKERS):

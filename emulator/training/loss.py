@@ -17,7 +17,7 @@ from emulator.model.spectrum import LOG_FLOOR, log_spectral_distance, power
 COMPRESSION = 0.3
 
 
-class ImitationTerms(NamedTuple):
+class EmulationTerms(NamedTuple):
     """The loss and its parts, means over the batch, before weights."""
 
     total: Tensor
@@ -30,7 +30,7 @@ LOG_SPECTRAL, COMPLEX_SPECTRAL, LIKELIHOOD = 0.15, 20.0, 0.5
 """Weights of the three terms; each then moves by about one over a training."""
 
 
-def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> ImitationTerms:
+def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> EmulationTerms:
     """Compare.
 
     Args:
@@ -48,10 +48,10 @@ def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> Imit
     variance = emulation.log_variance.exp() + POWER_FLOOR
     likelihood = ((power(allowed) + POWER_FLOOR) / variance + variance.log()).mean()
     total = LOG_SPECTRAL * log_spectral + COMPLEX_SPECTRAL * complex_spectral + LIKELIHOOD * likelihood
-    return ImitationTerms(total, log_spectral.detach(), complex_spectral.detach(), likelihood.detach())
+    return EmulationTerms(total, log_spectral.detach(), complex_spectral.detach(), likelihood.detach())
 
 
-def paper_loss(emulation: PaperEmulation, coded: Tensor) -> ImitationTerms:
+def paper_loss(emulation: PaperEmulation, coded: Tensor) -> EmulationTerms:
     """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.emulation_loss`.
 
     Args:
@@ -62,4 +62,4 @@ def paper_loss(emulation: PaperEmulation, coded: Tensor) -> ImitationTerms:
     level = target.mean().clamp(min=1e-4)
     total = (emulation.magnitude - target).abs().mean() / level
     distance = log_spectral_distance(emulation.magnitude.square(), power(coded))
-    return ImitationTerms(total, distance.detach(), total.detach(), total.new_zeros(()))
+    return EmulationTerms(total, distance.detach(), total.detach(), total.new_zeros(()))

@@ -14,7 +14,7 @@ from emulator.training.corpus import (
     KINDS,
     CorpusConfig,
 )
-from emulator.training.loss import ImitationTerms, emulation_loss, paper_loss
+from emulator.training.loss import EmulationTerms, emulation_loss, paper_loss
 from enhance.data.cache import AudioCache
 from enhance.data.counter_random import CounterRandom
 from enhance.training.settings import plain
@@ -81,7 +81,7 @@ class EmulationTask:
             "crop": plain(self.crop),
         }
 
-    def compare(self, network: nn.Module, data: Corpus, rows: np.ndarray, place: np.ndarray) -> ImitationTerms:
+    def compare(self, network: nn.Module, data: Corpus, rows: np.ndarray, place: np.ndarray) -> EmulationTerms:
         """Return the loss of crops of recordings ``rows``, each from ``place`` (0 to 1) of its length on."""
         samples = (self.crop.crop_frames - 1) * self.network.config.hop
         starts = (place * np.maximum(1, data.originals.lengths[rows] - samples)).astype(np.int64)
@@ -92,7 +92,7 @@ class EmulationTask:
             return paper_loss(emulation, self.network.spectrum(after))
         return emulation_loss(emulation, self.network.spectrum(after), self.network.spectrum(allowed))
 
-    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> ImitationTerms:
+    def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> EmulationTerms:
         """Return the loss of some examples of a step."""
         draws = CounterRandom(self.seed, 0, step, first, count)
         return self.compare(network, self.data, self.data.originals.choose(draws.take()), draws.take())

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from enhance.data.decoding import FULL_SCALE, PIECE_SECONDS, SUFFIXES, Kind, decode_all
+from enhance.data.decoding import PIECE_SECONDS, SUFFIXES, Kind, decode_all
 from enhance.data.to_device import send
+from enhance.dsp.int16 import FULL_SCALE
 from enhance.dsp.rate import SAMPLE_RATE
 
 FORMAT_VERSION = 2
@@ -109,7 +110,7 @@ class AudioCache:
         while filled < out.size and position < size:
             count = min(out.size - filled, size - position)
             source = self.samples[base + position : base + position + count]
-            np.multiply(source, np.float32(1 / (FULL_SCALE + 1)), out=out[filled : filled + count], dtype=np.float32)
+            np.multiply(source, np.float32(1 / FULL_SCALE), out=out[filled : filled + count], dtype=np.float32)
             filled += count
             position = 0 if wrap else size
 
@@ -128,7 +129,7 @@ class AudioCache:
         size = send(self.lengths[recordings], device)[:, None]
         position = send(np.asarray(starts, dtype=np.int64), device)[:, None]
         position = position + torch.arange(length, device=device)
-        audio = self._resident[base + position % size].float() / (FULL_SCALE + 1)
+        audio = self._resident[base + position % size].float() / FULL_SCALE
         return audio if wrap else audio * (position < size)
 
     def choose(self, chance: np.ndarray) -> np.ndarray:

@@ -12,12 +12,12 @@ import numpy as np
 import soundfile
 import soxr
 
+from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "rooms"]
 
-FULL_SCALE = 32767
 CLIP_PEAK = 0.5  # a recording whose peak exceeds full scale is scaled to this
 PIECE_SECONDS = 600  # longer files are stored as several recordings, which bounds the memory of decoding
 CONTENT_DB = -75.0  # a band this far below the strongest one counts as empty
@@ -65,7 +65,7 @@ def decode(path: Path, kind: Kind) -> Pieces | Exception:
 def _to_int16(audio: np.ndarray) -> np.ndarray:
     peak = float(np.abs(audio).max())
     scale = CLIP_PEAK / peak if peak > 1.0 else 1.0
-    return np.clip(np.rint(audio * (scale * FULL_SCALE)), -FULL_SCALE, FULL_SCALE).astype("<i2")
+    return np.clip(np.rint(audio * (scale * LARGEST)), -LARGEST, LARGEST).astype("<i2")
 
 
 def measure_bandwidth(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> float:

@@ -42,12 +42,16 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
 
 def print_settings(configs: Sequence[Any]) -> None:
     """Print every setting as ``KEY=VALUE``, with what it means; a line above says what each group sets."""
-    for number, config in enumerate(configs):
+    groups = []
+    for config in configs:
         meanings = comments(type(config))
-        print(*([""] if number else []), f"# {(type(config).__doc__ or '').partition(chr(10))[0]}", sep="\n")
+        about = (type(config).__doc__ or "").partition("\n")[0]
+        lines = ["# " + re.sub(r":\w+:`([^`]+)`", r"\1", about)]
         for key, value in asdict(config).items():
             setting = f"{key}={json.dumps(value)}"
-            print(f"{setting:<28} # {meanings[key]}" if meanings.get(key) else setting)
+            lines.append(f"{setting:<28} # {meanings[key]}" if meanings.get(key) else setting)
+        groups.append("\n".join(lines))
+    print("\n\n".join(groups))  # at once, so that `| head` may close the pipe
 
 
 def comments(config: type) -> dict[str, str]:
