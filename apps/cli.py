@@ -160,7 +160,7 @@ def denoise(
         str | None,
         typer.Option(
             metavar="FORMAT:RATE:CHANNELS",
-            help="Standard input, and output, is samples without a header, as s16le:16000:1. They come back one for "
+            help="Standard input and output are samples without a header, as s16le:16000:1. They come back one for "
             "one, each as soon as it can. FORMAT: u8, s16le, s24le, s32le, f32le, f64le.",
         ),
     ] = None,

@@ -152,6 +152,6 @@ def check_input(sample_rate: int, channels: int) -> None:
     if LOWEST_RATE <= sample_rate <= HIGHEST_RATE and 1 <= channels <= MOST_CHANNELS:
         return
     raise FileError(
-        f"its header tells of {sample_rate} Hz and {channels} channels; "
+        f"its header says {sample_rate} Hz and {channels} channels; "
         f"expected {LOWEST_RATE} to {HIGHEST_RATE} Hz and 1 to {MOST_CHANNELS} channels"
     )

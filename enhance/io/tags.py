@@ -135,7 +135,7 @@ def carry_atoms(source: Path, target: Path) -> list[str]:
 def note_of(dropped: list[str]) -> list[str]:
     """Return a note on names that were left out: one line, or nothing."""
     names = ", ".join(dict.fromkeys(dropped))
-    return [f"left out, since they tell of the sound as it was: {names}"] if names else []
+    return [f"left out, since they describe the old sound: {names}"] if names else []
 
 
 def drop_untrue(tags: Any, level: bool) -> list[str]:

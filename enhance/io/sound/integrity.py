@@ -19,8 +19,8 @@ def what_is_missing(path: Path) -> str | None:
         return "its last page is not complete" if _ogg_is_cut(path) else None
     lost = _au_loss(path) if magic == b".snd" else loss(path)
     if lost.denied:
-        told = "no sound, but" if lost.told == 0 else f"{lost.told} bytes of sound, and"
-        return f"its header tells of {told} {lost.denied} bytes follow it"
+        said = "no sound, but" if lost.told == 0 else f"{lost.told} bytes of sound, and"
+        return f"its header says {said} {lost.denied} bytes follow it"
     return f"{lost.absent} bytes of sound that its header promises are not there" if lost.absent else None
 
 

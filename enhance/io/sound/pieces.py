@@ -84,7 +84,7 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
     size, notes = sound.size, []
     if sound.wrapped:
-        notes.append(f"its header tells of {sound.told} bytes of sound, there are {size}: all are read")
+        notes.append(f"its header says {sound.told} bytes of sound, there are {size}: all are read")
     elif salvage and sound.rest:
         size += sound.rest
     elif sound.layout.family != "caf" or sound.told != -1:

@@ -90,7 +90,7 @@ def test_a_recorder_that_was_killed(folder: Path, tiny_model: Path) -> None:
     audio = speech_like(1, 48_000)
     bad = write(folder / "a.wav", audio)
     bad.write_bytes(bad.read_bytes()[:40] + bytes(4) + bad.read_bytes()[44:])  # it never came back to write the length
-    assert "tells of no sound, but 96000 bytes follow" in refused(folder, bad, tiny_model)
+    assert "says no sound, but 96000 bytes follow" in refused(folder, bad, tiny_model)
     assert mpeace("denoise", bad, "-o", folder / "b.wav", "--model", tiny_model, "--salvage").status == 0
     np.testing.assert_allclose(read(folder / "b.wav"), tiny_result(audio, 48_000), atol=2.0**-15)
 

@@ -56,7 +56,7 @@ def test_an_output_by_its_name_is_refused_before_the_sound_is_denoised(tmp_path:
 
 @pytest.mark.parametrize(("rate", "channels"), [(999, 1), (768_001, 1), (4_000_000_000, 2), (48_000, 257), (0, 0)])
 def test_no_recording_has_such_a_rate_or_so_many_channels(rate: int, channels: int) -> None:
-    with pytest.raises(FileError, match=f"its header tells of {rate} Hz and {channels} channels; expected 1000 to"):
+    with pytest.raises(FileError, match=f"its header says {rate} Hz and {channels} channels; expected 1000 to"):
         check_input(rate, channels)
 
 
@@ -69,7 +69,7 @@ def wav_header(rate: int, channels: int, extra: bytes = b"") -> bytes:
 def test_a_wav_from_a_pipe_with_an_absurd_header_is_refused_before_memory_is_taken() -> None:
     for rate, channels in ((4_000_000_000, 1), (48_000, 65_535)):
         tracemalloc.start()
-        with pytest.raises(FileError, match="its header tells of"):
+        with pytest.raises(FileError, match="its header says"):
             PipeReader(io.BytesIO(wav_header(rate, channels) + bytes(1000)), Stopper())
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
         tracemalloc.stop()

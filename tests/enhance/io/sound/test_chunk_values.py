@@ -73,7 +73,7 @@ def test_chunks_stay_before_the_sound_where_they_were_before_it(tmp_path: Path, 
 def test_a_level_that_changed_is_not_told_any_more(tmp_path: Path, tiny_model: Path) -> None:
     source = wav(tmp_path / "a.wav", chunk(b"bext", BEXT) + chunk(b"MD5 ", bytes(16)), chunk(b"levl", bytes(200)))
     content, notes = denoised(source, tiny_model)
-    assert notes == ["left out, since they tell of the sound as it was: MD5, levl"]
+    assert notes == ["left out, since they describe the old sound: MD5, levl"]
     assert b"MD5 " not in content
     assert b"levl" not in content
     place = content.index(b"bext") + 8
@@ -140,7 +140,7 @@ def test_odd_chunks_without_padding_keep_what_follows(tmp_path: Path, tiny_model
 
 
 def test_gain_and_delay_of_the_old_stream_do_not_describe_the_new_one(tmp_path: Path, tiny_model: Path) -> None:
-    told = "left out, since they tell of the sound as it was: "
+    told = "left out, since they describe the old sound: "
     mp3 = write(tmp_path / "a.mp3", speech_like(0.5, RATE))
     tags = ID3()
     tags.add(TIT2(3, ["Title"]))
@@ -177,7 +177,7 @@ def test_itunes_delay_of_m4a_is_left_out_and_told(tmp_path: Path, tiny_model: Pa
     tagged["----:com.apple.iTunes:iTunSMPB"] = MP4FreeForm(b" 00000000 00000840 00000000 0000000000075300")
     tagged.save()
     _, notes = denoised(source, tiny_model)
-    assert notes == ["left out, since they tell of the sound as it was: iTunSMPB"]
+    assert notes == ["left out, since they describe the old sound: iTunSMPB"]
     kept: Any = MP4(tmp_path / "out.m4a")
     assert "\xa9nam" in kept
     assert "----:com.apple.iTunes:iTunSMPB" not in kept

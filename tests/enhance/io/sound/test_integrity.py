@@ -33,4 +33,4 @@ def test_sound_behind_what_the_header_tells_of_is_found(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[40:44] = bytes(4)  # a recorder that lost its power leaves a size of 0
     path.write_bytes(content)
-    assert what_is_missing(path) == "its header tells of no sound, but 9600 bytes follow it"
+    assert what_is_missing(path) == "its header says no sound, but 9600 bytes follow it"

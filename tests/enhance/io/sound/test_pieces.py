@@ -136,7 +136,7 @@ def test_a_wav_whose_recorder_lost_its_power(tmp_path: Path, tiny_model: Path) -
         half = write(tmp_path / f"half.{suffix}", audio[:, :24_000])
         header = source.stat().st_size - 96_000
         source.write_bytes(half.read_bytes()[:header] + source.read_bytes()[header:])
-        with pytest.raises(FileError, match=r"tells of 48\d+ bytes of sound, and 48\d+ bytes follow it"):
+        with pytest.raises(FileError, match=r"says 48\d+ bytes of sound, and 48\d+ bytes follow it"):
             SoundReader(source)
         taken = whole(source, salvage=True)
         np.testing.assert_allclose(taken, audio, atol=2.0**-15)
