@@ -4,7 +4,7 @@ Written beside the TOML file, or into another folder:
 
 - `NAME-results.csv`: the figures (`apps.listen.analysis.paired`, `.mushra`, `.opinion`);
 - `NAME-answers.csv`: every answer, one line each (for MUSHRA one a grade), by the names of the systems;
-- `NAME-listeners.csv`: what each listener did, and for MUSHRA what the post-screening says;
+- `NAME-listeners.csv`: what each listener did, who failed traps, and for MUSHRA what the post-screening says;
 - `NAME-comparisons.csv`: MUSHRA, ACR, DCR and P.835: system against system;
 - `NAME-results.png`.
 """
@@ -15,12 +15,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.listen.analysis.attention import attention
 from apps.listen.analysis.mushra import comparisons, marks_of, summary
 from apps.listen.analysis.opinion import opinion_comparisons, opinions
 from apps.listen.analysis.paired import discriminations, preferences
 from apps.listen.analysis.plots import draw
 from apps.listen.analysis.results import Analysis, Marks, Row
 from apps.listen.analysis.screening import Screened, screen
+from apps.listen.design.completion import completion_code
 from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
@@ -30,18 +32,22 @@ from enhance.utils.atomic import write_bytes
 from enhance.utils.errors import UsageError, problem_on_oserror
 
 
-def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> Analysis:
+def analyse(plan: Plan, everything: Sequence[Answer], playback: dict[str, str], sounds: str) -> Analysis:
     """Make all tables of a test.
 
     Args:
         plan: the test.
-        answers: at least one.
+        everything: all answers, at least one.
         playback: what each listener listened with.
+        sounds: fingerprint of the sounds.
     """
+    found = attention(plan, everything)
+    answers = found.answers
     marks: Marks = {}
     compared: list[Row] = []
     screened: dict[str, Screened] = {}
-    notes = [f"{len(answers)} pages answered by {len({answer.listener for answer in answers})} listeners"]
+    people = len({answer.listener for answer in everything})
+    notes = [f"{len(everything)} pages answered by {people} listeners", *found.notes]
     kinds = {playback.get(answer.listener, "") for answer in answers}
     if len(kinds) > 1:
         notes.append("headphones and loudspeakers were mixed, which BS.1534-3 (8) does not allow within a test")
@@ -62,7 +68,12 @@ def analyse(plan: Plan, answers: Sequence[Answer], playback: dict[str, str]) -> 
         if exempt:
             notes.append(f"items without a say on the mid-range anchor (over 25 % grade it above 90): {len(exempt)}")
         results, compared = summary(plan, marks), comparisons(plan, marks)
-    listeners = _listeners(plan, answers, playback, screened)
+    listeners = _listeners(plan, everything, playback, screened)
+    for row in listeners:
+        row |= found.columns(row["listener"]) if plan.settings.traps else {}
+        if plan.settings.completion_code:
+            done = row["answered"] == row["of"]
+            row["completion_code"] = completion_code(plan.settings, sounds, row["listener"]) if done else ""
     return Analysis(plan, results, _flat(plan, answers, screened), listeners, compared, marks, notes)
 
 
@@ -89,7 +100,7 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
             f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
             "undo the change of its TOML file or folders"
         )
-    found = analyse(plan, answers, playback)
+    found = analyse(plan, answers, playback, then["sounds"])
     out = plan.settings.path.parent if out is None else out
     stem = out / plan.settings.path.stem
     tables = {"results": found.results, "answers": found.answers, "listeners": found.listeners}

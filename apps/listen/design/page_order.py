@@ -7,6 +7,9 @@ is the same after a restart, and no two listeners have the same order.
 - Sides of a pair are drawn for each pair and item, and swapped at each repeat, so that they balance.
 - A page of ACR, DCR or P.835 has one sound to grade; the two sounds of a CCR page come in either order, as any pair.
 - Of the scales of P.835, speech comes first for half of the listeners, background for the others; overall is the last.
+- Each listener gets every item, or the next `items_each` of a common order, as listeners come, so that all items come
+  equally often.
+- Traps come at random places among the other pages.
 - X of an ABX page is A or B by the toss of a coin, independent of all others: what the binomial test assumes.
 - The sounds of a MUSHRA page come in random order under the numbers 1, 2, 3, ...
 """
@@ -19,6 +22,8 @@ from apps.listen.design.plan import Plan
 from apps.listen.design.scales import ALONE, SCALES, Scale
 from apps.listen.design.settings import Method
 from apps.listen.design.stable_random import digest, token
+from apps.listen.design.traps import SET as TRAPS
+from apps.listen.design.traps import SOUND as TRAP_SOUND
 
 
 @dataclass(frozen=True)
@@ -40,31 +45,48 @@ class Slot:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a test: an item, the stimuli that are compared, and the number of the repeat."""
+    """One page of a test: an item, the stimuli that are compared, the number of the repeat, or of a trap from 1."""
 
     set_name: str
     item: str
     stimuli: tuple[str, ...]
     repeat: int = 0
     training: bool = False
+    trap: int = 0
 
     @cached_property
     def key(self) -> str:
         """Names the page within the test, for the store."""
-        kind = "training" if self.training else "page"
+        kind = "training" if self.training else f"trap {self.trap}" if self.trap else "page"
         return json.dumps([kind, self.set_name, self.item, self.stimuli, self.repeat], ensure_ascii=False)
 
 
-def pages(plan: Plan, listener: str) -> list[Page]:
-    """Return the pages of the test in the order of a listener."""
+def pages(plan: Plan, listener: str, number: int = 0) -> list[Page]:
+    """Return the pages of the test in the order of a listener.
+
+    Args:
+        plan: the test.
+        listener: the id.
+        number: of listeners who came before, where each gets a share of the items.
+    """
     found = [
         Page(name, item, stimuli, repeat)
-        for name, items in plan.items.items()
-        for item in items
+        for name in plan.items
+        for item in share(plan, name, number)
         for stimuli in plan.on_a_page
         for repeat in range(plan.settings.repeats)
     ]
+    found += [_trap(plan, listener, trap) for trap in range(1, len(plan.settings.traps) + 1)]
     return sorted(found, key=lambda page: digest("order", plan.settings.seed, listener, page.key))
+
+
+def share(plan: Plan, set_name: str, number: int) -> tuple[str, ...]:
+    """Return the items of a set that a listener gets; so many came before."""
+    items, each = plan.items[set_name], plan.settings.items_each
+    if not each or each >= len(items):
+        return items
+    drawn = sorted(items, key=lambda item: digest("share", plan.settings.seed, set_name, item))
+    return tuple(drawn[(number * each + place) % len(items)] for place in range(each))
 
 
 def training_pages(plan: Plan) -> list[Page]:
@@ -92,6 +114,8 @@ def slots(plan: Plan, listener: str, page: Page) -> list[Slot]:
     if plan.method is Method.ABX:
         coin = digest("x", plan.settings.seed, listener, page.key)[0] % 2
         found.append(("x", "x", "X", drawn[coin]))
+    if page.trap and page.set_name == TRAPS:
+        found = [(place, role, label, TRAP_SOUND) for place, role, label, _ in found]
     return [
         Slot(str(stimulus), role, label, token(plan.settings.seed, listener, page.key, place))
         for place, role, label, stimulus in found
@@ -109,6 +133,16 @@ def scales(plan: Plan, listener: str) -> list[Scale]:
 def page_token(plan: Plan, listener: str, page: Page) -> str:
     """Return the name by which a listener's browser knows the page."""
     return token(plan.settings.seed, listener, page.key)
+
+
+def _trap(plan: Plan, listener: str, number: int) -> Page:
+    """Return the page of a trap: its own sound, or any other page's."""
+    seed = plan.settings.seed
+    if plan.settings.traps[number - 1].sound is not None:
+        return Page(TRAPS, f"trap {number}", plan.on_a_page[0], trap=number)
+    places = [(name, item, kind) for name, items in plan.items.items() for item in items for kind in plan.on_a_page]
+    drawn = int.from_bytes(digest("trap", seed, listener, number)[:8], "big")
+    return Page(*places[drawn % len(places)], trap=number)
 
 
 def _order(plan: Plan, listener: str, page: Page) -> list[str]:

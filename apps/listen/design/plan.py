@@ -8,6 +8,7 @@ from apps.listen.design.scales import ALONE, IN_PAIRS
 from apps.listen.design.settings import Method, TestSettings, read_settings
 from apps.listen.design.stable_random import digest
 from apps.listen.design.stimulus_folder import SoundSet, read_corpus
+from apps.listen.design.traps import check_traps
 from enhance.utils.errors import UsageError
 
 MOST_SIGNALS = 12  # on a MUSHRA page, with hidden reference and anchors (BS.1534-3, section 5.3)
@@ -67,7 +68,9 @@ class Plan:
     @property
     def pages(self) -> int:
         """Pages that each listener answers."""
-        return len(self.on_a_page) * self.settings.repeats * sum(map(len, self.items.values()))
+        each = self.settings.items_each
+        items = sum(min(each, len(items)) if each else len(items) for items in self.items.values())
+        return len(self.on_a_page) * self.settings.repeats * items + len(self.settings.traps)
 
 
 def anchor_name(hertz: int) -> str:
@@ -143,6 +146,10 @@ def _pairs(settings: TestSettings, systems: tuple[str, ...], reference: str | No
 
 def _check(plan: Plan) -> None:
     path = plan.settings.path
+    check_traps(plan.settings)
+    most = max(map(len, plan.items.values()))
+    if plan.settings.items_each > most:
+        raise UsageError(f"{path}: items_each is {plan.settings.items_each}, but there are {most} items in a set")
     if plan.method in IN_PAIRS and not plan.pairs:
         raise UsageError(f"{path}: {plan.method} needs two systems, there is {', '.join(plan.systems) or 'none'}")
     if plan.reference is None and plan.method in (Method.MUSHRA, Method.DCR):

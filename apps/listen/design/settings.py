@@ -43,6 +43,14 @@ class Loudness(StrEnum):
 
 
 @dataclass(frozen=True)
+class Trap:
+    """Hold a question with a known answer (`apps.listen.design.traps`)."""
+
+    answer: int | str
+    sound: Path | None = None
+
+
+@dataclass(frozen=True)
 class TestSettings:
     """Hold the values of the TOML file; None and () stand for a missing key whose default depends on the folder.
 
@@ -55,12 +63,18 @@ class TestSettings:
             the reference (ABX, CCR).
         reference: folder of the reference; when left out that of the manifest, or `reference`.
         items: how many items of each set (the first ones in an order drawn from the seed), or their names; all when 0.
+        items_each: how many items of each set a listener gets, shared out evenly as listeners come; all when 0.
         repeats: how often each page comes.
         training: pages of practice before the test, whose answers are not kept.
         open_reference: whether a pairwise page has the reference to listen to.
         hidden_reference: ACR, DCR and P.835: whether the reference, where there is one, is graded as one more system.
         target_lufs: loudness in LUFS.
         anchors_hz: cut-off frequencies of the MUSHRA anchors, the lowest first.
+        traps: questions with a known answer, each of them once for each listener.
+        drop_failed: whether the analysis leaves out who failed a trap.
+        id_from: name of the parameter in the page's address that has the listener's id, such as PROLIFIC_PID.
+        completion_code: shown at the end; "auto" is another one for each listener.
+        completion_link: where the last page leads, such as a crowd platform; {code} is filled in.
         question: asked on each page.
         instructions: on the first page, paragraphs separated by empty lines.
     """
@@ -75,6 +89,7 @@ class TestSettings:
     pairs: tuple[tuple[str, str], ...] = ()
     reference: str | None = None
     items: int | tuple[str, ...] = 0
+    items_each: int = 0
     repeats: int = 1
     training: int = 1
     open_reference: bool = True
@@ -82,6 +97,11 @@ class TestSettings:
     loudness: Loudness = Loudness.EACH
     target_lufs: float = -23.0
     anchors_hz: tuple[int, ...] = (3500, 7000)
+    traps: tuple[Trap, ...] = ()
+    drop_failed: bool = False
+    id_from: str = "listener"
+    completion_code: str = ""
+    completion_link: str = ""
     question: str = ""
     instructions: str = ""
 
@@ -133,6 +153,10 @@ def read_settings(path: Path) -> TestSettings:
         raise UsageError(f'{path} lacks method: one of {all_of(Method)}, for example method = "pairwise"')
     given: dict[str, Any] = {key: _value(path, key, value) for key, value in content.items()}
     given["folder"] = path.parent / given.get("folder", ".")
+    given["traps"] = tuple(
+        Trap(trap["answer"], path.parent / trap["sound"] if "sound" in trap else None)
+        for trap in given.get("traps", ())
+    )
     return TestSettings(path=path, **given)
 
 
@@ -154,6 +178,7 @@ _READERS = {
     "pairs": values.read_pairs,
     "reference": values.read_name,
     "items": values.read_items,
+    "items_each": values.read_whole(0, 10_000),
     "repeats": values.read_whole(1, 100),
     "training": values.read_whole(0, 100),
     "open_reference": values.read_flag,
@@ -161,6 +186,11 @@ _READERS = {
     "loudness": values.read_choice(Loudness),
     "target_lufs": values.read_level,
     "anchors_hz": values.read_frequencies,
+    "traps": values.read_traps,
+    "drop_failed": values.read_flag,
+    "id_from": values.read_parameter,
+    "completion_code": values.read_text,
+    "completion_link": values.read_link,
     "question": values.read_text,
     "instructions": values.read_text,
 }

@@ -24,6 +24,7 @@ sets = {sets}
 systems = {systems}
 {pairs}{no}reference = {reference}
 items = {items}                 # of each set; the others are for practice; 0 for all
+items_each = 0                  # of each set that one listener gets, shared out evenly; 0 for all
 repeats = 1                     # of each page; sides are swapped
 training = 1                    # pages of practice, not kept
 open_reference = true           # pairwise: the reference can be heard on each page
@@ -32,6 +33,12 @@ hidden_reference = true         # ACR, DCR, P.835: the reference is graded as on
 loudness = "bs1770"             # each sound at target_lufs; "bs1770-reference": all of a page by the reference; "none"
 target_lufs = -23.0
 anchors_hz = [3500, 7000]       # MUSHRA: low-pass anchors, made from the reference
+
+# id_from = "PROLIFIC_PID"      # the listener's id is taken from ...?PROLIFIC_PID=ID in the address; else ?listener=ID
+# completion_code = "auto"      # shown at the end: another one for each listener, or "C1A2B3" for all
+# completion_link = "https://example.org/done?cc={{code}}"
+# drop_failed = true            # the analysis leaves out who failed a trap, a question whose answer is known:
+# traps = [{{answer = 2}}, {{answer = 5, sound = "traps/choose-excellent.wav"}}]   # for pairs "A", "B" or "none"
 
 # question = "Which one sounds better?"
 instructions = \"\"\"

@@ -1,5 +1,6 @@
 """Readers of values in the TOML file of a test: each returns the value, None when it is wrong, and what is expected."""
 
+import re
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -83,6 +84,31 @@ def read_frequencies(value: object) -> Read:
         and all(low < high for low, high in pairwise(value))
     )
     return (tuple(value) if good else None), "rising frequencies in Hz, such as [3500, 7000]"  # type: ignore[arg-type]
+
+
+def read_traps(value: object) -> Read:
+    """Read trap questions; whether their answers fit the method is another question."""
+    good = isinstance(value, list) and all(
+        isinstance(trap, dict)
+        and "answer" in trap
+        and set(trap) <= {"answer", "sound"}
+        and type(trap["answer"]) in (int, str)
+        and isinstance(trap.get("sound", ""), str)
+        for trap in value
+    )
+    return (value if good else None), 'tables [[traps]] with answer = 2, and sound = "FILE.wav" perhaps'
+
+
+def read_parameter(value: object) -> Read:
+    """Read the name of a parameter in an address."""
+    good = isinstance(value, str) and re.fullmatch(r"[\w.-]+", value)
+    return (value if good else None), 'letters, digits, _ . and -, such as "PROLIFIC_PID"'
+
+
+def read_link(value: object) -> Read:
+    """Read the address of a page."""
+    good = isinstance(value, str) and re.fullmatch(r"https?://[^\s\"<>]+", value)
+    return (value if good else None), 'an address, such as "https://example.org/done?code={code}"'
 
 
 def read_choice(kind: type[StrEnum]) -> Any:

@@ -46,7 +46,8 @@ class Answer:
 
     Attributes:
         content: pairwise: first, second, preferred (None for no preference); ABX: a, b, x, answered; MUSHRA: order,
-            ratings; ACR, DCR and P.835: system, scores; CCR: first, second, scores. All by the names of systems.
+            ratings; ACR, DCR and P.835: system, scores; CCR: first, second, scores. All by the names of systems. A trap
+            of any: trap (its number), expected, given, passed.
         position: of the page in the order of the listener, from 1.
         seconds: that the listener took.
     """
@@ -127,6 +128,11 @@ class Store:
         self._write("INSERT OR IGNORE INTO listeners (listener, created) VALUES (?, ?)", listener, _now())
         playback, trained = self._rows("SELECT playback, trained FROM listeners WHERE listener = ?", listener)[0]
         return Listener(playback, trained)
+
+    def number(self, listener: str) -> int:
+        """Return how many listeners came before this one."""
+        query = "SELECT count(*) FROM listeners WHERE rowid < (SELECT rowid FROM listeners WHERE listener = ?)"
+        return self._rows(query, listener)[0][0]
 
     def set_playback(self, listener: str, playback: str) -> None:
         """Store the playback device of a listener."""

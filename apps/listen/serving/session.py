@@ -9,16 +9,20 @@ The browser learns of a page its letters and tokens, nothing of files and system
 
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from apps.listen.design.completion import completion_code, completion_link
 from apps.listen.design.page_order import Page, Slot, page_token, pages, scales, slots, training_pages
 from apps.listen.design.plan import Plan
+from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
 from apps.listen.design.stable_random import digest, token
 from apps.listen.design.texts import read_texts
-from apps.listen.serving.answer_rules import begun, kept_of
+from apps.listen.design.traps import judge
+from apps.listen.serving.answer_rules import NO_PREFERENCE, begun, kept_of
 from apps.listen.serving.answer_store import Answer, Store
 from apps.listen.serving.stimuli import Stimuli
 from enhance.utils.errors import FileError
@@ -52,6 +56,8 @@ def planned(plan: Plan) -> dict[str, Any]:
         "repeats": settings.repeats,
         "loudness": settings.loudness,
         "target_lufs": settings.target_lufs,
+        **({"items_each": settings.items_each} if settings.items_each else {}),
+        **({"traps": [trap.answer for trap in settings.traps]} if settings.traps else {}),
     }
 
 
@@ -81,6 +87,8 @@ class Session:
             "method": method,
             "instructions": settings.instructions,
             "question": settings.question or question,
+            "id_from": settings.id_from,
+            "texts": self._texts,
             "pages": self._plan.pages,
             "training": len(self._training),
         }
@@ -98,6 +106,8 @@ class Session:
         phase, page, position = self._place(listener)
         state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
         if page is None:
+            code = completion_code(self._plan.settings, self._stimuli.fingerprint, listener)
+            state["completion"] = {"code": code, "link": completion_link(self._plan.settings, code)}
             return state
         shape = self._stimuli.shapes[page.set_name, page.item]
         shown = slots(self._plan, listener, page) if phase != "setup" else [self._setup_slot(listener)]
@@ -107,6 +117,7 @@ class Session:
             "frames": shape.frames,
             "channels": shape.channels,
             "slots": [{"id": slot.token, "role": slot.role, "label": slot.label} for slot in shown],
+            "question": self._trap_question(page),
             "scales": self._scales(listener) if phase != "setup" else [],
             "draft": self._store.draft(listener, page.key) if phase == "page" else {},
         }
@@ -156,7 +167,12 @@ class Session:
             Gone: when it is not the listener's page now.
         """
         phase, page, position = self._on_page(listener, content)
-        kept = kept_of(self._plan, listener, slots(self._plan, listener, page), content)
+        shown = slots(self._plan, listener, page)
+        kept = kept_of(self._plan, listener, shown, content)
+        if page.trap:
+            expected = self._plan.settings.traps[page.trap - 1].answer
+            judged = judge(self._plan.method, expected, content, {slot.token: slot.label for slot in shown})
+            kept = {"trap": page.trap, **asdict(judged)}
         if phase == "training":
             self._store.set_trained(listener, self._training.index(page) + 1)
             return
@@ -169,15 +185,21 @@ class Session:
         """Return the phase, the page and its number from 1."""
         known = self._store.listener(listener)
         if known.playback is None:
-            first = self._training[0] if self._training else pages(self._plan, listener)[0]
+            first = (
+                self._training[0] if self._training else next(page for page in self._pages(listener) if not page.trap)
+            )
             return "setup", first, 0
         if known.trained < len(self._training):
             return "training", self._training[known.trained], known.trained + 1
         answered = self._store.answered(listener)
-        for number, page in enumerate(pages(self._plan, listener), 1):
+        for number, page in enumerate(self._pages(listener), 1):
             if page.key not in answered:
                 return "page", page, number
         return "done", None, self._plan.pages
+
+    def _pages(self, listener: str) -> list[Page]:
+        number = self._store.number(listener) if self._plan.settings.items_each else 0
+        return pages(self._plan, listener, number)
 
     def _on_page(self, listener: str, content: dict[str, Any]) -> tuple[str, Page, int]:
         phase, page, position = self._place(listener)
@@ -188,6 +210,20 @@ class Session:
     def _setup_slot(self, listener: str) -> Slot:
         name = self._plan.reference or self._plan.systems[0]
         return Slot(name, "choice", "Sound", token(self._plan.settings.seed, listener, "setup"))
+
+    def _trap_question(self, page: Page) -> str:
+        """Return the question of a trap that has no sound to say it; "" for the usual one."""
+        trap = self._plan.settings.traps[page.trap - 1] if page.trap else None
+        if trap is None or trap.sound is not None:
+            return ""
+        if self._plan.method in SCALES:
+            scales_of_page = SCALES[self._plan.method]
+            answers = [self._texts["scales"][scale.name]["answers"] for scale in scales_of_page]
+            place = scales_of_page[0].grades.index(int(trap.answer))
+            named = ", ".join(dict.fromkeys(words[place] for words in answers))
+        else:
+            named = self._texts["answers"]["none"] if trap.answer == NO_PREFERENCE else str(trap.answer)
+        return self._texts["questions"]["trap"].replace("{answer}", named)
 
     def _scales(self, listener: str) -> list[dict[str, Any]]:
         """Return the scales of a page as they are shown."""

@@ -8,6 +8,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -16,6 +17,8 @@ import soundfile
 from apps.listen.design.page_order import training_pages
 from apps.listen.design.plan import Plan, anchor_name
 from apps.listen.design.settings import Loudness
+from apps.listen.design.traps import SET as TRAPS
+from apps.listen.design.traps import SOUND as TRAP_SOUND
 from apps.listen.serving.anchors import anchor
 from apps.listen.serving.loudness import gains, integrated
 from enhance.utils.errors import FileError, UsageError
@@ -54,6 +57,7 @@ class Stimuli:
         self.gains: dict[tuple[str, str], dict[str, float]] = {}
         places = [(name, item) for name, items in plan.items.items() for item in items]
         places += [(page.set_name, page.item) for page in training_pages(plan)]
+        places += [(TRAPS, f"trap {number}") for number, trap in enumerate(plan.settings.traps, 1) if trap.sound]
         content = hashlib.sha256()
         for place in dict.fromkeys(places):
             self._measure(*place, content)
@@ -69,6 +73,8 @@ class Stimuli:
     def _measure(self, set_name: str, item: str, content: "hashlib._Hash") -> None:
         sounds, shape = self._load(set_name, item, content)
         rule, target = self._plan.settings.loudness, self._plan.settings.target_lufs
+        if set_name == TRAPS and rule is Loudness.REFERENCE:
+            rule = Loudness.EACH
         measured = {Loudness.NONE: (), Loudness.REFERENCE: (self._plan.reference,), Loudness.EACH: tuple(sounds)}[rule]
         levels = {}
         for stimulus in measured:
@@ -88,12 +94,10 @@ class Stimuli:
 
     def _load(self, set_name: str, item: str, content: "hashlib._Hash | None" = None) -> tuple[dict, Shape]:
         """Load all sounds of an item as they are in their files, and make the anchors."""
-        plan = self._plan
-        names = [*([plan.reference] if plan.reference else []), *plan.systems]
+        plan, paths = self._plan, self._paths(set_name, item)
         sounds: dict[str, np.ndarray] = {}
         shape: Shape | None = None
-        for name in names:
-            path = plan.sets[set_name].files[name, item]
+        for name, path in paths.items():
             try:
                 data = path.read_bytes()
                 audio, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
@@ -104,7 +108,7 @@ class Stimuli:
                 _check(path, audio, found)
                 shape = found
             if found != shape:
-                first = plan.sets[set_name].files[names[0], item]
+                first = next(iter(paths.values()))
                 raise UsageError(f"{path} has {_told(found)}, but {first} has {_told(shape)}: they must be alike")
             if not np.isfinite(audio).all():
                 raise UsageError(f"{path} has NaN or infinite samples")
@@ -112,13 +116,23 @@ class Stimuli:
                 content.update(hashlib.sha256(data).digest())
             sounds[name] = audio
         assert shape is not None
-        if plan.reference is not None:
+        if plan.reference in sounds:
             for hertz in plan.settings.anchors_hz if plan.anchors else ():
                 sounds[anchor_name(hertz)] = anchor(sounds[plan.reference], hertz, shape.sample_rate)
         return sounds, shape
 
+    def _paths(self, set_name: str, item: str) -> dict[str, Path]:
+        """Return the file of each stimulus of an item, or the one of a trap, whose item ends with its number."""
+        plan = self._plan
+        if set_name == TRAPS:
+            sound = plan.settings.traps[int(item.split()[-1]) - 1].sound
+            assert sound is not None
+            return {TRAP_SOUND: sound}
+        names = [*([plan.reference] if plan.reference else []), *plan.systems]
+        return {name: plan.sets[set_name].files[name, item] for name in names}
+
     def _name(self, set_name: str, item: str, stimulus: str) -> str:
-        path = self._plan.sets[set_name].files.get((stimulus, item))
+        path = self._paths(set_name, item).get(stimulus)
         return str(path) if path else f"the {stimulus} of {item}"
 
 

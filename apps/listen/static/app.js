@@ -41,7 +41,15 @@ function showEntry() {
     event.preventDefault();
     enter(form.elements.listener.value.trim());
   });
+  const given = givenId();
+  form.elements.listener.value = given;
+  form.elements.listener.readOnly = Boolean(given);
   form.elements.listener.focus();
+}
+
+/** The id in the address, as crowd platforms give it. */
+function givenId() {
+  return (new URLSearchParams(window.location.search).get(about.id_from) ?? "").trim();
 }
 
 async function enter(listener) {
@@ -67,6 +75,7 @@ function advance(state) {
   bar.value = state.phase === "done" ? state.pages : state.position - 1;
   if (state.phase === "done") {
     show("done");
+    showCompletion(state.completion);
     fill(".total", `All ${count(state.pages, "answer")} ${state.pages === 1 ? "is" : "are"} stored.`);
     return;
   }
@@ -74,7 +83,7 @@ function advance(state) {
   show(state.phase === "setup" ? "setup" : graded);
   const line = document.querySelector("#timeline").content.cloneNode(true);
   main.querySelector(".timeline-place").replaceWith(line);
-  fill(".question", about.question);
+  fill(".question", state.page.question || about.question);
   const practice = state.phase === "training";
   fill(".where", practice ? `Practice, page ${state.position} of ${about.training}: not kept` : `Page ${state.position} of ${state.pages}`);
   main.querySelector(".where")?.classList.toggle("practice", practice);
@@ -85,6 +94,17 @@ function advance(state) {
   for (const hint of main.querySelectorAll(".five-grades")) hint.hidden = state.page.scales[0]?.grades.length !== 5;
   page = new Page(main, about, state, advance);
   page.load();
+}
+
+/** What a crowd platform wants to know at the end. */
+function showCompletion({ code, link }) {
+  const line = main.querySelector(".code");
+  line.hidden = !code;
+  line.textContent = about.texts.done.code.replace("{code}", code);
+  const back = main.querySelector(".back");
+  back.hidden = !link;
+  if (link) back.querySelector("a").href = link;
+  back.querySelector("a").textContent = about.texts.done.link;
 }
 
 function count(number, word) {
@@ -101,6 +121,6 @@ about = await call("api/about", undefined, waiting);
 document.title = about.title;
 fill(".title", about.title);
 const known = sessionStorage.getItem("listener");
-if (known) await enter(known);
+if (known && (!givenId() || givenId() === known)) await enter(known);
 else showEntry();
 if (!main.dataset.phase) showEntry();
