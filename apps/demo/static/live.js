@@ -38,6 +38,7 @@ const hooks = {
   },
   cleaned: (samples) => meter("out", samples),
   problem: (text) => leave(text),
+  note: (text) => (note.textContent = text),
   slow: (error) => again(error),
 };
 

@@ -6,9 +6,10 @@ const encode = (integers) => {
   return btoa(text);
 };
 const decode = (text) => Float32Array.from(new Int16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer), (value) => value / 32768);
+const BEHIND = 1; // seconds of sound that may wait for the server
 const smooth = (old, value) => (old ? 0.9 * old + 0.1 * value : value);
 
-// hooks: given(samples), cleaned(samples), problem(text), and strength() for what is chosen at the moment.
+// hooks: given(samples), cleaned(samples), problem(text), note(text), and strength() for what is chosen at the moment.
 function onServer(hooks) {
   let waiting = []; // blocks that were not sent yet
   let sending = false;
@@ -17,6 +18,24 @@ function onServer(hooks) {
   let work = 0; // of them, in the network
   let microphone = null;
   let session = null;
+  let sent = { samples: 0, begun: 0 }; // what the server works on
+  let passing = false; // it is too slow: the sound is played as it comes
+
+  function play(sound) {
+    hooks.cleaned(sound);
+    microphone.play(hooks.strength().muted ? sound.fill(0) : sound);
+  }
+
+  function pass() {
+    if (!passing) {
+      const takes = (performance.now() - sent.begun) / 1000 / (sent.samples / microphone.rate);
+      hooks.note(`The server is too slow: it takes more than ${takes.toFixed(1)} s for a second of sound. The sound now passes as it comes; a smaller model, or fewer people at a time, may help.`);
+      const { token } = session;
+      server.live_close({ token }).catch(() => {});
+    }
+    passing = true;
+    for (const block of waiting.splice(0)) play(Float32Array.from(block, (value) => value / 32768));
+  }
 
   async function send() {
     if (sending || !session) return;
@@ -26,17 +45,16 @@ function onServer(hooks) {
       const samples = new Int16Array(blocks.reduce((sum, block) => sum + block.length, 0));
       blocks.reduce((at, block) => (samples.set(block, at), at + block.length), 0);
       const begun = performance.now();
+      sent = { samples: samples.length, begun };
       const answer = await server.live_block({ token: session.token, number: number++, samples: encode(samples) }).catch((error) => ({ problem: error.message }));
-      if (!session) break;
+      if (!session || passing) break;
       if (answer.problem) {
         hooks.problem(answer.problem);
         break;
       }
       trip = smooth(trip, performance.now() - begun);
       work = smooth(work, answer.milliseconds);
-      const sound = decode(answer.samples);
-      hooks.cleaned(sound);
-      microphone.play(hooks.strength().muted ? sound.fill(0) : sound);
+      play(decode(answer.samples));
     }
     sending = false;
   }
@@ -55,7 +73,9 @@ function onServer(hooks) {
     onBlock(block) {
       hooks.given(block);
       waiting.push(toIntegers(block));
-      send();
+      const behind = waiting.reduce((sum, held) => sum + held.length, 0) / (microphone?.rate ?? Infinity);
+      if (session && (passing || behind > BEHIND)) pass();
+      else send();
     },
     async open(opened) {
       microphone = opened;
@@ -66,12 +86,12 @@ function onServer(hooks) {
     },
     adjust() {
       const { model, ...rest } = wanted(hooks.strength());
-      if (session) server.live_adjust({ token: session.token, ...rest }).catch(() => {});
+      if (session && !passing) server.live_adjust({ token: session.token, ...rest }).catch(() => {});
     },
     close() {
       const mine = session;
       session = null;
-      if (mine) server.live_close({ token: mine.token }).catch(() => {});
+      if (mine && !passing) server.live_close({ token: mine.token }).catch(() => {});
     },
   };
 }

@@ -21,7 +21,11 @@ from enhance.runtime.strength import Strength
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 HIGHEST_LIMIT = 40  # dB, right end of the slider
 TITLE = "mpeace: noise out of speech"
-_LEAD = "Hear what it does: switch between **noisy** and **cleaned** at the same place, at the same gain."
+_LEAD = (
+    "Removes background noise from recorded and live speech. "
+    "Hear it: switch between **noisy** and **cleaned** at the same place, at the same gain."
+)
+_IN_A_WORD = {"small": "cleaner", "tiny": "faster"}  # what each of the usual models is for
 _SUFFIXES = sorted({suffix for container in CONTAINERS.values() for suffix in container.suffixes} | set(MUXERS))
 _CSS = Path(__file__).parents[1] / "static" / "page.css"
 PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as an argument
@@ -87,27 +91,28 @@ class Page:
         return blocks
 
     def _sources(self) -> tuple[list[tuple[gr.Button, Path]], gr.File, gr.HTML]:
-        gr.Markdown("### Examples")
+        gr.Markdown("## Examples")
         with gr.Row(elem_id="examples"):
             examples = [
                 (gr.Button(path.stem.replace("_", " ").capitalize(), min_width=80, elem_classes="example"), path)
                 for path in example_files()
             ]
-        gr.Markdown("### Your own")
+        gr.Markdown("## Your own")
         recorder = parts.recorder(min(self._service.limits.minutes, 2.0))
         upload = gr.File(label="Sound file or video", file_types=_SUFFIXES, height=130, elem_id="upload")
         gr.HTML(self._service.limits.in_words(), apply_default_css=False, elem_id="limits")
         return examples, upload, recorder
 
     def _controls(self) -> list[Any]:
-        gr.Markdown("### Strength")
+        gr.Markdown("## Strength")
         limited = gr.Checkbox(False, label="Limit the attenuation", elem_id="limited")
         limit = gr.Slider(
             0, HIGHEST_LIMIT, 12, step=1, label="Noise is lowered by at most (dB)", visible=False, elem_id="limit"
         )
         mix = gr.Slider(0, 1, 1, step=0.01, label="Mix, from 0 (noisy) to 1 (cleaned)", elem_id="mix")
         models = list(self._service.models)
-        model = gr.Dropdown(models, value=models[0], label="Model", elem_id="model")
+        words = [(f"{name}: {word}" if (word := _IN_A_WORD.get(name)) else name, name) for name in models]
+        model = gr.Dropdown(words, value=models[0], label="Model", elem_id="model")
         return [limited, limit, mix, model]
 
     def _wire(self, sources: Any, controls: list[Any], player: gr.HTML, live: gr.HTML) -> None:

@@ -149,6 +149,32 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_
     page.get_by_role("button", name="Start the microphone").wait_for()
 
 
+SLOW_SERVER = """() => {
+  const plain = window.fetch;
+  window.fetch = async (address, options) => {
+    if (String(options?.body).includes("live_block")) await new Promise((resolve) => setTimeout(resolve, 5000));
+    return plain(address, options);
+  };
+}"""
+
+
+def test_of_a_server_that_is_too_slow_the_page_tells_how_much_and_passes_the_sound(page: Any) -> None:
+    page.evaluate(SLOW_SERVER)
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Start the microphone").click()
+    slow = re.compile(
+        r"The server is too slow: it takes more than (\d+\.\d) s for a second of sound\. The sound now passes"
+    )
+    note = page.get_by_text(slow)
+    note.wait_for()
+    told = slow.search(note.text_content())
+    assert told is not None
+    assert float(told[1]) > 1.5
+    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99), seconds=60)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Start the microphone").wait_for()
+
+
 HIDDEN = """() => {
   Object.defineProperty(document, "hidden", { value: true, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
