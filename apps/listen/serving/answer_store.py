@@ -4,8 +4,8 @@ One file holds one test; it is bound to the test by a fingerprint of its design 
 versions of a test are never mixed. Pages are named by their keys (`apps.listen.design.page_order`), systems by their
 own names.
 
-Tables: `test` (one row), `listeners`, `answers` (one row a page; `content` is JSON, which SQLite can query), and
-`drafts` (what a listener has begun on a page).
+Tables: `test` (one row), `listeners`, `answers` (one row a page; `content` is JSON, which SQLite can query), `drafts`
+(what a listener has begun on a page), and `keys` (digests of what lets a listener go on).
 """
 
 import json
@@ -21,6 +21,7 @@ from typing import Any
 from enhance.utils.errors import UsageError
 
 VERSION = 1  # of the tables
+_KEYS = "CREATE TABLE IF NOT EXISTS keys (listener TEXT PRIMARY KEY, digest BLOB NOT NULL)"  # later than the others
 
 _TABLES = f"""
 CREATE TABLE test (fingerprint TEXT NOT NULL, design TEXT NOT NULL, created TEXT NOT NULL);
@@ -93,6 +94,7 @@ class Store:
             self._base.execute("PRAGMA foreign_keys = ON")
             if not known:
                 self._base.executescript(f"BEGIN; {_TABLES} COMMIT;")
+            self._base.execute(_KEYS)
             self._bind(fingerprint, design)
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used for answers: {error}") from None
@@ -119,7 +121,7 @@ class Store:
         if not known or known[0] != fingerprint:
             with self._lock, self._base:
                 self._base.execute("BEGIN")
-                for table in ("test", "drafts", "listeners"):
+                for table in ("test", "drafts", "keys", "listeners"):
                     self._base.execute(f"DELETE FROM {table}")
                 self._base.execute("INSERT INTO test VALUES (?, ?, ?)", (fingerprint, json.dumps(design), _now()))
 
@@ -133,6 +135,11 @@ class Store:
         """Return how many listeners came before this one."""
         query = "SELECT count(*) FROM listeners WHERE rowid < (SELECT rowid FROM listeners WHERE listener = ?)"
         return self._rows(query, listener)[0][0]
+
+    def key(self, listener: str, digest: bytes) -> bytes:
+        """Return the digest of a listener's resume key; the one that is given becomes it if there was none."""
+        self._write("INSERT OR IGNORE INTO keys VALUES (?, ?)", listener, digest)
+        return self._rows("SELECT digest FROM keys WHERE listener = ?", listener)[0][0]
 
     def set_playback(self, listener: str, playback: str) -> None:
         """Store the playback device of a listener."""

@@ -11,10 +11,15 @@
 All addresses are relative to the page, so that a reverse proxy may serve it under any path. Requests under names that
 the server does not know, and posts of other sites, get status 403 (`apps.origins`).
 
-A refused call gets status 400 (or 409 when the page is not the listener's any more) and {"problem": one line}. Other
-sites cannot post: the calls take JSON only, for which a browser asks first, and no site is allowed.
+An id alone is no key to the answers of the listener who has it: the first call with it gets a resume key, which the
+browser keeps as a cookie and sends with every call. In another browser ?key=KEY in the first call takes its place.
+
+A refused call gets status 400 (403 when the id is somebody else's, 409 when the page is not the listener's any more)
+and {"problem": one line}. Other sites cannot post: the calls take JSON only, for which a browser asks first, and no site is allowed.
 """
 
+import asyncio
+import hashlib
 import json
 import socket
 from collections.abc import Callable, Sequence
@@ -29,12 +34,14 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from apps.listen.serving.session import Gone, Session
+from apps.listen.serving.session import Gone, NotYours, Session
 from apps.origins import own_pages_only
 from enhance.utils.errors import FileError, UsageError, one_line
 
 STATIC = Path(__file__).parents[1] / "static"
 LARGEST_CALL = 64 * 1024  # bytes
+COOKIE_SECONDS = 365 * 24 * 3600
+WRONG_KEY_SECONDS = 1.0  # that a wrong key waits for its answer
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -63,7 +70,7 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
         return JSONResponse(session.about(), headers=_HEADERS)
 
     async def state(request: Request) -> Response:
-        return await _reply(session.state, request.path_params["listener"])
+        return await _reply(session.state, request)
 
     async def audio(request: Request) -> Response:
         path = request.path_params
@@ -78,13 +85,33 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
             listener = request.path_params["listener"]
             try:
                 content = await _content(request)
-                await run_in_threadpool(session.state, listener)  # checks the id
                 await run_in_threadpool(act, listener, content)
             except FileError as problem:
                 return _refused(problem)
-            return await _reply(session.state, listener)
+            return await _reply(session.state, request)
 
         return endpoint
+
+    def admitted(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        """Answer only who has the key of the listener, or begins."""
+
+        async def guarded(request: Request) -> Response:
+            listener = request.path_params["listener"]
+            cookie = f"mpeace-{hashlib.sha256(listener.encode()).hexdigest()[:16]}"
+            kept = request.cookies.get(cookie, "")
+            try:
+                key = await run_in_threadpool(session.admit, listener, request.query_params.get("key", kept))
+            except FileError as problem:
+                if isinstance(problem, NotYours):
+                    await asyncio.sleep(WRONG_KEY_SECONDS)
+                return _refused(problem)
+            request.state.key = key
+            response = await endpoint(request)
+            if key != kept:
+                response.set_cookie(cookie, key, max_age=COOKIE_SECONDS, httponly=True, samesite="strict")
+            return response
+
+        return guarded
 
     def set_up(listener: str, content: dict[str, Any]) -> None:
         session.set_up(listener, str(content.get("playback")))
@@ -92,11 +119,11 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
     routes = [
         Route("/", page),
         Route("/api/about", about),
-        Route("/api/state/{listener}", state),
-        Route("/api/audio/{listener}/{token}", audio),
-        Route("/api/setup/{listener}", call(set_up), methods=["POST"]),
-        Route("/api/draft/{listener}", call(session.draft), methods=["POST"]),
-        Route("/api/answer/{listener}", call(session.answer), methods=["POST"]),
+        Route("/api/state/{listener}", admitted(state)),
+        Route("/api/audio/{listener}/{token}", admitted(audio)),
+        Route("/api/setup/{listener}", admitted(call(set_up)), methods=["POST"]),
+        Route("/api/draft/{listener}", admitted(call(session.draft)), methods=["POST"]),
+        Route("/api/answer/{listener}", admitted(call(session.answer)), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     return Starlette(routes=routes, middleware=[own_pages_only(host, allow_hosts)])
@@ -131,15 +158,17 @@ def serve(
         uvicorn.Server(config).run(sockets=[listening])
 
 
-async def _reply(answer: Callable[[str], dict[str, Any]], listener: str) -> Response:
+async def _reply(answer: Callable[[str], dict[str, Any]], request: Request) -> Response:
     try:
-        return JSONResponse(await run_in_threadpool(answer, listener), headers=_HEADERS)
+        content = await run_in_threadpool(answer, request.path_params["listener"])
+        return JSONResponse({**content, "key": request.state.key}, headers=_HEADERS)
     except FileError as problem:
         return _refused(problem)
 
 
 def _refused(problem: FileError) -> Response:
-    return JSONResponse({"problem": str(problem)}, 409 if isinstance(problem, Gone) else 400, headers=_HEADERS)
+    status = 409 if isinstance(problem, Gone) else 403 if isinstance(problem, NotYours) else 400
+    return JSONResponse({"problem": str(problem)}, status, headers=_HEADERS)
 
 
 async def _content(request: Request) -> dict[str, Any]:

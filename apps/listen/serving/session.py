@@ -7,8 +7,10 @@ so it is right after any end of the browser or of the server.
 The browser learns of a page its letters and tokens, nothing of files and systems.
 """
 
+import hashlib
 import json
 import re
+import secrets
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +32,12 @@ from enhance.utils.errors import FileError
 PLAYBACK = ("headphones", "loudspeakers")  # BS.1534-3, section 8: all listeners of a test must use the same
 LONGEST = 1e6  # seconds: what says that it took longer does not say how long it took
 
+_KEY = re.compile(r"[0-9a-f]{10}")
 _ID = re.compile(r"\w[\w.@+-]{0,63}")
+
+
+class NotYours(FileError):
+    """The id belongs to somebody who began in another browser."""
 
 
 class Gone(FileError):
@@ -93,16 +100,32 @@ class Session:
             "training": len(self._training),
         }
 
-    def state(self, listener: str) -> dict[str, Any]:
-        """Return the listener's place in the test, and the page to show.
+    def admit(self, listener: str, offered: str) -> str:
+        """Return the resume key that lets a listener go on; it is drawn at the first visit, and kept by the browser.
+
+        Args:
+            listener: the id.
+            offered: what comes with it; empty for nothing.
 
         Raises:
             FileError: when the id is not one.
+            NotYours: when somebody has it already, and another key.
         """
         if not _ID.fullmatch(listener):
             raise FileError(
                 "An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces."
             )
+        key = offered if _KEY.fullmatch(offered) else secrets.token_hex(5)
+        known_by = hashlib.sha256(key.encode()).digest()
+        if not secrets.compare_digest(known_by, self._store.key(listener, known_by)):
+            raise NotYours(
+                "Somebody began with this id in another browser. If that was you, go on there, or add # and the resume "
+                "key that is shown there beside the id; else take another id."
+            )
+        return key
+
+    def state(self, listener: str) -> dict[str, Any]:
+        """Return the listener's place in the test, and the page to show."""
         phase, page, position = self._place(listener)
         state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
         if page is None:

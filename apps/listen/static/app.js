@@ -35,7 +35,7 @@ function showEntry() {
     box.append(Object.assign(document.createElement("p"), { textContent: paragraph.trim() }));
   }
   const practice = about.training ? `${count(about.training, "page")} of practice, then ` : "";
-  fill(".length", `${practice}${count(about.pages, "page")}. You can stop at any time and go on later with the same id.`);
+  fill(".length", `${practice}${count(about.pages, "page")}. You can stop at any time and go on later with the same id, in another browser with the key beside it.`);
   const form = main.querySelector("form");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -52,10 +52,11 @@ function givenId() {
   return (new URLSearchParams(window.location.search).get(about.id_from) ?? "").trim();
 }
 
-async function enter(listener) {
+async function enter(entered) {
   try {
+    const [listener, key] = entered.split("#"); // the resume key, where it was begun in another browser
     const name = encodeURIComponent(listener.startsWith(".") ? " " : listener || " "); // a path of dots leads elsewhere
-    const state = await call(`api/state/${name}`, undefined, waiting);
+    const state = await call(`api/state/${name}${key ? `?key=${encodeURIComponent(key)}` : ""}`, undefined, waiting);
     sessionStorage.setItem("listener", listener);
     advance(state);
   } catch (problem) {
@@ -66,7 +67,7 @@ async function enter(listener) {
 
 /** Show what the server says comes now. */
 function advance(state) {
-  fill("#listener", `Listener ${state.listener}`);
+  fill("#listener", `Listener ${state.listener} · resume key ${state.key}`);
   document.querySelector("#leave").hidden = false;
   const bar = document.querySelector("#progress");
   const inTest = state.phase === "page" || state.phase === "done";

@@ -197,12 +197,17 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
         kept = re.compile(r":\s*77\b")  # as a grade, not within an opaque id
         with page.expect_response(lambda reply: "/draft/" in reply.url and kept.search(reply.request.post_data or "")):
             grade(page, [77])
+        key = page.locator("#listener").inner_text().split()[-1]
         process.send_signal(signal.SIGKILL)
         process.wait(READY_SECONDS)
         page.context.close()
     with served(toml) as (address, _):
         again = open_page()
-        enter(again, address, "anna")
+        again.goto(address)
+        again.get_by_label("Your id").fill("anna")
+        again.get_by_role("button", name="Begin").click()
+        expect(again.get_by_text("Somebody began with this id in another browser")).to_be_visible()
+        enter(again, address, f"anna#{key}")
         expect(again.locator(".where")).to_have_text("Page 2 of 3")
         expect(again.locator(".grade")).to_have_text(["77", "–", "–", "–"])
         expect(again.get_by_role("button", name="Play the reference").locator(".mark")).to_have_text("heard")

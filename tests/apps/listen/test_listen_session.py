@@ -11,6 +11,7 @@ import pytest
 from listening import full_answer, open_session, started, take_set_up, write_toml
 from starlette.testclient import TestClient
 
+from apps.listen.serving import server
 from apps.listen.serving.answer_store import read_answers
 from apps.listen.serving.bs1534_advice import advice
 from apps.listen.serving.server import LARGEST_CALL, make_app
@@ -195,6 +196,34 @@ def test_many_listeners_at_once(make) -> None:
     for answer in answers:
         side = "second" if len(answer.listener) % 2 else "first"
         assert answer.content["preferred"] == answer.content[side]
+
+
+def test_an_id_alone_is_no_key_to_the_answers_of_another(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "WRONG_KEY_SECONDS", 0.0)
+    session, plan, _ = open_session(make("pairwise", training=0))
+    app = make_app(session)
+    with (
+        TestClient(app, base_url="http://127.0.0.1") as anna,
+        TestClient(app, base_url="http://127.0.0.1") as other,
+        TestClient(app, base_url="http://127.0.0.1") as elsewhere,
+    ):
+        assert anna.post("/api/setup/anna", json={"playback": "headphones"}).status_code == 200
+        state = anna.get("/api/state/anna").json()
+        page = state["page"]
+        answer = full_answer(state)
+        for wrong in ("", "?key=", "?key=0123456789", "?key=anna"):
+            assert other.get(f"/api/state/anna{wrong}").status_code == 403
+            assert other.get(f"/api/audio/anna/{page['slots'][0]['id']}{wrong}").status_code == 403
+            for call in ("setup", "draft", "answer"):
+                refused = other.post(f"/api/{call}/anna{wrong}", json={**answer, "playback": "loudspeakers"})
+                assert refused.status_code == 403
+                assert "another browser" in refused.json()["problem"]
+        assert read_answers(plan.settings.answers)[0] == []
+        assert other.get("/api/state/berta").json()["key"] != state["key"]
+        assert elsewhere.get(f"/api/state/anna?key={state['key']}").json()["page"]["id"] == page["id"]
+        assert elsewhere.post("/api/answer/anna", json=answer).json()["position"] == 2, "its cookie is kept"
+        assert anna.get("/api/state/anna").json()["position"] == 2
+    assert state["key"].encode() not in plan.settings.answers.read_bytes()
 
 
 def test_calls_that_are_wrong_are_refused_in_one_line(make) -> None:
