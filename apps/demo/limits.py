@@ -21,12 +21,14 @@ class Limits:
         minutes: length of a file (of stereo at 48 kHz; shorter for more channels or a higher rate).
         megabytes: size of an upload.
         uploads: of that size that are on their way or held at the same time; more are turned away.
+        visitor_uploads: of them, of one visitor.
         jobs: files denoised at the same time; the others wait in the queue. As many outputs are written anew.
         waiting: jobs in the queue before new ones are turned away.
         sessions: people whose sound is held; beyond, the one who was idle for longest is forgotten.
         idle_seconds: after which a session is forgotten.
         upload_seconds: after which an upload is removed: longer than the queue can last with files of `USUAL_MINUTES`.
         live: microphones at the same time.
+        visitor_live: of them, of one visitor.
         live_minutes: of one microphone.
         job_megabytes: of memory that the process of one job may take.
         job_seconds: after which that process is ended if no more sound came of it.
@@ -35,12 +37,14 @@ class Limits:
     minutes: float = USUAL_MINUTES
     megabytes: int = 200
     uploads: int = 20
+    visitor_uploads: int = 5
     jobs: int = 2
     waiting: int = 16
     sessions: int = 16
     idle_seconds: float = 1800.0
     upload_seconds: int = 300
     live: int = 4
+    visitor_live: int = 2
     live_minutes: float = 30.0
     job_megabytes: int = 1500
     job_seconds: float = 60.0

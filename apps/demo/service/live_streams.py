@@ -15,6 +15,7 @@ import numpy as np
 
 from apps.demo.limits import Limits
 from apps.demo.service.service import DemoService
+from apps.demo.service.visitor import VISITOR
 from enhance.runtime.stream import Stream
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
@@ -29,6 +30,7 @@ class _Microphone:
     stream: Stream
     begun: float
     used: float
+    visitor: str
     number: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,13 +70,16 @@ class LiveDesk:
             stream = denoiser.stream(sample_rate, attenuation_limit_db=limit, mix=mix, live_block=block)
         except (TypeError, ValueError) as error:
             raise FileError(str(error)) from None
-        now = time.monotonic()
+        now, visitor = time.monotonic(), VISITOR.get()
         with self._lock:
             self._forget(now)
+            own = sum(microphone.visitor == visitor for microphone in self._open.values()) if visitor else 0
+            if own >= self._limits.visitor_live:
+                raise FileError(f"{own} microphones of yours are open, which is the limit: close another page first")
             if len(self._open) >= self._limits.live:
                 raise FileError(f"{self._limits.live} microphones are open, which is the limit: try again later")
             token = secrets.token_urlsafe(24)
-            self._open[token] = _Microphone(stream, now, now)
+            self._open[token] = _Microphone(stream, now, now, visitor)
         return {"token": token, "delay_ms": 1000 * stream.latency_samples / stream.sample_rate}
 
     def block(self, token: str, number: int, samples: str) -> dict[str, object]:

@@ -18,6 +18,9 @@ from enhance.io.task import Outcome
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError
 
+_MANY = "many people came after you"
+_REMEMBERED = 1000  # sessions whose files were removed
+
 
 @dataclass
 class DenoisedFile:
@@ -86,6 +89,7 @@ class Sessions:
         self._folder = folder
         self._limits = limits
         self._entries: dict[str, _Entry] = {}
+        self._removed: dict[str, str] = {}  # session: why its file was removed, until another takes its place
         self._closed: dict[str, float] = {}  # session: when its page was closed, time.monotonic()
         self._lock = threading.Lock()
 
@@ -104,6 +108,7 @@ class Sessions:
         now = time.monotonic()
         with self._lock:
             gone = [self._entries.pop(session, None)]
+            self._removed.pop(session, None)
             if self._closed.get(session, -float("inf")) < (now if begun is None else begun):
                 self._entries[session] = _Entry(work, now)
             else:
@@ -121,12 +126,18 @@ class Sessions:
         self._remove(gone)
         return None if entry is None else entry.work
 
+    def why_removed(self, session: str) -> str:
+        """Return why the file of a session is not there any more; empty when it is, or never was."""
+        with self._lock:
+            return self._removed.get(session, "")
+
     def drop(self, session: str) -> None:
         """Remove what belongs to a page that was closed."""
         now = time.monotonic()
         with self._lock:
             since = now - self._limits.idle_seconds
             self._closed = {name: closed for name, closed in self._closed.items() if closed > since} | {session: now}
+            self._removed.pop(session, None)
             gone = [self._entries.pop(session, None), *self._outdated()]
         self._remove(gone)
 
@@ -140,11 +151,17 @@ class Sessions:
         """Take out the sessions that are idle, and the longest idle ones of too many."""
         by_use = sorted(self._entries, key=lambda session: self._entries[session].used, reverse=True)
         oldest = time.monotonic() - self._limits.idle_seconds
-        return [
-            self._entries.pop(session)
-            for place, session in enumerate(by_use)
-            if place >= self._limits.sessions or self._entries[session].used < oldest
-        ]
+        gone: list[_Entry | None] = []
+        for place, session in enumerate(by_use):
+            idle = self._entries[session].used < oldest
+            if not idle and place < self._limits.sessions:
+                continue
+            reason = f"it was not used for {self._limits.idle_seconds / 60:.0f} minutes" if idle else _MANY
+            gone.append(self._entries.pop(session))
+            self._removed[session] = f"Your sound is not held any more, since {reason}: open it again."
+        while len(self._removed) > _REMEMBERED:
+            del self._removed[next(iter(self._removed))]
+        return gone
 
     def _remove(self, entries: list[_Entry | None]) -> None:
         for entry in entries:

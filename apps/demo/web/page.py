@@ -220,7 +220,16 @@ class Page:
         return gr.skip() if shown is None or self._work(request) is not work else shown
 
     def _work(self, request: gr.Request) -> DenoisedFile | None:
-        return self._service.sessions.get(_session(request))
+        """Return the file that a page works with, None when it has none.
+
+        Raises:
+            gr.Error: when it was removed.
+        """
+        sessions, session = self._service.sessions, _session(request)
+        work = sessions.get(session)
+        if work is None and (reason := sessions.why_removed(session)):
+            raise gr.Error(reason, duration=None, print_exception=False)
+        return work
 
     def _leave(self, request: gr.Request) -> None:
         self._service.sessions.drop(_session(request))

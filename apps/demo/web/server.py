@@ -135,7 +135,7 @@ def _build(
     from apps.demo.service.live_streams import LiveDesk
     from apps.demo.service.service import KEPT, DemoService, known_models
     from apps.demo.web.api import Api
-    from apps.demo.web.middleware import Guard
+    from apps.demo.web.middleware import Guard, SlowLogin
     from apps.demo.web.page import Page
 
     service = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
@@ -149,7 +149,7 @@ def _build(
         results.sweep()
         remove_old(folder, age, keep=("sessions", "results", KEPT))
 
-    middleware = [Middleware(Guard, limits=limits)]
+    middleware = [Middleware(SlowLogin), Middleware(Guard, limits=limits)]
     engine = None
     if runtime is not None:
         files = browser_files(runtime, shipped(service.models))

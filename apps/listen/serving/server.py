@@ -15,7 +15,8 @@ An id alone is no key to the answers of the listener who has it: the first call 
 browser keeps as a cookie and sends with every call. In another browser ?key=KEY in the first call takes its place.
 
 A refused call gets status 400 (403 when the id is somebody else's, 409 when the page is not the listener's any more)
-and {"problem": one line}. Other sites cannot post: the calls take JSON only, for which a browser asks first, and no site is allowed.
+and {"problem": one line}. Other sites cannot post: the calls take JSON only, for which a browser asks first, and no
+site is allowed.
 """
 
 import asyncio

@@ -298,6 +298,30 @@ def test_an_old_view_does_not_win_over_another_file(
         assert "version" not in page._show(False, 12, 0.5, "tiny", request)
 
 
+def test_a_page_whose_file_was_removed_says_so(
+    service: DemoService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradio = pytest.importorskip("gradio")
+    from apps.demo.web.page import Page
+
+    source = write(tmp_path / "a.wav", speech_like(0.2, 48_000))
+    page = Page(service, None, tmp_path)  # type: ignore[arg-type]
+    request: Any = SimpleNamespace(session_hash="session")
+    assert "version" not in page._show(False, 12, 0.5, "tiny", request), "it had none"
+    opened(service, source)
+    monkeypatch.setattr(service.sessions, "_limits", Limits(idle_seconds=-60))
+    with pytest.raises(
+        gradio.Error, match="Your sound is not held any more, since it was not used for -1 minutes: open"
+    ):
+        page._show(False, 12, 0.5, "tiny", request)
+    monkeypatch.setattr(service.sessions, "_limits", Limits(sessions=1))
+    opened(service, source)
+    assert page._show(False, 12, 0.5, "tiny", request)["version"] == 1
+    service.open("another", source, Strength(), None)
+    with pytest.raises(gradio.Error, match="since many people came after you: open it again"):
+        page._show(False, 12, 0.5, "tiny", request)
+
+
 def test_people_who_work_at_the_same_time_do_not_mix(service: DemoService, tmp_path: Path) -> None:
     sources = [write(tmp_path / f"{n}.wav", speech_like(5, 48_000, seed=n)) for n in range(4)]
     works: dict[int, DenoisedFile] = {}
