@@ -68,6 +68,11 @@ class WorkerPool:
         self._closed = False
         self._lock = threading.Lock()
 
+    def prepare(self) -> None:
+        """Start a process before there is a job: it takes a second, in which a server has other things to do."""
+        with self._lock:
+            self._idle.append(self._start())
+
     def run(self, job: Job, on_progress: OnProgress) -> tuple[Outcome, list[Track]]:
         """Do a job; returns its outcome and the sound that went through the network.
 
@@ -135,14 +140,17 @@ class WorkerPool:
                     self._busy.append(worker)
                     return worker
                 worker.pipe.close()
-            context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, self._megabytes * 1_000_000), daemon=True)
-            process.start()
-            theirs.close()
-            worker = _Worker(process, ours)
+            worker = self._start()
             self._busy.append(worker)
             return worker
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._megabytes * 1_000_000), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
 
     def _give_back(self, worker: _Worker) -> None:
         with self._lock:

@@ -140,6 +140,7 @@ def _build(
 
     service = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
     service.denoiser(None)
+    service.workers.prepare()
     _, age = limits.sweeping
     results = Results(folder / "results", age)
     api = Api(service, LiveDesk(service, limits), folder, results.new_folder)
