@@ -49,7 +49,7 @@ def noisy(seconds: float, channels: int = 1) -> np.ndarray:
     return np.resize(np.tile(audio, (1, channels)), (round(seconds * RATE), channels))
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+def start(*arguments: object, **options: Any) -> subprocess.Popen[Any]:
     """Start the command in a process group of its own."""
     command = [sys.executable, "-m", "apps.cli", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -122,6 +122,7 @@ class Session:
                 "Somebody began with this id in another browser. If that was you, go on there, or add # and the resume "
                 "key that is shown there beside the id; else take another id."
             )
+        self._store.listener(listener)  # enters who is new
         return key
 
     def state(self, listener: str) -> dict[str, Any]:
