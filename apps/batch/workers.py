@@ -24,7 +24,7 @@ _LOOK = 0.1  # seconds between two looks at the stopper
 _TELL = 0.1  # seconds between two words of progress from one process
 _PATIENCE = 10.0  # seconds that a process gets to clean up when it is asked to end
 _STALLED = 600.0  # seconds without any more sound, after which a process is ended
-_MOST_MEMORY = 4_000_000_000  # bytes of a process; a file of any length takes a tenth of a gigabyte
+_MOST_MEMORY = 4_000_000_000  # bytes of a process beside its libraries; a file takes a tenth of a gigabyte
 
 
 @dataclass

@@ -30,7 +30,7 @@ class Limits:
         live: microphones at the same time.
         visitor_live: of them, of one visitor.
         live_minutes: of one microphone.
-        job_megabytes: of memory that the process of one job may take.
+        job_megabytes: of memory that the process of one job may take beside its libraries.
         job_seconds: after which that process is ended if no more sound came of it.
     """
 
@@ -46,7 +46,7 @@ class Limits:
     live: int = 4
     visitor_live: int = 2
     live_minutes: float = 30.0
-    job_megabytes: int = 1500
+    job_megabytes: int = 1000
     job_seconds: float = 60.0
 
     @property

@@ -70,7 +70,7 @@ class Chain:
             mix=settings.mix,
         )
         self._finder = None
-        self._take_speech = self._stream.take_speech
+        self._denoising = self._stream
         if settings.speech_threshold is not None:
             info = denoiser.info
             begins = -info.latency / info.sample_rate
@@ -133,7 +133,7 @@ class Chain:
 
     def _listen(self) -> None:
         if self._finder is not None:
-            self._finder.push(self._take_speech())
+            self._finder.push(self._denoising.take_speech())
 
     def _check(self, block: np.ndarray) -> None:
         if np.isfinite(block).all():

@@ -57,7 +57,7 @@ class WorkerPool:
     """Processes that render files; as many as there are jobs at a time.
 
     Args:
-        megabytes: of memory that each may take.
+        megabytes: of memory that each may take beside its libraries.
         seconds: without any more sound, after which one is ended.
     """
 
