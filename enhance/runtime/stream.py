@@ -1,13 +1,13 @@
 """Denoising of a signal that comes in blocks of any size, at any sample rate.
 
-    block -> take DC away -> resample to the model -> whole hops -> ONNX step -> drop its delay
+    block -> resample to the model -> whole hops -> take DC away -> ONNX step -> drop its delay
           -> link the channels -> resample back -> mix with the input
 
 Every stage carries its state, so the result does not depend on how the signal was cut. The input waits in a queue of
 its own, at its own rate and untouched by any resampler, until the denoised sample of the same time is ready: the mix
-has no phase error, and `mix=0` returns the input bit for bit (as float32). An offset (DC), which the network was not
-trained with and which costs it up to 8 dB SI-SDR, never reaches it (`enhance.dsp.dc_blocker`). A signal above 48 kHz
-loses the band above 24 kHz, which the network does not see, except for the share of the input that is mixed in.
+has no phase error, and `mix=0` returns the input bit for bit (as float32). An offset (DC) never reaches the network
+(`enhance.runtime.model_input`). A signal above 48 kHz loses the band above 24 kHz, which the network does not see,
+except for the share of the input that is mixed in.
 
 Live streams resample with a shorter delay and a narrower pass-band (`enhance.dsp.polyphase`) than files
 (`enhance.dsp.resampling`), and begin the first hop so much earlier that a block of the device ends with a hop also
@@ -23,13 +23,13 @@ from typing import Protocol
 import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
-from enhance.dsp.dc_blocker import DcBlocker
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.rate import check_sample_rate
 from enhance.dsp.resampling import Resampler, held_back_seconds
 from enhance.runtime.link import Link
 from enhance.runtime.linked_channels import LinkedChannels
 from enhance.runtime.metadata import ModelInfo
+from enhance.runtime.model_input import ModelInput
 from enhance.runtime.speech import SpeechDetector
 from enhance.runtime.strength import Strength, blend
 
@@ -97,14 +97,12 @@ class Stream:
         self.channels = channels
         self.live_block = live_block
         self._denoiser = denoiser
-        self._to_model: Resampler | Polyphase | None = None
         self._from_model: Resampler | Polyphase | None = None
         model_rate = denoiser.info.sample_rate
         if self.sample_rate != model_rate:
             kind = Resampler if live_block is None else Polyphase
-            self._to_model = kind(self.sample_rate, model_rate, channels)
             self._from_model = kind(model_rate, self.sample_rate, channels)
-        self._dc_blocker = DcBlocker(self.sample_rate, channels)
+        self._input = ModelInput(self.sample_rate, model_rate, denoiser.info.hop, channels, live=live_block is not None)
         self._linked = None
         if link.joins(channels):
             self._linked = LinkedChannels(model_rate, denoiser.info.hop, channels, always=link is Link.ON)
@@ -112,7 +110,6 @@ class Stream:
         hops = max(1, HOPS_PER_CALL // channels)
         self._slice = max(1, hops * denoiser.info.hop * self.sample_rate // model_rate)
         self._speech = SpeechDetector(channels, denoiser.info.hop)
-        self._pending = AudioFifo(channels)  # at the model's rate, waiting for a whole hop
         self._wet = AudioFifo(channels)  # denoised, waiting for a whole live block
         self._dry = AudioFifo(channels)  # the input, waiting for its denoised samples
         self._weight = np.float32(0)
@@ -142,9 +139,7 @@ class Stream:
     @property
     def _held_back(self) -> tuple[int, int]:
         """Samples that wait in the resamplers of a live stream, each at the rate of its input."""
-        if isinstance(self._to_model, Polyphase) and isinstance(self._from_model, Polyphase):
-            return self._to_model.half, self._from_model.half
-        return 0, 0
+        return self._input.held_back, self._from_model.half if isinstance(self._from_model, Polyphase) else 0
 
     @property
     def _stride(self) -> int:
@@ -211,13 +206,13 @@ class Stream:
             raise ValueError(f"block of {samples} samples: expected a multiple of live_block = {self.live_block}")
         if samples <= self._slice:
             self._dry.push(block)
-            self._denoise(block)
+            self._run(self._input.process(block))
             return self._take(samples if self.live_block else len(self._wet))
         parts = []
         for start in range(0, samples, self._slice):
             part = block[:, start : start + self._slice]
             self._dry.push(part)
-            self._denoise(part)
+            self._run(self._input.process(part))
             if not self.live_block:
                 parts.append(self._take(len(self._wet)))
         return self._take(samples) if self.live_block else np.concatenate(parts, axis=1)
@@ -233,11 +228,9 @@ class Stream:
         self._ended = True
         if not len(self._dry):
             return self._take(0)
-        if self._to_model is not None:
-            self._run(self._to_model.flush())
         # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
         padding = self._denoiser.info.latency + self._denoiser.info.hop
-        self._run(np.zeros((self.channels, padding), np.float32))
+        self._run(self._input.flush(padding))
         if self._linked is not None:
             silence = np.zeros((self.channels, self._linked.latency + padding), np.float32)
             self._give(self._linked.process(silence, silence))
@@ -251,35 +244,26 @@ class Stream:
         self._state = self._denoiser.initial_state(self.channels)
         self._speech.reset()
         self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input
-        for fifo in (self._pending, self._noisy, self._wet, self._dry):
+        for fifo in (self._noisy, self._wet, self._dry):
             fifo.clear()
-        self._dc_blocker.reset()
+        self._input.reset()
         if self._linked is not None:
             self._linked.reset()
-        for resampler in (self._to_model, self._from_model):
-            if resampler is not None:
-                resampler.reset()
+        if self._from_model is not None:
+            self._from_model.reset()
         if self.live_block is not None:
             head_start = self._head_start
             self._delay_left += head_start
-            self._pending.push(np.zeros((self.channels, head_start), np.float32))
+            self._input.reset(head_start)
             silence = np.zeros((self.channels, self.latency_samples), np.float32)
             self._wet.push(silence)
             self._dry.push(silence)
 
-    def _denoise(self, block: np.ndarray) -> None:
-        """Push what a block at the stream's rate makes ready into the queue of denoised samples."""
-        block = self._dc_blocker.process(block)
-        self._run(block if self._to_model is None else self._to_model.process(block))
-
-    def _run(self, block: np.ndarray) -> None:
-        """Run the model over whole hops of what waits and of a block at the model's rate."""
-        self._pending.push(block)
-        hop = self._denoiser.info.hop
-        samples = len(self._pending) // hop * hop
+    def _run(self, noisy: np.ndarray) -> None:
+        """Run the model over whole hops at its rate and push what that makes ready into the queue of the result."""
+        samples = noisy.shape[1]
         if not samples:
             return
-        noisy = self._pending.pop(samples)
         estimate, self._state = self._denoiser.step(noisy, self._state)
         self._speech.update(noisy, estimate)
         late = min(self._delay_left, samples)

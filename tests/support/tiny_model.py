@@ -28,9 +28,17 @@ TINY_METADATA = {
 }
 
 
-def tiny_result(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """What a stream with this model makes of [channels, time]: the offset is taken away, the rest is halved."""
-    return np.float32(TINY_GAIN) * DcBlocker(sample_rate, audio.shape[0]).process(audio)
+def without_offset(audio: np.ndarray) -> np.ndarray:
+    """[channels, time] at 48 kHz as every model hears it."""
+    channels, samples = audio.shape
+    hops = np.pad(audio, ((0, 0), (0, -samples % TINY_HOP)))
+    present = np.pad(np.ones(samples, np.float32), (0, -samples % TINY_HOP))
+    return DcBlocker(48_000, TINY_HOP, channels).process(hops, present)[:, :samples]
+
+
+def tiny_result(audio: np.ndarray) -> np.ndarray:
+    """What a stream with this model makes of [channels, time] at 48 kHz: without its offset, and halved."""
+    return np.float32(TINY_GAIN) * without_offset(audio)
 
 
 def write_tiny_model(path: Path, metadata: dict[str, str] | None = None, gain: ArrayLike = TINY_GAIN) -> Path:

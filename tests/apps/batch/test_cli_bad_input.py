@@ -92,7 +92,7 @@ def test_a_recorder_that_was_killed(folder: Path, tiny_model: Path) -> None:
     bad.write_bytes(bad.read_bytes()[:40] + bytes(4) + bad.read_bytes()[44:])  # it never came back to write the length
     assert "says no sound, but 96000 bytes follow" in refused(folder, bad, tiny_model)
     assert mpeace("denoise", bad, "-o", folder / "b.wav", "--model", tiny_model, "--salvage").status == 0
-    np.testing.assert_allclose(read(folder / "b.wav"), tiny_result(audio, 48_000), atol=2.0**-15)
+    np.testing.assert_allclose(read(folder / "b.wav"), tiny_result(audio), atol=2.0**-15)
 
 
 def test_a_length_that_nobody_knows_is_no_damage(tmp_path: Path, tiny_model: Path) -> None:

@@ -136,7 +136,7 @@ def test_promise_32_the_browser_plays_16_bits_with_one_common_gain(service: Demo
     gain = work.gain
     assert gain == pytest.approx(0.9 / np.abs(audio).max(), rel=1e-3)
     np.testing.assert_allclose(noisy, gain * audio, atol=2**-15)
-    np.testing.assert_allclose(wet, gain * tiny_result(audio, 48_000), atol=2**-15)
+    np.testing.assert_allclose(wet, gain * tiny_result(audio), atol=2**-15)
 
 
 def test_silence_gets_no_gain() -> None:
@@ -214,7 +214,7 @@ def test_a_change_while_the_output_is_written_wins(service: DemoService, tmp_pat
     assert done == [True] * 3
     assert work.written == Strength(2.0)
     source, kept = read(work.source), 10 ** (-2 / 20)
-    expected = kept * source + (1 - kept) * tiny_result(source, 48_000)
+    expected = kept * source + (1 - kept) * tiny_result(source)
     np.testing.assert_allclose(read(work.target), expected, atol=2**-15)
 
 
@@ -335,7 +335,7 @@ def test_people_who_work_at_the_same_time_do_not_mix(service: DemoService, tmp_p
     for thread in threads:
         thread.join()
     for number, source in enumerate(sources):
-        np.testing.assert_allclose(read(works[number].target), tiny_result(read(source), 48_000), atol=2**-15)
+        np.testing.assert_allclose(read(works[number].target), tiny_result(read(source)), atol=2**-15)
 
 
 def test_the_analysis_of_a_long_sound_stays_small(service: DemoService, tmp_path: Path) -> None:

@@ -1,42 +1,64 @@
-"""The high-pass that takes an offset away: gone from the first sample on, in blocks of any size."""
+"""The high-pass that takes an offset away: as far as it is sure, in hops, in the shape that a resampler gave it."""
 
 import numpy as np
 import pytest
 from helpers import blocks, speech_like
-from scipy import signal
 
-from enhance.dsp.dc_blocker import CORNER_HZ, DcBlocker
+from enhance.dsp.dc_blocker import CORNER_HZ, LOW_VOICE_HZ, DcBlocker
 
-
-@pytest.mark.parametrize("rate", [1000, 8000, 48000])
-@pytest.mark.parametrize("size", [1, 97, 100_000])
-def test_it_is_a_one_pole_high_pass_behind_a_running_mean(rate: int, size: int) -> None:
-    audio = speech_like(1.1, rate, channels=2) + np.array([[0.3], [-0.1]], np.float32)
-    if size == 1:
-        audio = audio[:, : rate // 5 + 500]
-    blocker = DcBlocker(rate, 2)
-    ours = np.concatenate([blocker.process(part) for part in blocks(audio, size)], axis=1)
-    pole = np.exp(-2 * np.pi * CORNER_HZ / rate)
-    settled = round(1 / (1 - pole))
-    wide = audio.astype(np.float64)
-    offset = np.cumsum(wide[:, :settled], axis=1) / np.arange(1, settled + 1)
-    rest, _ = signal.lfilter([1 - pole], [1, -pole], wide[:, settled:], zi=pole * offset[:, -1:])
-    expected = wide - np.concatenate([offset, rest], axis=1)
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-7)
+RATE, HOP = 48_000, 480
 
 
-def test_an_offset_changes_nothing_and_a_step_is_gone_in_two_seconds() -> None:
-    audio = speech_like(1, 16000)
-    plain = DcBlocker(16000, 1).process(audio)
-    np.testing.assert_allclose(DcBlocker(16000, 1).process(audio + 0.2), plain, rtol=0, atol=1e-7)
-    blocker = DcBlocker(16000, 1)
-    blocker.process(np.zeros((1, 16000), np.float32))
-    step = blocker.process(np.full((1, 32000), 0.2, np.float32))
-    assert abs(step[0, -1]) < 1e-5
+def whole(audio: np.ndarray) -> np.ndarray:
+    return DcBlocker(RATE, HOP, audio.shape[0]).process(audio)
 
 
-def test_reset_forgets_the_offset() -> None:
-    blocker = DcBlocker(8000, 1)
-    first = blocker.process(np.full((1, 5000), 0.5, np.float32))
+def test_offsets_at_the_ends_of_hops_are_the_weighted_means_less_their_uncertainty() -> None:
+    """Each written down on its own, for every hop."""
+    audio = speech_like(1.2, RATE, channels=2) + np.array([[0.02], [-0.1]], np.float32)
+    taken = (audio - whole(audio))[:, HOP - 1 :: HOP]
+    decay = np.exp(-2 * np.pi * CORNER_HZ * HOP / RATE)
+    for hop in (0, 1, 7, 60, 119):
+        weights = np.repeat(decay ** np.arange(hop, -1, -1.0), HOP)
+        seen = audio[:, : weights.size].astype(np.float64)
+        mean = np.average(seen, axis=1, weights=weights)
+        variance = np.average(seen**2, axis=1, weights=weights) - mean**2
+        uncertainty = np.sqrt(2 * variance) / (np.pi * LOW_VOICE_HZ * weights.sum() / RATE)
+        expected = mean * np.maximum(0, 1 - (uncertainty / mean) ** 2)
+        np.testing.assert_allclose(taken[:, hop], expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("hops", [1, 3, 1000])
+def test_calls_of_any_number_of_hops_give_the_same(hops: int) -> None:
+    audio = speech_like(1.2, RATE, channels=2) + np.float32(0.1)
+    blocker = DcBlocker(RATE, HOP, 2)
+    parts = [blocker.process(part) for part in blocks(audio, hops * HOP)]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole(audio), rtol=0, atol=1e-7)
     blocker.reset()
-    np.testing.assert_array_equal(blocker.process(np.full((1, 5000), 0.5, np.float32)), first)
+    np.testing.assert_array_equal(blocker.process(audio), whole(audio))
+
+
+@pytest.mark.parametrize("hertz", [90, 130, 250])
+@pytest.mark.parametrize("phase", np.arange(8) / 8)
+def test_a_voice_that_is_cut_anywhere_stays_as_it_is(hertz: float, phase: float) -> None:
+    turns = hertz * np.arange(2 * RATE) / RATE + phase
+    voice = sum(np.sin(2 * np.pi * k * turns) / k for k in (1, 2, 3))[np.newaxis].astype(np.float32) / 5
+    changed = whole(voice) - voice
+    assert 10 * np.log10(np.mean(changed**2) / np.mean(voice**2) + 1e-12) < -40
+
+
+def test_a_step_is_gone_in_three_seconds() -> None:
+    steps = np.zeros((1, 5 * RATE), np.float32)
+    steps[:, RATE:] = 0.2
+    result = whole(steps)
+    assert not result[:, : RATE - HOP].any()
+    assert np.abs(result[:, 4 * RATE :]).max() < 1e-4
+
+
+def test_an_offset_is_taken_away_in_the_shape_that_it_has() -> None:
+    present = np.ones(4 * HOP, np.float32)
+    present[:100] = 0
+    present[100:200] = np.linspace(0, 1, 100)
+    present[-50:] = 0
+    result = DcBlocker(RATE, HOP, 1).process(0.3 * present[np.newaxis], present)
+    np.testing.assert_allclose(result, 0, atol=2e-4)

@@ -54,7 +54,7 @@ def test_evaluation_measures_the_model_and_both_probes(evaluated, pairs):
     for name in ("speech_gain", "clean_level", "noise_level"):
         assert evaluation.metrics[name].mean == pytest.approx(HALF_DB, abs=0.05), name
     clean = [soundfile.read(path, dtype="float32")[0] for path in sorted((pairs / "clean").iterdir())]
-    expected = np.mean([si_sdr(tiny_result(audio[None], 48_000)[0], audio, 48_000) for audio in clean])
+    expected = np.mean([si_sdr(tiny_result(audio[None])[0], audio, 48_000) for audio in clean])
     assert evaluation.metrics["clean_si_sdr"].mean == pytest.approx(expected, abs=0.1)
     assert (evaluation.model, evaluation.set, evaluation.files) == ("tiny", "made", 2)
     assert (evaluation.latency_ms, evaluation.sample_rate, evaluation.parameters) == (20, 48000, 1)

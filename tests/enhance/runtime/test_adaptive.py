@@ -9,11 +9,10 @@ from command import ROOT, read
 from helpers import speech_like
 from livepath import BLOCK, RATE, make_path, through
 from onnx import TensorProto, helper, numpy_helper
-from tiny_model import TINY_HOP, TINY_METADATA, write_tiny_model
+from tiny_model import TINY_HOP, TINY_METADATA, without_offset, write_tiny_model
 
 from apps.live.engine.block_processor import BlockProcessor, Controls
 from enhance import Denoiser
-from enhance.dsp.dc_blocker import DcBlocker
 from enhance.runtime import adaptive as fallback
 from enhance.runtime.adaptive import AdaptiveModel, Load
 
@@ -70,7 +69,7 @@ def test_a_model_that_gives_nan_is_given_up_for_good_and_named(tmp_path: Path, t
 
 def centred(audio: np.ndarray) -> np.ndarray:
     """Without its offset, as every model hears it."""
-    return DcBlocker(RATE, 1).process(audio[None])[0]
+    return without_offset(audio[None])[0]
 
 
 def test_promise_20_a_machine_that_is_too_slow_is_told_by_how_much(tmp_path: Path, tiny_denoiser: Denoiser) -> None:

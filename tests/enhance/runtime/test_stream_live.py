@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import blocks, speech_like
-from tiny_model import tiny_result
+from tiny_model import TINY_GAIN
 
 from enhance import Denoiser
 from enhance.dsp.polyphase import Polyphase
@@ -18,6 +18,7 @@ def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
     tiny_denoiser: Denoiser, rate: int, live_block: int
 ) -> None:
     audio = speech_like(live_block * (3 * rate // live_block) / rate, rate, channels=2)
+    audio = np.diff(audio, axis=1, prepend=0)  # without any offset
     stream = tiny_denoiser.stream(rate, 2, live_block=live_block)
     delayed = np.zeros((2, 0), np.float32)
     multiples = [3, 1, 7, 2] * (1 + audio.shape[1] // live_block)
@@ -35,7 +36,7 @@ def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
     delayed = np.concatenate([delayed, rest, stream.flush()], axis=1)
     assert delayed.shape[1] == audio.shape[1] + stream.latency_samples
     assert not delayed[:, : stream.latency_samples].any()
-    expected = tiny_result(audio, rate)
+    expected = np.float32(TINY_GAIN) * audio
     for rates in ((rate, 48_000), (48_000, rate)) if rate != 48_000 else ():
         resampler = Polyphase(*rates, 2)
         expected = np.concatenate([resampler.process(expected), resampler.flush()], axis=1)
