@@ -24,7 +24,7 @@ from enhance.dsp.erb import wide_band_matrix
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
-_SAME_VOICE = (0.12, 0.3)  # share of an estimate that the voice explains: not linked below, wholly linked above
+_SAME_VOICE = (0.05, 0.12)  # share of an estimate that the voice explains: not linked below, wholly linked above
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
@@ -95,7 +95,7 @@ class LinkedChannels:
         The products [hops, 2, channels, channels, bands] are those of inputs with estimates and of estimates with
         estimates. The fast means of the latter are kept.
         """
-        channels, real, imaginary = self._channels, np.real(spectra), np.imag(spectra)
+        channels, real, imaginary = self._channels, spectra.real.copy(), spectra.imag.copy()
         products = real[:, :, np.newaxis] * real[:, np.newaxis, channels:]
         products += imaginary[:, :, np.newaxis] * imaginary[:, np.newaxis, channels:]
         own = real[:, :channels] ** 2 + imaginary[:, :channels] ** 2
@@ -119,6 +119,8 @@ class LinkedChannels:
         weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _FLOOR
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
         share = self._share(level, weights, cross[:, 1], self._fast[soon])
+        if not self._always and not share.any():
+            return estimate
         voice = np.sum((weights.astype(np.float32) @ self._bands.T) * estimate, axis=1)
         alone = estimate
         if self._always:
@@ -163,18 +165,18 @@ def _voice_levels(cross: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 def _agreement(weights: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Power of the voice [hops, 1], of the estimates and of their product with the voice [hops, channels]."""
-    with_voice = np.einsum("tcrb,trb->tc", products, weights)
-    power = np.einsum("tcrb,tcb,trb->t", products, weights, weights, optimize=True)[:, np.newaxis]
-    return np.maximum(power, _FLOOR), np.einsum("tccb->tc", products), with_voice
+    with_voice = np.einsum("tcrb,trb->tcb", products, weights)
+    power = np.einsum("tcb,tcb->t", with_voice, weights)[:, np.newaxis]
+    return np.maximum(power, _FLOOR), np.einsum("tccb->tc", products), with_voice.sum(-1)
 
 
 def _smoothed(values: np.ndarray, mean: np.ndarray, gain: float) -> np.ndarray:
     """Exponential means up to each hop, along the first axis, on from `mean`."""
-    means = np.empty_like(values, dtype=np.float64)
-    for hop, value in enumerate(values):
-        mean = mean + gain * (value - mean)
-        means[hop] = mean
-    return means
+    hops = len(values)
+    age = np.arange(hops)[:, np.newaxis] - np.arange(hops)
+    weights = gain * (1 - gain) ** np.maximum(age, 0) * (age >= 0)
+    means = weights @ values.reshape(hops, -1)
+    return means.reshape(values.shape) + mean * ((1 - gain) ** np.arange(1.0, hops + 1)).reshape(-1, *[1] * mean.ndim)
 
 
 def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
