@@ -12,6 +12,8 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.task import PIPE, Outcome, Task
 from enhance.utils.interrupt import Stopped, Stopper
 
+SINGLE_FILE_APART = True  # one file, too, is done in a process of its own: a decoder that dies is then told in one line
+
 
 def denoise_all(
     inputs: list[str],
@@ -95,7 +97,8 @@ def _run(
         outcomes.append(outcome)
         reporter.done(outcome, task)
 
-    if len(tasks) > 1:  # also one at a time: a decoder that dies takes its process along, and no other file
+    piped = PIPE in (tasks[0].source, tasks[0].target)
+    if len(tasks) > 1 or (SINGLE_FILE_APART and not piped):  # a decoder that dies takes its process along, and no more
         from apps.batch.workers import run_in_processes
 
         run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done, model)
@@ -109,9 +112,9 @@ def _run(
     if settings.raw and tasks[0].target == PIPE:
         stream = LowDelayStream(denoiser, settings.raw.sample_rate, settings.raw.channels)
         reporter.pipe(str(settings.raw), (stream.latency_samples + stream.block) / stream.sample_rate)
-    for task in tasks:
+    task = tasks[0]
 
-        def on_progress(seconds: float, total: float | None, task: Task = task) -> None:
-            reporter.on_progress(task, seconds, total)
+    def on_progress(seconds: float, total: float | None) -> None:
+        reporter.on_progress(task, seconds, total)
 
-        done(task, run_task(denoiser, task, settings, stopper, on_progress))
+    done(task, run_task(denoiser, task, settings, stopper, on_progress))

@@ -19,6 +19,7 @@ import numpy as np
 
 CORNER_HZ = 0.5
 LOW_VOICE_HZ = 130.0
+_LEAST = 1e-12  # keeps divisions finite where nothing came yet, or silence
 
 
 class DcBlocker:
@@ -59,10 +60,10 @@ class DcBlocker:
         sums = self._accumulate(
             np.concatenate([(wide * shape).mean(2), (wide * wide).mean(2), (shape * shape).mean(1)[np.newaxis]])
         )
-        weight = np.maximum(sums[-1], np.finfo(np.float64).tiny)  # in hops
+        weight = np.maximum(sums[-1], _LEAST)  # in hops
         mean, power = sums[: self._channels] / weight, sums[self._channels : -1] / weight
         uncertainty = (power - mean**2) * 2 / (math.pi * LOW_VOICE_HZ * self._hop_seconds * weight) ** 2
-        offset = mean * np.clip(1 - uncertainty / np.maximum(mean**2, np.finfo(np.float64).tiny), 0, 1)
+        offset = mean * np.clip(1 - uncertainty / np.maximum(mean**2, _LEAST**2), 0, 1)
         before = np.concatenate([offset[:, :1] if self._offset is None else self._offset, offset[:, :-1]], axis=1)
         self._offset = offset[:, -1:]
         line = before[..., np.newaxis] + (offset - before)[..., np.newaxis] * self._ramp

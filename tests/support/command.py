@@ -6,9 +6,10 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import soundfile
@@ -34,16 +35,17 @@ class Ended:
 
 
 def mpeace(*arguments: object) -> Ended:
-    """Run the command in this process."""
+    """Run the command in this process; one file is also denoised in it, several are in others."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    here = patch("apps.batch.denoise_all.SINGLE_FILE_APART", False)
+    with here, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main([str(argument) for argument in arguments])
     return Ended(status, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
-    """Start the command in a process (and process group) of its own."""
-    command = [sys.executable, "-m", "apps.cli", *map(str, arguments)]
+def start(*arguments: object, before: Sequence[str] = (), **options: object) -> subprocess.Popen[bytes]:
+    """Start the command in a process (and process group) of its own, by the words `before` it."""
+    command = [*before, sys.executable, "-m", "apps.cli", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True, **options)  # type: ignore[call-overload]
 

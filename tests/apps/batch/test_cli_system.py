@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,26 @@ def test_no_permission(tiny_model: Path, tmp_path: Path) -> None:
     assert unwritable.problems == [f"mpeace: {good}: cannot write {out / 'new.wav'}: permission denied"]
     assert (unreadable.status, unwritable.status) == (1, 1)
     assert not list(out.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_rest_goes_on_after_a_file_that_may_not_be_read(tmp_path: Path, tiny_model: Path, jobs: int) -> None:
+    """File permissions bind root, too, without its privilege to override them."""
+    for name in ("a.wav", "b.wav", "c.wav", "d.flac"):
+        write(tmp_path / "in" / name, speech_like(0.1, 48_000))
+    shut = tmp_path / "in" / "b.wav"
+    shut.chmod(0)
+    without = "-dac_override,-dac_read_search"
+    bound = ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}"] if os.geteuid() == 0 else []
+    process = start("denoise", tmp_path / "in", "-o", tmp_path / "out", "-j", jobs, "--model", tiny_model, before=bound)
+    lines = process.communicate()[1].decode().splitlines()
+    assert process.returncode == 1
+    assert [line for line in lines if line.startswith("mpeace:")] == [
+        f"mpeace: {shut}: cannot be read: permission denied"
+    ]
+    assert any("3 done, 0 skipped, 1 failed" in line for line in lines)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.wav", "c.wav", "d.flac"]
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "m4a"])

@@ -62,3 +62,9 @@ def test_an_offset_is_taken_away_in_the_shape_that_it_has() -> None:
     present[-50:] = 0
     result = DcBlocker(RATE, HOP, 1).process(0.3 * present[np.newaxis], present)
     np.testing.assert_allclose(result, 0, atol=2e-4)
+
+
+def test_silence_and_what_is_not_there_stay_silent() -> None:
+    nothing = np.zeros((1, 2 * HOP), np.float32)
+    for present in (np.zeros(2 * HOP, np.float32), np.ones(2 * HOP, np.float32)):
+        np.testing.assert_array_equal(DcBlocker(RATE, HOP, 1).process(nothing, present), nothing)

@@ -51,15 +51,19 @@ def test_a_file_that_is_shorter_than_what_was_written_is_refused(tmp_path: Path)
             check_sound(path, rate, channels, samples)
 
 
-def test_a_decoder_that_dies_takes_no_other_file_along_with_one_job(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize("others", [("a.wav", "c.wav"), ()])
+def test_a_decoder_that_dies_takes_no_other_file_along_with_one_job(
+    tmp_path: Path, tiny_model: Path, others: tuple[str, ...]
+) -> None:
+    """One file alone is told of in one line, too."""
     (tmp_path / "in").mkdir()
     write_silence(tmp_path / "in" / "b.wav", seconds=20_000)
-    for name in ("a.wav", "c.wav"):
+    for name in others:
         write(tmp_path / "in" / name, speech_like(0.1, 48_000))
     process = start("denoise", tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model)
 
     def kill_the_worker() -> None:
-        while not list((tmp_path / "out").glob(".*")) or not (tmp_path / "out" / "a.wav").exists():
+        while not list((tmp_path / "out").glob(".*")) or not all((tmp_path / "out" / n).exists() for n in others[:1]):
             time.sleep(0.02)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for child in children:
@@ -72,4 +76,5 @@ def test_a_decoder_that_dies_takes_no_other_file_along_with_one_job(tmp_path: Pa
     thread.join()
     assert process.returncode == 1
     assert f"{tmp_path / 'in' / 'b.wav'}: the process that worked on it died (exit code -11)" in stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.wav", "c.wav"]
+    assert stderr.count("mpeace:") == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(others)
