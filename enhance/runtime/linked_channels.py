@@ -24,7 +24,7 @@ from enhance.dsp.erb import wide_band_matrix
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
-_SAME_VOICE = (0.05, 0.12)  # share of an estimate that the voice explains: not linked below, wholly linked above
+_SAME_VOICE = (0.12, 0.3)  # share of an estimate that the voice explains: not linked below, wholly linked above
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
@@ -95,7 +95,7 @@ class LinkedChannels:
         The products [hops, 2, channels, channels, bands] are those of inputs with estimates and of estimates with
         estimates. The fast means of the latter are kept.
         """
-        channels, real, imaginary = self._channels, spectra.real.copy(), spectra.imag.copy()
+        channels, real, imaginary = self._channels, np.real(spectra).copy(), np.imag(spectra).copy()
         products = real[:, :, np.newaxis] * real[:, np.newaxis, channels:]
         products += imaginary[:, :, np.newaxis] * imaginary[:, np.newaxis, channels:]
         own = real[:, :channels] ** 2 + imaginary[:, :channels] ** 2

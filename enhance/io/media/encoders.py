@@ -49,8 +49,9 @@ _TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the s
 _USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is named
 _STEPS = frozenset({"mp2", "ac3", "eac3"})  # encoders that take certain bitrates only: those that a header names
 _OPUS_BITS = (6_000, 256_000)  # per second: the least in all, the most of a channel
-_LEAST_BITS = 64_000  # per second and channel: FFmpeg's AAC encoder sounds poor below, whatever made the input
+_LEAST_BITS = 64_000  # per second and channel: FFmpeg's AAC encoder (AAC-LC) sounds poor below
 _LEAST_BITS_PER_SAMPLE = 1.5  # the same at low sample rates
+_LEAST_SHARE = 0.375  # of those, for a track that was AAC-LC itself and is not expected to sound better
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,23 @@ def choose_encoder(
             if candidate != layout and not layout.endswith("channels"):
                 changes.append(f"{layout} became {candidate}")
             told = stream.codec_context.bit_rate or 0
-            bit_rate = _bit_rate(name, told if name in _STEPS and told else bits, taken, channels)
+            share = _LEAST_SHARE if own == "aac" and stream.profile == "LC" else 1
+            bit_rate = _bit_rate(name, told if name in _STEPS and told else bits, taken, channels, share)
             return EncoderChoice(name, taken, candidate, opened.format.name, bit_rate, ", ".join(changes))
     raise FileError(f"its sound track {stream.index} ({own}, {channels} channels) cannot be written to {muxer} again")
 
 
-def _bit_rate(name: str, bits: float, rate: int, channels: int) -> int | None:
-    """Return bits per second for an encoder, near those of the input (0: unknown); None for lossless ones."""
+def _bit_rate(name: str, bits: float, rate: int, channels: int, share: float) -> int | None:
+    """Return bits per second for an encoder, near those of the input (0: unknown); None for lossless ones.
+
+    `share` is the share of what AAC-LC needs to sound good that it gets at the least.
+    """
     codec = Codec(name, "w")
     if codec.lossless and not codec.lossy:
         return None
     bits = bits or _LEAST_BITS * channels
     if name == "aac":
-        bits = max(bits, min(_LEAST_BITS, _LEAST_BITS_PER_SAMPLE * rate) * channels)
+        bits = max(bits, share * min(_LEAST_BITS, _LEAST_BITS_PER_SAMPLE * rate) * channels)
     if name == "libopus":
         bits = min(max(bits, _OPUS_BITS[0]), _OPUS_BITS[1] * channels)
     return round(bits)

@@ -173,7 +173,10 @@ def test_video_without_sound(tmp_path: Path, tiny_model: Path) -> None:
 
 def test_promise_11_without_pyav_it_says_what_to_install(tmp_path: Path, tiny_model: Path) -> None:
     source = make(tmp_path / "a.m4a", "ipod", "aac", None, 48_000, [speech_like(0.5, 48_000)])
-    code = "import sys; sys.modules['av'] = None; from apps.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys; sys.modules['av'] = None; from apps.batch import denoise_all; from apps.cli import main; "
+        "denoise_all.SINGLE_FILE_APART = False; sys.exit(main(sys.argv[1:]))"
+    )
     command = [sys.executable, "-c", code, "denoise", str(source), "--model", str(tiny_model)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

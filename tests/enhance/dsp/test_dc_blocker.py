@@ -42,7 +42,7 @@ def test_calls_of_any_number_of_hops_give_the_same(hops: int) -> None:
 @pytest.mark.parametrize("phase", np.arange(8) / 8)
 def test_a_voice_that_is_cut_anywhere_stays_as_it_is(hertz: float, phase: float) -> None:
     turns = hertz * np.arange(2 * RATE) / RATE + phase
-    voice = sum(np.sin(2 * np.pi * k * turns) / k for k in (1, 2, 3))[np.newaxis].astype(np.float32) / 5
+    voice = np.sum([np.sin(2 * np.pi * k * turns) / k for k in (1, 2, 3)], axis=0, keepdims=True).astype(np.float32) / 5
     changed = whole(voice) - voice
     assert 10 * np.log10(np.mean(changed**2) / np.mean(voice**2) + 1e-12) < -40
 

@@ -102,6 +102,20 @@ def test_a_track_that_m4a_cannot_hold_again(
         assert np.corrcoef(was[:40_000], now[:40_000])[0, 1] > 0.85  # half of the sound is noise
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["memo.m4a", "memo.mp4", "memo.mkv", "memo.mov"])
+@pytest.mark.parametrize(("channels", "kilobits"), [(1, 32), (1, 64), (2, 64), (2, 128)])
+def test_a_memo_of_low_bitrate_does_not_grow(
+    tmp_path: Path, tiny_model: Path, name: str, channels: int, kilobits: int
+) -> None:
+    source = write(tmp_path / "a.wav", speech_like(4, RATE, channels))
+    coded, cleaned = tmp_path / name, tmp_path / f"cleaned-{name}"
+    command = ["ffmpeg", "-v", "error", "-i", str(source), "-c:a", "aac", "-b:a", f"{kilobits}k", str(coded)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert mpeace("denoise", coded, "-o", cleaned, "--model", tiny_model, "--mix", 0).status == 0
+    assert cleaned.stat().st_size == pytest.approx(coded.stat().st_size, rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("name", "muxer", "codec", "layout", "channels", "kept"),
     [
