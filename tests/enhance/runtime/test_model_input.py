@@ -1,4 +1,4 @@
-"""A signal on its way to the model: whole hops, at its rate, the same for blocks of any size, and without its offset."""
+"""A signal on its way to the model: whole hops at its rate, the same for all sizes of blocks, without its offset."""
 
 import numpy as np
 import pytest
