@@ -94,6 +94,9 @@ def listen(
         str | None,
         typer.Option(metavar="NAME", help="With --new: folder of the reference. [the usual names]"),
     ] = None,
+    texts: Annotated[
+        bool, typer.Option("--texts", help="Write what listeners read into texts.toml in TEST, to be translated.")
+    ] = False,
     analyse: Annotated[bool, typer.Option("--analyse", help="Write tables and a picture of the answers.")] = False,
     output: Annotated[
         Path | None,
@@ -122,16 +125,18 @@ def listen(
     ):
         if given is not None and not needed:
             raise UsageError(f"--{option} belongs to --{wanted}")
-    if new and analyse:
-        raise UsageError("--new and --analyse are two things: give one of them")
+    if new + analyse + texts > 1:
+        raise UsageError("--new, --analyse and --texts are three things: give one of them")
     known = ("pairwise", "abx", "mushra", "acr", "dcr", "ccr", "p835")
     if (method or "pairwise") not in known:
         raise UsageError(f"--method {method} is none of {', '.join(known)}")
     try:
-        from apps.listen.commands import analyse_test, run_test, write_test
+        from apps.listen.commands import analyse_test, run_test, write_english, write_test
 
         if new:
             write_test(test, method or "pairwise", reference)
+        elif texts:
+            write_english(test)
         elif analyse:
             analyse_test(test, output)
         else:

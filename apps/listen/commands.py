@@ -1,4 +1,4 @@
-"""The three things `mpeace listen` does: run a test, write its first TOML file, or analyse its answers."""
+"""What `mpeace listen` does: run a test, write its first TOML file or its texts, or analyse its answers."""
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -7,10 +7,12 @@ from pathlib import Path
 from apps.listen.design.plan import make_plan
 from apps.listen.design.settings import Method
 from apps.listen.design.template import write_starter
+from apps.listen.design.texts import ENGLISH
 from apps.listen.serving.answer_store import Store
 from apps.listen.serving.bs1534_advice import advice
 from apps.listen.serving.session import Session, design_of
 from apps.listen.serving.stimuli import Stimuli
+from enhance.utils.errors import UsageError, problem_on_oserror
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -55,6 +57,21 @@ def write_test(folder: Path, method: str, reference: str | None) -> None:
     """
     path, pages = write_starter(folder, Method(method), reference)
     print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
+
+
+def write_english(place: Path) -> None:
+    """Write what listeners read, in English, beside a test.
+
+    Args:
+        place: the folder, or a TOML file in it.
+
+    Raises:
+        UsageError: when there is no such folder, or the file is there already.
+    """
+    path = (place if place.is_dir() else place.parent) / "texts.toml"
+    with problem_on_oserror(f"{path} cannot be written", UsageError), path.open("xb") as file:
+        file.write(ENGLISH.read_bytes())
+    print(f'wrote {path}: translate it, and name it in the TOML file of the test: texts = "{path.name}"')
 
 
 def analyse_test(path: Path, out: Path | None) -> None:

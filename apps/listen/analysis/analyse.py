@@ -14,6 +14,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from apps.listen.analysis.attention import attention
 from apps.listen.analysis.mushra import comparisons, marks_of, summary
@@ -26,13 +27,17 @@ from apps.listen.design.completion import completion_code
 from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
-from apps.listen.serving.answer_store import Answer, read_answers, read_design
+from apps.listen.serving.answer_store import Answer, read_answers, read_design, read_forms
 from apps.listen.serving.session import planned
 from enhance.utils.atomic import write_bytes
 from enhance.utils.errors import UsageError, problem_on_oserror
 
+Forms = dict[tuple[str, str], dict[str, Any]]  # listener and "before" or "after": name of a question: answer
 
-def analyse(plan: Plan, everything: Sequence[Answer], playback: dict[str, str], sounds: str) -> Analysis:
+
+def analyse(
+    plan: Plan, everything: Sequence[Answer], playback: dict[str, str], sounds: str, forms: Forms | None = None
+) -> Analysis:
     """Make all tables of a test.
 
     Args:
@@ -40,6 +45,7 @@ def analyse(plan: Plan, everything: Sequence[Answer], playback: dict[str, str], 
         everything: all answers, at least one.
         playback: what each listener listened with.
         sounds: fingerprint of the sounds.
+        forms: answers to the pages before and after the test; None for none.
     """
     found = attention(plan, everything)
     answers = found.answers
@@ -71,6 +77,7 @@ def analyse(plan: Plan, everything: Sequence[Answer], playback: dict[str, str], 
     listeners = _listeners(plan, everything, playback, screened)
     for row in listeners:
         row |= found.columns(row["listener"]) if plan.settings.traps else {}
+        row |= _filled_in(plan, forms or {}, row["listener"])
         if plan.settings.completion_code:
             done = row["answered"] == row["of"]
             row["completion_code"] = completion_code(plan.settings, sounds, row["listener"]) if done else ""
@@ -100,7 +107,7 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
             f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
             "undo the change of its TOML file or folders"
         )
-    found = analyse(plan, answers, playback, then["sounds"])
+    found = analyse(plan, answers, playback, then["sounds"], read_forms(plan.settings.answers))
     out = plan.settings.path.parent if out is None else out
     stem = out / plan.settings.path.stem
     tables = {"results": found.results, "answers": found.answers, "listeners": found.listeners}
@@ -130,6 +137,15 @@ def _listeners(
             row |= {"excluded": found.excluded, "reason": found.reason}
         rows.append(row)
     return rows
+
+
+def _filled_in(plan: Plan, forms: Forms, listener: str) -> Row:
+    """Return what a listener answered before and after the test, a column each."""
+    row: Row = {}
+    for place, form in (("before", plan.settings.before), ("after", plan.settings.after)):
+        given = forms.get((listener, place), {})
+        row |= {f"{place}_{question.name}": given.get(question.name) for question in (form.questions if form else ())}
+    return row
 
 
 def _flat(plan: Plan, answers: Sequence[Answer], screened: dict[str, Screened]) -> list[Row]:

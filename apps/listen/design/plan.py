@@ -8,6 +8,7 @@ from apps.listen.design.scales import ALONE, IN_PAIRS
 from apps.listen.design.settings import Method, TestSettings, read_settings
 from apps.listen.design.stable_random import digest
 from apps.listen.design.stimulus_folder import SoundSet, read_corpus
+from apps.listen.design.texts import read_texts
 from apps.listen.design.traps import check_traps
 from enhance.utils.errors import UsageError
 
@@ -147,6 +148,7 @@ def _pairs(settings: TestSettings, systems: tuple[str, ...], reference: str | No
 def _check(plan: Plan) -> None:
     path = plan.settings.path
     check_traps(plan.settings)
+    read_texts(plan.settings.texts)
     most = max(map(len, plan.items.values()))
     if plan.settings.items_each > most:
         raise UsageError(f"{path}: items_each is {plan.settings.items_each}, but there are {most} items in a set")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.listen.design import values
+from apps.listen.design.forms import Form, read_form
 from apps.listen.design.values import all_of
 from enhance.utils.errors import UsageError, problem_on_oserror
 
@@ -76,6 +77,9 @@ class TestSettings:
         completion_code: shown at the end; "auto" is another one for each listener.
         completion_link: where the last page leads, such as a crowd platform; {code} is filled in.
         question: asked on each page.
+        texts: TOML file with what listeners read, where that is not English (`apps.listen.design.texts`).
+        before: page of consent and questions before the test; None for none.
+        after: page of questions after it.
         instructions: on the first page, paragraphs separated by empty lines.
     """
 
@@ -104,6 +108,9 @@ class TestSettings:
     completion_link: str = ""
     question: str = ""
     instructions: str = ""
+    texts: Path | None = None
+    before: Form | None = None
+    after: Form | None = None
 
     @property
     def answers(self) -> Path:
@@ -157,11 +164,18 @@ def read_settings(path: Path) -> TestSettings:
         Trap(trap["answer"], path.parent / trap["sound"] if "sound" in trap else None)
         for trap in given.get("traps", ())
     )
+    if "texts" in given:
+        given["texts"] = path.parent / given["texts"]
     return TestSettings(path=path, **given)
 
 
 def _value(path: Path, key: str, value: object) -> object:
     """Convert the value to its type; lists become tuples."""
+    if key in ("before", "after"):
+        try:
+            return read_form(value)
+        except ValueError as problem:
+            raise UsageError(f"{path}: {key}: {problem}") from None
     result, expected = _READERS[key](value)
     if result is None:
         raise UsageError(f"{path}: {key} is {value!r}, expected {expected}")
@@ -193,4 +207,5 @@ _READERS = {
     "completion_link": values.read_link,
     "question": values.read_text,
     "instructions": values.read_text,
+    "texts": values.read_file,
 }

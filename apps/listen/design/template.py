@@ -37,6 +37,7 @@ anchors_hz = [3500, 7000]       # MUSHRA: low-pass anchors, made from the refere
 # id_from = "PROLIFIC_PID"      # the listener's id is taken from ...?PROLIFIC_PID=ID in the address; else ?listener=ID
 # completion_code = "auto"      # shown at the end: another one for each listener, or "C1A2B3" for all
 # completion_link = "https://example.org/done?cc={{code}}"
+# texts = "de.toml"             # what listeners read in another language; mpeace listen TEST --texts writes the English
 # drop_failed = true            # the analysis leaves out who failed a trap, a question whose answer is known:
 # traps = [{{answer = 2}}, {{answer = 5, sound = "traps/choose-excellent.wav"}}]   # for pairs "A", "B" or "none"
 
@@ -46,6 +47,14 @@ You will hear short recordings that were processed in different ways.
 
 Use headphones in a quiet room. Listen to every sound as often as you like before you answer.
 \"\"\"
+
+# A page before the test, and [after] likewise. Kinds: "consent", "choice", "text", "number".
+# [before]
+# text = "What the study is about."
+# questions = [
+#   {{name = "consent", ask = "I take part of my own free will.", kind = "consent"}},
+#   {{name = "hearing", ask = "How well do you hear?", kind = "choice", options = ["well", "not so well"]}},
+# ]
 """
 
 

@@ -29,6 +29,11 @@ def read_path(value: object) -> Read:
     return (Path(value).expanduser() if isinstance(value, str) and value else None), "the name of a folder"
 
 
+def read_file(value: object) -> Read:
+    """Read the path of a file; ~ is the home folder."""
+    return read_path(value)[0], "the name of a file"
+
+
 def read_whole(least: int, most: int) -> Any:
     """Return a reader of whole numbers from one to another."""
 

@@ -5,7 +5,8 @@ versions of a test are never mixed. Pages are named by their keys (`apps.listen.
 own names.
 
 Tables: `test` (one row), `listeners`, `answers` (one row a page; `content` is JSON, which SQLite can query), `drafts`
-(what a listener has begun on a page), and `keys` (digests of what lets a listener go on).
+(what a listener has begun on a page), `forms` (answers to the pages before and after the test), and `keys` (digests of
+what lets a listener go on).
 """
 
 import json
@@ -22,6 +23,12 @@ from enhance.utils.errors import UsageError
 
 VERSION = 1  # of the tables
 _KEYS = "CREATE TABLE IF NOT EXISTS keys (listener TEXT PRIMARY KEY, digest BLOB NOT NULL)"  # later than the others
+_FORMS = """
+CREATE TABLE IF NOT EXISTS forms (
+    listener TEXT NOT NULL REFERENCES listeners, place TEXT NOT NULL, content TEXT NOT NULL, stored TEXT NOT NULL,
+    PRIMARY KEY (listener, place)
+)
+"""  # later than the others
 
 _TABLES = f"""
 CREATE TABLE test (fingerprint TEXT NOT NULL, design TEXT NOT NULL, created TEXT NOT NULL);
@@ -95,6 +102,7 @@ class Store:
             if not known:
                 self._base.executescript(f"BEGIN; {_TABLES} COMMIT;")
             self._base.execute(_KEYS)
+            self._base.execute(_FORMS)
             self._bind(fingerprint, design)
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used for answers: {error}") from None
@@ -121,7 +129,7 @@ class Store:
         if not known or known[0] != fingerprint:
             with self._lock, self._base:
                 self._base.execute("BEGIN")
-                for table in ("test", "drafts", "keys", "listeners"):
+                for table in ("test", "drafts", "keys", "forms", "listeners"):
                     self._base.execute(f"DELETE FROM {table}")
                 self._base.execute("INSERT INTO test VALUES (?, ?, ?)", (fingerprint, json.dumps(design), _now()))
 
@@ -152,6 +160,15 @@ class Store:
     def answered(self, listener: str) -> set[str]:
         """Return the pages that the listener has answered."""
         return {page for (page,) in self._rows("SELECT page FROM answers WHERE listener = ?", listener)}
+
+    def forms(self, listener: str) -> set[str]:
+        """Return which pages of questions the listener has answered: "before", "after"."""
+        return {place for (place,) in self._rows("SELECT place FROM forms WHERE listener = ?", listener)}
+
+    def add_form(self, listener: str, place: str, content: dict[str, Any]) -> None:
+        """Keep the answers to a page of questions."""
+        kept = json.dumps(content, ensure_ascii=False)
+        self._write("INSERT OR IGNORE INTO forms VALUES (?, ?, ?, ?)", listener, place, kept, _now())
 
     def draft(self, listener: str, page: str) -> dict[str, Any]:
         """Return what the listener has begun on a page; {} for nothing."""
@@ -205,6 +222,19 @@ def read_answers(path: Path) -> tuple[list[Answer], dict[str, str]]:
         for listener, page, set_name, item, repeat, position, content, seconds in rows
     ]
     return answers, playback
+
+
+def read_forms(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Read the answers to the pages of questions: listener and place, then the name of a question.
+
+    Raises:
+        UsageError: when there is no such file, or it is not ours.
+    """
+    with _opened(path) as base:
+        if not base.execute("SELECT count(*) FROM sqlite_master WHERE name = 'forms'").fetchone()[0]:
+            return {}
+        rows = base.execute("SELECT listener, place, content FROM forms").fetchall()
+    return {(listener, place): json.loads(content) for listener, place, content in rows}
 
 
 def read_design(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@
     GET  /api/state/LISTENER        where the listener is, and the page to show
     GET  /api/audio/LISTENER/TOKEN  samples, float32
     POST /api/setup/LISTENER        {"playback": ...}
+    POST /api/form/LISTENER         {"place": "before" or "after", "answers": {...}}
     POST /api/draft/LISTENER        what is begun on the page
     POST /api/answer/LISTENER       the answer to the page; stored before the reply, which is the next state
 
@@ -117,12 +118,16 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
     def set_up(listener: str, content: dict[str, Any]) -> None:
         session.set_up(listener, str(content.get("playback")))
 
+    def fill_in(listener: str, content: dict[str, Any]) -> None:
+        session.fill_in(listener, content.get("place"), content.get("answers"))
+
     routes = [
         Route("/", page),
         Route("/api/about", about),
         Route("/api/state/{listener}", admitted(state)),
         Route("/api/audio/{listener}/{token}", admitted(audio)),
         Route("/api/setup/{listener}", admitted(call(set_up)), methods=["POST"]),
+        Route("/api/form/{listener}", admitted(call(fill_in)), methods=["POST"]),
         Route("/api/draft/{listener}", admitted(call(session.draft)), methods=["POST"]),
         Route("/api/answer/{listener}", admitted(call(session.answer)), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),

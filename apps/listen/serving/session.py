@@ -1,8 +1,8 @@
 """The rules of a running test, without HTTP: which page a listener sees, and what an answer changes.
 
-A listener is known by an id. Set-up comes first (what the sounds are heard with, and the volume), then the pages of
-practice, then the pages of the test. The place of a listener is never kept: it is the first page that is not answered,
-so it is right after any end of the browser or of the server.
+A listener is known by an id. Questions come first where the test has some, then set-up (what the sounds are heard with,
+and the volume), the pages of practice, the pages of the test, and questions again. The place of a listener is never
+kept: it is the first page that is not answered, so it is right after any end of the browser or of the server.
 
 The browser learns of a page its letters and tokens, nothing of files and systems.
 """
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from apps.listen.design.completion import completion_code, completion_link
+from apps.listen.design.forms import Form, checked
 from apps.listen.design.page_order import Page, Slot, page_token, pages, scales, slots, training_pages
 from apps.listen.design.plan import Plan
 from apps.listen.design.scales import SCALES
@@ -82,7 +83,7 @@ class Session:
         self._stimuli = stimuli
         self._store = store
         self._training = training_pages(plan)
-        self._texts = read_texts()
+        self._texts = read_texts(plan.settings.texts)
 
     def about(self) -> dict[str, Any]:
         """Return what anybody may know of the test."""
@@ -112,16 +113,11 @@ class Session:
             NotYours: when somebody has it already, and another key.
         """
         if not _ID.fullmatch(listener):
-            raise FileError(
-                "An id begins with a letter or digit and has up to 64 of them, or . _ - @ +, without spaces."
-            )
+            raise FileError(self._texts["server"]["id"])
         key = offered if _KEY.fullmatch(offered) else secrets.token_hex(5)
         known_by = hashlib.sha256(key.encode()).digest()
         if not secrets.compare_digest(known_by, self._store.key(listener, known_by)):
-            raise NotYours(
-                "Somebody began with this id in another browser. If that was you, go on there, or add # and the resume "
-                "key that is shown there beside the id; else take another id."
-            )
+            raise NotYours(self._texts["server"]["not_yours"])
         self._store.listener(listener)  # enters who is new
         return key
 
@@ -129,6 +125,9 @@ class Session:
         """Return the listener's place in the test, and the page to show."""
         phase, page, position = self._place(listener)
         state: dict[str, Any] = {"listener": listener, "phase": phase, "position": position, "pages": self._plan.pages}
+        form = self._form(phase)
+        if form is not None:
+            return {**state, "form": form.shown()}
         if page is None:
             code = completion_code(self._plan.settings, self._stimuli.fingerprint, listener)
             state["completion"] = {"code": code, "link": completion_link(self._plan.settings, code)}
@@ -172,6 +171,19 @@ class Session:
             raise FileError(f"Say what you listen with: {' or '.join(PLAYBACK)}.")
         self._store.set_playback(listener, playback)
 
+    def fill_in(self, listener: str, place: object, answers: object) -> None:
+        """Take the answers to the page before or after the test.
+
+        Raises:
+            FileError: when one is missing or of the wrong kind.
+            Gone: when it is not the listener's page now.
+        """
+        phase, _, _ = self._place(listener)
+        form = self._form(phase)
+        if form is None or place != phase:
+            raise Gone("This page is answered already. The next one comes.")
+        self._store.add_form(listener, phase, checked(form, answers))
+
     def draft(self, listener: str, content: dict[str, Any]) -> None:
         """Keep what the listener has begun on the page.
 
@@ -208,6 +220,9 @@ class Session:
     def _place(self, listener: str) -> tuple[str, Page | None, int]:
         """Return the phase, the page and its number from 1."""
         known = self._store.listener(listener)
+        forms = self._store.forms(listener)
+        if self._plan.settings.before is not None and "before" not in forms:
+            return "before", None, 0
         if known.playback is None:
             first = (
                 self._training[0] if self._training else next(page for page in self._pages(listener) if not page.trap)
@@ -219,11 +234,16 @@ class Session:
         for number, page in enumerate(self._pages(listener), 1):
             if page.key not in answered:
                 return "page", page, number
+        if self._plan.settings.after is not None and "after" not in forms:
+            return "after", None, self._plan.pages
         return "done", None, self._plan.pages
 
     def _pages(self, listener: str) -> list[Page]:
         number = self._store.number(listener) if self._plan.settings.items_each else 0
         return pages(self._plan, listener, number)
+
+    def _form(self, phase: str) -> Form | None:
+        return {"before": self._plan.settings.before, "after": self._plan.settings.after}.get(phase)
 
     def _on_page(self, listener: str, content: dict[str, Any]) -> tuple[str, Page, int]:
         phase, page, position = self._place(listener)

@@ -3,8 +3,8 @@ scales with words (scales.js). */
 
 import { Scales } from "./scales.js";
 import { soundButton } from "./sound_button.js";
+import { label, text, words } from "./texts.js";
 
-const WORDS = ["Bad", "Poor", "Fair", "Good", "Excellent"];
 const BEST = 100;
 
 /** The answer of a page. changed() is called when the listener changes it. */
@@ -19,21 +19,22 @@ class Choice {
     this.changed = changed;
     this.sounds = root.querySelector(".sounds");
     this.group = root.querySelector(".choices");
-    for (const [value, text] of this.options(state)) this.group.append(this.option(value, text));
+    for (const [value, content] of this.options(state)) this.group.append(this.option(value, content));
     const draft = this.group.querySelector(`input[value="${CSS.escape(state.page.draft.choice || "")}"]`);
     if (draft) draft.checked = true;
   }
 
-  option(value, text) {
-    const label = document.createElement("label");
+  option(value, content) {
+    const place = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "choice", value });
     input.addEventListener("change", this.changed);
-    label.append(input, Object.assign(document.createElement("span"), { textContent: text }));
-    return label;
+    place.append(input, Object.assign(document.createElement("span"), { textContent: content }));
+    return place;
   }
 
   button(slot) {
-    const button = soundButton(slot.label, `Play ${slot.role === "reference" ? "the reference" : slot.label}`);
+    const sound = label(slot);
+    const button = soundButton(sound, text(slot.role === "reference" ? "sounds.play_reference" : "sounds.play", { sound }));
     button.classList.add(slot.role);
     this.sounds.append(button);
     return button;
@@ -48,7 +49,7 @@ class Choice {
   }
 
   missing() {
-    return this.value ? "" : this.wanted;
+    return this.value ? "" : text(this.wanted);
   }
 
   refresh() {}
@@ -66,12 +67,12 @@ class Choice {
 }
 
 class Setup extends Choice {
-  wanted = "Say what you listen with.";
+  wanted = "setup.missing";
 
   options() {
     return [
-      ["headphones", "Headphones"],
-      ["loudspeakers", "Loudspeakers"],
+      ["headphones", text("setup.headphones")],
+      ["loudspeakers", text("setup.loudspeakers")],
     ];
   }
 
@@ -81,28 +82,28 @@ class Setup extends Choice {
 }
 
 class Pairwise extends Choice {
-  wanted = "Choose A, no preference, or B.";
+  wanted = "answers.missing_pair";
   keys = ["a", "n", "b"];
 
   options(state) {
     const [a, b] = state.page.slots.filter((slot) => slot.role === "choice");
     return [
       [a.id, "A"],
-      ["none", "No preference"],
+      ["none", text("answers.none")],
       [b.id, "B"],
     ];
   }
 }
 
 class Abx extends Choice {
-  wanted = "Say whether X is A or B.";
+  wanted = "answers.missing_x";
   keys = ["a", "b"];
 
   options(state) {
     const [a, b] = state.page.slots.filter((slot) => slot.role === "choice");
     return [
-      [a.id, "X is A"],
-      [b.id, "X is B"],
+      [a.id, text("answers.x_is", { sound: "A" })],
+      [b.id, text("answers.x_is", { sound: "B" })],
     ];
   }
 }
@@ -118,18 +119,18 @@ class Grades {
 
   button(slot) {
     if (slot.role === "reference") {
-      const button = soundButton("Reference", "Play the reference");
+      const button = soundButton(label(slot), text("sounds.play_reference"));
       button.classList.add("reference");
       this.root.querySelector(".open").append(button);
       return button;
     }
     const column = document.querySelector("#stimulus").content.cloneNode(true).firstElementChild;
-    const button = soundButton(slot.label, `Play sound ${slot.label}`);
+    const button = soundButton(slot.label, text("sounds.play_number", { sound: slot.label }));
     column.prepend(button);
     const slider = column.querySelector("input");
-    slider.setAttribute("aria-label", `Grade of sound ${slot.label}`);
+    slider.setAttribute("aria-label", text("sounds.grade", { sound: slot.label }));
     slider.addEventListener("input", () => this.grade(slot.id, Number(slider.value)));
-    this.sliders.set(slot.id, { slider, shown: column.querySelector(".grade"), column, label: slot.label });
+    this.sliders.set(slot.id, { slider, shown: column.querySelector(".grade"), column, number: slot.label });
     this.root.querySelector(".sounds").append(column);
     return button;
   }
@@ -144,10 +145,10 @@ class Grades {
   }
 
   missing() {
-    const ungraded = [...this.sliders].filter(([id]) => !(id in this.grades)).map(([, { label }]) => label);
-    if (ungraded.length) return `Grade every sound. Not graded yet: ${ungraded.join(", ")}.`;
+    const ungraded = [...this.sliders].filter(([id]) => !(id in this.grades)).map(([, { number }]) => number);
+    if (ungraded.length) return text("mushra.missing", { sounds: ungraded.join(", ") });
     const best = Object.values(this.grades).includes(BEST);
-    return best ? "" : "Give 100 to at least one sound: the reference is among them, under a number.";
+    return best ? "" : text("mushra.hundred");
   }
 
   /** Only the sound that is heard can be graded (BS.1534-3, section 5.4 and attachment 2). */
@@ -156,8 +157,8 @@ class Grades {
       const graded = id in this.grades;
       slider.disabled = id !== selected;
       if (graded) slider.value = this.grades[id];
-      const word = WORDS[Math.min(4, Math.floor(slider.value / 20))];
-      slider.setAttribute("aria-valuetext", graded ? `${slider.value}, ${word}` : "not graded");
+      const word = words("mushra.grades")[4 - Math.min(4, Math.floor(slider.value / 20))];
+      slider.setAttribute("aria-valuetext", graded ? `${slider.value}, ${word}` : text("mushra.ungraded"));
       shown.textContent = graded ? slider.value : "–";
       column.classList.toggle("ungraded", !graded);
       column.classList.toggle("selected", id === selected);

@@ -1,8 +1,10 @@
 /* The way of a listener: entry, set-up, practice, pages, end. The server says what comes next; this shows it. */
 
 import { call, Refused } from "./api.js";
+import { showForm } from "./form.js";
 import { Page } from "./page.js";
-import { say, waiting } from "./status.js";
+import { say, useLost, waiting } from "./status.js";
+import { fillTexts, text, useTexts, words } from "./texts.js";
 
 const main = document.querySelector("main");
 let about = null;
@@ -13,6 +15,7 @@ function show(name) {
   if (page) page.close();
   page = null;
   const content = document.querySelector(`#${name}`).content.cloneNode(true);
+  fillTexts(content);
   main.replaceChildren(content);
   main.dataset.phase = name;
   say("");
@@ -23,19 +26,19 @@ function show(name) {
   return main;
 }
 
-function fill(selector, text) {
-  for (const element of document.querySelectorAll(selector)) element.textContent = text;
+function fill(selector, content) {
+  for (const element of document.querySelectorAll(selector)) element.textContent = content;
 }
 
 function showEntry() {
   show("entry");
   fill(".title", about.title);
   const box = main.querySelector(".instructions");
-  for (const paragraph of about.instructions.split(/\n\s*\n/).filter((text) => text.trim())) {
+  for (const paragraph of about.instructions.split(/\n\s*\n/).filter((part) => part.trim())) {
     box.append(Object.assign(document.createElement("p"), { textContent: paragraph.trim() }));
   }
-  const practice = about.training ? `${count(about.training, "page")} of practice, then ` : "";
-  fill(".length", `${practice}${count(about.pages, "page")}. You can stop at any time and go on later with the same id, in another browser with the key beside it.`);
+  const [pages, training] = [about.pages, about.training].map((count) => text("numbers.pages", { count }));
+  fill(".length", text(about.training ? "entry.length_practice" : "entry.length", { pages, training }));
   const form = main.querySelector("form");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -61,38 +64,48 @@ async function enter(entered) {
     advance(state);
   } catch (problem) {
     if (!(problem instanceof Refused)) throw problem;
+    const field = main.querySelector("#id");
+    if (field) field.readOnly = false; // so that the key of another browser can be added
     say(problem.message, true);
   }
 }
 
 /** Show what the server says comes now. */
 function advance(state) {
-  fill("#listener", `Listener ${state.listener} · resume key ${state.key}`);
+  fill("#listener", text("top.listener", state));
   document.querySelector("#leave").hidden = false;
   const bar = document.querySelector("#progress");
-  const inTest = state.phase === "page" || state.phase === "done";
-  bar.hidden = !inTest;
+  const ended = state.phase === "after" || state.phase === "done";
+  bar.hidden = !ended && state.phase !== "page";
   bar.max = state.pages;
-  bar.value = state.phase === "done" ? state.pages : state.position - 1;
+  bar.value = ended ? state.pages : state.position - 1;
   if (state.phase === "done") {
     show("done");
     showCompletion(state.completion);
-    fill(".total", `All ${count(state.pages, "answer")} ${state.pages === 1 ? "is" : "are"} stored.`);
+    fill(".total", text("numbers.stored", { count: state.pages }));
+    return;
+  }
+  if (state.form) {
+    showForm(show("form"), state, advance);
     return;
   }
   const graded = about.method === "mushra" ? "mushra" : state.page.scales.length ? "rating" : "pair";
   show(state.phase === "setup" ? "setup" : graded);
   const line = document.querySelector("#timeline").content.cloneNode(true);
+  fillTexts(line);
   main.querySelector(".timeline-place").replaceWith(line);
   fill(".question", state.page.question || about.question);
   const practice = state.phase === "training";
-  fill(".where", practice ? `Practice, page ${state.position} of ${about.training}: not kept` : `Page ${state.position} of ${state.pages}`);
+  const pages = practice ? about.training : state.pages;
+  fill(".where", text(practice ? "page.practice" : "page.where", { position: state.position, pages }));
   main.querySelector(".where")?.classList.toggle("practice", practice);
   const numbered = state.page.slots.filter((slot) => slot.role !== "reference").length;
   fill(".last", String(Math.min(9, numbered)));
   for (const hint of main.querySelectorAll(".has-reference")) hint.hidden = numbered === state.page.slots.length;
   for (const hint of main.querySelectorAll(".pairwise-only")) hint.hidden = about.method !== "pairwise";
   for (const hint of main.querySelectorAll(".five-grades")) hint.hidden = state.page.scales[0]?.grades.length !== 5;
+  const scale = main.querySelector(".scale");
+  if (scale) scale.append(...words("mushra.grades").map((word) => Object.assign(document.createElement("span"), { textContent: word })));
   page = new Page(main, about, state, advance);
   page.load();
 }
@@ -101,15 +114,10 @@ function advance(state) {
 function showCompletion({ code, link }) {
   const line = main.querySelector(".code");
   line.hidden = !code;
-  line.textContent = about.texts.done.code.replace("{code}", code);
+  line.textContent = text("done.code", { code });
   const back = main.querySelector(".back");
   back.hidden = !link;
   if (link) back.querySelector("a").href = link;
-  back.querySelector("a").textContent = about.texts.done.link;
-}
-
-function count(number, word) {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 
 document.querySelector("#leave").addEventListener("click", () => {
@@ -120,6 +128,8 @@ document.querySelector("#leave").addEventListener("click", () => {
 
 about = await call("api/about", undefined, waiting);
 document.title = about.title;
+useTexts(about.texts);
+useLost(text("server.lost"));
 fill(".title", about.title);
 const known = sessionStorage.getItem("listener");
 if (known && (!givenId() || givenId() === known)) await enter(known);

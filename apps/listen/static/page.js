@@ -5,6 +5,7 @@ import { makeAnswer } from "./answer.js";
 import { call, Refused, send, sound } from "./api.js";
 import { Player } from "./player.js";
 import { isWrong, say, waiting } from "./status.js";
+import { label, text } from "./texts.js";
 import { Timeline } from "./timeline.js";
 
 const HEARD_MILLISECONDS = 500; // of playing count as having heard a sound
@@ -141,8 +142,8 @@ export class Page {
   }
 
   missing() {
-    const unheard = this.slots.filter((slot) => !this.played.has(slot.id)).map((slot) => slot.label);
-    if (unheard.length) return `Listen to every sound first. Not heard yet: ${unheard.join(", ")}.`;
+    const unheard = this.slots.filter((slot) => !this.played.has(slot.id)).map(label);
+    if (unheard.length) return text("page.missing_sounds", { sounds: unheard.join(", ") });
     return this.answer.missing();
   }
 
@@ -199,7 +200,7 @@ export class Page {
     const ready = Boolean(this.root.dataset.ready);
     const playing = ready && this.player.playing;
     const selected = ready ? this.player.selected : null;
-    this.toggle.textContent = !ready ? "Loading" : playing ? "Pause" : "Play";
+    this.toggle.textContent = text(!ready ? "page.loading" : playing ? "page.pause" : "page.play");
     this.toggle.disabled = !ready;
     this.toggle.classList.toggle("playing", playing);
     for (const slot of this.slots) {
@@ -208,7 +209,7 @@ export class Page {
       button.setAttribute("aria-pressed", String(slot.id === selected));
       button.classList.toggle("playing", playing && slot.id === selected);
       button.classList.toggle("heard", this.played.has(slot.id));
-      button.querySelector(".mark").textContent = this.played.has(slot.id) ? "heard" : "not heard yet";
+      button.querySelector(".mark").textContent = text(this.played.has(slot.id) ? "page.heard" : "page.unheard");
     }
     this.answer.refresh(selected, Math.min(...this.slots.map((slot) => this.times.get(slot.id) ?? 0)));
     const missing = this.missing();

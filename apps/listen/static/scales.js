@@ -2,6 +2,7 @@
 each scale up to it, as P.835 wants it. */
 
 import { soundButton } from "./sound_button.js";
+import { label, text } from "./texts.js";
 
 export class Scales {
   /** A sound counts as heard at its end, and the sounds once for each scale. */
@@ -22,13 +23,13 @@ export class Scales {
     const group = document.createElement("fieldset");
     group.append(Object.assign(document.createElement("legend"), { textContent: scale.question }));
     const choices = Object.assign(document.createElement("div"), { className: "choices grades" });
-    for (const { value, text } of scale.grades) {
-      const label = document.createElement("label");
+    for (const { value, text: word } of scale.grades) {
+      const place = document.createElement("label");
       const input = Object.assign(document.createElement("input"), { type: "radio", name: scale.name, value });
       input.checked = this.scores[scale.name] === value;
       input.addEventListener("change", () => this.grade(scale, value));
-      label.append(input, Object.assign(document.createElement("span"), { textContent: text }));
-      choices.append(label);
+      place.append(input, Object.assign(document.createElement("span"), { textContent: word }));
+      choices.append(place);
     }
     group.append(choices);
     return group;
@@ -40,7 +41,8 @@ export class Scales {
   }
 
   button(slot) {
-    const button = soundButton(slot.label, `Play ${slot.label}`);
+    const sound = label(slot);
+    const button = soundButton(sound, text(slot.role === "reference" ? "sounds.play_reference" : "sounds.play", { sound }));
     button.classList.add(slot.role);
     this.sounds.append(button);
     return button;
@@ -57,7 +59,7 @@ export class Scales {
 
   missing() {
     const open = this.scales.filter((scale) => !(scale.name in this.scores));
-    return open.length ? "Answer every question." : "";
+    return open.length ? text("answers.missing_scales") : "";
   }
 
   /** times: how often all sounds of the page were heard. */

@@ -1,6 +1,8 @@
 /* The line under the sounds: where the ear is, and the two handles of the loop. A waveform is drawn of the reference only,
 which says nothing of the sounds that are compared. */
 
+import { text } from "./texts.js";
+
 const SHORTEST_SECONDS = 0.5; // loop (BS.1534-3, section 5.3)
 const STEPS = 1000; // of the handles
 
@@ -49,7 +51,7 @@ export class Timeline {
     if (moved === this.from) this.from.value = Math.min(from, to - this.shortest);
     else this.to.value = Math.max(to, from + this.shortest);
     for (const handle of [this.from, this.to]) {
-      handle.setAttribute("aria-valuetext", `${this.seconds(handle).toFixed(2)} seconds`);
+      handle.setAttribute("aria-valuetext", text("timeline.seconds", { seconds: this.seconds(handle).toFixed(2) }));
     }
   }
 
@@ -78,7 +80,8 @@ export class Timeline {
     const ear = (this.player.position / this.frames) * width;
     pen.fillStyle = style.getPropertyValue("--ink");
     pen.fillRect(Math.round(ear - scale), 0, 2 * scale, height);
-    this.clock.textContent = `${(this.player.position / this.rate).toFixed(1)} of ${(this.frames / this.rate).toFixed(1)} s`;
+    const [now, all] = [this.player.position, this.frames].map((frames) => (frames / this.rate).toFixed(1));
+    this.clock.textContent = text("timeline.clock", { now, all });
     this.frame = requestAnimationFrame(() => this.draw());
   }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from listening import served, write_toml
-from listening_browser import PATIENCE, begin, stored
+from listening_browser import PATIENCE, begin, hear_all, stored
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -33,3 +33,33 @@ def test_p835_opens_a_scale_for_each_hearing(open_page, sounds: Path, tmp_path: 
     assert answer.content["system"] == "soft"
     assert answer.seconds is not None
     assert answer.seconds > 2, "the sound of one second was heard whole three times"
+
+
+def test_a_crowd_listener_in_german_from_consent_to_the_code(open_page, sounds: Path, tmp_path: Path) -> None:
+    (tmp_path / "de.toml").write_text('language = "de"\n[page]\nnext = "Weiter"\n[done]\ntitle = "Danke"\n')
+    keys = {"systems": ["soft"], "items": 1, "training": 0, "hidden_reference": False, "texts": "de.toml"}
+    crowd = {"id_from": "WORKER", "completion_code": "C1A2", "completion_link": "https://example.org/?cc={code}"}
+    toml = write_toml(tmp_path, method="acr", folder=str(sounds), **keys, **crowd)
+    toml.write_text(toml.read_text() + '[before]\nquestions = [{name = "yes", ask = "I agree", kind = "consent"}]\n')
+    with served(toml) as (address, _):
+        page = open_page()
+        page.goto(f"{address}/?WORKER=w7")
+        expect(page.get_by_label("Your id")).to_have_value("w7")
+        page.get_by_role("button", name="Begin").click()
+        page.locator(".questions .next").click()
+        expect(page.locator("#status")).to_contain_text("Still open: I agree")
+        page.get_by_label("I agree").check()
+        page.locator(".questions .next").click()
+        page.locator("main[data-phase=setup][data-ready]").wait_for()
+        hear_all(page)
+        page.get_by_label("Headphones").check()
+        page.locator(".next").click()
+        page.locator("main[data-phase=rating][data-ready]").wait_for()
+        hear_all(page)
+        page.get_by_label("Good").check()
+        page.get_by_role("button", name="Weiter").click()
+        expect(page.get_by_role("heading", name="Danke")).to_be_visible()
+        expect(page.locator(".code")).to_have_text("Your completion code: C1A2")
+        expect(page.locator(".back a")).to_have_attribute("href", "https://example.org/?cc=C1A2")
+        assert page.evaluate("document.documentElement.lang") == "de"
+    assert stored(toml)[0].content == {"system": "soft", "scores": {"quality": 4}}
