@@ -114,6 +114,7 @@ def live_kills(times: int, folder: Path) -> Row:
 
     wrong, lost = 0, []
     with SoundServer() as server:
+        server.plug_in()
         for number in range(times):
             place = folder / str(number)
             with Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", place, *ROOMY) as live:

@@ -12,6 +12,7 @@ from being noted. A thread beside it sees the signal all the same, and ends the 
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Stopper:
             self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
             if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
                 self._former[signal.SIGHUP] = signal.signal(signal.SIGHUP, interrupt)
-            if not self._worker:
+            if not self._worker and sys.platform != "win32":  # where nobody sends such signals
                 self._watch()
         return self
 

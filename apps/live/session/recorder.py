@@ -1,7 +1,8 @@
 """Both sides of the conversation on disk: what came in and what went out, as two FLAC files of the same length.
 
 The output is later than the input by the delay of the network; the recorder takes that out, so the files match sample
-by sample. They are written in place: should the machine lose power, what is there can be played.
+by sample. They are written in place, and handed to the system each second: whatever ends the program, the rest can be
+played.
 """
 
 import time
@@ -40,6 +41,7 @@ class Recorder:
     def __init__(self, folder: Path, sample_rate: int, channels: int, delay: int) -> None:
         self.paths = _free_names(folder)
         self.frames = 0
+        self._unsafe = 0  # frames that are lost should this process be killed
         self._rate, self._channels = sample_rate, channels
         self._early = AudioFifo(channels)  # input whose output is not known yet
         self._skip = delay
@@ -70,6 +72,11 @@ class Recorder:
             self._writers[0].write(self._early.pop(len(out)))
             self._writers[1].write(out.T)
             self.frames += len(out)
+            self._unsafe += len(out)
+            if self._unsafe >= self._rate:
+                self._unsafe = 0
+                for writer in self._writers:
+                    writer.flush()
 
     def lose(self, frames: int) -> None:
         """Append silence to both sides in the place of frames that nobody has kept.

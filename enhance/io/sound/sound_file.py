@@ -170,11 +170,7 @@ class SoundReader:
                 return
 
     def _fill(self, buffer: np.ndarray) -> tuple[int, str]:
-        """Read until the buffer is full, in small parts, so that little is lost before damage, and its place is known.
-
-        Returns:
-            Samples per channel that were read, and what is wrong with those that follow; empty when nothing is.
-        """
+        """Fill the buffer in small parts, so that little is lost before damage; return how far, and what is wrong."""
         filled = 0
         with stderr_closed(self._file.format == "MP3"):
             while filled < len(buffer):
@@ -313,6 +309,10 @@ class SoundWriter:
                     f"{self._limited} cannot hold more than 4 GB, which the input did not tell beforehand; "
                     "name --format rf64 or w64"
                 )
+
+    def flush(self) -> None:
+        """Hand what is encoded to the system, so that it outlives this process; an `OSError` when that refuses."""
+        self._checked.file.flush()
 
     def close(self) -> None:
         """Finish the file.
