@@ -146,7 +146,7 @@ def check_input(sample_rate: int, channels: int) -> None:
         >>> check_input(4_000_000_000, 2)
         Traceback (most recent call last):
             ...
-        enhance.utils.errors.FileError: its header tells of 4000000000 Hz and 2 channels; expected 1000 to 768000 Hz
+        enhance.utils.errors.FileError: its header says 4000000000 Hz and 2 channels; expected 1000 to 768000 Hz
         and 1 to 256 channels
     """
     if LOWEST_RATE <= sample_rate <= HIGHEST_RATE and 1 <= channels <= MOST_CHANNELS:
