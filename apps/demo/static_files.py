@@ -3,7 +3,7 @@
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-_LIVE = ("microphone.js", "on_server.js", "in_browser.js", "live.js")
+_ALONE = ("microphone.js", "in_browser.js")  # what denoises in the browser, without a page
 
 
 def static_text(name: str) -> str:
@@ -16,4 +16,9 @@ def live_script() -> str:
 
     It is the body of a function with `element`, `props`, `server` (null where there is none) and `watch`.
     """
-    return "".join(map(static_text, _LIVE))
+    return "".join(map(static_text, (*_ALONE, "on_server.js", "live.js")))
+
+
+def browser_module() -> str:
+    """Return the JavaScript module for pages of others, over a constant `ENGINE` as `props.engine` of the live tab."""
+    return "".join(map(static_text, (*_ALONE, "export/module.js")))

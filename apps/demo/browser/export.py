@@ -1,4 +1,7 @@
-"""`mpeace demo --export`: the live tab as a folder that any web server serves, since all is computed in the browser."""
+"""`mpeace demo --export`: the live tab as a folder that any web server serves, since all is computed in the browser.
+
+Beside the page lies `mpeace.js`, by which pages of others denoise a microphone for their calls and recordings.
+"""
 
 import json
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 from apps.demo.browser.files import browser_files
 from apps.demo.browser.onnxruntime_web import fetch
 from apps.demo.service.service import known_models
-from apps.demo.static_files import live_script, static_text
+from apps.demo.static_files import browser_module, live_script, static_text
 from enhance.runtime.registry import list_models
 from enhance.utils.atomic import write_bytes, write_text
 from enhance.utils.errors import UsageError, problem_on_oserror
@@ -52,5 +55,7 @@ def export_page(folder: Path, runtime: str, model: str | None) -> None:
         write_text(folder / "live.css", static_text("live.css"))
         for name in ("page.css", "licences.txt"):
             write_text(folder / name, static_text(f"export/{name}"))
+        engine = json.dumps(props["engine"])
+        write_text(folder / "mpeace.js", f"const ENGINE = {engine};\n{browser_module()}")
         write_text(folder / "page.js", script)
         write_text(folder / "index.html", page)

@@ -115,13 +115,12 @@ function connect(stream) {
   }
 }
 
-async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock, onState }) {
+async function askForMicrophone() {
   if (!navigator.mediaDevices?.getUserMedia)
     throw new Refused("The browser gives the microphone only to pages from https or from localhost: open the demo there, or start it with --share.");
   const wanted = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
-  let stream;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    return await navigator.mediaDevices.getUserMedia({ audio: wanted });
   } catch (error) {
     throw new Refused(
       error.name === "NotFoundError"
@@ -129,6 +128,11 @@ async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock,
         : `The microphone was refused (${error.name}): allow it in the address bar of the browser, and in the settings of the system.`,
     );
   }
+}
+
+// given: a stream that is open already; then what is played goes into the stream `cleaned` and not to the loudspeaker.
+async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock, onState, given = null }) {
+  const stream = given ?? (await askForMicrophone());
   const [context, source] = connect(stream);
   await context.resume();
   const script = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
@@ -141,8 +145,10 @@ async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock,
     processorOptions: { block, margin: Math.round(margin * rate), settling: Math.round(settling * rate) },
   });
   node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
-  source.connect(node).connect(context.destination);
+  const target = given ? context.createMediaStreamDestination() : context.destination;
+  source.connect(node).connect(target);
   return {
+    cleaned: target.stream,
     rate,
     block,
     deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
@@ -151,12 +157,13 @@ async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock,
     forget: (unsent) => node.port.postMessage({ unsent }), // samples that will not come back
     close() {
       node.port.onmessage = null;
-      stream.getTracks().forEach((track) => track.stop());
+      if (!given) stream.getTracks().forEach((track) => track.stop());
       return context.close();
     },
   };
 }
 
+const smooth = (old, value) => (old ? 0.9 * old + 0.1 * value : value);
 const toIntegers = (samples) => Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
 const peakOf = (samples) => samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
 const SILENT = "The microphone gives only silence: is it muted, or is another one chosen in the settings?";

@@ -7,7 +7,6 @@ const encode = (integers) => {
 };
 const decode = (text) => Float32Array.from(new Int16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer), (value) => value / 32768);
 const BEHIND = 1; // seconds of sound that may wait for the server
-const smooth = (old, value) => (old ? 0.9 * old + 0.1 * value : value);
 
 // hooks: given(samples), cleaned(samples), problem(text), note(text), and strength() for what is chosen at the moment.
 function onServer(hooks) {

@@ -2,19 +2,18 @@
 
 import base64
 import re
+import shlex
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
-from browser_runtime import cache_with_runtime
+from browser_runtime import cache_with_runtime, served_folder
 from command import ROOT, mpeace
 from demo_page import browser_with_microphone, place, watched_page
 from demo_server import Server, demo, heard, wait_for
+from readme import readme_blocks
 
 from enhance import Denoiser
 
@@ -156,20 +155,28 @@ def test_a_browser_that_is_too_slow_sends_the_sound_to_the_server_and_says_so(pa
     page.get_by_role("button", name="Stop").click()
 
 
-def test_the_exported_page_denoises_from_any_web_server(browser: Any, tmp_path: Path) -> None:
-    """Also below a path, with the types of files that a plain server knows."""
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the README's command has written its page."""
+    folder = tmp_path_factory.mktemp("exported")
+    lines = "".join(readme_blocks("console")).splitlines()
+    (command,) = [line.partition("#")[0] for line in lines if line.startswith("$ mpeace demo --export")]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cache_with_runtime().items():
             patch.setenv(name, value)
-        assert mpeace("demo", "--export", tmp_path / "some" / "path").status == 0
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        patch.chdir(folder)
+        assert mpeace(*shlex.split(command)[2:]).status == 0
+    return folder
+
+
+def test_the_exported_page_denoises_from_any_web_server(browser: Any, exported: Path) -> None:
+    """Also below a path, with the types of files that a plain server knows."""
+    with served_folder(exported) as server:
         page = browser.new_page()
         asked, faults = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        address = f"http://127.0.0.1:{server.server_port}/some/path/"
+        address = f"{server}page/"
         page.add_init_script(f"({RECORD})()")
         judged(page, "false")
         page.goto(address)
@@ -189,7 +196,48 @@ def test_the_exported_page_denoises_from_any_web_server(browser: Any, tmp_path: 
         assert all(url.startswith((address, "blob:", "data:")) for url in asked)
         assert not faults
         page.context.close()
-        server.shutdown()
+
+
+def test_a_page_of_somebody_sends_the_cleaned_voice_as_the_readme_says(browser: Any, exported: Path) -> None:
+    (example,) = readme_blocks("js")
+    script = f"""
+      const sent = [], connection = new RTCPeerConnection();
+      const add = connection.addTrack.bind(connection);
+      connection.addTrack = (track, stream) => (sent.push(track), add(track, stream));
+      {example}
+      const context = new AudioContext();
+      const analyser = context.createAnalyser();
+      context.createMediaStreamSource(new MediaStream(sent)).connect(analyser);
+      window.loudest = 0;
+      Object.assign(window, {{ clean, given: microphone }});
+      setInterval(() => {{
+        const samples = new Float32Array(analyser.fftSize);
+        analyser.getFloatTimeDomainData(samples);
+        loudest = Math.max(loudest, ...samples);
+      }}, 20);
+    """
+    (exported / "call.html").write_text(f'<!doctype html><script type="module">{script}</script>', encoding="utf-8")
+    with served_folder(exported) as address:
+        page = browser.new_page()
+        faults = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.add_init_script(f"({RECORD})()")
+        judged(page, "false")
+        page.goto(f"{address}call.html")
+        wait_for(lambda: faults or page.evaluate("window.loudest > 0.05"))
+        assert not faults
+        wait_for(lambda: page.evaluate("clean.delay") > 0.03)
+        page.evaluate("clean.adjust({ mix: 0 })")
+
+        def is_the_input() -> bool:
+            cleaned = crossed(page, "cleaned")
+            given = crossed(page, "given")[: len(cleaned)]
+            return np.array_equal(cleaned[-480:], given[-960:-480])
+
+        wait_for(is_the_input)
+        page.evaluate("clean.close()")
+        assert page.evaluate("given.active"), "the microphone belongs to the page"
+        page.context.close()
 
 
 def aligned(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
