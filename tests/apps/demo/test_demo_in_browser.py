@@ -125,7 +125,7 @@ def test_the_stream_of_the_page_takes_offset_strength_and_delay_as_that_of_pytho
         const line = Float32Array.from([...state, ...audio]);
         return [line.slice(0, audio.length).map((value) => 0.5 * value), line.slice(audio.length)];
       };
-      const model = { sample_rate: 48000, latency: 480, state_size: 480 };
+      const model = { sample_rate: 48000, hop: 480, latency: 480, state_size: 480 };
       const stream = new DenoisingStream(run, model, { attenuation_limit: 12, mix: 0.9 });
       const cleaned = [];
       for (let start = 0; start < given.length; start += 960) {

@@ -1,20 +1,42 @@
 // One channel, hop by hop, at the rate of the model: what `enhance.Stream` does with a `live_block` of one hop.
-const CORNER_HZ = 1;
+const CORNER_HZ = 0.5;
+const LOW_VOICE_HZ = 130;
+const LEAST = 1e-12;
 const GLIDE_SECONDS = 0.02; // to another strength, so that it makes no click
 
-// A constant offset is taken away, as by `enhance.dsp.dc_blocker`: the mean of all samples so far, then a pole at 1 Hz.
+// A constant offset is taken away as far as it is sure, hop by hop, as by `enhance.dsp.dc_blocker`, which says why.
 class DcBlocker {
-  constructor(rate) {
-    this.gain = 1 - Math.exp((-2 * Math.PI * CORNER_HZ) / rate);
-    this.settled = Math.round(1 / this.gain);
-    this.samples = this.offset = 0;
+  constructor(rate, hop) {
+    this.hop = hop;
+    this.seconds = hop / rate;
+    this.pole = Math.exp(-2 * Math.PI * CORNER_HZ * this.seconds);
+    this.sum = this.squares = this.weight = 0; // of the hops so far, older ones less
+    this.offset = null; // at the end of the last hop
   }
   process(block) {
-    return block.map((sample) => {
-      const gain = this.samples < this.settled ? 1 / ++this.samples : this.gain;
-      this.offset += gain * (sample - this.offset);
-      return sample - this.offset;
-    });
+    const cleaned = new Float32Array(block.length);
+    for (let start = 0; start < block.length; start += this.hop) {
+      const hop = block.subarray(start, start + this.hop);
+      const after = this.next(hop);
+      const before = this.offset ?? after;
+      hop.forEach((sample, index) => (cleaned[start + index] = sample - before - ((after - before) * (index + 1)) / this.hop));
+      this.offset = after;
+    }
+    return cleaned;
+  }
+  next(hop) {
+    let [sum, squares] = [0, 0];
+    for (const sample of hop) {
+      sum += sample;
+      squares += sample * sample;
+    }
+    this.sum = this.pole * this.sum + sum / this.hop;
+    this.squares = this.pole * this.squares + squares / this.hop;
+    this.weight = this.pole * this.weight + 1;
+    const mean = this.sum / this.weight;
+    const variance = this.squares / this.weight - mean ** 2;
+    const unsure = (2 * variance) / (Math.PI * LOW_VOICE_HZ * this.seconds * this.weight) ** 2;
+    return mean * Math.min(1, Math.max(0, 1 - unsure / Math.max(mean ** 2, LEAST ** 2)));
   }
 }
 
@@ -23,10 +45,10 @@ const weightOf = ({ attenuation_limit: limit, mix }) => mix * (1 - (limit == nul
 
 export class DenoisingStream {
   // run: (audio, state) -> [estimate, next state], a promise; all are Float32Arrays.
-  constructor(run, { sample_rate, latency, state_size }, strength) {
+  constructor(run, { sample_rate, hop, latency, state_size }, strength) {
     this.run = run;
     this.state = new Float32Array(state_size);
-    this.blocker = new DcBlocker(sample_rate);
+    this.blocker = new DcBlocker(sample_rate, hop);
     this.latency = latency;
     this.late = latency; // of the model's samples so far, those that belong to no input
     this.dry = new Float32Array(latency); // the input that waits for its denoised samples
