@@ -127,6 +127,9 @@ def test_a_memo_of_low_bitrate_does_not_grow(
         ("a.mp4", "mp4", "aac", "6.1", 7, None),
         ("a.mp4", "mp4", "flac", "7.1", 8, "7.1"),
         ("a.webm", "webm", "libopus", "3.0", 3, "3.0"),
+        ("a.webm", "webm", "libopus", "5.0", 5, "5.0"),
+        ("a.webm", "webm", "libopus", "6.1", 7, "6.1"),
+        ("a.mkv", "matroska", "libopus", "quad", 4, "quad"),
     ],
 )
 def test_layouts_are_asked_of_the_encoder(
@@ -134,6 +137,8 @@ def test_layouts_are_asked_of_the_encoder(
 ) -> None:
     with av.open(str(tmp_path / name), "w", format=muxer) as out:
         stream = out.add_stream(codec, rate=RATE, layout=layout)
+        if codec == "libopus":
+            stream.codec_context.options = {"mapping_family": "1"}  # else FFmpeg mixes up the channels of 5.0 and 6.1
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(tones(channels).T).reshape(1, -1), "flt", layout)
         frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
         out.mux(stream.encode(frame))
