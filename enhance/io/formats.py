@@ -147,7 +147,10 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
         if source is None:
             raise ValueError("neither an input nor a container to choose the encoding by")
         keeps = soundfile.check_format(source.major, source.subtype, source.endian)
-        keeps = keeps and (source.major == "MP3") == source.subtype.startswith("MPEG")  # MP3 in WAV is read only
+        mpeg = source.major == "MP3" or source.subtype.startswith("MPEG")
+        keeps = keeps and (
+            not mpeg or source == Encoding("MP3", "MPEG_LAYER_III", source.endian)
+        )  # the rest: read only
         usual = "MPEG_LAYER_III" if source.major == "MP3" else "PCM_16"
         container = Container(source.major.lower(), source.major, (), source.subtype if keeps else usual)
     else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _LOSSLESS = frozenset({"flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape"})
+_UNTIMED = frozenset({"caf"})  # has no time stamps: FFmpeg makes them of a length in the header, which may be wrong
 _CUT_OFF = 0.5  # seconds by which a track may be shorter than its file says
 
 
@@ -87,7 +88,8 @@ class TrackDecoder:
             FileError: when the packet is damaged.
         """
         for frame in self._decode(packet):
-            time = frame.pts * Fraction(frame.time_base) if frame.pts is not None and frame.time_base else None
+            timed = frame.pts is not None and frame.time_base and self.stream.container.format.name not in _UNTIMED
+            time = frame.pts * Fraction(frame.time_base) if timed else None
             for samples in self._plain(frame):
                 yield from self._take(self._clock.push(samples, time))
                 time = None

@@ -78,7 +78,9 @@ class SoundTrack:
         )
         self.stream.codec_context.format = self.choice.format
         if self.choice.name == "libopus" and self.choice.layout in ("5.0", "6.1"):
-            self.stream.codec_context.options = {"mapping_family": "1"}  # by default FFmpeg writes them in another order
+            self.stream.codec_context.options = {
+                "mapping_family": "1"
+            }  # by default FFmpeg writes them in another order
         if self.choice.bit_rate:
             self.stream.codec_context.bit_rate = self.choice.bit_rate
         self.dropped = copy_description(decoder.stream, self.stream, new_sound=True)

@@ -113,6 +113,26 @@ def test_caf_of_other_codecs_becomes_caf_with_plain_samples(
     np.testing.assert_allclose(read(output)[0], sound(source), atol=2.0**-14)
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg: PyAV's muxer does not write it")
+def test_caf_whose_packets_are_longer_than_it_says_is_read_whole(tmp_path: Path, tiny_model: Path) -> None:
+    """FFmpeg's own Opus encoder tells its CAF muxer 120 samples and makes packets of 960: that is no clock."""
+    wav = write(tmp_path / "a.wav", speech_like(2, RATE), RATE)
+    source = tmp_path / "a.caf"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-c:a", "opus", "-strict", "-2", source], check=True)
+    output, notes = denoised(source, tiny_model)
+    assert notes == ["opus became PCM_16"]
+    np.testing.assert_allclose(sound(output)[: 2 * RATE], sound(source)[: 2 * RATE], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3"])
+def test_mp2_under_another_name_becomes_mp3(tmp_path: Path, tiny_model: Path, name: str) -> None:
+    source = made(tmp_path / name, "mp2", "mp2")
+    output, notes = denoised(source, tiny_model)
+    assert soundfile.info(output).subtype == "MPEG_LAYER_III"
+    assert any("MPEG_LAYER_II" in note for note in notes), notes
+    assert abs(len(sound(output)) - len(sound(source))) <= 1200
+
+
 def test_ogg_with_flac_stays_ogg_with_flac(tmp_path: Path, tiny_model: Path) -> None:
     output, notes = denoised(made(tmp_path / "a.oga", "ogg", "flac"), tiny_model)
     assert not notes
