@@ -88,8 +88,9 @@ class TrackDecoder:
             FileError: when the packet is damaged.
         """
         for frame in self._decode(packet):
-            timed = frame.pts is not None and frame.time_base and self.stream.container.format.name not in _UNTIMED
-            time = frame.pts * Fraction(frame.time_base) if timed else None
+            time = frame.pts * Fraction(frame.time_base) if frame.pts is not None and frame.time_base else None
+            if self.stream.container.format.name in _UNTIMED:
+                time = None
             for samples in self._plain(frame):
                 yield from self._take(self._clock.push(samples, time))
                 time = None
