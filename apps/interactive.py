@@ -94,6 +94,10 @@ def listen(
         str | None,
         typer.Option(metavar="NAME", help="With --new: folder of the reference. [the usual names]"),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="YAML", help="With --new: a configuration of webMUSHRA; TEST is a new folder."),
+    ] = None,
     texts: Annotated[
         bool, typer.Option("--texts", help="Write what listeners read into texts.toml in TEST, to be translated.")
     ] = False,
@@ -119,8 +123,9 @@ def listen(
     file. Answers are kept beside it; run the same command again to continue a test.
     """
     for option, given, needed, wanted in (
-        ("method", method, new, "new"),
-        ("reference", reference, new, "new"),
+        ("method", method, new and not source, "new without --from"),
+        ("reference", reference, new and not source, "new without --from"),
+        ("from", source, new, "new"),
         ("output", output, analyse, "analyse"),
     ):
         if given is not None and not needed:
@@ -131,9 +136,11 @@ def listen(
     if (method or "pairwise") not in known:
         raise UsageError(f"--method {method} is none of {', '.join(known)}")
     try:
-        from apps.listen.commands import analyse_test, run_test, write_english, write_test
+        from apps.listen.commands import analyse_test, convert_test, run_test, write_english, write_test
 
-        if new:
+        if source:
+            convert_test(source, test)
+        elif new:
             write_test(test, method or "pairwise", reference)
         elif texts:
             write_english(test)

@@ -59,6 +59,24 @@ def write_test(folder: Path, method: str, reference: str | None) -> None:
     print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
 
 
+def convert_test(config: Path, folder: Path) -> None:
+    """Write the tests of a webMUSHRA configuration into a folder.
+
+    Raises:
+        UsageError: as in `convert`.
+    """
+    from apps.listen.design.webmushra import convert
+
+    paths, notes = convert(config, folder)
+    for note in notes:
+        print(f"note: {note}")
+    for path in paths:
+        try:
+            print(f"wrote {path}: {make_plan(path).pages} pages for each listener; run it with mpeace listen {path}")
+        except UsageError as problem:
+            print(f"wrote {path}, which has to be edited first: {problem}")
+
+
 def write_english(place: Path) -> None:
     """Write what listeners read, in English, beside a test.
 

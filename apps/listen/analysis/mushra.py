@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from apps.listen.analysis.results import ALL, Item, Marks, Row
+from apps.listen.analysis.results import ALL, Item, Marks, Row, with_holm
 from apps.listen.analysis.statistics import bootstrap, permutation_p, quartiles
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
@@ -56,7 +56,7 @@ def summary(plan: Plan, marks: Marks) -> list[Row]:
 def comparisons(plan: Plan, marks: Marks) -> list[Row]:
     """Compare each two systems of a set: difference of medians over all items, and its p by permutation (attachment 3).
 
-    The p are not corrected for the number of comparisons.
+    `p_holm` is corrected for the number of comparisons in a set.
     """
     rng = np.random.default_rng(plan.settings.seed)
     rows = []
@@ -68,7 +68,7 @@ def comparisons(plan: Plan, marks: Marks) -> list[Row]:
                 difference = float(np.median(first) - np.median(second))
                 p = permutation_p(first, second, rng)
                 rows.append({"set": name, "a": a, "b": b, "median_difference": difference, "p": p})
-    return rows
+    return with_holm(rows, "set")
 
 
 def _described(grades: np.ndarray, rng: np.random.Generator) -> Row:

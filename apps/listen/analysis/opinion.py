@@ -12,8 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
-from apps.listen.analysis.results import ALL, Row
-from apps.listen.analysis.statistics import bootstrap_mean, holm, sign_flip_p, student_half_width
+from apps.listen.analysis.results import ALL, Row, with_holm
+from apps.listen.analysis.statistics import bootstrap_mean, sign_flip_p, student_half_width
 from apps.listen.design.plan import Plan
 from apps.listen.design.scales import SCALES, Scale
 from apps.listen.design.settings import Method
@@ -40,10 +40,7 @@ def opinions(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
                         where = {"set": name, "item": item, **_named(plan, stimuli), "measure": scale.measure}
                         p = {"p": sign_flip_p(np.nanmean(table, axis=1), rng)} if plan.method is Method.CCR else {}
                         rows.append({**where, **_described(table, rng), **p})
-    if plan.method is Method.CCR:
-        for place in {(row["set"], row["item"]) for row in rows}:
-            _correct([row for row in rows if (row["set"], row["item"]) == place])
-    return rows
+    return with_holm(rows, "set", "item") if plan.method is Method.CCR else rows
 
 
 def opinion_comparisons(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
@@ -59,11 +56,10 @@ def opinion_comparisons(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
     for name in plan.sets:
         for scale in SCALES[plan.method]:
             votes = {stimuli: _votes(answers, name, stimuli, scale) for stimuli in plan.on_a_page}
-            found = []
             for first, second in combinations(plan.on_a_page, 2):
                 differences = _differences(votes[first], votes[second])
                 if len(differences):
-                    found.append(
+                    rows.append(
                         {
                             "set": name,
                             "measure": scale.measure,
@@ -74,15 +70,7 @@ def opinion_comparisons(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
                             "p": sign_flip_p(differences, rng),
                         }
                     )
-            rows += _correct(found)
-    return rows
-
-
-def _correct(rows: list[Row]) -> list[Row]:
-    """Put the corrected p beside each p."""
-    for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = corrected
-    return rows
+    return with_holm(rows, "set", "measure")
 
 
 def _named(plan: Plan, stimuli: tuple[str, ...]) -> Row:

@@ -6,7 +6,7 @@ listeners look surer than they are. So the number of listeners stands beside eac
 
 from collections.abc import Iterable, Sequence
 
-from apps.listen.analysis.results import ALL, Row
+from apps.listen.analysis.results import ALL, Row, with_holm
 from apps.listen.analysis.statistics import Interval, binomial_p, wilson
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
@@ -16,7 +16,8 @@ def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
     """Return the preference rates: a row for each set and pair, and one for each pair over all sets.
 
     "No preference" is counted by two rules: `rate` leaves such answers out (with the sign test as `p`), `half_rate`
-    counts each as half a preference for either side. `none_rate` is their own share.
+    counts each as half a preference for either side. `none_rate` is their own share. `p_holm` is corrected for the
+    number of pairs in a set.
     """
     rows = []
     for name, pair, chosen in _groups(plan, answers, ("first", "second")):
@@ -39,13 +40,14 @@ def preferences(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
                 **_columns("none_rate", wilson(ties, len(chosen))),
             }
         )
-    return rows
+    return with_holm(rows, "set")
 
 
 def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
     """Return how often X was found, for each set and pair, for all listeners and for each one.
 
-    `p` is that of so many or more by guessing (exact binomial test, one-sided).
+    `p` is that of so many or more by guessing (exact binomial test, one-sided), `p_holm` corrected for the number of
+    pairs in a set.
     """
     rows = []
     for name, pair, chosen in _groups(plan, answers, ("a", "b")):
@@ -64,7 +66,7 @@ def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
                     "p": binomial_p(correct, len(own), "greater"),
                 }
             )
-    return rows
+    return with_holm(rows, "set", "listener")
 
 
 def _groups(

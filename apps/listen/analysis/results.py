@@ -3,12 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
+from apps.listen.analysis.statistics import holm
 from apps.listen.design.plan import Plan
 
 Row = dict[str, Any]  # of a CSV file: column: value
 Item = tuple[str, str]  # set and name
 Marks = dict[str, dict[Item, dict[str, float]]]  # listener: item: stimulus: grade
 ALL = "all"  # in place of an item, a set or a listener: all of them together
+
+
+def with_holm(rows: list[Row], *by: str) -> list[Row]:
+    """Put `p_holm` beside each `p`: corrected by Holm for the number of rows that are alike in the columns named."""
+    for group in {tuple(row[name] for name in by) for row in rows}:
+        alike = [row for row in rows if tuple(row[name] for name in by) == group]
+        for row, corrected in zip(alike, holm([row["p"] for row in alike]), strict=True):
+            row["p_holm"] = corrected
+    return rows
 
 
 @dataclass(frozen=True)

@@ -28,16 +28,31 @@ def print_results(analysis: Analysis) -> None:
 def _wanted(analysis: Analysis) -> tuple[list[Row], dict[str, str]]:
     """Return the rows to print, and for each heading its column of the CSV."""
     pair = {"set": "set", "A": "a", "B": "b"}
+    tested = {"p": "p", "after Holm": "p_holm"}
     if analysis.plan.method is Method.PAIRWISE:
         counts = {"A better": "prefer_a", "no preference": "no_preference", "B better": "prefer_b"}
-        return analysis.results, {**pair, **counts, "prefer A": "rate", "p": "p", "ties as half": "half_rate"}
+        return analysis.results, {
+            **pair,
+            **counts,
+            "prefer A": "rate",
+            "p": "p",
+            "after Holm": "p_holm",
+            "ties as half": "half_rate",
+        }
     if analysis.plan.method is Method.ABX:
         rows = [row for row in analysis.results if row["listener"] == ALL]
-        return rows, {**pair, "answers": "answers", "right": "correct", "share": "rate", "p": "p"}
+        return rows, {
+            **pair,
+            "answers": "answers",
+            "right": "correct",
+            "share": "rate",
+            "p": "p",
+            "after Holm": "p_holm",
+        }
     rows = [row for row in analysis.results if row["item"] == ALL]
     if analysis.plan.method is Method.CCR:
         counts = {"listeners": "listeners", "grades": "grades"}
-        return rows, {**pair, **counts, "CMOS of B": "mean", "p": "p", "after Holm": "p_holm"}
+        return rows, {**pair, **counts, "CMOS of B": "mean", **tested}
     if analysis.plan.method in SCALES:
         columns = ("set", "system", "measure", "listeners", "grades", "mean")
         return rows, {name: name for name in columns}

@@ -60,8 +60,8 @@ class TestSettings:
         folder: of the sounds; relative to the TOML file.
         sets: sets of the manifest; all when left out.
         systems: folders that are compared; those that all sets have when left out.
-        pairs: pairs of systems for pairwise, ABX and CCR. When left out: every two systems (pairwise), each system with
-            the reference (ABX, CCR).
+        pairs: pairs of systems for pairwise, ABX and CCR. When left out or "all": every two systems (pairwise), each
+            system with the reference (ABX, CCR).
         reference: folder of the reference; when left out that of the manifest, or `reference`.
         items: how many items of each set (the first ones in an order drawn from the seed), or their names; all when 0.
         items_each: how many items of each set a listener gets, shared out evenly as listeners come; all when 0.

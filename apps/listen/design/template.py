@@ -90,7 +90,7 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str
     pairs = ""
     if method is Method.PAIRWISE and len(systems) > 2:
         against = [[systems[0], other] for other in systems[1:]]
-        pairs = f"pairs = {_toml(against)}  # left out: every two systems\n"
+        pairs = f'pairs = {_toml(against)}  # "all": every two systems\n'
     text = _TEXT.format(
         file=FILE,
         answers=path.with_suffix(".sqlite").name,

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+ALL_PAIRS = "all"  # every two systems, as when nothing is said
+
 Read = tuple[object, str]  # the value, None when it is wrong; what is expected
 
 
@@ -59,8 +61,10 @@ def read_items(value: object) -> Read:
 
 
 def read_pairs(value: object) -> Read:
-    """Read pairs of names, each pair once."""
-    expected = 'pairs of different names, such as [["l1", "paper"]]'
+    """Read pairs of names, each pair once; () for all."""
+    expected = 'pairs of different names, such as [["l1", "paper"]], or "all"'
+    if value == ALL_PAIRS:
+        return (), expected
     if not isinstance(value, list) or not value:
         return None, expected
     pairs = [read_names(pair)[0] for pair in value]
@@ -84,11 +88,10 @@ def read_frequencies(value: object) -> Read:
     """Read rising frequencies."""
     good = (
         isinstance(value, list)
-        and bool(value)
         and all(type(hertz) is int and 500 <= hertz <= 20_000 for hertz in value)
         and all(low < high for low, high in pairwise(value))
     )
-    return (tuple(value) if good else None), "rising frequencies in Hz, such as [3500, 7000]"  # type: ignore[arg-type]
+    return (tuple(value) if good else None), "rising frequencies in Hz, such as [3500, 7000], or []"  # type: ignore[arg-type]
 
 
 def read_traps(value: object) -> Read:

@@ -31,7 +31,9 @@ def _mushra(plan: Plan, stimuli: Stimuli) -> list[str]:
     if fewest < wanted:
         lines.append(f"{fewest} items in a set; BS.1534-3 (7.1) wants {wanted} for {len(plan.systems)} systems")
     rate = min(shape.sample_rate for shape in stimuli.shapes.values())
-    highest = plan.settings.anchors_hz[-1]
+    highest = max(plan.settings.anchors_hz, default=0)
+    if not highest:
+        lines.append("no anchor; BS.1534-3 (5.1) wants one of 3.5 kHz and one of 7 kHz")
     if rate < 2.5 * highest:
         lines.append(
             f"at {rate} Hz the {highest} Hz anchor is nearly the reference: few will be screened by it, "

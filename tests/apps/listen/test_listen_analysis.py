@@ -112,6 +112,8 @@ def test_mushra_figures_and_who_is_screened(sounds: Path, tmp_path: Path) -> Non
     compared = {(row["a"], row["b"]): row for row in rows(tmp_path / "listen-comparisons.csv")}
     assert number(compared["loud", "soft"], "median_difference") == -20
     assert number(compared["loud", "soft"], "p") < 0.01
+    p, holm = ([number(row, name) for row in compared.values()] for name in ("p", "p_holm"))
+    assert min(holm) == pytest.approx(len(compared) * min(p), rel=1e-5)
     listeners = {row["listener"]: row for row in rows(tmp_path / "listen-listeners.csv")}
     assert (listeners["late"]["reference_below_90"], listeners["late"]["excluded"]) == ("1", "True")
     assert (tmp_path / "listen-results.png").read_bytes().startswith(PNG)
