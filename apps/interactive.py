@@ -88,7 +88,7 @@ def listen(
         bool, typer.Option("--new", help="Write a first listen.toml into TEST, a folder of sounds.")
     ] = False,
     method: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="With --new: one of those below. [pairwise]")
+        str | None, typer.Option(metavar="METHOD", help="With --new: one of those named above. [pairwise]")
     ] = None,
     reference: Annotated[
         str | None,
