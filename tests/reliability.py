@@ -41,6 +41,7 @@ MINUTES = (1, 10, 60, 180)
 HEADER = ("what", "times", "went wrong", "figures")
 TITLE = "Reliability: what was tried, how often, and how often it went wrong. Written by `python tests/reliability.py`."
 Row = tuple[str, int, int, str]
+DEADLINE = float("inf")  # time.monotonic() after which a part ends with the counts that it has
 
 
 def noisy(seconds: float, channels: int = 1) -> np.ndarray:
@@ -71,7 +72,7 @@ def kills(jobs: int, times: int, folder: Path) -> Row:
     whole = time.monotonic() - begun
     wanted = {path.name: path.read_bytes() for path in (folder / "wanted").iterdir()}
     out, wrong, killed, runs = folder / "out", 0, 0, 0
-    while killed < times:
+    while killed < times and time.monotonic() < DEADLINE:
         process = start(*command, out)
         runs += 1
         try:
@@ -115,7 +116,7 @@ def live_kills(times: int, folder: Path) -> Row:
     wrong, killed, started, lost = 0, 0, 0, []
     with SoundServer() as server:
         server.plug_in()
-        while killed < times and started < 2 * times:
+        while killed < times and started < 2 * times and time.monotonic() < DEADLINE:
             started += 1
             place = folder / str(started)
             with Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", place, *ROOMY) as live:
@@ -172,6 +173,8 @@ def fuzz(times: int, folder: Path) -> Row:
     odd: list[str] = []
     with Stopper() as stopper:
         for begin in range(0, times, 200):
+            if time.monotonic() > DEADLINE:
+                break
             tasks = []
             for number in range(begin, min(begin + 200, times)):
                 path, content = originals[number % len(originals)]
@@ -198,21 +201,24 @@ def fuzz(times: int, folder: Path) -> Row:
         print(line, file=sys.stderr)
     left = len(list(folder.glob(f".*{PARTIAL}")))
     figures = f"{len(KINDS)} kinds of files; {counts['done']} denoised, {counts['failed']} refused in one line"
-    return "damaged files", times, len(odd) + left, figures
+    return "damaged files", sum(counts.values()), len(odd) + left, figures
 
 
 def full_disks(times: int, folder: Path) -> Row:
     """Denoise onto a disk that is full after some bytes, for which a limit on the size of a file stands."""
     source = folder / "a.wav"
     soundfile.write(source, noisy(6, 2), RATE)
-    wrong = 0
+    wrong = tried = 0
     for number in range(times):
+        if time.monotonic() > DEADLINE:
+            break
+        tried += 1
         output = folder / f"out.{('wav', 'flac', 'ogg', 'mp3')[number % 4]}"
         room = random.randrange(40_000)
         limit = lambda room=room: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))  # noqa: E731
         status = start("denoise", source, "-o", output, "--model", "tiny", preexec_fn=limit).wait()
         wrong += status != 1 or output.exists() or bool(list(folder.glob(f".*{PARTIAL}")))
-    return "full disks", times, wrong, "exit status 1, nothing half-written"
+    return "full disks", tried, wrong, "exit status 1, nothing half-written"
 
 
 def lengths(most: int, folder: Path) -> Row:
@@ -253,11 +259,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--times", type=int, help="instead of 60 kills, 20,000 damaged files, 150 full disks, 180 minutes"
     )
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which a part ends with its counts")
     options = parser.parse_args(argv)
+    global DEADLINE
     counts = REPORT.with_suffix(".json")
     rows: dict[str, list[Any]] = json.loads(counts.read_text())["parts"] if counts.is_file() else {}
     failed = False
     for name in options.part or list(parts(None)):
+        DEADLINE = time.monotonic() + 60 * options.minutes
         with tempfile.TemporaryDirectory(prefix="mpeace-reliability-") as folder:
             row = parts(options.times)[name](Path(folder))
         print(*row, sep=" | ", flush=True)
