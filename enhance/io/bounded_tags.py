@@ -5,7 +5,6 @@ mutagen unpacks each such frame whole, whatever comes of it. Inside `bounded_tag
 Reference: ID3v2.4, 4.1.2, "Frame format flags" (id3.org).
 """
 
-import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -13,12 +12,12 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from mutagen.id3 import Frame
+from mutagen.id3 import _frames
 
 from enhance.utils.errors import FileError
 
 MOST_UNPACKED = 64_000_000  # bytes of all frames of one tag
-_reader: Any = sys.modules[Frame.__module__]  # the module of mutagen that unpacks, with this name of zlib in it
+_reader: Any = _frames  # the module of mutagen that unpacks
 _lock = threading.Lock()
 
 
