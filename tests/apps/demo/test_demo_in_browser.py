@@ -3,7 +3,7 @@
 import base64
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from browser_runtime import cache_with_runtime, served_folder
 from command import ROOT, mpeace
 from demo_page import browser_with_microphone, place, watched_page
-from demo_server import Server, demo, heard, wait_for
+from demo_server import Server, demo, heard
+from demo_server import wait_for as wait_a_minute_for
 from readme import readme_blocks
 
 from enhance import Denoiser
@@ -24,6 +25,7 @@ PEAK, RMS = (
     3e-6,
 )  # of the difference, at full scale: other roundings, fed back through GRUs, at a few loud samples
 SECONDS = 4
+PATIENCE = 180_000  # milliseconds: a busy machine may take ten times as long
 PIECE = 512  # samples: on a busy machine there are gaps between what is heard
 WORKER = ROOT / "apps" / "demo" / "static" / "worker"
 
@@ -46,6 +48,11 @@ window.crossedBytes = (name, last) => {
 }"""
 
 
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until it holds, with patience."""
+    wait_a_minute_for(condition, PATIENCE / 1000)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with demo(tmp_path_factory.mktemp("page"), settings=cache_with_runtime()) as running:
@@ -61,6 +68,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, server: Server) -> Iterator[Any]:
     with watched_page(browser, server) as page:
+        page.set_default_timeout(PATIENCE)
         page.evaluate(RECORD)
         page.get_by_role("tab", name="Live").click()
         yield page
@@ -173,6 +181,7 @@ def test_the_exported_page_denoises_from_any_web_server(browser: Any, exported: 
     """Also below a path, with the types of files that a plain server knows."""
     with served_folder(exported) as server:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         asked, faults = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -219,6 +228,7 @@ def test_a_page_of_somebody_sends_the_cleaned_voice_as_the_readme_says(browser: 
     (exported / "call.html").write_text(f'<!doctype html><script type="module">{script}</script>', encoding="utf-8")
     with served_folder(exported) as address:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.add_init_script(f"({RECORD})()")
