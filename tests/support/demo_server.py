@@ -88,7 +88,7 @@ def demo(
         yield Server(line.split()[2], process, next(folder.glob("mpeace-demo-*")), seconds)
     finally:
         process.terminate()
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert "Traceback" not in err, err
     assert not list(folder.glob("mpeace-demo-*")), "everything is removed at the end"
@@ -111,7 +111,7 @@ def chromium(*options: str) -> Iterator[Any]:
 def open_page(browser: Any, server: Server, **options: Any) -> Any:
     """The demo in a browser context of its own (another person), which asks no other host for anything."""
     page = browser.new_context(**options).new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     page.add_init_script(LISTEN)
     page.requested = []  # type: ignore[attr-defined]
     page.faults = []  # type: ignore[attr-defined]
@@ -160,7 +160,7 @@ def busy() -> float:
     return max(beside, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def wait_for(condition: Any, seconds: float = 60.0) -> float:
+def wait_for(condition: Any, seconds: float = 120.0) -> float:
     """Wait until it holds; gives the seconds that it took."""
     begun = time.perf_counter()
     while not condition():

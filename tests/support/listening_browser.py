@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from apps.listen.serving.answer_store import Answer, read_answers
 
-PATIENCE = 30_000  # milliseconds, on a busy machine
+PATIENCE = 90_000  # milliseconds, on a busy machine
 LOOKS = {
     "": {"viewport": {"width": 1100, "height": 800}},
     "-dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 ROWS, COLUMNS = 30, 100
-PATIENCE = 40.0  # seconds that anything may take on a busy machine
+PATIENCE = 90.0  # seconds that anything may take on a busy machine
 
 
 class Terminal:

@@ -139,11 +139,11 @@ def test_the_live_tab_plays_cleaned_sound_and_measures_its_delay(page: Any, tmp_
     assert delay() > 70, "a block is 60 ms, the network 10 ms"
     device = page.locator(".live-figures div", has_text="Sound device").locator("dd").text_content()
     page.get_by_role("button", name="Noisy").click()
-    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99), seconds=60)
-    wait_for(lambda: delay_error(page, read(MICROPHONE)[0], float(device.split()[0])) < 25, seconds=60)
+    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99))
+    wait_for(lambda: delay_error(page, read(MICROPHONE)[0], float(device.split()[0])) < 25)
     page.get_by_role("button", name="Cleaned").click()
     mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
-    wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93), seconds=60)
+    wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93))
     picture(page, "demo_live")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()
@@ -170,7 +170,7 @@ def test_of_a_server_that_is_too_slow_the_page_tells_how_much_and_passes_the_sou
     told = slow.search(note.text_content())
     assert told is not None
     assert float(told[1]) > 1.5
-    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99), seconds=60)
+    wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99))
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()
 
