@@ -31,8 +31,17 @@ FIRST = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, and marked so."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option that lets all tests run."""
+    parser.addoption("--long", action="store_true", help="also tests that take minutes, or measure times")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first, and marked so. Tests marked `long` run when asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long or a calm machine; run it by --long"))
     place = {name: number for number, name in enumerate(FIRST)}
     for item in items:
         if item.path.stem in place:

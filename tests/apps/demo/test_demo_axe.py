@@ -32,7 +32,7 @@ def violations(page: Any) -> list[str]:
     return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 @pytest.mark.parametrize("shape", [WIDE, PHONE], ids=["wide", "phone"])
 def test_axe_finds_nothing(browser: Any, server: Server, shape: dict[str, Any], scheme: str) -> None:
     page = open_page(browser, server, **shape, color_scheme=scheme)

@@ -26,6 +26,7 @@ STALL = """() => {
 }"""
 
 
+@pytest.mark.long
 def test_an_example_is_audible_within_three_seconds(page: Any, server: Server) -> None:
     """After the very first click, too, right after the page has loaded."""
     seconds = []

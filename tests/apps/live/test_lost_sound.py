@@ -50,6 +50,7 @@ def test_many_small_losses_add_up() -> None:
     assert counted(stamps) == pytest.approx(19 * 0.006, abs=0.03)
 
 
+@pytest.mark.long
 @pytest.mark.sound
 def test_promise_20_what_was_lost_is_told_and_a_delay_that_has_grown_is_mended(
     server: SoundServer, tmp_path: Path

@@ -124,6 +124,7 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     assert json.loads((out / f"{name}.json").read_text())["settings"]["pairs"] == 1
 
 
+@pytest.mark.long
 def test_processes_share_the_work(
     folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

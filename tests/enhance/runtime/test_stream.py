@@ -36,6 +36,7 @@ def test_promise_16_streaming_equals_offline_for_over_60_s(tiny_denoiser: Denois
     np.testing.assert_allclose(whole, offline, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
+@pytest.mark.long
 def test_promise_16_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> None:
     audio = speech_like(61, 8000)
     whole = streamed(tiny_denoiser.stream(8000), blocks(audio, 1))
