@@ -158,16 +158,20 @@ class WorkerPool:
             self._idle.append(worker)
 
     def _end(self, worker: _Worker) -> None:
+        """End a process. The first of two threads that want it does it, as `close` may come while a job is given up."""
         with self._lock:
-            for workers in (self._busy, self._idle):
-                with suppress(ValueError):
-                    workers.remove(worker)
+            mine = [workers for workers in (self._busy, self._idle) if worker in workers]
+            for workers in mine:
+                workers.remove(worker)
+        if not mine:
+            return
         worker.process.terminate()
         worker.process.join(_PATIENCE)
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
-        worker.pipe.close()
+        with suppress(OSError):
+            worker.pipe.close()
 
 
 class _Cancelled(Exception):
