@@ -38,10 +38,17 @@ REPORT = ROOT / "checkpoints" / "evaluation" / "reliability.md"
 RATE = 48_000
 KINDS = ("wav", "flac", "ogg", "opus", "mp3", "aiff", "caf", "w64", "au", "m4a", "mkv")
 MINUTES = (1, 10, 60, 180)
-HEADER = ("what", "times", "went wrong", "figures")
-TITLE = "Reliability: what was tried, how often, and how often it went wrong. Written by `python tests/reliability.py`."
+HEADER = ("what", "times", "went wrong", "figures", "commit")
+TITLE = """Reliability: what was tried, how often, and how often it went wrong. Written by
+`python tests/reliability.py`, each line when its part was run last, at the commit named in it."""
 Row = tuple[str, int, int, str]
 DEADLINE = float("inf")  # time.monotonic() after which a part ends with the counts that it has
+
+
+def commit() -> str:
+    """Return the commit that is tried, marked when the tree differs from it."""
+    described = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(described, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def noisy(seconds: float, channels: int = 1) -> np.ndarray:
@@ -271,10 +278,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             row = parts(options.times)[name](Path(folder))
         print(*row, sep=" | ", flush=True)
         failed |= row[2] > 0
-        rows[name] = list(row)
+        rows[name] = [*row, commit()]
         ordered = {name: rows[name] for name in parts(None) if name in rows}
         write_text(counts, json.dumps({"machine": machine(), "parts": ordered}, indent=1) + "\n")
-        table = markdown_table(HEADER, [[str(cell) for cell in row] for row in ordered.values()], notes=1)
+        table = markdown_table(HEADER, [[str(cell) for cell in row] for row in ordered.values()], notes=2)
         write_text(REPORT, f"{TITLE}\n\n{table}\n\n{machine()}.\n")
     return int(failed)
 

@@ -2,7 +2,7 @@
 scales with words (scales.js). */
 
 import { Scales } from "./scales.js";
-import { soundButton } from "./sound_button.js";
+import { slotButton, soundButton } from "./sound_button.js";
 import { label, text, words } from "./texts.js";
 
 const BEST = 100;
@@ -33,11 +33,7 @@ class Choice {
   }
 
   button(slot) {
-    const sound = label(slot);
-    const button = soundButton(sound, text(slot.role === "reference" ? "sounds.play_reference" : "sounds.play", { sound }));
-    button.classList.add(slot.role);
-    this.sounds.append(button);
-    return button;
+    return this.sounds.appendChild(slotButton(slot));
   }
 
   get value() {

@@ -1,8 +1,8 @@
 /* Grades in words (ACR, DCR, CCR, P.835): a list of words for each scale. A scale is open when the sound was heard once for
 each scale up to it, as P.835 wants it. */
 
-import { soundButton } from "./sound_button.js";
-import { label, text } from "./texts.js";
+import { slotButton } from "./sound_button.js";
+import { text } from "./texts.js";
 
 export class Scales {
   /** A sound counts as heard at its end, and the sounds once for each scale. */
@@ -41,11 +41,7 @@ export class Scales {
   }
 
   button(slot) {
-    const sound = label(slot);
-    const button = soundButton(sound, text(slot.role === "reference" ? "sounds.play_reference" : "sounds.play", { sound }));
-    button.classList.add(slot.role);
-    this.sounds.append(button);
-    return button;
+    return this.sounds.appendChild(slotButton(slot));
   }
 
   /** How often a sound was heard at least, as what was answered before says. */

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browser_runtime import cache_with_runtime, served_folder
 from command import ROOT, mpeace
-from demo_page import browser_with_microphone, place, watched_page
+from demo_page import place, watched_page
 from demo_server import Server, demo, heard
 from demo_server import wait_for as wait_a_minute_for
 from readme import readme_blocks
@@ -56,12 +56,6 @@ def wait_for(condition: Callable[[], Any]) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with demo(tmp_path_factory.mktemp("page"), settings=cache_with_runtime()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with browser_with_microphone(tmp_path_factory.mktemp("microphone")) as running:
         yield running
 
 
