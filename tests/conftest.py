@@ -37,7 +37,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest files first, and marked so. Tests marked `long` run when asked for."""
+    """The longest files first, and marked so. Tests marked `long` run when asked for.
+
+    Pages and live sound get three tries: a browser and a sound server keep their own time, and a core that was away for
+    a moment is a gap in what one hears. pytest's last line counts what was run again.
+    """
+    for item in items:
+        if item.get_closest_marker("browser") or item.get_closest_marker("sound"):
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
