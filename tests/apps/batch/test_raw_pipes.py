@@ -7,16 +7,16 @@ import select
 import shutil
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import ROOT, mpeace, read, start, write
-from helpers import lag, speech_like
-from readme import readme_blocks
+from helpers import lag, si_sdr_db, speech_like
+from readme import readme_line, run_in_shell
 
 from apps.cli import main
+from enhance.dsp.resampling import resample
 from enhance.io.pipes.raw_pcm import to_bytes, to_floats
 
 
@@ -141,15 +141,23 @@ def test_samples_that_are_no_numbers_end_it_with_their_place(
 def test_ffmpeg_talks_to_it_in_both_directions_as_the_readme_says(tmp_path: Path) -> None:
     """The line of the README, and WAV of unknown length; at 48 kHz both give what the file gives."""
     source = ROOT / "tests" / "data" / "noisy.flac"
-    (line,) = [line[2:] for block in readme_blocks("console") for line in block.splitlines() if "$ ffmpeg" in line]
+    line = readme_line("ffmpeg")
     for shown, used in (("talk.mp4", str(source)), ("clean.m4a", "clean.wav"), ("ffmpeg ", "ffmpeg -v error ")):
         line = line.replace(shown, used)
     commands = f"{line}\nffmpeg -v error -i {source} -f wav - | mpeace denoise - -o - -q > wav.wav\n"
-    (tmp_path / "mpeace").write_text(f'#!/bin/sh\nexec {sys.executable} -m apps.cli "$@"\n')
-    (tmp_path / "mpeace").chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    shell = ["bash", "-euo", "pipefail", "-c", commands]
-    subprocess.run(shell, check=True, env=environment, timeout=120, cwd=tmp_path)
+    run_in_shell(commands, tmp_path, os.environ)
     assert mpeace("denoise", source, "-o", tmp_path / "file.wav").status == 0
     np.testing.assert_allclose(read(tmp_path / "clean.wav"), read(tmp_path / "file.wav"), atol=2.0**-15)
     np.testing.assert_allclose(read(tmp_path / "wav.wav"), read(tmp_path / "file.wav"), atol=2.0**-15)
+
+
+def test_a_recorder_and_a_player_talk_to_it_as_the_readme_says(tmp_path: Path) -> None:
+    """The line of the README as it stands, with stand-ins for the sound card's programs."""
+    audio = resample(read(ROOT / "tests" / "data" / "noisy.flac"), 48_000, 16_000)[:, :32_000]
+    (tmp_path / "given.raw").write_bytes(to_bytes(audio.T, "PCM_16"))
+    run_in_shell(readme_line("arecord"), tmp_path, os.environ, arecord="cat given.raw", aplay="cat > played.raw")
+    write(tmp_path / "given.wav", audio, 16_000, subtype="PCM_16")
+    assert mpeace("denoise", tmp_path / "given.wav", "-o", tmp_path / "file.wav").status == 0
+    played = to_floats((tmp_path / "played.raw").read_bytes(), "PCM_16").reshape(1, -1)
+    assert played.shape == audio.shape
+    assert si_sdr_db(played[0], read(tmp_path / "file.wav")[0]) > 18, "but for the resampling of the lowest delay"

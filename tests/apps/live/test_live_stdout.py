@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
 from livecommand import LONG, find, repeated
+from readme import readme_line, run_in_shell
 from soundserver import Cable, SoundServer
 
 from apps.live.session.session import LiveSettings
@@ -67,6 +69,12 @@ def test_it_ends_in_peace_with_its_reader(server: SoundServer) -> None:
     lines = process.stderr.read().decode().splitlines()
     assert len(lines) == 1
     assert "s16le:48000:1, 20.0 ms late" in lines[0]
+
+
+def test_a_program_reads_it_as_the_readme_says(server: SoundServer, tmp_path: Path) -> None:
+    """The line of the README as it stands."""
+    run_in_shell(readme_line("mpeace live --stdout"), tmp_path, server.environment, PROGRAM="head -c 4800 > voice.raw")
+    assert (tmp_path / "voice.raw").stat().st_size == 4800
 
 
 def test_a_microphone_that_vanishes_is_waited_for(server: SoundServer) -> None:
