@@ -60,6 +60,7 @@ def test_a_reference_can_be_pickled_for_a_loader_in_another_process(loss: CodecL
     torch.testing.assert_close(loss(estimate, sent), loss(estimate, reference), **EXACT)
 
 
+@pytest.mark.long
 def test_under_torch_compile_it_is_the_same_loss(loss: CodecLoss) -> None:
     """Graphs as the compiler sees them, without code generation, which would take a C++ compiler and a minute."""
     compiled = torch.compile(loss, backend="aot_eager")

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from apps.listen.serving.answer_store import Answer, read_answers
 
 PATIENCE = 90_000  # milliseconds, on a busy machine
+expect.set_options(timeout=PATIENCE)
 LOOKS = {
     "": {"viewport": {"width": 1100, "height": 800}},
     "-dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},
@@ -60,7 +61,7 @@ def hear(page: Page, sound: Locator) -> None:
     """Play a sound until it counts as heard."""
     sound.click()
     expect(sound).to_have_attribute("aria-pressed", "true")
-    expect(sound.locator(".mark")).to_have_text("heard", timeout=PATIENCE)
+    expect(sound.locator(".mark")).to_have_text("heard")
 
 
 def hear_all(page: Page) -> None:

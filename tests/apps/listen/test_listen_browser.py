@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from listening import READY_SECONDS, served, write_toml
 from listening_browser import (
-    PATIENCE,
     begin,
     choose,
     enter,
@@ -94,7 +93,7 @@ def test_abx_by_keyboard_alone(open_page, sounds: Path, tmp_path: Path) -> None:
         page.keyboard.press("Enter")
         page.locator("main[data-ready]").wait_for()
         page.keyboard.press(" ")
-        expect(page.locator(".sound.heard")).to_have_count(1, timeout=PATIENCE)
+        expect(page.locator(".sound.heard")).to_have_count(1)
         page.locator(".choices input").first.focus()
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowUp")
@@ -105,7 +104,7 @@ def test_abx_by_keyboard_alone(open_page, sounds: Path, tmp_path: Path) -> None:
         page.get_by_role("button", name="Play A").focus()
         for number, key in enumerate((" ", "ArrowRight", "3"), 1):
             page.keyboard.press(key)
-            expect(page.locator(".sound.heard")).to_have_count(number, timeout=PATIENCE)
+            expect(page.locator(".sound.heard")).to_have_count(number)
         expect(page.get_by_role("button", name="Play X")).to_have_attribute("aria-pressed", "true")
         page.keyboard.press(" ")
         expect(page.locator(".toggle")).to_have_text("Play")
@@ -187,10 +186,10 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
         process.send_signal(signal.SIGKILL)
         process.wait(READY_SECONDS)
         page.locator(".next").click()
-        expect(page.locator("#status")).to_contain_text("The server does not answer", timeout=PATIENCE)
+        expect(page.locator("#status")).to_contain_text("The server does not answer")
         assert stored(toml) == []
     with served(toml, port) as (address, process):
-        expect(page.locator(".where")).to_have_text("Page 2 of 3", timeout=PATIENCE)
+        expect(page.locator(".where")).to_have_text("Page 2 of 3")
         assert len(stored(toml)) == 1, "the answer that was given while nobody listened"
         page.locator("main[data-ready]").wait_for()
         hear(page, page.get_by_role("button", name="Play the reference"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from listening import served, write_toml
-from listening_browser import PATIENCE, begin, hear_all, stored
+from listening_browser import begin, hear_all, stored
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def test_p835_opens_a_scale_for_each_hearing(open_page, sounds: Path, tmp_path: 
         assert page.locator(".scales input:checked").count() == 0, "not heard yet"
         page.keyboard.press(" ")
         for number, digit in enumerate("532"):
-            expect(groups.nth(number).get_by_role("radio").first).to_be_enabled(timeout=PATIENCE)
+            expect(groups.nth(number).get_by_role("radio").first).to_be_enabled()
             page.keyboard.press(digit)
             expect(groups.nth(number).locator(f"input[value='{digit}']")).to_be_checked()
         page.locator(".next").click()

@@ -40,6 +40,7 @@ def noisy() -> np.ndarray:
     return read(ROOT / "tests" / "data" / "noisy.flac")[0]
 
 
+@pytest.mark.long
 def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path
 ) -> None:
@@ -207,6 +208,7 @@ def test_an_input_of_more_channels_than_the_output(server: SoundServer) -> None:
         assert live.messages == []
 
 
+@pytest.mark.long
 def test_promise_21_a_device_that_vanishes_is_waited_for(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path
 ) -> None:

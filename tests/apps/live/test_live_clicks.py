@@ -18,6 +18,7 @@ pytestmark = pytest.mark.sound
 UP, DOWN, LEFT, RIGHT = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keys", "word"),
     [

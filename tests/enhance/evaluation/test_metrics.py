@@ -29,6 +29,7 @@ def noise(seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))
 
 
+@pytest.mark.long
 def test_the_noisy_input_gets_the_published_figures(shared):
     """All 32 mixtures; the tolerance is half a unit of the last digit in which the figures are given."""
     expected = {"pesq": (1.243, 3), "stoi": (0.819, 3), "estoi": (0.611, 3), "si_sdr": (2.9, 1), "lsd": (2.29, 2)}

@@ -120,7 +120,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("name", "hops", "seconds"), [*((name, 100, 60) for name in MODELS), (MODELS[0], 1, 5)])
+@pytest.mark.parametrize(
+    ("name", "hops", "seconds"),
+    [*(pytest.param(name, 100, 60, marks=pytest.mark.long) for name in MODELS), (MODELS[0], 1, 5)],
+)
 def test_onnx_runtime_web_gives_the_same_sound_over_a_minute(
     page: tuple[Any, Path], name: str, hops: int, seconds: int
 ) -> None:

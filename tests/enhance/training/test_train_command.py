@@ -68,7 +68,8 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("launcher", ["fabric", pytest.param("torchrun", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("launcher", ["fabric", "torchrun"])
 def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str) -> None:
     """Each computes half of a batch, and gradients are averaged by gloo.
 
