@@ -27,7 +27,7 @@ FIRST = (
     "test_demo_live", "test_descent_cost", "test_export", "test_evaluate", "test_listen_browser", "test_live_screen",
     "test_stream_live", "test_lost_sound", "test_demo_in_browser", "test_service", "test_demo_workers",
     "test_cli_promises", "test_cli_batch", "test_benchmark", "test_cli_video", "test_mixing", "test_lame", "test_loss",
-    "test_network", "test_shipped_models",
+    "test_network", "test_shipped_models", "test_objective", "test_codec_loss_in_use", "test_average",
 )  # fmt: skip
 
 
