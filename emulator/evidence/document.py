@@ -1,7 +1,5 @@
 """`python -m emulator.evidence.document DIR`: write the contents page of a folder of evidence, DIR/README.md.
 
-from enhance.utils.errors import fail
-
 For each command that was run into the folder it links the table, the picture, the raw rows and the settings, and says
 how long the command took, on which machine and with which packages.
 """
