@@ -29,11 +29,6 @@ app = typer.Typer(
 )
 
 
-def run() -> None:
-    """Run the `mpeace` console script."""
-    sys.exit(main())
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line.
 
@@ -282,4 +277,4 @@ def _container(name: str | None) -> str | None:
 
 
 if __name__ == "__main__":
-    run()
+    sys.exit(main())
