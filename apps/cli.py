@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from apps import interactive
-from apps.batch.if_exists import IfExists
+from apps.batch.choices import Engine, IfExists
 from apps.batch.kept import KEPT
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.io.pipes.raw_format import RawFormat
@@ -80,16 +80,20 @@ def root(
 @app.command(epilog="\b\n" + KEPT)
 def denoise(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Files, folders (searched to the bottom), quoted patterns, or - for WAV or --raw on standard input.",
+            help="Files, folders (searched to the bottom), quoted patterns, as paths or URLs (s3://, https://), or - "
+            "for WAV or --raw on standard input.",
         ),
-    ],
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="File, folder, or - for WAV on standard output. [beside the input]"
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File, folder, or - for WAV on standard output; a path or URL. [beside the input]",
         ),
     ] = None,
     name: Annotated[
@@ -160,10 +164,38 @@ def denoise(
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Files at the same time; 0 for one per core.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=0,
+            metavar="N",
+            help="Files at the same time; 0 for one per core. [1; with --engine ray 0]",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="What does the work: processes of this machine, or a Ray cluster."),
+    ] = Engine.PROCESSES,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Ray cluster, for --engine ray. [a new one on this machine]"),
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take inputs and outputs from the columns input and output of a .csv, .jsonl or .parquet file; other "
+            "columns, such as mix and format, are settings of a row.",
+        ),
+    ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the result for each file as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the result for each file: at the end as .json, or a row as soon as it is done as .jsonl or "
+            ".parquet, where the same command goes on.",
+        ),
     ] = None,
     speech_segments: Annotated[
         Path | None,
@@ -179,7 +211,7 @@ def denoise(
 
     The inputs stay as they are. Takes sound files (WAV, FLAC, Ogg, Opus, MP3, AIFF, CAF, W64, RF64) and the sound of
     M4A, MP4, MOV, MKV and WebM. Rate, channels, subtype, container, length and tags are kept. One bad file does not
-    stop the others; the exit status is then 1.
+    stop the others; the exit status is then 1. URLs need pip install 'mpeace[cloud]'.
     """
     import os
 
@@ -201,12 +233,15 @@ def denoise(
     from apps.batch.denoise_all import denoise_all
 
     status = denoise_all(
-        inputs,
+        inputs or [],
         output,
         settings,
         name=name,
         if_exists=if_exists,
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=(os.cpu_count() if engine is Engine.PROCESSES else None) if jobs == 0 else jobs,
+        engine=engine,
+        address=address,
+        manifest=manifest,
         report=report,
         speech_segments=speech_segments,
         quiet=quiet,

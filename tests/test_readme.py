@@ -19,7 +19,7 @@ PAGES += [ROOT / "apps" / "README.md", ROOT / "apps" / "live" / "README.md", ROO
 PAGES += [ROOT / "apps" / "listen" / "README.md", ROOT / "CONTRIBUTING.md"]
 PACKAGES = {
     "enhance": ("utils", "dsp", "runtime", "io", "agents", "model", "data", "training", "evaluation", "reporting"),
-    "enhance/io": ("media", "pipes", "sound"),
+    "enhance/io": ("media", "pipes", "remote", "sound"),
     "emulator": ("model", "losses", "training", "evidence"),
     "apps": ("batch", "demo", "listen", "live"),
     "apps/demo": ("web", "service", "browser", "pictures"),

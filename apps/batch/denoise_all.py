@@ -1,15 +1,25 @@
 """A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from apps.batch.if_exists import IfExists
+from apps.batch.choices import Engine, IfExists
 from apps.batch.json_file import check_place
+from apps.batch.manifest import read_manifest
+from apps.batch.manifest_plan import plan_manifest
 from apps.batch.plan import make_plan
+from apps.batch.ray_engine import run_on_ray
 from apps.batch.report import Reporter, write_report
+from apps.batch.report_rows import RowReport, is_rows
 from apps.batch.speech_file import OPTION, known_segments, write_segments
 from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
+from enhance.io.remote.address import is_in_memory, shown
 from enhance.io.task import PIPE, Outcome, Task
+from enhance.runtime.speech_segments import THRESHOLD
+from enhance.utils.errors import UsageError
 from enhance.utils.interrupt import Stopped, Stopper
 
 SINGLE_FILE_APART = True  # one file, too, is done in a process of its own: a decoder that dies is then told in one line
@@ -22,7 +32,10 @@ def denoise_all(
     *,
     name: str | None = None,
     if_exists: IfExists = IfExists.SKIP,
-    jobs: int = 1,
+    jobs: int | None = None,
+    engine: Engine = Engine.PROCESSES,
+    address: str | None = None,
+    manifest: str | None = None,
     report: Path | None = None,
     speech_segments: Path | None = None,
     quiet: bool = False,
@@ -35,8 +48,11 @@ def denoise_all(
         settings: how to denoise and to write.
         name: template of output names.
         if_exists: what to do with outputs that are there.
-        jobs: processes that work at the same time.
-        report: path of a JSON report.
+        jobs: files at the same time; None for one, or with Ray for one per core of the cluster.
+        engine: what does the work.
+        address: of the Ray cluster; None for the one that Ray finds, or a new one on this machine.
+        manifest: path or URL of a table of inputs and outputs, instead of both.
+        report: path of a report, as JSON in one piece or as rows, JSONL or Parquet.
         speech_segments: path of a JSON file that gets the segments of speech, with `settings.speech_threshold`.
         quiet: say nothing but problems.
 
@@ -48,31 +64,55 @@ def denoise_all(
         ModelError: when the model cannot be used.
         Stopped: when the person stopped the run. What was finished stays, and the same command goes on from there.
     """
+    _check_manifest(inputs, output, name, manifest, settings)
+    if address is not None and engine is not Engine.RAY:
+        raise UsageError("--address belongs to --engine ray")
     if report is not None:
         check_place(report, "--report")
+    if is_rows(report):
+        threshold = THRESHOLD if settings.speech_threshold is None else settings.speech_threshold
+        settings = replace(settings, sha256=True, speech_threshold=threshold)
     known = {}
     if speech_segments is not None:
         check_place(speech_segments, OPTION)
         known = known_segments(speech_segments)
     check_settings(settings.container, settings.subtype, settings.sample_rate)
     with Stopper() as stopper:
-        plan = make_plan(inputs, output, name, if_exists, settings)
+        if manifest is None:
+            plan = make_plan(inputs, output, name, if_exists, settings)
+        else:
+            plan = plan_manifest(read_manifest(manifest, settings), if_exists, settings)
+        rows = RowReport(report) if report is not None and is_rows(report) else None
         outcomes = list(plan.settled)
         model: dict[str, str] = {}
         stopped: Stopped | None = None
         with Reporter(plan.tasks, quiet) as reporter:
-            for outcome in plan.settled:
-                reporter.done(outcome)
+
+            def done(outcome: Outcome, task: Task | None = None) -> None:
+                if task is not None:
+                    outcomes.append(outcome)
+                if rows is not None:
+                    rows.add(outcome)
+                reporter.done(outcome, task)
+
             try:
-                if plan.tasks:
-                    _run(plan.tasks, jobs, settings, stopper, reporter, outcomes, model)
+                for outcome in plan.settled:
+                    done(outcome)
+                if plan.tasks and engine is Engine.RAY:
+                    run_on_ray(plan.tasks, address, jobs, settings, stopper, lambda a, b: done(b, a), model)
+                elif plan.tasks:
+                    _run(plan.tasks, jobs or 1, settings, stopper, reporter, done, model)
             except Stopped as signal:
                 stopped = signal
+            finally:
+                if rows is not None:
+                    rows.close()
         order = {task.source: index for index, task in enumerate(plan.tasks)}
         outcomes.sort(key=lambda outcome: order.get(outcome.input, -1))
         reporter.summary(outcomes, plan.passed_over)
-        if report is not None:
-            options = {"inputs": inputs, "output": output, "name": name, "if_exists": if_exists, **vars(settings)}
+        if report is not None and rows is None:
+            named = {"inputs": [shown(text) for text in inputs], "output": output and shown(output), "name": name}
+            options = {**named, "if_exists": if_exists, **vars(settings)}
             options["raw"] = settings.raw and str(settings.raw)
             write_report(report, outcomes, plan.passed_over, model, options)
         if speech_segments is not None:
@@ -88,20 +128,18 @@ def _run(
     settings: DenoiseOptions,
     stopper: Stopper,
     reporter: Reporter,
-    outcomes: list[Outcome],
+    done: Callable[[Outcome, Task], object],
     model: dict[str, str],
 ) -> None:
-    """Do the tasks, adding to `outcomes` as they end. Name and file of the model are put into `model`."""
-
-    def done(task: Task, outcome: Outcome) -> None:
-        outcomes.append(outcome)
-        reporter.done(outcome, task)
-
-    piped = PIPE in (tasks[0].source, tasks[0].target)
-    if len(tasks) > 1 or (SINGLE_FILE_APART and not piped):  # a decoder that dies takes its process along, and no more
+    """Do the tasks, calling `done` as they end. Name and file of the model are put into `model`."""
+    here = PIPE in (tasks[0].source, tasks[0].target) or any(is_in_memory(task.source, task.target) for task in tasks)
+    if not here and (len(tasks) > 1 or SINGLE_FILE_APART):  # a decoder that dies takes its process along, and no more
         from apps.batch.workers import run_in_processes
 
-        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done, model)
+        def done_in_process(task: Task, outcome: Outcome) -> None:
+            done(outcome, task)
+
+        run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done_in_process, model)
         return
     from enhance import Denoiser
     from enhance.io.denoise_file import describe, run_task
@@ -112,9 +150,21 @@ def _run(
     if settings.raw and tasks[0].target == PIPE:
         stream = LowDelayStream(denoiser, settings.raw.sample_rate, settings.raw.channels)
         reporter.pipe(str(settings.raw), (stream.latency_samples + stream.block) / stream.sample_rate)
-    task = tasks[0]
+    for task in tasks:
+        done(run_task(denoiser, task, settings, stopper, partial(reporter.on_progress, task)), task)
 
-    def on_progress(seconds: float, total: float | None) -> None:
-        reporter.on_progress(task, seconds, total)
 
-    done(task, run_task(denoiser, task, settings, stopper, on_progress))
+def _check_manifest(
+    inputs: list[str], output: str | None, name: str | None, manifest: str | None, settings: DenoiseOptions
+) -> None:
+    """Check that inputs come from one place.
+
+    Raises:
+        UsageError: from none, or from two.
+    """
+    if manifest is None and not inputs:
+        raise UsageError("no INPUT: name files or folders, or --manifest FILE")
+    if manifest is not None and (inputs or output is not None or name is not None):
+        raise UsageError("--manifest names inputs and outputs: give no INPUT, -o or --name beside it")
+    if manifest is not None and settings.raw:
+        raise UsageError("--raw says what comes on standard input: give - as the only INPUT")

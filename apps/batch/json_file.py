@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from apps.batch.discovery import mode_of
+from apps.batch.identity import mode_of
 from enhance.utils.atomic import write_text
 from enhance.utils.errors import UsageError, one_line, problem_on_oserror
 
@@ -24,6 +24,11 @@ def check_place(path: Path, option: str) -> None:
             raise UsageError(f"{option} {path} cannot be written: there is no such folder")
 
 
+def escaped(text: str) -> str:
+    """Return JSON with escapes for the bytes of names that are not UTF-8."""
+    return _UNDECODABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def write_json(path: Path, content: Any, option: str) -> None:
     """Write values as JSON.
 
@@ -33,8 +38,7 @@ def write_json(path: Path, content: Any, option: str) -> None:
     Raises:
         UsageError: when it cannot be written.
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    text = _UNDECODABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = escaped(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
     try:
         write_text(path, text)
     except OSError as error:

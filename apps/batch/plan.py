@@ -6,22 +6,26 @@ file are settled here as failed; the other files go on. What makes no sense as a
 
 import os
 import stat
-import time
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import gettempdir
 
-from apps.batch.discovery import Found, find_inputs, identity, mode_of
-from apps.batch.if_exists import IfExists
-from enhance.io.content import is_read_only
-from enhance.io.formats import CONTAINERS, MUXERS, container_between, container_of
+from apps.batch.choices import IfExists
+from apps.batch.discovery import Found
+from apps.batch.identity import Place, mode_of
+from apps.batch.inputs import find_inputs
+from apps.batch.naming import BESIDE, ELSEWHERE, name_output
+from apps.batch.outputs import look_at_all
+from apps.batch.sweeping import sweep
+from enhance.io.formats import MUXERS, container_between, container_of
 from enhance.io.options import Clip, DenoiseOptions
+from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
+from enhance.io.remote.copies import new_spool
+from enhance.io.remote.store import Store, Stores
 from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, partial_of
-from enhance.utils.errors import UsageError, one_line, problem_on_oserror
+from enhance.utils.errors import FileError, UsageError, problem_on_oserror
 
-_ABANDONED = 3600.0  # seconds without a write after which a partial file belongs to no running program
-_BESIDE = "{stem}_denoised{suffix}"
-_ELSEWHERE = "{stem}{suffix}"
+_APART = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
 
 
 @dataclass
@@ -49,6 +53,8 @@ def make_plan(
         UsageError: when the plan cannot be carried out as a whole.
     """
     plan = Plan()
+    inputs = [without_file_scheme(text) for text in inputs]
+    output = None if output is None else without_file_scheme(output)
     if settings.raw and inputs != [PIPE]:
         raise UsageError("--raw says what comes on standard input: give - as the only INPUT")
     if settings.raw and output in (None, PIPE) and (settings.container or settings.subtype or settings.sample_rate):
@@ -63,26 +69,27 @@ def make_plan(
         return plan
     if PIPE in inputs:
         raise UsageError("standard input (-) is the only input when it is one")
-    leave_out = None if output in (None, PIPE) else Path(output or "")
-    found = find_inputs(inputs, leave_out, plan.settled, plan.passed_over)
+    folder = None if output in (None, PIPE) else normal_output(output)
+    found = find_inputs(inputs, folder, plan.settled, plan.passed_over)
     single = len(inputs) == 1 and len(found) == 1 and not found[0].searched
     if output == PIPE:
         if not single and (found or len(inputs) > 1):
             raise UsageError("standard output (-) takes one input file")
-        plan.tasks = [Task(str(item.path), PIPE, "", "wav") for item in found]
+        plan.tasks = [_task(item, PIPE, "wav") for item in found]
         return plan
     if single and output is not None and _names_a_file(output):
         if name is not None:
             raise UsageError("--name is for outputs in folders; -o already names the file")
-        targets = [Path(output)]
+        targets = [normal_output(output)]
         _check_target(targets[0])
     else:
-        folder = None if output is None else Path(output)
         if found and folder is not None and _kind(folder) not in (0, stat.S_IFDIR):
             raise UsageError(f"{folder} is a file, expected a folder for the outputs")
-        template = name or (_BESIDE if folder is None else _ELSEWHERE)
-        targets = [_target(item, folder, template, settings.container) for item in found]
-    _settle(plan, found, targets, if_exists, settings)
+        if folder is None and any(is_web(item.source) for item in found):
+            raise UsageError("beside a file on a web server nothing can be written: name an output with -o")
+        template = name or (BESIDE if folder is None else ELSEWHERE)
+        targets = [name_output(item, folder, template, settings.container) for item in found]
+    settle(plan, found, targets, folder, if_exists, settings)
     return plan
 
 
@@ -93,71 +100,108 @@ def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfEx
     if target == PIPE:
         plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
         return
-    path = Path(target)
-    if _kind(path) == stat.S_IFDIR or path.suffix.lower() in MUXERS:
+    target = normal_output(target)
+    suffix = Path(target).suffix
+    if _kind(target) == stat.S_IFDIR or suffix.lower() in MUXERS:
         raise UsageError(f"standard input is written to a sound file such as out.wav, not to {target}")
-    _check_target(path)
-    refusal = _existing(path, None, if_exists)
+    _check_target(target)
+    refusal = _existing(target, look_at_all([target], None)[0], None, if_exists)
     if refusal is None:
-        named = container_of(path)
+        named = container_of(Path(target))
         container = settings.container or (named.name if named else None)
-        plan.tasks.append(Task(PIPE, target, partial_of(path), container))
+        plan.tasks.append(_task(None, target, container))
     else:
         plan.settled.append(Outcome(PIPE, target, *refusal))
 
 
 def _names_a_file(output: str) -> bool:
-    path = Path(output)
-    kind = _kind(path)
-    return kind != stat.S_IFDIR and not output.endswith(("/", os.sep)) and (path.suffix != "" or kind != 0)
+    kind = _kind(normal_output(output))
+    return kind != stat.S_IFDIR and not output.endswith(("/", os.sep)) and (Path(output).suffix != "" or kind != 0)
 
 
-def _target(item: Found, folder: Path | None, template: str, container: str | None) -> Path:
-    suffix = CONTAINERS[container].suffixes[0] if container else item.path.suffix
-    if container is None and is_read_only(item.path):
-        suffix += ".wav"
-    fields = {"stem": item.path.stem, "suffix": suffix, "extension": item.path.suffix.lstrip(".")}
+def normal_output(output: str, stores: Stores | None = None) -> str:
+    """Return a path or URL in the form in which it is compared with others.
+
+    Args:
+        output: path or URL.
+        stores: for many of them.
+
+    Raises:
+        UsageError: it is a URL to which nothing can be written.
+    """
+    if not is_url(output):
+        return str(Path(output))
+    if is_web(output):
+        raise UsageError(f"{shown(output)}: web servers are read and not written to; name another output")
+    return (stores or Stores()).normal(output)
+
+
+def _task(item: Found | None, target: str, container: str | None) -> Task:
+    """Return the task for an input, standard input when None."""
+    source, size = (PIPE, 0) if item is None else (item.source, item.size)
+    spool = new_spool() if is_url(source) or is_url(target) else ""
+    if target == PIPE:
+        return Task(source, target, "", container, size, spool)
+    partial = str(Path(spool, PARTIAL)) if is_url(target) else partial_of(target)
+    return Task(source, target, partial, container, size, spool)
+
+
+def settle(
+    plan: Plan,
+    found: list[Found],
+    targets: list[str],
+    root: str | None,
+    if_exists: IfExists,
+    settings: DenoiseOptions,
+    rows: list[DenoiseOptions] | None = None,
+) -> None:
+    """Leave out what is there, settle what collides, and make tasks of the rest.
+
+    Args:
+        plan: to which the tasks and the outcomes that are known are added.
+        found: the inputs.
+        targets: their outputs.
+        root: folder of all outputs, if there is one.
+        if_exists: what to do with outputs that are there.
+        settings: name the container.
+        rows: of a manifest, the options of each input.
+
+    Raises:
+        UsageError: a store of outputs cannot be listed.
+    """
     try:
-        name = template.format(**fields)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        known = ", ".join("{" + key + "}" for key in fields)
-        raise UsageError(f"--name {template!r} is no template; its fields are {known}") from None
-    if not name or name in (".", "..") or Path(name).name != name:
-        raise UsageError(f"--name gives {name!r}, expected a file name without folders")
-    return item.path.with_name(name) if folder is None else folder / item.below / name
-
-
-def _settle(plan: Plan, found: list[Found], targets: list[Path], if_exists: IfExists, settings: DenoiseOptions) -> None:
-    """Leave out what is there, settle what collides, and make tasks of the rest."""
-    earlier, faults = _collisions(found, targets)
-    swept: set[Path] = set()
-    for place, (item, target) in enumerate(zip(found, targets, strict=True)):
-        if place in earlier:
+        places = look_at_all(targets, root)
+    except FileError as error:
+        raise UsageError(str(error)) from None
+    advice = "give each row an output of its own" if rows else _APART
+    earlier, faults = _collisions(found, targets, places, advice)
+    swept: set[str] = set()
+    for number, (item, target) in enumerate(zip(found, targets, strict=True)):
+        if number in earlier:
             continue
-        if target.parent not in swept:
-            swept.add(target.parent)
-            _sweep(target.parent)
-        refusal = ("failed", faults[place]) if place in faults else _existing(target, item.path, if_exists)
+        folder = gettempdir() if is_url(target) else os.path.dirname(target)  # noqa: PTH120 - quick
+        if folder not in swept:
+            swept.add(folder)
+            sweep(folder)
+        place = places[number]
+        refusal = ("failed", faults[number]) if number in faults else _existing(target, place, item, if_exists)
         if refusal is not None:
-            plan.settled.append(Outcome(str(item.path), str(target), *refusal))
+            plan.settled.append(Outcome(item.source, target, *refusal))
             continue
-        plan.tasks.append(
-            Task(
-                str(item.path),
-                str(target),
-                partial_of(target),
-                container_between(item.path, target, settings.container),
-            )
-        )
+        options = rows[number] if rows else None
+        container = container_between(item.source, target, (options or settings).container)
+        plan.tasks.append(replace(_task(item, target, container), options=options))
 
 
-def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict[int, str]]:
+def _collisions(
+    found: list[Found], targets: list[str], places: list[Place], apart: str
+) -> tuple[set[int], dict[int, str]]:
     """Return the inputs that are outputs of an earlier run, and those that cannot be written, with the reason.
 
     Both are given by their places in `found`. An output of a former run is one that a search came upon. One that the
     person named is wanted as an input: then neither it nor the file that would become it is touched.
     """
-    sources, outputs = [identity(item.path) for item in found], [identity(target) for target in targets]
+    sources, outputs = [item.identity for item in found], [place.identity for place in places]
     written = {output for source, output in zip(sources, outputs, strict=True) if output != source}
     earlier = {place for place, source in enumerate(sources) if source in written and found[place].searched}
     inputs = {source: place for place, source in enumerate(sources) if place not in earlier}
@@ -166,7 +210,7 @@ def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict
     for place, (source, output) in enumerate(zip(sources, outputs, strict=True)):
         if place in earlier:
             continue
-        path, target, owner = found[place].path, targets[place], owners.setdefault(output, place)
+        path, target, owner = found[place].source, targets[place], owners.setdefault(output, place)
         if output == source:
             faults[place] = "would be written over itself; name another output with -o or --name"
         elif output in inputs:
@@ -174,45 +218,39 @@ def _collisions(found: list[Found], targets: list[Path]) -> tuple[set[int], dict
             faults[place] = f"its output {target} is an input; {advice}"
             faults[inputs[output]] = f"is an input, and would be the output of {path}; {advice}"
         elif owner != place:
-            advice = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
-            faults[place] = f"it and {found[owner].path} would both become {target}; {advice}"
-            faults.setdefault(owner, f"it and {path} would both become {target}; {advice}")
+            faults[place] = f"it and {found[owner].source} would both become {target}; {apart}"
+            faults.setdefault(owner, f"it and {path} would both become {target}; {apart}")
     return earlier, faults
 
 
-def _existing(target: Path, source: Path | None, if_exists: IfExists) -> tuple[Status, str] | None:
+def _existing(target: str, place: Place, source: Found | None, if_exists: IfExists) -> tuple[Status, str] | None:
     """Return the status and a message when the output is there and stays; None when it is to be written."""
-    try:
-        if not os.path.lexists(target):
-            return None
-        if not stat.S_ISREG(mode_of(target)):
-            return "failed", f"the output {target} is there and is no file"
-        if if_exists is IfExists.OVERWRITE:
-            return None
-        if if_exists is IfExists.FAIL:
-            return "failed", f"the output {target} exists (--if-exists skip or overwrite)"
-        if source is not None and source.stat().st_mtime > target.stat().st_mtime:
-            return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
-    except OSError as error:
-        return "failed", f"the output {target} cannot be reached: {one_line(error)}"
+    if place.kind == "nothing":
+        return None
+    if place.kind == "hidden":
+        return "failed", f"the output {target} cannot be reached: {place.problem}"
+    if place.kind == "other":
+        return "failed", f"the output {target} is there and is no file"
+    if if_exists is IfExists.OVERWRITE:
+        return None
+    if if_exists is IfExists.FAIL:
+        return "failed", f"the output {target} exists (--if-exists skip or overwrite)"
+    if source and source.modified and place.modified and source.modified > place.modified:
+        return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
     return "skipped", f"the output {target} exists"
 
 
-def _check_target(target: Path) -> None:
-    if os.path.lexists(target) and _kind(target) != stat.S_IFREG:
+def _check_target(target: str) -> None:
+    if _kind(target) != stat.S_IFREG and (_kind(target) or (not is_url(target) and os.path.lexists(target))):
         raise UsageError(f"the output {target} is there and is no file")
 
 
-def _kind(output: Path) -> int:
+def _kind(output: str) -> int:
     """Return the type of what exists under the output's name (S_IFDIR, S_IFREG, ...), 0 for nothing."""
+    if is_url(output):
+        try:
+            return {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "nothing": 0}[Store(output).kind(output)]
+        except FileError as error:
+            raise UsageError(str(error)) from None
     with problem_on_oserror(f"the output {output} cannot be reached", UsageError):
-        return stat.S_IFMT(mode_of(output))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove partial files that a killed program left behind."""
-    with suppress(OSError):  # there is no such folder, or it is shut: whoever writes there will say so
-        for path in folder.glob(f".*{PARTIAL}"):
-            with suppress(OSError):  # another program has just finished or removed it
-                if time.time() - path.stat().st_mtime > _ABANDONED:
-                    path.unlink()
+        return stat.S_IFMT(mode_of(Path(output)))

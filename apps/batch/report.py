@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from apps.batch.json_file import write_json
+from enhance.io.remote.address import shown
 from enhance.io.task import Outcome, Task
 from enhance.utils.environment import own_version
 from enhance.utils.errors import say
@@ -31,7 +32,8 @@ class Reporter:
         self._tasks = tasks
         self._quiet = quiet
         self._started = perf_counter()
-        self._seconds: dict[str, float] = {}  # of sound, by partial path: done so far
+        self._seconds = 0.0  # of sound in files that are finished
+        self._running: dict[str, float] = {}  # seconds of sound done so far, by path of the input
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._total: TaskID | None = None
@@ -48,11 +50,11 @@ class Reporter:
 
     def on_progress(self, task: Task, seconds: float, total: float | None) -> None:
         """Show the progress of one file: seconds of sound done, and of the whole if known."""
-        self._seconds[task.source] = seconds
+        self._running[task.source] = seconds
         if self._progress is None:
             return
         if task.source not in self._bars:
-            name = "standard input" if task.source == "-" else Path(task.source).name
+            name = "standard input" if task.source == "-" else Path(shown(task.source)).name
             self._bars[task.source] = self._progress.add_task(_escape(name), total=total, speed="")
         bar = self._bars[task.source]
         elapsed = self._progress.tasks[self._progress.task_ids.index(bar)].elapsed or 0.0
@@ -66,7 +68,8 @@ class Reporter:
 
     def done(self, outcome: Outcome, task: Task | None = None) -> None:
         """Note that one file is finished: print its line, and move the total on."""
-        self._seconds[outcome.input] = outcome.seconds
+        self._seconds += outcome.seconds
+        self._running.pop(outcome.input, None)
         if task is not None and self._progress is not None:
             if task.source in self._bars:
                 self._progress.remove_task(self._bars.pop(task.source))
@@ -123,7 +126,7 @@ class Reporter:
         return self._total
 
     def _overall(self) -> str:
-        return _speed(sum(self._seconds.values()), perf_counter() - self._started)
+        return _speed(self._seconds + sum(self._running.values()), perf_counter() - self._started)
 
     def _line(self, text: str) -> None:
         if self._progress is not None:
@@ -156,11 +159,11 @@ def write_report(
 def _told(outcome: Outcome) -> dict[str, Any]:
     values = asdict(outcome)
     del values["speech"]  # that is in a file of its own
-    return {**values, "speed": round(outcome.speed, 2)}
+    return {**values, "input": shown(outcome.input), "speed": round(outcome.speed, 2)}
 
 
 def _name(outcome: Outcome) -> str:
-    return "standard input" if outcome.input == "-" else outcome.input
+    return "standard input" if outcome.input == "-" else shown(outcome.input)
 
 
 def _escape(text: str) -> str:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from time import monotonic
 
 from enhance.io.options import DenoiseOptions
+from enhance.io.remote.copies import discard
 from enhance.io.task import Outcome, Task
 from enhance.utils.errors import ModelError
 from enhance.utils.interrupt import Stopped, Stopper
@@ -112,13 +112,15 @@ def _listen(
         worker.process.join(_PATIENCE)
         worker.pipe.close()
         if task is not None:
-            Path(task.partial).unlink(missing_ok=True)
+            discard(task)
             reason = f"the process that worked on it died (exit code {worker.process.exitcode}); not enough memory?"
             done(task, Outcome(task.source, task.target, "failed", reason))
         return False
     if isinstance(message, ModelError):
         raise message
-    if isinstance(message, dict):
+    if message is None:  # bytes came or went
+        worker.moved = monotonic()
+    elif isinstance(message, dict):
         model.update(message)
     elif task is not None and isinstance(message, Outcome):
         worker.task = None
@@ -149,7 +151,7 @@ def _end(workers: list[_Worker]) -> None:
             worker.process.kill()
             worker.process.join()
         if worker.task is not None:
-            Path(worker.task.partial).unlink(missing_ok=True)
+            discard(worker.task)
         worker.pipe.close()
 
 
@@ -168,12 +170,18 @@ def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
                 last = monotonic()
                 pipe.send((seconds, total))
 
+        def on_bytes() -> None:
+            nonlocal last
+            if monotonic() - last >= _TELL:
+                last = monotonic()
+                pipe.send(None)
+
         try:
             denoiser = Denoiser(settings.model)
             pipe.send(describe(denoiser))
             while True:
                 with stopper.waiting():
                     task = pipe.recv()
-                pipe.send(run_task(denoiser, task, settings, stopper, on_progress))
+                pipe.send(run_task(denoiser, task, settings, stopper, on_progress, on_bytes))
         except ModelError as error:
             pipe.send(error)

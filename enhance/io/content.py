@@ -10,7 +10,7 @@ References: the specifications of the containers; RFC 3533 (Ogg), RFC 8794 (EBML
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.io.formats import MUXERS, READ_ONLY, container_of
+from enhance.io.formats import READ_ONLY, is_written
 from enhance.io.sound.mp3_frames import is_mp3
 
 _HEAD = 4096  # bytes
@@ -112,16 +112,22 @@ def content_of(path: Path) -> Content:
 
 def is_recording(path: Path) -> bool:
     """Return whether a file in a folder is meant to be sound or video: by its name, or by its content."""
-    return _is_writable_name(path) or path.suffix.lower() in READ_ONLY or _sniffed(path) is not UNKNOWN
+    return names_recording(path.suffix) or _sniffed(path) is not UNKNOWN
+
+
+def names_recording(suffix: str) -> bool:
+    """Return whether a suffix is one of sound or video.
+
+    Example:
+        >>> names_recording(".WAV"), names_recording(".amr"), names_recording(".txt"), names_recording("")
+        (True, True, False, False)
+    """
+    return is_written(suffix) or suffix.lower() in READ_ONLY
 
 
 def is_read_only(path: Path) -> bool:
     """Return whether a file like this one can be read and not written again, by its name, or else by its content."""
-    return path.suffix.lower() in READ_ONLY or (not _is_writable_name(path) and _sniffed(path).ffmpeg)
-
-
-def _is_writable_name(path: Path) -> bool:
-    return path.suffix.lower() in MUXERS or container_of(path) is not None
+    return path.suffix.lower() in READ_ONLY or (not is_written(path.suffix) and _sniffed(path).ffmpeg)
 
 
 def _sniffed(path: Path) -> Content:

@@ -4,12 +4,13 @@ Whatever goes wrong, the input was only read, the partial file is removed, and t
 file or what was there before.
 """
 
+import hashlib
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
@@ -19,6 +20,7 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawWriter
 from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
+from enhance.io.remote.copies import local_copies
 from enhance.io.sound.chunk_copy import Chunks, append, gather
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
@@ -45,7 +47,12 @@ class _Again(Exception):
 
 
 def run_task(
-    denoiser: "Denoiser", task: Task, settings: DenoiseOptions, stopper: Stopper, on_progress: OnProgress
+    denoiser: "Denoiser",
+    task: Task,
+    settings: DenoiseOptions,
+    stopper: Stopper,
+    on_progress: OnProgress,
+    on_bytes: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Denoise one file. What goes wrong is told in the outcome; only `Stopped` comes through.
 
@@ -55,14 +62,22 @@ def run_task(
         settings: how.
         stopper: looked at between blocks.
         on_progress: called after each block.
+        on_bytes: called after each block that comes from a store or goes there.
     """
     outcome = Outcome(task.source, task.target, "failed")
-    started = perf_counter()
+    settings = task.options or settings
+    started, cpu = perf_counter(), process_time()
     try:
-        perform(denoiser, task, settings, stopper, on_progress, outcome)
+        with local_copies(task, stopper, on_bytes) if task.spool else nullcontext(task) as here:
+            perform(denoiser, here, settings, stopper, on_progress, outcome)
+            outcome.status = "failed"  # until a store has it all
+            if settings.sha256 and here.target != PIPE:
+                with Path(here.target).open("rb") as file:
+                    outcome.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        outcome.status = "done"
     except Exception as error:  # one bad file must not stop the others, whatever is wrong with it
         outcome.message = one_line(error)
-    outcome.elapsed = perf_counter() - started
+    outcome.elapsed, outcome.cpu_seconds = perf_counter() - started, process_time() - cpu
     return outcome
 
 

@@ -101,7 +101,12 @@ def container_of(path: Path) -> Container | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-def container_between(source: Path, target: Path, named: str | None = None) -> str | None:
+def is_written(suffix: str) -> bool:
+    """Return whether files with this suffix are written, by libsndfile or by PyAV."""
+    return suffix.lower() in MUXERS or suffix.lower() in _BY_SUFFIX
+
+
+def container_between(source: Path | str, target: Path | str, named: str | None = None) -> str | None:
     """Return the container for an output: the one that was named, or that its suffix stands for; None as the input's.
 
     Raises:
@@ -109,11 +114,12 @@ def container_between(source: Path, target: Path, named: str | None = None) -> s
     """
     if named is not None:
         return named
-    if source.suffix.lower() == target.suffix.lower():
+    before, after = Path(source).suffix, Path(target).suffix
+    if before.lower() == after.lower():
         return None
-    if target.suffix.lower() in MUXERS:
-        raise UsageError(f"{target}: {target.suffix} is written only from {target.suffix}, not from {source.suffix}")
-    container = container_of(target)
+    if after.lower() in MUXERS:
+        raise UsageError(f"{target}: {after} is written only from {after}, not from {before}")
+    container = _BY_SUFFIX.get(after.lower())
     return container.name if container else None
 
 

@@ -38,6 +38,7 @@ class DenoiseOptions:
         link: whether the channels share one estimate of a voice that they carry.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
         speech_threshold: of the speech probability, by which segments of speech are found; None: they are not.
+        sha256: find the SHA-256 of each output, too.
 
     Raises:
         UsageError: on a value out of range.
@@ -56,6 +57,7 @@ class DenoiseOptions:
     link: Link = Link.AUTO
     tracks: tuple[str, ...] = ()
     speech_threshold: float | None = None
+    sha256: bool = False
 
     def __post_init__(self) -> None:
         try:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeGuard
 
 from enhance.dsp.rate import check_sample_rate
 from enhance.io.denoise_file import perform
 from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions
+from enhance.io.remote.address import file_name, is_url, shown, without_file_scheme
+from enhance.io.remote.copies import download, upload
 from enhance.io.task import OnProgress, Outcome, Task, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
@@ -75,8 +77,10 @@ def denoise_file(
     when anything goes wrong.
 
     Args:
-        source: path, or binary file object, which is read from where it stands to its end (by way of a temporary file).
-        target: path, whose suffix chooses the format, or binary file object to write to; with an object, `format`.
+        source: path, URL (`s3://`, `https://` and what else fsspec knows; extra `cloud`), or binary file object, which
+            is read from where it stands to its end (by way of a temporary file).
+        target: path or URL, whose suffix chooses the format, or binary file object to write to; with an object,
+            `format`.
         model: None for the default model, a registered name, the path of an .onnx file, or a `Denoiser`, which saves
             the time to load it when there are many files.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
@@ -133,14 +137,17 @@ def denoise_file(
     )
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     try:
-        if isinstance(source, str | PathLike) and isinstance(target, str | PathLike):
-            outcome = _between(Path(source), Path(target), denoiser, options, on_progress)
+        if _is_local(source) and _is_local(target):
+            outcome = _between(_path(source), _path(target), denoiser, options, on_progress)
         else:
             with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
-                path = Path(source) if isinstance(source, str | PathLike) else _spool(source, Path(folder))
-                output = Path(target) if isinstance(target, str | PathLike) else Path(folder) / f"output{path.suffix}"
+                path = _path(source) if _is_local(source) else _fetch(source, Path(folder))
+                output = _path(target) if _is_local(target) else _place_for(target, Path(folder), path.suffix)
                 outcome = _between(path, output, denoiser, options, on_progress)
-                if not isinstance(target, str | PathLike):
+                if isinstance(target, str):
+                    if is_url(target):
+                        upload(output, target, Stopper(), lambda: None)
+                elif not isinstance(target, PathLike):
                     with output.open("rb") as file:
                         shutil.copyfileobj(file, target)
     except Exception as error:
@@ -173,9 +180,35 @@ def _between(
     return outcome
 
 
+def _is_local(file: str | PathLike[str] | BinaryIO) -> TypeGuard[str | PathLike[str]]:
+    """Return whether it is a path on this machine: no URL of a store, and no file object."""
+    return isinstance(file, PathLike) or (isinstance(file, str) and not is_url(without_file_scheme(file)))
+
+
+def _path(file: str | PathLike[str]) -> Path:
+    return Path(without_file_scheme(file)) if isinstance(file, str) else Path(file)
+
+
+def _place_for(target: str | PathLike[str] | BinaryIO, folder: Path, suffix: str) -> Path:
+    """Return where an output is written before it is sent; a folder of its own keeps it from being the input."""
+    (folder / "out").mkdir()
+    return folder / "out" / (file_name(target) if isinstance(target, str) else f"output{suffix}")
+
+
+def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path) -> Path:
+    """Copy what is no file of this machine into one."""
+    if isinstance(source, PathLike):
+        return Path(source)
+    if not isinstance(source, str):
+        return _spool(source, folder)
+    path = folder / file_name(source)
+    download(source, path, Stopper(), lambda: None)
+    return path
+
+
 def _name_of(source: str | PathLike[str] | BinaryIO) -> str:
     if isinstance(source, str | PathLike):
-        return fspath(source)
+        return shown(fspath(source))
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "the file object"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from enhance.io.options import DenoiseOptions
 from enhance.runtime.speech_segments import SpeechSegment
 
 OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
@@ -15,34 +16,32 @@ PIPE = "-"  # standard input or output
 PARTIAL = ".mpeace-part"  # ends the name of an output that is not finished
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """One file to denoise.
 
     Attributes:
-        source: path of the input, or `PIPE`.
-        target: path of the output, or `PIPE`.
+        source: path or URL of the input, or `PIPE`.
+        target: path or URL of the output, or `PIPE`.
         partial: path to write to, in the folder of the target, which then takes the target's name in one step.
         container: name in `enhance.io.formats.CONTAINERS` that the person gave the output; None keeps the input's.
+        size: bytes of the input, as far as they are known.
+        spool: folder for local copies of what has a URL; empty when neither has one.
+        options: for this file only; None for those of the batch.
     """
 
     source: str
     target: str
     partial: str
     container: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the input, 0 when it cannot be told."""
-        try:
-            return 0 if self.source == PIPE else Path(self.source).stat().st_size
-        except OSError:
-            return 0
+    size: int = 0
+    spool: str = ""
+    options: DenoiseOptions | None = None
 
 
-def partial_of(target: Path) -> str:
+def partial_of(target: Path | str) -> str:
     """Return a path to write to until the target is whole: in its folder, under a name that no other program has."""
-    return str(target.with_name(f".{secrets.token_hex(6)}{PARTIAL}"))
+    return str(Path(target).with_name(f".{secrets.token_hex(6)}{PARTIAL}"))
 
 
 def decibels(energy: float, samples: int) -> float | None:
@@ -55,7 +54,7 @@ def decibels(energy: float, samples: int) -> float | None:
     return round(10 * math.log10(energy / samples), 2) if energy > 0 else None
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """Result for one input.
 
@@ -68,6 +67,8 @@ class Outcome:
         samples: of each channel of the output.
         input_dbfs, output_dbfs: level (RMS over all channels), dB relative to full scale; None for silence.
         elapsed: seconds of work.
+        cpu_seconds: of this process during the work.
+        sha256: of the output, in hexadecimal digits; None when it was not asked for.
         sample_rate, channels, format, subtype: of the output.
         clamped: samples over full scale that were clamped.
         gain: factor that made the peak fit, with `--clip rescale`.
@@ -84,6 +85,8 @@ class Outcome:
     input_dbfs: float | None = None
     output_dbfs: float | None = None
     elapsed: float = 0.0
+    cpu_seconds: float = 0.0
+    sha256: str | None = None
     sample_rate: int | None = None
     channels: int | None = None
     format: str | None = None
@@ -91,6 +94,14 @@ class Outcome:
     clamped: int = 0
     gain: float = 1.0
     speech: list[list[SpeechSegment]] | None = None
+
+    @property
+    def speech_share(self) -> float | None:
+        """Share of the time in which somebody speaks, over all sound tracks; None when it is not known."""
+        if not self.speech or self.seconds <= 0:
+            return None
+        spoken = sum(segment.end - segment.start for track in self.speech for segment in track)
+        return round(spoken / (len(self.speech) * self.seconds), 4)
 
     @property
     def speed(self) -> float:

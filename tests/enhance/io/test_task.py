@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from enhance.io.task import PARTIAL, PIPE, Outcome, Task, decibels, partial_of
+from enhance.io.task import PARTIAL, Outcome, decibels, partial_of
 
 
 def test_a_partial_file_lies_beside_its_output_under_a_name_of_its_own(tmp_path: Path) -> None:
@@ -11,12 +11,6 @@ def test_a_partial_file_lies_beside_its_output_under_a_name_of_its_own(tmp_path:
     assert len(names) == 10
     assert {name.parent for name in names} == {target.parent}
     assert all(name.name.startswith(".") and name.name.endswith(PARTIAL) for name in names)
-
-
-def test_the_size_of_what_is_not_there_is_0(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(bytes(7))
-    sizes = [Task(source, "out", "partial").size for source in (str(tmp_path / "a"), str(tmp_path / "b"), PIPE)]
-    assert sizes == [7, 0, 0]
 
 
 def test_levels_are_those_of_a_full_scale_of_1() -> None:

@@ -1,0 +1,143 @@
+"""`--engine ray`: the files of a batch on a Ray cluster.
+
+Each file is one task of Ray on one core. A process of Ray is used again and keeps its model, so a core loads it once.
+Ray itself runs a task again, on another node if need be, when its process or its node dies. (It would do so for actors
+too, but an actor of a lost node waits for a free place, with its file, and there may be none.) An output takes its name
+in one step, so a file that is done twice has one output all the same.
+
+Only a few files more than there are cores are handed out at a time: what waits does so here, as a line of text each.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from apps.batch.ray_cluster import connected, in_words, the_ray
+from enhance.io.options import DenoiseOptions
+from enhance.io.remote.address import is_in_memory, is_url
+from enhance.io.remote.copies import new_spool
+from enhance.io.task import PARTIAL, PIPE, Outcome, Task, partial_of
+from enhance.utils.environment import own_version
+from enhance.utils.errors import ModelError, UsageError
+from enhance.utils.interrupt import Stopped, Stopper
+
+_AGAIN = 3  # times that Ray does a file anew after its process or node died
+_LOOK = 0.2  # seconds between two looks at the stopper
+_PATIENCE = 10.0  # seconds that files in work get to clean up
+_AHEAD = 2  # files handed out for each core, so that none waits for the next
+
+
+def run_on_ray(
+    tasks: list[Task],
+    address: str | None,
+    jobs: int | None,
+    settings: DenoiseOptions,
+    stopper: Stopper,
+    done: Callable[[Task, Outcome], object],
+    model: dict[str, str],
+) -> None:
+    """Denoise all tasks, the largest files first so that the last ones end together.
+
+    Args:
+        tasks: what to do.
+        address: of the cluster; None for the one that Ray finds, or a new one on this machine.
+        jobs: most files at the same time; None for one per core of the cluster.
+        settings: how.
+        stopper: when it is set, the files in work are given up, and clean up.
+        done: called with each outcome.
+        model: name and file of the model are put in when a process has loaded it.
+
+    Raises:
+        UsageError: there is no Ray, no such cluster, or a node without mpeace.
+        ModelError: when the model cannot be used.
+        Stopped: when the person stopped the work.
+    """
+    _check(tasks)
+    ray = the_ray()
+    with connected(address, jobs):
+        work = ray.remote(num_cpus=1, max_retries=_AGAIN)(_denoise)
+        queue = sorted(tasks, key=lambda task: task.size)
+        running: dict[Any, Task] = {}
+        try:
+            while queue or running:
+                stopper.check()
+                room = jobs or _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+                while queue and len(running) < room:
+                    task = queue.pop()
+                    running[work.remote(_anywhere(task), task.options or settings)] = task
+                ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
+                for reference in ready:
+                    task = running.pop(reference)
+                    done(task, _outcome(reference, task, model))
+        finally:
+            _end(list(running))
+
+
+def _check(tasks: list[Task]) -> None:
+    for task in tasks:
+        if PIPE in (task.source, task.target):
+            raise UsageError("--engine ray takes files: standard input and output (-) belong to this process")
+        if is_in_memory(task.source, task.target):
+            raise UsageError("--engine ray takes no memory:// addresses: each process has a memory of its own")
+
+
+def _anywhere(task: Task) -> Task:
+    """Return the task with whole paths: a process of Ray works in a folder of its own."""
+    source, target = (path if is_url(path) else os.path.abspath(path) for path in (task.source, task.target))  # noqa: PTH100
+    return replace(task, source=source, target=target, options=None)
+
+
+def _outcome(reference: Any, task: Task, model: dict[str, str]) -> Outcome:
+    """Return what became of a task, under the names that the person gave.
+
+    Raises:
+        UsageError: a node has no mpeace, or another version.
+        ModelError: when the model cannot be used.
+    """
+    try:
+        result, facts = the_ray().get(reference)
+    except Exception as error:
+        return Outcome(task.source, task.target, "failed", in_words(error, _AGAIN))
+    if isinstance(result, ModelError):
+        raise result
+    if facts.pop("mpeace") != own_version():
+        raise UsageError(f"a node of the Ray cluster has another version: pip install mpeace=={own_version()} there")
+    model.update(facts)
+    return replace(result, input=task.source, output=task.target)
+
+
+def _end(running: list[Any]) -> None:
+    """Ask for the end of all files in work, and wait until they have cleaned up."""
+    ray = the_ray()
+    for reference in running:
+        ray.cancel(reference, force=False)
+    if running:
+        ray.wait(running, num_returns=len(running), timeout=_PATIENCE)
+
+
+@cache
+def _loaded(model: str | None) -> Any:
+    """Return the model, loaded once in each process."""
+    from enhance import Denoiser
+
+    return Denoiser(model)
+
+
+def _denoise(task: Task, settings: DenoiseOptions) -> tuple[Outcome | ModelError, dict[str, str]]:
+    """Denoise one file in a process of Ray, under partial names of this try: an earlier one may still be running."""
+    from enhance.io.denoise_file import describe, run_task
+
+    spool = new_spool() if task.spool else ""
+    partial = os.path.join(spool, PARTIAL) if is_url(task.target) else partial_of(task.target)  # noqa: PTH118
+    try:
+        denoiser = _loaded(settings.model)
+        facts = {**describe(denoiser), "mpeace": own_version()}
+        with Stopper() as stopper:
+            own = replace(task, spool=spool, partial=partial)
+            return run_task(denoiser, own, settings, stopper, lambda *_: None), facts
+    except ModelError as error:
+        return error, {}
+    except Stopped:
+        return Outcome(task.source, task.target, "failed", "stopped"), {"mpeace": own_version()}

@@ -1,0 +1,128 @@
+"""Files of stores as files of this machine, for as long as the work takes.
+
+A decoder, a tag reader and an encoder each want a real file. So an input is copied into a folder of its own under the
+system's folder for temporary files (`TMPDIR`), one input for each process that works, and is removed when it is done.
+An output is written there too and sent when it is whole: what is there under its name changes in one step, at the end.
+"""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from enhance.io.remote.address import file_name, is_url, shown
+from enhance.io.remote.store import Store
+from enhance.io.remote.store_errors import store_errors
+from enhance.io.task import PARTIAL, Task
+from enhance.utils.errors import FileError
+from enhance.utils.interrupt import Stopper
+
+_BLOCK = 8 * 2**20  # bytes of one request; S3 takes parts from 5 MiB on
+_MOST_PARTS = 9000  # S3 takes 10,000
+
+
+def new_spool() -> str:
+    """Return the path of a folder for local copies, which is made when it is needed."""
+    return str(Path(tempfile.gettempdir(), f".{secrets.token_hex(6)}{PARTIAL}"))
+
+
+@contextmanager
+def local_copies(task: Task, stopper: Stopper, on_bytes: Callable[[], object]) -> Iterator[Task]:
+    """Give the same task between files of this machine, and send the output when the block ends well.
+
+    Args:
+        task: with a `spool`.
+        stopper: looked at between two blocks.
+        on_bytes: called after each block that came or went.
+
+    Raises:
+        FileError: a store cannot be read or written; nothing is left in it.
+    """
+    spool = Path(task.spool)
+    source, target, partial = task.source, task.target, task.partial
+    try:
+        (spool / "in").mkdir(mode=0o700, parents=True)
+        if is_url(source):
+            source = str(spool / "in" / file_name(source))
+            download(task.source, Path(source), stopper, on_bytes)
+        if is_url(target):
+            target = str(spool / file_name(target))
+            partial = str(spool / PARTIAL)
+        yield replace(task, source=source, target=target, partial=partial, spool="")
+        if is_url(task.target):
+            upload(Path(target), task.target, stopper, on_bytes)
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], object]) -> None:
+    """Copy a file of a store into a new file of this machine.
+
+    Raises:
+        FileError: it cannot be read, does not fit onto the disk, or is replaced meanwhile; the message has no URL.
+    """
+    try:
+        _download(url, target, stopper, on_bytes)
+    except FileError as error:
+        raise FileError(str(error).removeprefix(f"{shown(url)} ")) from None
+
+
+def _download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], object]) -> None:
+    store = Store(url)
+    before = store.entry(url)
+    if before.size > shutil.disk_usage(target.parent).free:
+        raise FileError(
+            f"{before.size / 1e9:.1f} GB do not fit into {tempfile.gettempdir()}; TMPDIR names another folder"
+        )
+    with store_errors("cannot be read", url), target.open("wb") as copy:
+        with store.files.open(store.path(url), "rb", block_size=_BLOCK, cache_type="none") as file:
+            while block := file.read(_BLOCK):
+                stopper.check()
+                copy.write(block)
+                on_bytes()
+        came = copy.tell()
+    after = store.entry(url)
+    if after.version != before.version or after.size != before.size:
+        raise FileError(f"{shown(url)} was replaced while it was read; the same command reads the new one")
+    if before.size and came != before.size:
+        raise FileError(f"{shown(url)} cannot be read: {came} of {before.size} bytes came")
+
+
+def upload(source: Path, url: str, stopper: Stopper, on_bytes: Callable[[], object]) -> None:
+    """Send a file: it appears under its URL when all of it has arrived, or not at all.
+
+    Raises:
+        FileError: it cannot be written; the parts that were sent are taken back.
+    """
+    store, size = Store(url), source.stat().st_size
+    if size <= _BLOCK:  # one request, which is done or not
+        stopper.check()
+        with store_errors("cannot be written", url):
+            store.files.pipe_file(store.path(url), source.read_bytes())
+        on_bytes()
+        return
+    with store_errors("cannot be written", url), source.open("rb") as file, store.files.transaction:
+        part = max(_BLOCK, size // _MOST_PARTS)
+        sent = store.files.open(store.path(url), "wb", block_size=part)
+        try:
+            while block := file.read(_BLOCK):
+                stopper.check()
+                sent.write(block)
+                on_bytes()
+            stopper.check()
+            sent.close()
+        except BaseException:
+            sent.closed = True  # or it would send the rest when it is collected
+            raise
+
+
+def discard(task: Task) -> None:
+    """Remove what a process that died has left of a task."""
+    with suppress(OSError):
+        if task.partial:
+            Path(task.partial).unlink()
+    if task.spool:
+        shutil.rmtree(task.spool, ignore_errors=True)

@@ -1,0 +1,185 @@
+"""What a store holds under a URL: one file, those below a folder, those that a pattern means.
+
+fsspec has a file system for each kind of store. Its cache of listings is not used: a batch lists a folder once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from enhance.io.remote.address import is_web, scheme_of, shown
+from enhance.io.remote.store_errors import store_errors
+from enhance.utils.errors import FileError, UsageError
+
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")  # as stores call it
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5", *_TIMES)
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file in a store.
+
+    Attributes:
+        url: of the file.
+        size: bytes; 0 when the store does not say.
+        modified: when it was written, seconds since 1970; None when the store does not say.
+        version: changes when the file does; empty when the store does not say.
+    """
+
+    url: str
+    size: int
+    modified: float | None
+    version: str
+
+
+class Store:
+    """The store of a URL.
+
+    Raises:
+        UsageError: what speaks to such stores is not installed, or there is no such kind of store.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.scheme = scheme_of(url)
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError:
+            raise UsageError(f"{shown(url)}: stores need fsspec: pip install 'mpeace[cloud]'") from None
+        try:
+            self.files, _ = url_to_fs(url, use_listings_cache=False)
+        except ImportError:
+            package = _PACKAGES.get(self.scheme)
+            named = f"pip install {package}" if package not in (None, "s3fs") else "pip install 'mpeace[cloud]'"
+            raise UsageError(f"{shown(url)}: what reads {self.scheme}:// is not installed: {named}") from None
+        except ValueError:
+            raise UsageError(f"{shown(url)}: fsspec knows no stores called {self.scheme}://") from None
+        except Exception as error:
+            with store_errors("cannot be reached", url):
+                raise error from None
+
+    def path(self, url: str) -> str:
+        """Return what fsspec calls a file of this store."""
+        return str(self.files._strip_protocol(url))
+
+    def url(self, path: str) -> str:
+        """Return the URL of what fsspec calls so: always the same one, however it was written."""
+        return path if "://" in path else f"{self.scheme}://{path.lstrip('/')}"
+
+    def kind(self, url: str) -> Literal["file", "folder", "nothing"]:
+        """Return what is there.
+
+        Raises:
+            FileError: the store does not tell.
+        """
+        if is_web(url):
+            return "file"
+        with store_errors("cannot be reached", url):
+            try:
+                return "folder" if self.files.info(self.path(url))["type"] == "directory" else "file"
+            except FileNotFoundError:
+                return "nothing"
+
+    def entry(self, url: str) -> Entry:
+        """Return one file.
+
+        Raises:
+            FileError: it is not there, or not for us.
+        """
+        with store_errors("cannot be read", url):
+            return self._entry(self.files.info(self.path(url)))
+
+    def find(self, url: str) -> Entry | None:
+        """Return one file, None when it is not there.
+
+        Raises:
+            FileError: the store does not tell.
+        """
+        with store_errors("cannot be reached", url):
+            try:
+                info = self.files.info(self.path(url))
+            except FileNotFoundError:
+                return None
+            return self._entry(info) if info["type"] == "file" else None
+
+    def below(self, url: str) -> list[Entry]:
+        """Return all files below a folder, by name; none when there is no such folder.
+
+        Raises:
+            FileError: it cannot be listed.
+        """
+        return self._list("cannot be listed", url, self.files.find)
+
+    def matching(self, pattern: str) -> list[Entry]:
+        """Return the files that a pattern with `*`, `**`, `?` and `[` means, by name.
+
+        Raises:
+            FileError: they cannot be listed.
+        """
+        return self._list("cannot be listed", pattern, self.files.glob)
+
+    def directly_in(self, url: str) -> list[Entry]:
+        """Return the files in a folder itself, by name; none when there is no such folder.
+
+        Raises:
+            FileError: it cannot be listed.
+        """
+        return self._list("cannot be listed", url, self.files.ls)
+
+    def check_bucket(self, url: str) -> None:
+        """Refuse a URL in a bucket that is not there, before the work begins; one that says nothing is let be.
+
+        Raises:
+            FileError: there is no such bucket.
+        """
+        bucket, slash, _ = self.path(url).partition("/")
+        if bucket and slash and not is_web(url):
+            try:
+                self.files.info(bucket)
+            except FileNotFoundError:
+                raise FileError(f"{shown(url)} cannot be written: there is no such bucket") from None
+            except Exception:  # rights to write there are enough
+                return
+
+    def _list(self, what: str, url: str, listed: Any) -> list[Entry]:
+        with store_errors(what, url):
+            try:
+                found = listed(self.path(url), detail=True)
+            except FileNotFoundError:
+                return []
+            details: Iterable[dict[str, Any]] = found.values() if isinstance(found, dict) else found
+            entries = [self._entry(info) for info in details if info["type"] == "file"]
+            return sorted(entries, key=lambda entry: entry.url)
+
+    def _entry(self, info: dict[str, Any]) -> Entry:
+        modified = next((time for name in _TIMES if (time := _seconds(info.get(name))) is not None), None)
+        version = " ".join(str(info[name]) for name in _VERSIONS if info.get(name))
+        return Entry(self.url(str(info["name"])), int(info.get("size") or 0), modified, version)
+
+
+class Stores:
+    """The stores of many URLs, each opened once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Store] = {}
+
+    def normal(self, url: str) -> str:
+        """Return the form of a URL that is the same however it was written.
+
+        Raises:
+            UsageError: what speaks to such stores is not installed, or there is no such kind of store.
+        """
+        store = self._known.get(scheme_of(url)) or self._known.setdefault(scheme_of(url), Store(url))
+        return store.url(store.path(url))
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,94 @@
+"""Denoise columns of sound in Ray Data: `dataset.map_batches(enhance.ray.Denoise, ...)`.
+
+Ray makes one object for each of its processes, which so loads the model once. Rows of equal rate go through the network
+together, as channels do, each with its own state.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from enhance.runtime.denoiser import Denoiser
+
+_MOST_SAMPLES = 48_000 * 600  # of all rows that go together: they are padded to the longest
+
+
+class Denoise:
+    """Denoises the rows of a batch.
+
+    Args:
+        audio: name of the column with the sound of each row, [samples] or [channels, samples], as `Denoiser.denoise`
+            takes it.
+        sample_rate: Hz, or the name of the column that has it.
+        output: name of the column for the result, float32 of the same shape; the same as `audio` to replace it.
+        model: None for the default model, a registered name, or the path of an .onnx file on every node.
+        attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
+        mix: share of the denoised signal from 0 (the input) to 1.
+
+    Example:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.1, 8000)
+        >>> batch = {"audio": np.array([noise, noise[:4000]], object), "rate": np.array([16000, 8000])}
+        >>> clean = Denoise(sample_rate="rate")(batch)
+        >>> [row.shape for row in clean["denoised"]], clean["rate"].tolist()
+        ([(8000,), (4000,)], [16000, 8000])
+    """
+
+    def __init__(
+        self,
+        audio: str = "audio",
+        sample_rate: int | str = "sample_rate",
+        output: str = "denoised",
+        *,
+        model: str | None = None,
+        attenuation_limit_db: float | None = None,
+        mix: float = 1.0,
+    ) -> None:
+        self._audio, self._rate, self._output = audio, sample_rate, output
+        self._denoiser = Denoiser(model)
+        self._strength: dict[str, Any] = {"attenuation_limit_db": attenuation_limit_db, "mix": mix}
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the batch with one column more.
+
+        Raises:
+            KeyError: there is no such column.
+            ValueError: a row is no sound; the message says which.
+        """
+        rows = [np.asarray(row) for row in batch[self._audio]]
+        rates = batch[self._rate] if isinstance(self._rate, str) else [self._rate] * len(rows)
+        results = np.empty(len(rows), object)
+        for group in self._together(rows, [int(rate) for rate in rates]):
+            for place, result in zip(
+                group, self._denoised([rows[i] for i in group], int(rates[group[0]])), strict=True
+            ):
+                results[place] = result
+        return {**batch, self._output: results}
+
+    def _together(self, rows: Sequence[np.ndarray], rates: list[int]) -> list[list[int]]:
+        """Return the places of the rows that share a call of the network: one channel, one rate, like lengths."""
+        groups: list[list[int]] = []
+        for place in sorted(range(len(rows)), key=lambda i: (rates[i], rows[i].ndim, -rows[i].size)):
+            first = groups[-1][0] if groups else None
+            if (
+                first is not None
+                and rows[place].ndim == rows[first].ndim == 1
+                and rates[place] == rates[first]
+                and rows[place].dtype == rows[first].dtype
+                and rows[place].size > rows[first].size // 2
+                and rows[first].size * (len(groups[-1]) + 1) <= _MOST_SAMPLES
+            ):
+                groups[-1].append(place)
+            else:
+                groups.append([place])
+        return groups
+
+    def _denoised(self, rows: list[np.ndarray], rate: int) -> list[np.ndarray]:
+        if len(rows) == 1:
+            return [self._denoiser.denoise(rows[0], rate, **self._strength)]
+        padded = np.zeros((len(rows), len(rows[0])), rows[0].dtype)
+        for channel, row in zip(padded, rows, strict=True):
+            channel[: len(row)] = row
+        denoised = self._denoiser.denoise(padded, rate, **self._strength)
+        return [channel[: len(row)].copy() for channel, row in zip(denoised, rows, strict=True)]

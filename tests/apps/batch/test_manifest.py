@@ -1,0 +1,113 @@
+"""`--manifest`: inputs, outputs and settings row by row."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import mpeace, read, write
+from helpers import speech_like
+from tiny_model import tiny_result
+
+AUDIO = speech_like(0.2, 48_000)
+ONE_STEP_OF_16_BITS = 2.0**-15
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    return write(tmp_path / "a.wav", AUDIO)
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
+    """Write rows in the format that the suffix names."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(arrow.Table.from_pylist(rows), path)
+    else:
+        names = list(rows[0])
+        lines = [",".join("" if row[name] is None else f'"{row[name]}"' for name in names) for row in rows]
+        path.write_text("\n".join([",".join(names), *lines]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_each_row_has_its_input_its_output_and_its_settings(
+    tmp_path: Path, sound: Path, tiny_model: Path, suffix: str
+) -> None:
+    rows: list[dict[str, object]] = [
+        {"input": str(sound), "output": str(tmp_path / "x/one.wav"), "mix": None, "format": None},
+        {"input": str(sound), "output": str(tmp_path / "y/two.wav"), "mix": 0.0, "format": None},
+        {"input": str(sound), "output": str(tmp_path / "y/three.flac"), "mix": 1.0, "format": "flac"},
+        {"input": str(tmp_path / "no.wav"), "output": str(tmp_path / "no_clean.wav"), "mix": None, "format": None},
+    ]
+    manifest = write_rows(tmp_path / f"rows{suffix}", rows)
+    ended = mpeace("denoise", "--manifest", manifest, "--model", tiny_model)
+    assert ended.status == 1
+    assert ended.problems == [f"mpeace: {tmp_path / 'no.wav'}: no such file or directory"]
+    assert "3 done, 0 skipped, 1 failed" in ended.stderr
+    assert np.abs(read(tmp_path / "x/one.wav") - tiny_result(AUDIO)).max() <= ONE_STEP_OF_16_BITS
+    assert np.abs(read(tmp_path / "y/two.wav") - read(sound)).max() <= ONE_STEP_OF_16_BITS
+    assert np.abs(read(tmp_path / "y/three.flac") - tiny_result(AUDIO)).max() <= ONE_STEP_OF_16_BITS
+    again = mpeace("denoise", "--manifest", manifest, "--model", tiny_model)
+    assert "0 done, 3 skipped, 1 failed" in again.stderr
+
+
+def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
+    tmp_path: Path, sound: Path, tiny_model: Path
+) -> None:
+    other = write(tmp_path / "b.wav", AUDIO)
+    out, good = tmp_path / "out.wav", tmp_path / "good.wav"
+    pairs = ((sound, out), (other, out), (other, good))
+    rows: list[dict[str, object]] = [{"input": source, "output": target} for source, target in pairs]
+    ended = mpeace("denoise", "--manifest", write_rows(tmp_path / "rows.csv", rows), "--model", tiny_model)
+    assert ended.status == 1
+    assert len(ended.problems) == 2
+    assert all(f"would both become {out}; give each row an output of its own" in line for line in ended.problems)
+    assert good.exists()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "m.csv",
+            "input,output,mixx\na.wav,b.wav,\n",
+            "row 1: there is no column 'mixx'; there are input, output",
+        ),
+        ("m.csv", "input\na.wav\n", "row 1: no output"),
+        ("m.csv", "input,output\na.wav\n", "row 1 has not as many cells"),
+        ("m.csv", "input,output,mix\na.wav,b.wav,2\n", "row 1: --mix"),
+        ("m.csv", "input,output,mix\na.wav,b.wav,much\n", "row 1: mix 'much' is no value of that column"),
+        ("m.csv", "input,output,format\na.wav,b.wav,mp5\n", "row 1: format 'mp5' is no value"),
+        ("m.csv", "input,output\n", "it has no rows"),
+        ("m.csv", "", "it has no rows"),
+        ("m.csv", "input,output\n\xff,b\n", "no UTF-8"),
+        ("m.jsonl", '{"input": "a.wav"}\n', "row 1: no output"),
+        ("m.jsonl", '\n{"input": 3, "output": "b"}\n', "row 1: no input"),
+        ("m.jsonl", "[1]\n", "line 1 is no JSON object"),
+        ("m.parquet", "PAR1", "it is no Parquet file"),
+        ("m.txt", "", "expected a .csv, .jsonl or .parquet file"),
+    ],
+)
+def test_a_manifest_with_a_fault_is_refused_in_one_line(
+    tmp_path: Path, tiny_model: Path, name: str, content: str, words: str
+) -> None:
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    ended = mpeace("denoise", "--manifest", tmp_path / name, "--model", tiny_model)
+    assert ended.status == 2, ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert f"--manifest {tmp_path / name}" in ended.stderr
+    assert words in ended.stderr
+
+
+def test_inputs_come_from_one_place(tmp_path: Path, sound: Path) -> None:
+    manifest = ("--manifest", tmp_path / "no.csv")
+    for arguments in ((sound, *manifest), (*manifest, "-o", "out"), (), manifest):
+        ended = mpeace("denoise", *arguments)
+        assert ended.status == 2
+        assert len(ended.stderr.splitlines()) == 1
