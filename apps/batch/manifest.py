@@ -3,6 +3,8 @@
 CSV with a line of names, JSONL with an object a line, or Parquet. Empty cells mean what the command line says.
 """
 
+# pyright: reportMissingImports=false
+
 import csv
 import io
 import json

@@ -1,5 +1,7 @@
 """The connection to a Ray cluster, and its errors in one line."""
 
+# pyright: reportMissingImports=false
+
 import logging
 import os
 import signal

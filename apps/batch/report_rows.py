@@ -6,6 +6,8 @@ rows later: they wait in NAME.parquet.jsonl beside it, and become Parquet, with 
 ends.
 """
 
+# pyright: reportMissingImports=false
+
 import json
 import os
 from collections.abc import Iterator

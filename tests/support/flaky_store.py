@@ -1,5 +1,7 @@
 """An S3 server on this machine (moto's), behind a proxy that counts requests and lets some of them fail."""
 
+# pyright: reportMissingImports=false
+
 import http.client
 import http.server
 import re

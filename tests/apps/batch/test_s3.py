@@ -1,5 +1,7 @@
 """`s3://` on the command line: a real S3 server on this machine, and one that fails, breaks off and refuses."""
 
+# pyright: reportMissingImports=false
+
 import os
 import signal
 import time
