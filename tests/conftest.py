@@ -11,7 +11,6 @@ if hasattr(signal, "SIGHUP"):
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files of tests at a time, and what they start: a core for each
 
 import pytest
-from soundserver import SoundServer, skip_without_tools
 from tiny_model import write_tiny_model
 
 from enhance import Denoiser, ModelError, list_models
@@ -32,8 +31,13 @@ FIRST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option that lets all tests run."""
+    """The option that lets all tests run, and the one for those of live sound."""
     parser.addoption("--long", action="store_true", help="also tests that take minutes, or measure times")
+    parser.addoption(
+        "--sound-server",
+        choices=["pulseaudio", "pipewire", "both"],
+        help="of the tests of live sound: pulseaudio, and both with --long",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,15 +58,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.stem in place:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SoundServer]:
-    """Virtual sound devices for a file of tests. The demo's tests have a server of another kind in its place."""
-    skip_without_tools()
-    with SoundServer() as running_server:
-        running_server.plug_in()
-        yield running_server
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class Live:
     """
 
     def __init__(self, server: SoundServer, *arguments: object) -> None:
-        command = [sys.executable, "-m", "apps.cli", "live", *map(str, arguments), "--no-ui"]
+        command = [*server.prefix, sys.executable, "-m", "apps.cli", "live", *map(str, arguments), "--no-ui"]
         environment = {**server.environment, "PYTHONPATH": str(ROOT)}
         self.statuses: list[dict[str, Any]] = []
         self.stderr = ""

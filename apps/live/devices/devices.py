@@ -1,15 +1,17 @@
 """Sound devices by name: the list, the choice by a part of a name, and whether one that vanished is back."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apps.live.devices import portaudio
 from apps.live.devices import pulseaudio as pulse
+from apps.live.devices.alsa_plugin import PULSEAUDIO, server_behind
 from enhance.utils.errors import UsageError
 
 INPUT, OUTPUT = "input", "output"
 SERVER = "sound server"  # host API of the devices that `pulse` finds
+ANY_RATE = 0  # of what a sound server resamples
 _CARD = re.compile(r" \(hw:\d+,\d+\)$")  # ALSA's number of a card, another one when it is plugged in again
 # Where several host APIs offer one device (Windows), the one with the least delay that can be shared comes first.
 _ORDER = ("Windows WASAPI", "Core Audio", SERVER, "ALSA", "JACK Audio Connection Kit", "Windows DirectSound", "MME")
@@ -24,10 +26,11 @@ class Device:
         host_api: by which it is reached.
         index: in PortAudio's present list; never kept over a `rescan`.
         inputs, outputs: most channels.
-        sample_rate: its default, Hz.
+        sample_rate: its default, Hz, or `ANY_RATE`.
         low, high: default latencies (input, output) in seconds.
         default_input, default_output: whether it is used when none is named.
         server_name: of a sink or source of the sound server, else None.
+        bridge: the device of ALSA by which PortAudio reaches that sink or source.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Device:
     default_input: bool = False
     default_output: bool = False
     server_name: str | None = None
+    bridge: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -62,7 +66,10 @@ def list_devices() -> list[Device]:
     apis = sounddevice.query_hostapis()
     defaults = _defaults(apis)
     devices = [_from_portaudio(info, apis[info["hostapi"]]["name"], defaults) for info in sounddevice.query_devices()]
-    bridge = next((device for device in devices if device.name == pulse.PORTAUDIO_NAME), None)
+    on_pipewire = any(device.name in pulse.BRIDGES for device in devices) and pulse.is_pipewire()
+    if on_pipewire:
+        devices = _without_detour(devices)
+    bridge = _bridge(devices, on_pipewire)
     return devices if bridge is None else devices + [_from_server(item, bridge) for item in pulse.pulse_devices()]
 
 
@@ -96,7 +103,8 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
         if any(device.server_name for device in matches):
             matches = [device for device in matches if device.host_api != "ALSA"]
     if not matches:
-        raise UsageError(f"no {kind} device has {query!r} in its name; there are: {_names(able) or 'none'}")
+        there = _names(able) or "none"
+        raise UsageError(f"no {kind} device has {query!r} in its name; there are: {there}{_unreached(able)}")
     first = min(matches, key=_rank)
     if any(not _same(first, other) for other in matches):
         raise UsageError(f"{query!r} fits {len(matches)} {kind} devices, name more of one: {_names(matches)}")
@@ -126,7 +134,7 @@ def table(devices: list[Device]) -> list[str]:
             device.host_api,
             str(device.inputs or "-"),
             str(device.outputs or "-"),
-            str(device.sample_rate),
+            str(device.sample_rate or "any"),
             _milliseconds(device, device.low),
             _milliseconds(device, device.high),
         )
@@ -159,6 +167,38 @@ def _from_portaudio(info: dict[str, Any], host_api: str, defaults: tuple[int, in
     )
 
 
+def _bridge(devices: list[Device], on_pipewire: bool) -> Device | None:
+    """Return the device that leads to the sinks and sources of the sound server."""
+    usable = pulse.BRIDGES if on_pipewire else pulse.BRIDGES[1:]
+    return next((device for name in usable for device in devices if device.name == name), None)
+
+
+def _without_detour(devices: list[Device]) -> list[Device]:
+    """Let PipeWire's own plug-in be the default where ALSA's `default` goes through PulseAudio's."""
+    own = next((device for device in devices if device.name == pulse.BRIDGES[0]), None)
+    usual = next((device for device in devices if device.default_input or device.default_output), None)
+    if own is None or usual is None or usual.name != "default" or server_behind(usual.name) != PULSEAUDIO:
+        return devices
+    moved = {
+        own: replace(own, default_input=usual.default_input, default_output=usual.default_output),
+        usual: replace(usual, default_input=False, default_output=False),
+    }
+    return [moved.get(device, device) for device in devices]
+
+
+def _unreached(devices: list[Device]) -> str:
+    """Say how PortAudio gets to the sinks and sources of a sound server that it does not reach, if there is one."""
+    if any(device.server_name for device in devices) or not any(device.host_api == "ALSA" for device in devices):
+        return ""
+    try:
+        server = pulse.server_version()[0]
+    except pulse.PulseError as error:
+        if not any(device.name == pulse.BRIDGES[0] for device in devices):
+            return ""
+        return f". To name devices of PipeWire: {pulse.INSTALL_PIPEWIRE_PULSE} ({error})"
+    return f". To name devices of {server}: {pulse.INSTALL_PLUGIN[pulse.PIPEWIRE in server]}"
+
+
 def _from_server(item: pulse.PulseDevice, bridge: Device) -> Device:
     inputs, outputs = (item.channels, 0) if item.is_input else (0, item.channels)
     name = item.description or item.name
@@ -168,12 +208,13 @@ def _from_server(item: pulse.PulseDevice, bridge: Device) -> Device:
         bridge.index,
         inputs,
         outputs,
-        item.sample_rate,
+        ANY_RATE,
         bridge.low,
         bridge.high,
         item.is_default and item.is_input,
         item.is_default and not item.is_input,
         item.name,
+        bridge.name,
     )
 
 

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from apps.live.devices import portaudio
-from apps.live.devices.devices import INPUT, OUTPUT, Device
+from apps.live.devices import pulseaudio as pulse
+from apps.live.devices.alsa_plugin import PULSEAUDIO, server_behind
+from apps.live.devices.devices import INPUT, OUTPUT, SERVER, Device
 from enhance.utils.errors import UsageError
 
 _USUAL_RATES = (44_100, 96_000, 32_000, 16_000, 88_200, 192_000, 24_000, 22_050, 11_025, 8_000)
-_ENVIRONMENT = {INPUT: "PULSE_SOURCE", OUTPUT: "PULSE_SINK"}  # read by the sound server's library for new streams
+# Read by the plug-ins of ALSA for new streams: the name of this program, and where a stream goes.
+_PULSE = {INPUT: "PULSE_SOURCE", OUTPUT: "PULSE_SINK"}
+_PIPEWIRE, _PIPEWIRE_PROPERTIES = "PIPEWIRE_NODE", "PIPEWIRE_ALSA"
+_MONITOR = ".monitor"  # PulseAudio's ending for what a sink plays; for PipeWire it is a property of the stream
 
 
 class DeviceProblem(UsageError):
@@ -72,6 +77,22 @@ def open_stream(
         raise DeviceProblem(f"{names} cannot be opened at {sample_rate} Hz: {portaudio.reason(error)}") from None
 
 
+def one_stream(source: Endpoint, target: Endpoint) -> bool:
+    """Return whether both sides go into one stream of PortAudio, if they have one clock.
+
+    Not so on PipeWire where its own plug-in of ALSA is told of one name for both directions, nor through PulseAudio's
+    plug-in: one stream for both directions then takes a whole core, and the sound comes later and later.
+    """
+    devices = (source.device, target.device)
+    if any(device.bridge == pulse.BRIDGES[0] for device in devices):
+        return False
+    through_pulse = (
+        device.host_api in ("ALSA", SERVER) and server_behind(device.bridge or device.name) == PULSEAUDIO
+        for device in devices
+    )
+    return not (any(through_pulse) and pulse.is_pipewire())
+
+
 def start_stream(stream: Any) -> None:
     """Start a stream of `open_stream`.
 
@@ -105,7 +126,7 @@ def common_rate(source: Endpoint, target: Endpoint, wanted: int | None) -> int:
         DeviceProblem: when there is none.
     """
     defaults = (source.device.sample_rate, target.device.sample_rate)
-    for rate in (wanted,) if wanted else (48_000, *defaults, *_USUAL_RATES):
+    for rate in (wanted,) if wanted else (48_000, *filter(None, defaults), *_USUAL_RATES):
         if _takes(source, rate) and _takes(target, rate):
             return rate
     names = " and ".join(dict.fromkeys((source.device.full_name, target.device.full_name)))
@@ -135,10 +156,9 @@ def _takes(side: Endpoint, sample_rate: int) -> bool:
 @contextmanager
 def _on_server(sides: list[Endpoint]) -> Iterator[None]:
     """Inside, direct new streams to the sinks and sources of these sides on the sound server."""
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT.values()}
-    for side in sides:
-        if side.device.server_name is not None:
-            os.environ[_ENVIRONMENT[side.kind]] = side.device.server_name
+    wanted = {name: value for side in sides for name, value in _variables(side).items()}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
@@ -147,6 +167,18 @@ def _on_server(sides: list[Endpoint]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _variables(side: Endpoint) -> dict[str, str]:
+    """Return the environment that directs a new stream to this side."""
+    name = side.device.server_name
+    if name is None:
+        return {}
+    if side.device.bridge != pulse.BRIDGES[0]:
+        return {_PULSE[side.kind]: name}
+    if side.kind == INPUT and name.endswith(_MONITOR):
+        return {_PIPEWIRE: name.removesuffix(_MONITOR), _PIPEWIRE_PROPERTIES: "{ stream.capture.sink = true }"}
+    return {_PIPEWIRE: name}
 
 
 def _settings(device: Device) -> Any:

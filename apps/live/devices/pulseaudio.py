@@ -1,9 +1,10 @@
 """Sound servers of Linux, PulseAudio and PipeWire, asked through `pulsectl`: their devices and modules.
 
-PortAudio of many distributions knows the server as one device, "pulse". The server's library takes the sink or source
-of a new stream from the environment, so each of them can be opened by name nevertheless.
+PortAudio knows the server as one device, "pipewire" or "pulse", by the plug-in of ALSA that leads to it. The plug-ins
+take the sink or source of a new stream from the environment, so each of them can be opened by name nevertheless.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from enhance.utils.errors import MpeaceError, one_line
 if TYPE_CHECKING:
     from pulsectl import Pulse
 
-PORTAUDIO_NAME = "pulse"  # the device of ALSA that leads to the server
+PIPEWIRE = "PipeWire"  # in what a server says of itself
+# Devices of ALSA that lead to the server. PipeWire's own is the better one there: through PulseAudio's plug-in sound is
+# heard later, and one stream for both directions takes a core and grows later and later.
+BRIDGES = ("pipewire", "pulse")
+# What makes PortAudio reach sinks and sources by name, by whether the server is PipeWire.
+INSTALL_PLUGIN = {True: "sudo apt install pipewire-alsa", False: "sudo apt install libasound2-plugins"}
+INSTALL_PIPEWIRE_PULSE = "sudo apt install pipewire-pulse, and log in again"
 _PATIENCE = 5  # seconds to connect; a server that hangs does not accept
 
 
@@ -24,11 +31,13 @@ class PulseError(MpeaceError):
 
 @dataclass(frozen=True)
 class PulseDevice:
-    """A sink or source: `name` for programs, `description` for people, Hz and channels of its own."""
+    """A sink or source: `name` for programs, `description` for people, and its channels.
+
+    It takes any sample rate. Its own one cannot be told: pulsectl reads it from memory that libpulse has given back.
+    """
 
     name: str
     description: str
-    sample_rate: int
     channels: int
     is_input: bool
     is_default: bool
@@ -57,7 +66,6 @@ def pulse_devices() -> list[PulseDevice]:
         PulseDevice(
             item.name,
             item.description,
-            item.sample_spec.rate,
             item.channel_count,
             number < inputs,
             item.name == default,
@@ -85,6 +93,14 @@ def server_version() -> tuple[str, str]:
     with _connected() as server:
         info: Any = server.server_info()
         return info.server_name, info.server_version
+
+
+def is_pipewire() -> bool:
+    """Return whether the server that answers is PipeWire."""
+    try:
+        return PIPEWIRE in server_version()[0]
+    except PulseError:
+        return False
 
 
 def load_module(name: str, arguments: str) -> None:
@@ -118,7 +134,32 @@ def _connected() -> Iterator["Pulse"]:
         raise PulseError(f"libpulse is not installed (package libpulse0): {one_line(error)}") from None
     try:
         with pulsectl.Pulse("mpeace", connect=False) as server:
-            server.connect(autospawn=True, timeout=_PATIENCE)
+            _connect(server)
             yield server
     except pulsectl.PulseError as error:
         raise PulseError(f"the sound server does not answer, or refuses: {error}") from None
+
+
+def _connect(server: "Pulse") -> None:
+    """Connect, or give up after `_PATIENCE`: the timeout of pulsectl would always be waited for to its end.
+
+    Raises:
+        PulseError: when the server does not answer.
+        pulsectl.PulseError: when there is none.
+    """
+    problems: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            server.connect(autospawn=True)
+        except Exception as problem:  # also what comes of being closed meanwhile
+            problems.append(problem)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    if thread.is_alive():
+        server.close()  # which ends that thread
+        raise PulseError(f"the sound server does not answer within {_PATIENCE:g} s")
+    if problems:
+        raise problems[0]

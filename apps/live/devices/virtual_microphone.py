@@ -17,7 +17,6 @@ _SOURCE_MODULE = (
     f"source_properties=device.description={SOURCE_TITLE}"
 )
 _NO_REWINDS, _NO_REWINDS_SINCE = " norewinds=1", 15  # PulseAudio's rewinds put single wrong samples into recordings
-_PIPEWIRE = "PipeWire"  # in what a server says of itself
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ _GUIDES = {
     ),
     "Linux": (
         "A virtual microphone needs PulseAudio, or PipeWire with its pulse server:",
-        "  sudo apt install pulseaudio-utils libasound2-plugins      (or what your distribution calls them)",
+        "  sudo apt install pipewire-pulse pipewire-alsa        (PipeWire; or what your distribution calls them)",
+        "  sudo apt install pulseaudio libasound2-plugins       (PulseAudio)",
         "Then run mpeace live --setup again.",
     ),
 }
@@ -86,7 +86,7 @@ def keep_advice() -> list[str]:
     """Say how to keep the virtual microphone after the next login, and how to remove it now."""
     server, version = pulse.server_version()
     modules = _modules(server, version)
-    if _PIPEWIRE in server:
+    if pulse.PIPEWIRE in server:
         place = "~/.config/pipewire/pipewire-pulse.conf.d/mpeace.conf"
         commands = " ".join(f'{{ cmd = "load-module" args = "{module}" }}' for module in modules)
         lines = [f"pulse.cmd = [ {commands} ]"]
@@ -104,7 +104,7 @@ def keep_advice() -> list[str]:
 def _modules(server: str, version: str) -> tuple[str, str]:
     """Return the modules of sink and source, with options that a server of this name and version knows."""
     major = re.match(r"\d+", version)
-    rewinds = _PIPEWIRE in server or major is None or int(major[0]) < _NO_REWINDS_SINCE
+    rewinds = pulse.PIPEWIRE in server or major is None or int(major[0]) < _NO_REWINDS_SINCE
     return _SINK_MODULE + ("" if rewinds else _NO_REWINDS), _SOURCE_MODULE
 
 

@@ -28,6 +28,7 @@ class DriftCompensatedOutput:
         channels: of the sound that comes.
         target: where it goes.
         policy: how much the device and the queue may buffer.
+        one_clock: the output has the clock of the device that brings the sound, so there is no drift.
 
     Attributes:
         slack: seconds that the sound waits on top of a block; grows after a gap, shrinks when there is none for long.
@@ -40,13 +41,21 @@ class DriftCompensatedOutput:
         DeviceProblem: when the output cannot be opened.
     """
 
-    def __init__(self, sample_rate: int, block: int, channels: int, target: Endpoint, policy: Policy) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        block: int,
+        channels: int,
+        target: Endpoint,
+        policy: Policy,
+        one_clock: bool = False,
+    ) -> None:
         self.slack = self._least = policy.slack
         self.drift = DriftResampler(min(channels, target.channels))
         self.outlet = PlayoutBuffer(target.channels, sample_rate, _CAPACITY, 0)
         self.flags = 0
         self._lost = LostSound(sample_rate)  # by the output device, behind the queue
-        self._hurried = False
+        self._hurried, self._drifts = False, not one_clock
         self._rate, self._block, self._channels = sample_rate, block, target.channels
         self._gaps, self._calm = 0, 0.0
         # When the output called last, how far ahead it plays, frames taken before.
@@ -81,7 +90,8 @@ class DriftCompensatedOutput:
         error = (outlet.waiting() - wanted) / self._rate
         if error > _TOO_LONG:
             outlet.playing = False
-        self.drift.correct(error, elapsed)
+        if self._drifts:
+            self.drift.correct(error, elapsed)
         called, ahead, taken = self._played
         return called + ahead + (outlet.ring.written - taken + HELD_BACK) / self._rate
 

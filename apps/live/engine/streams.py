@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from apps.live.devices import portaudio
-from apps.live.devices.endpoints import DeviceProblem, Endpoint, mixed, open_stream, start_stream
+from apps.live.devices.endpoints import DeviceProblem, Endpoint, mixed, one_stream, open_stream, start_stream
 from apps.live.engine.drift_resampler import HELD_BACK
 from apps.live.engine.latency import Latency, Policy, Stamps
 from apps.live.engine.lost_sound import LostSound
@@ -205,6 +205,7 @@ class PairLink(Link):
         path: what happens to the sound.
         source, target: the two sides.
         policy: how much the devices and the queue may buffer.
+        one_clock: the devices have one clock, and only cannot share a stream.
 
     Attributes:
         feed: the output.
@@ -213,10 +214,10 @@ class PairLink(Link):
         DeviceProblem: when a device cannot be opened.
     """
 
-    def __init__(self, path: Path, source: Endpoint, target: Endpoint, policy: Policy) -> None:
+    def __init__(self, path: Path, source: Endpoint, target: Endpoint, policy: Policy, one_clock: bool = False) -> None:
         super().__init__(path)
         policy = policy.split(self.algorithm + HELD_BACK / path.sample_rate, 3)
-        self.feed = DriftCompensatedOutput(path.sample_rate, path.block, path.channels, target, policy)
+        self.feed = DriftCompensatedOutput(path.sample_rate, path.block, path.channels, target, policy, one_clock)
         self._start(self.feed.stream)
         try:
             self._open(policy.device, source, None)
@@ -262,9 +263,9 @@ def make_link(path: Path, source: Endpoint, target: Endpoint, policy: Policy, sh
     Raises:
         DeviceProblem: when a device cannot be opened.
     """
-    if shared_clock or source.device == target.device:
+    if (shared_clock or source.device == target.device) and one_stream(source, target):
         duplex = DuplexLink(path, source, target, policy)
         if duplex.active:
             return duplex
         duplex.close()  # PortAudio ends duplex streams to sound servers that resample; two streams it does not
-    return PairLink(path, source, target, policy)
+    return PairLink(path, source, target, policy, one_clock=shared_clock)

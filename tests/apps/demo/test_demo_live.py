@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from command import ROOT, mpeace, read
-from demo_page import MICROPHONE, download, example, picture, place, watched_page
+from demo_page import MICROPHONE, any_like, download, example, picture, place, watched_page
 from demo_server import EXAMPLES, Server, busy, demo, heard, said_and_heard, wait_for
 from tiny_model import tiny_result
 
@@ -23,11 +23,6 @@ SPARE = 36  # milliseconds of delay that may be left beyond what is needed: half
 def other_server(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Server]:
     with demo(tmp_path_factory.mktemp("other"), "--model", tiny_model) as running:
         yield running
-
-
-def any_like(sound: np.ndarray, expected: np.ndarray, correlation: float) -> bool:
-    """Whether a piece of 85 ms is as expected: on a busy machine there are gaps between such pieces."""
-    return any(place(piece, expected)[1] > correlation for piece in np.split(sound, 8))
 
 
 def delay_error(page: Any, repeated: np.ndarray, device: float) -> float:

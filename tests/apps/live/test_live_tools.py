@@ -102,7 +102,7 @@ def test_the_help_comes_quickly_and_without_portaudio() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "without_rewinds"),
+    ("named", "without_rewinds"),
     [
         (("pulseaudio", "16.1"), True),
         (("pulseaudio", "14.2"), False),
@@ -110,14 +110,14 @@ def test_the_help_comes_quickly_and_without_portaudio() -> None:
     ],
 )
 def test_the_sink_is_described_in_words_that_the_server_knows(
-    monkeypatch: pytest.MonkeyPatch, server: tuple[str, str], without_rewinds: bool
+    monkeypatch: pytest.MonkeyPatch, named: tuple[str, str], without_rewinds: bool
 ) -> None:
-    monkeypatch.setattr(pulse, "server_version", lambda: server)
+    monkeypatch.setattr(pulse, "server_version", lambda: named)
     monkeypatch.setattr(pulse, "modules", list)
     advice = "\n".join(virtual.keep_advice())
     assert "module-null-sink sink_name=mpeace" in advice
     assert ("norewinds=1" in advice) == without_rewinds
-    assert ("pulse.cmd" in advice) == ("PipeWire" in server[0])
+    assert ("pulse.cmd" in advice) == ("PipeWire" in named[0])
 
 
 def test_a_server_that_hangs_or_is_missing_is_one_line(server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +125,12 @@ def test_a_server_that_hangs_or_is_missing_is_one_line(server: SoundServer, monk
         monkeypatch.setenv(name, server.environment[name])
     assert ("mic" in {name for name, _ in pulse.present()}) == any(item.name == "mic" for item in pulse.pulse_devices())
     assert pulse.server_version()[0] == "pulseaudio"
-    server._process.send_signal(signal.SIGSTOP)
+    server.process.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(pulse.PulseError, match="does not answer"):
             pulse.present()
     finally:
-        server._process.send_signal(signal.SIGCONT)
+        server.process.send_signal(signal.SIGCONT)
     monkeypatch.setenv("PULSE_RUNTIME_PATH", "/nowhere")
     monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere/native")
     assert pulse.pulse_devices() == []
