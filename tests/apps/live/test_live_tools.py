@@ -57,6 +57,7 @@ def test_promise_24_setup_makes_and_tests_a_virtual_microphone(server: SoundServ
     assert "cable" in server.pactl("list", "short", "sinks")
 
 
+@pytest.mark.long
 def test_promise_25_the_delay_is_measured_through_a_loop(server: SoundServer) -> None:
     environment = {**server.environment, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "apps.cli", "live", "--measure", "--latency", "safe", "--shared-clock"]
