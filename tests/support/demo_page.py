@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from command import ROOT
-from demo_server import Server, chromium, demo, open_page
+from command import ROOT, read
+from demo_server import Server, chromium, demo, open_page, said_and_heard
 from PIL import Image
 
 MICROPHONE = ROOT / "tests" / "data" / "noisy.flac"
@@ -77,6 +77,20 @@ def place(part: np.ndarray, whole: np.ndarray) -> tuple[int, float]:
 def any_like(sound: np.ndarray, expected: np.ndarray, correlation: float) -> bool:
     """Whether a piece of 85 ms is as expected: on a busy machine there are gaps between such pieces."""
     return any(place(piece, expected)[1] > correlation for piece in np.split(sound, 8))
+
+
+def delays(page: Any) -> tuple[float, float]:
+    """The delay that the page shows and the one that is heard, in milliseconds, both without that of the sound device.
+
+    The page plays what comes from the microphone. The second one is NaN where there is a gap in what is heard.
+    """
+    page.locator("[data-delay]").wait_for()
+    device = page.locator(".live-figures div", has_text="Sound device").locator("dd").text_content()
+    sounds, shown = said_and_heard(page)
+    repeated = read(MICROPHONE)[0]
+    (said, like), (came, alike) = (place(sound[-8192:], repeated) for sound in sounds)
+    behind = (said - came) % len(repeated) / 48
+    return shown - float(device.split()[0]), behind if min(like, alike) > 0.98 else np.nan
 
 
 def picture(page: Any, name: str, **options: Any) -> None:

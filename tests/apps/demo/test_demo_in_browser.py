@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browser_runtime import cache_with_runtime, served_folder
 from command import ROOT, mpeace
-from demo_page import place, watched_page
+from demo_page import delays, place, watched_page
 from demo_server import Server, demo, heard
 from demo_server import wait_for as wait_a_minute_for
 from readme import readme_blocks
@@ -115,6 +115,30 @@ def test_the_page_denoises_as_a_stream_in_python_does(page: Any, shipped_denoise
     assert np.abs(difference).max() < PEAK
     assert np.sqrt(np.square(difference).mean()) < RMS
     assert not posts, "nothing goes to the server"
+
+
+@pytest.mark.long
+def test_the_delay_is_that_of_the_device_and_20_to_40_ms(page: Any) -> None:
+    judged(page, "false")
+    start(page)
+    page.get_by_text("It is denoised in this browser: nothing leaves this machine.").wait_for()
+    page.get_by_role("button", name="Noisy").click()
+    found: list[tuple[float, float]] = []
+
+    def agree() -> bool:
+        shown, behind = delays(page)
+        found.append((shown, behind))
+        return abs(shown - behind) < 10 and 20 <= behind <= 40
+
+    try:
+        wait_for(agree)
+    finally:
+        print(
+            page.locator(".live-figures").inner_text(),
+            *(f"{a:.1f} ms shown, {b:.1f} ms heard" for a, b in found),
+            sep="\n",
+        )
+    page.get_by_role("button", name="Stop").click()
 
 
 def test_the_stream_of_the_page_takes_offset_strength_and_delay_as_that_of_python(
