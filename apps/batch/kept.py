@@ -15,12 +15,16 @@ MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay;
                                                            to the end and become one
 M4A M4B M4R MP4A  codec, bitrate, tags, cover, chapters,   FLAC becomes ALAC; Opus, MP3 become AAC;
 AAC               trimming, faststart                      gains, encoder delay
+AAC in any        AAC-LC: the bitrate within 15 %, from    HE-AAC becomes AAC-LC of 64 kbit/s a channel
+container         24 kbit/s a channel on (at 48 kHz)       or more; AAC-LC of less than 24 gets 24
 MP4 M4V MOV QT    as M4A; picture and its code (hvc1),     data tracks other than time code
                   place, date, make, subtitles, languages
-MKV MKA           codec, bitrate, picture, frame rate,     Vorbis, DTS, WMA, ADPCM, G.711 become Opus,
+MKV MKA MK3D      codec, bitrate, picture, frame rate,     Vorbis, DTS, WMA, ADPCM, G.711 become Opus,
 WEBM WEBA         subtitles, fonts, cover, chapters, tags  TrueHD becomes FLAC; statistics, gains
-3GP 3G2 AVI TS    picture and tracks as they are; codec    other codecs become AAC (AVI: MP3, MXF: PCM)
-MTS M2TS FLV MXF  where FFmpeg can write it
+3GP 3G2 AVI DIVX  picture and tracks as they are; codec    other codecs become AAC (AVI, WMV, ASF: MP3,
+TS MTS M2TS FLV   where FFmpeg can write it                MXF: PCM, OGV: Opus, MPG, MPEG, VOB: AC-3)
+MXF WMV ASF OGV
+MPG MPEG VOB
 AMR WMA MP2 GSM   what a sound file can hold               become WAV, named NAME.SUFFIX.wav
 and others
 a wrong suffix    what the content is, if it is a sound    else what the name says: WebM named .wav

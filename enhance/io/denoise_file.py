@@ -255,7 +255,7 @@ def _finish(
         raise FileError(f"it has no sound, and {encoding.major} cannot be written without; keep the format or name wav")
     if chunks.family:
         append(chunks, partial, front_is_written=samples > 0)
-        outcome.notes += note_of(chunks.dropped)
+        outcome.notes += note_of(chunks.dropped) + chunks.notes
         return
     try:
         outcome.notes += note_of(carry_tags(Path(task.source), partial, source.encoding, encoding, change))

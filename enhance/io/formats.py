@@ -78,15 +78,22 @@ MUXERS = {
     ".m2ts": "mpegts",
     ".flv": "flv",
     ".mxf": "mxf",
+    ".wmv": "asf",
+    ".asf": "asf",
+    ".mpg": "vob",
+    ".mpeg": "vob",
+    ".vob": "vob",
+    ".ogv": "ogg",
+    ".mk3d": "matroska",
+    ".divx": "avi",
 }
 
 # Suffixes of recordings that are read, mostly through PyAV, and not written: their outputs are WAV, NAME.SUFFIX.wav.
 # fmt: off
 READ_ONLY = frozenset((
-    ".mp2", ".mp1", ".mpa", ".m2a", ".amr", ".awb", ".3ga", ".wma", ".wmv", ".asf", ".mpg", ".mpeg", ".vob",
-    ".ogv", ".ogx", ".divx", ".f4v", ".rm", ".ra", ".rmvb", ".spx", ".ac3", ".eac3", ".ec3", ".dts", ".mlp",
-    ".thd", ".wv", ".tta", ".ape", ".mpc", ".dsf", ".dff", ".shn", ".oma", ".aa3", ".at3", ".g722", ".g726",
-    ".g729", ".sln", ".vox", ".gsm", ".dss", ".ds2", ".adts", ".mk3d", ".raw", ".pcm",
+    ".mp2", ".mp1", ".mpa", ".m2a", ".amr", ".awb", ".3ga", ".wma", ".ogx", ".f4v", ".rm", ".ra", ".rmvb", ".spx",
+    ".ac3", ".eac3", ".ec3", ".dts", ".mlp", ".thd", ".wv", ".tta", ".ape", ".mpc", ".dsf", ".dff", ".shn", ".oma",
+    ".aa3", ".at3", ".g722", ".g726", ".g729", ".sln", ".vox", ".gsm", ".dss", ".ds2", ".adts", ".raw", ".pcm",
 ))
 # fmt: on
 

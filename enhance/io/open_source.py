@@ -14,6 +14,7 @@ from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 _RAW = frozenset({".raw", ".pcm"})
+_OGG_MEDIA = frozenset({"Ogg FLAC", "Ogg Theora"})  # called .ogg too, and not for libsndfile
 
 
 def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Source:
@@ -74,7 +75,7 @@ def keeps_media(task: Task) -> bool:
     source, target = Path(task.source), Path(task.target)
     with problem_on_oserror("cannot be read"):
         content = _known_content(source)
-    if not _by_ffmpeg(source, content) or (target.suffix.lower() not in MUXERS and content.name != "Ogg FLAC"):
+    if not _by_ffmpeg(source, content) or (target.suffix.lower() not in MUXERS and content.name not in _OGG_MEDIA):
         return False
     _need_pyav(content)
     return True

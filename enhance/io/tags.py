@@ -31,6 +31,7 @@ from enhance.io.bounded_tags import bounded_tags
 from enhance.io.foreign_tags import fields_of_ape, fields_of_id3, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
 from enhance.io.sound.chunk_values import Change
+from enhance.io.untrue_tags import drop_untrue, is_untrue
 from enhance.utils.errors import FileError
 
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
@@ -39,9 +40,8 @@ _OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
 _VORBIS = (FLAC, OggFLAC, OggOpus, OggVorbis)  # whose tags are Vorbis comments
 _PICTURE = "metadata_block_picture"
 _CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
-_OF_THE_STREAM = frozenset({"itunsmpb", "encoder_delay", "encoder_padding", "md5"})
-_GAINS = ("replaygain_", "r128_", "itunnorm", "mp3gain_")
-_GAIN_FRAMES = ("RVA2", "RVAD", "RGAD")
+_APPLICATION = 2  # code of a block of FLAC that some program wrote
+_FOREIGN = (b"riff", b"aiff", b"w64 ")  # applications whose blocks hold the header of the file that FLAC was made from
 
 
 def shares_tags(before: Encoding | None, after: Encoding) -> bool:
@@ -80,9 +80,10 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
     old, pictures = _read(old_class, source)
     ape = read_ape_of_mp3(source) if before.major == "MP3" else None
     id3 = read_id3_of_flac(source) if before.major == "FLAC" else None
-    if not old.tags and not pictures and ape is None and id3 is None:
-        return []
-    dropped = drop_untrue(old.tags, change.level) + drop_untrue(ape, change.level)
+    blocks, dropped = _blocks(old, change, before == after) if before.major == after.major == "FLAC" else ([], [])
+    if not old.tags and not pictures and ape is None and id3 is None and not blocks:
+        return dropped
+    dropped += drop_untrue(old.tags, change.level) + drop_untrue(ape, change.level)
     fields = fields_of_ape(ape) if ape is not None else fields_of_id3(source) if id3 is not None else {}
     if id3 is not None and not pictures:
         pictures = [_from_frame(frame) for frame in id3.getall("APIC")]
@@ -93,19 +94,22 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
         if before.major == after.major == "MP3" and not old.tags:
             return dropped
         if before.major == after.major == "MP3":
+            for comment in old.tags.getall("COMM:ID3v1 Comment"):
+                comment.desc = ""  # as players show it; mutagen gives it a name
             early = old.tags.version < (2, 4, 0)
             if early:
                 old.tags.update_to_v23()
             old.tags.save(target, v2_version=3 if early else 4)
+            with target.open("ab") as file:
+                file.write(_id3v1(source))
             return dropped
         if _has_comments(old) and _has_comments(new):
             new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
         if _has_comments(new):
             new.tags.update({key: text for key, text in fields.items() if key not in new.tags and _is_name(key)})
         _add_pictures(new, pictures)
-        if before.major == after.major == "FLAC":
-            sheets = [block for block in old.metadata_blocks if block.code == _CUESHEET]
-            new.metadata_blocks.extend(_moved(sheet, change) for sheet in sheets)
+        if blocks:
+            new.metadata_blocks.extend(blocks)
         new.save()
     return dropped
 
@@ -138,32 +142,32 @@ def note_of(dropped: list[str]) -> list[str]:
     return [f"left out, since they describe the old sound: {names}"] if names else []
 
 
-def drop_untrue(tags: Any, level: bool) -> list[str]:
-    """Take away the tags of mutagen that describe the old stream: its encoder's delay, its checksum, and its gain.
-
-    Args:
-        tags: of a file; changed in place.
-        level: whether the level of the sound changed, so that gains are not true any more.
-
-    Returns:
-        Their names.
-    """
-    if tags is None:
-        return []
-    dropped = []
-    for key in list(tags.keys()):
-        parts = key.split(":")  # ----:com.apple.iTunes:NAME, TXXX:NAME, COMM:NAME:eng
-        name = parts[1] if parts[0] in ("TXXX", "COMM") and len(parts) > 1 else parts[-1]
-        if name.lower() in _OF_THE_STREAM or (level and (name.lower().startswith(_GAINS) or key[:4] in _GAIN_FRAMES)):
-            dropped.append(name)
-            del tags[key]
-    return dropped
+def _id3v1(path: Path) -> bytes:
+    """Return the tag of 128 bytes at the end of an MP3; nothing when it has none."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - 128))
+        tag = file.read()
+    return tag if tag.startswith(b"TAG") else b""
 
 
 def _is_name(key: str) -> bool:
     """Return whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
-    true = key not in _OF_THE_STREAM and not key.startswith(_GAINS)
-    return true and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
+    return (
+        not is_untrue(key, level=True) and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
+    )
+
+
+def _blocks(file: Any, change: Change, same: bool) -> tuple[list[Any], list[str]]:
+    """Return the cue sheet and the blocks of other programs in a FLAC, and the names of those that are not true now."""
+    kept, dropped = [], []
+    for block in file.metadata_blocks:
+        if block.code == _CUESHEET:
+            kept.append(_moved(block, change))
+        elif block.code == _APPLICATION and block.data[:4] in _FOREIGN and (change.rate or not same):
+            dropped.append(block.data[:4].decode().strip())
+        elif block.code == _APPLICATION:
+            kept.append(block)
+    return kept, dropped
 
 
 def _moved(sheet: Any, change: Change) -> Any:

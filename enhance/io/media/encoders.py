@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
@@ -44,6 +46,8 @@ _SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "flv": (("aac",), ("aac",)),
     "mxf": (("pcm_s24le", "pcm_s16le"), ("pcm_s16le",)),
     "ogg": (("flac",), ("libopus", "flac")),
+    "asf": (("pcm_s16le",), ("libmp3lame", "aac", "pcm_s16le")),
+    "vob": (("ac3", "mp2"), ("ac3", "mp2")),
 }
 _TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the same speakers in the living room
 _USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is named
@@ -107,7 +111,7 @@ def choose_encoder(
             changes = (
                 []
                 if name == same
-                else [f"{stream.codec_context.codec.canonical_name} became {name.removeprefix('lib')}"]
+                else [f"{stream.codec_context.codec.canonical_name} became {Codec(name, 'w').canonical_name}"]
             )
             if taken != rate:
                 changes.append(f"{rate} Hz became {taken} Hz")
@@ -134,6 +138,25 @@ def _bit_rate(name: str, bits: float, rate: int, channels: int, share: float) ->
     if name == "libopus":
         bits = min(max(bits, _OPUS_BITS[0]), _OPUS_BITS[1] * channels)
     return round(bits)
+
+
+def short_of_packets(choice: EncoderChoice) -> int:
+    """Return samples that the delay of an encoder lacks to fill whole packets (AAC: 0, MP3: 47)."""
+    encoder: AudioCodecContext = CodecContext.create(choice.name, "w")  # type: ignore[assignment]
+    encoder.layout, encoder.format, encoder.sample_rate = choice.layout, choice.format, choice.sample_rate
+    encoder.time_base = Fraction(1, choice.sample_rate)
+    encoder.open()
+    size = encoder.frame_size
+    if not size or size == 1:
+        return 0
+    silence = np.zeros((1, size * encoder.channels), np.float32)
+    begin = 0
+    while True:
+        frame = AudioFrame.from_ndarray(silence, "flt", choice.layout)
+        frame.sample_rate, frame.pts, frame.time_base = choice.sample_rate, begin, encoder.time_base
+        for packet in encoder.encode(frame):
+            return round((packet.pts or 0) * (packet.time_base or 0) * choice.sample_rate) % size
+        begin += size
 
 
 def _is_lossless(stream: "AudioStream") -> bool:

@@ -145,6 +145,9 @@ class _Remux:
             elif _is_cover(stream):
                 self._attach_cover(stream, out)
             elif stream.type in ("audio", "video", "subtitle"):
+                shape = getattr(stream, "sample_aspect_ratio", None)
+                if self._muxer == "asf" and shape and shape != 1:
+                    self._notes.append(f"its pixels are {shape.numerator}:{shape.denominator}, which asf does not say")
                 copy = CopiedTrack(stream, out, self._muxer, same_family, self._hidden(stream))
                 self._copies[stream.index] = copy
                 self.origins[copy.stream.index] = stream.id

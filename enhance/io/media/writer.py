@@ -2,7 +2,8 @@
 
 An encoder adds a delay of its own in front (AAC: 1024 samples). It goes into the edit list or the codec delay of the
 container, as FFmpeg's muxers write it, so sound and picture stay together to the sample. Raw AAC (ADTS) has no place
-for it: there the packet that holds nothing but the delay is left out. Encoders that do not flush (AC-3, MP2) get as
+for it, nor have AVI and FLV: there the packets that hold nothing but the delay are left out, with as much silence
+behind it as makes them whole. Encoders that do not flush (AC-3, MP2) get as
 much silence behind the sound as they put in front of it, or they would keep the last samples for themselves.
 """
 
@@ -16,7 +17,7 @@ from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
 from enhance.io.media.decoder import TrackDecoder
-from enhance.io.media.encoders import EncoderChoice, choose_encoder
+from enhance.io.media.encoders import EncoderChoice, choose_encoder, short_of_packets
 from enhance.io.media.mp4_movie import NewSound
 from enhance.io.options import DenoiseOptions
 from enhance.io.track_pipeline import Chain
@@ -35,7 +36,13 @@ _UNTOLD_TAGS = ("ENCODER", "_STATISTICS_")  # of these, which say who made the o
 _WRITTEN_ANEW = frozenset({"DURATION", "DURATION-ENG"})
 
 _NO_DELAY = frozenset({"adts", "avi", "flv"})  # have no place for the delay of an encoder
-_UNTOLD = {"mpegts": {"aac", "ac3", "eac3", "libmp3lame"}, "ogg": {"libopus"}}  # held, though FFmpeg does not say so
+_NO_TIME = frozenset({"adts", "avi"})  # nor for the time at which the sound begins
+_UNTOLD = {  # held, though FFmpeg does not say so
+    "mpegts": {"aac", "ac3", "eac3", "libmp3lame"},
+    "ogg": {"libopus"},
+    "vob": {"ac3", "mp2"},
+    "mxf": {"pcm_s24le"},
+}
 
 
 class SoundTrack:
@@ -66,7 +73,6 @@ class SoundTrack:
     ) -> None:
         self.decoder = decoder
         self._out = out
-        self._drop_delay = muxer in _NO_DELAY
         rate = settings.sample_rate or decoder.sample_rate
         self.choice: EncoderChoice = choose_encoder(
             decoder.stream, decoder.layout, rate, muxer, out.supported_codecs | _UNTOLD.get(muxer, set()), bits
@@ -84,7 +90,10 @@ class SoundTrack:
         if self.choice.bit_rate:
             self.stream.codec_context.bit_rate = self.choice.bit_rate
         self.dropped = copy_description(decoder.stream, self.stream, new_sound=True)
-        self._written = 0
+        self._drop_delay = muxer in _NO_DELAY
+        self._waits = muxer in _NO_TIME
+        self._lead = short_of_packets(self.choice) if self._drop_delay else 0  # samples of silence before the sound
+        self._written = -self._lead
         self._begin: int | None = None
         self._delay: int | None = None
 
@@ -99,7 +108,7 @@ class SoundTrack:
         if packet.size == 0:
             self._encode(self.chain.flush())
             if self._delay and not self.stream.codec_context.codec.delay:
-                self._encode(np.zeros((self.decoder.channels, self._delay), np.float32))
+                self._encode(np.zeros((self.decoder.channels, self._delay - self._lead), np.float32))
             self._mux(self.stream.encode(None))
             self.decoder.check_length()
 
@@ -112,6 +121,9 @@ class SoundTrack:
             return
         if self._begin is None:
             self._begin = round((self.decoder.start or 0) * self.chain.output_rate)
+            late = max(0, self._begin) if self._waits else 0  # is filled with silence
+            self._begin -= late
+            samples = np.pad(samples, ((0, 0), (self._lead + late, 0)))
         packed = np.ascontiguousarray(samples.T).reshape(1, -1)  # planar frames of FFmpeg's end at eight channels
         frame = av.AudioFrame.from_ndarray(packed, "flt", self.choice.layout)
         frame.sample_rate = self.chain.output_rate

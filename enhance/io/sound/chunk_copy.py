@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from enhance.io.sound.chunk_values import Change, converted
-from enhance.io.sound.riff_chunks import layout_of, walk
+from enhance.io.sound.riff_chunks import layout_of, remainder, walk
+from enhance.io.untrue_tags import true_id3
 
 _LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
 
@@ -24,13 +25,15 @@ class Chunks:
     Attributes:
         family: of the container; empty when it has no chunks.
         before, behind: those before and behind the sound, by their names.
-        dropped: names of those that are not true any more.
+        dropped: names of those, and of tags in them, that are not true any more.
+        notes: on what else is left out.
     """
 
     family: str = ""
     before: list[tuple[bytes, bytes]] = field(default_factory=list)
     behind: list[tuple[bytes, bytes]] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def gather(source: Path, change: Change) -> Chunks:
@@ -41,21 +44,35 @@ def gather(source: Path, change: Change) -> Chunks:
             return Chunks()
         found = Chunks(layout.family)
         where = found.before
-        for chunk in walk(file, layout, file.seek(0, os.SEEK_END)):
+        end = file.seek(0, os.SEEK_END)
+        chunks = list(walk(file, layout, end))
+        for chunk in chunks:
             plain = chunk.name[:4]
             if plain == layout.sound:
                 where = found.behind
-            if plain in layout.essential or chunk.size > _LARGEST_COPY:
+            if plain in layout.essential:
+                continue
+            if chunk.size > _LARGEST_COPY:
+                found.notes.append(f"its chunk {_text(plain)} of {chunk.size} bytes is left out")
                 continue
             file.seek(chunk.start + layout.header)
             content = converted(layout.family, plain, file.read(chunk.size), change)
             if content is None:
-                found.dropped.append(plain.decode("ascii", "replace").strip())
+                found.dropped.append(_text(plain))
                 continue
+            if plain.upper() == b"ID3 ":
+                content, names = true_id3(content, change.level)
+                found.dropped += names
             size = struct.pack(layout.size, len(content) + (layout.header if layout.counts_header else 0))
             whole = chunk.name + size + content
             where.append((chunk.name, whole + bytes(-len(whole) % layout.alignment)))
+        if chunks and (rest := remainder(file, layout, chunks[-1], end)):
+            found.notes.append(f"{rest} bytes behind its last chunk are none, and are left out")
     return found
+
+
+def _text(name: bytes) -> str:
+    return name.decode("ascii", "replace").strip()
 
 
 def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
@@ -71,9 +88,10 @@ def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
         if layout is None or layout.family != chunks.family:
             return
         present = {chunk.name for chunk in walk(file, layout, file.seek(0, os.SEEK_END))}
+        present -= {b"LIST", *(name for name, _ in chunks.before if front_is_written)}
         wanted = chunks.behind if front_is_written else [*chunks.before, *chunks.behind]
         for name, content in wanted:
-            if name in present - {b"LIST"}:
+            if name in present:
                 continue
             file.seek(0, os.SEEK_END)
             file.write(bytes(-file.tell() % layout.alignment) + content)

@@ -5,7 +5,7 @@ A chunk may count samples (cue points, loops, the time reference of a broadcast 
 and gives up what it cannot keep true.
 
 References: Microsoft, "Multimedia Programming Interface and Data Specifications" (cue, plst, adtl, smpl); EBU Tech 3285
-(bext, levl); iXML 3.01 (Gallery); BWF MetaEdit (`MD5 `); Apple, AIFF-C (MARK) and CAF (mark, regn, ovvw).
+(bext, levl); AES46 (cart); iXML 3.01 (Gallery); BWF MetaEdit (`MD5 `); Apple, AIFF-C (MARK) and CAF (mark, regn, ovvw).
 """
 
 import re
@@ -17,6 +17,7 @@ _OF_THE_OLD_SOUND = frozenset({b"MD5 ", b"levl", b"ovvw"})  # checksum and overv
 _COUNT_SAMPLES = frozenset({b"r64m", b"strc", b"basc", b"trns"})  # in ways that are not converted here
 _LOUDNESS = slice(412, 422)  # five numbers of a bext of version 2
 _NOT_MEASURED = struct.pack("<h", 0x7FFF)
+_POST_TIMERS = 684  # bytes before the timers of a cart chunk: a name of four letters and a sample each
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes
         content = without_loudness(content)
     if not change.rate:
         return content
-    known = _BIG if family in ("aiff", "caf", "wave, big-endian") else _LITTLE
-    convert = known.get(name)
+    if family == "wave, big-endian" and name in _LITTLE and name != b"iXML":
+        return None
+    convert = (_BIG if family in ("aiff", "caf") else _LITTLE).get(name)
     try:
         return content if convert is None else convert(content, change)
     except struct.error:  # shorter than it says
@@ -121,6 +123,10 @@ def _bext(content: bytes, change: Change) -> bytes:
     return _numbers(content, change, "<Q", [338])
 
 
+def _cart(content: bytes, change: Change) -> bytes:
+    return _numbers(content, change, "<I", [_POST_TIMERS + 8 * timer + 4 for timer in range(8)])
+
+
 def _ixml(content: bytes, change: Change) -> bytes:
     new = re.sub(rb"(<FILE_SAMPLE_RATE>\s*)\d+", rb"\g<1>%d" % change.after, content)
     stamp = re.search(rb"<TIMESTAMP_SAMPLE_RATE>\s*(\d+)", new)
@@ -181,5 +187,6 @@ _LITTLE: dict[bytes, _Convert] = {
     b"LIST": _list,
     b"bext": _bext,
     b"iXML": _ixml,
+    b"cart": _cart,
 }
 _BIG: dict[bytes, _Convert] = {b"MARK": _aiff_marks, b"mark": _caf_marks, b"regn": _caf_regions}

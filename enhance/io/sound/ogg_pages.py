@@ -11,12 +11,14 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import soundfile
 
 from enhance.io.sound.byte_view import ByteView, Range
 
+_FIRST = 2  # flag of the first page of a stream
 _HEADER = 27  # bytes of a page before its table of segments
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _OPUS_RATE = 48_000  # Hz of the clock of Opus, whatever the rate of the sound
@@ -25,13 +27,16 @@ _PRESKIP = slice(10, 12)  # in the first packet of Opus: samples in front that a
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page: its place in the file, number, granule position (-1: no packet ends in it), and stream."""
+    """A whole page: its place in the file, number, granule position (-1: no packet ends in it), stream, and whether it
+    is the first of its stream.
+    """
 
     begin: int
     end: int
     number: int
     granule: int
     serial: int
+    first: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def damage_of(path: Path) -> Damage | None:
         end = max(page.granule for page in run)
         if told is None or end < 0:  # no packet ends in it
             continue
-        rate, samples = told
+        rate, _, samples = told
         stop = end if skipped is None else (end - skipped) * rate // _OPUS_RATE
         if own:  # the recording of a broadcast begins at any time
             base = stop - samples
@@ -117,6 +122,32 @@ def damage_of(path: Path) -> Damage | None:
         stretches.append(Stretch(parts, start, samples))
         done = stop - base
     return Damage(stretches, missing, bad_end, rate) if stretches else None
+
+
+@dataclass(frozen=True)
+class Link:
+    """One recording of a chain: its bytes in the file, sample rate in Hz, channels, and samples per channel."""
+
+    bytes: Range
+    sample_rate: int
+    channels: int
+    samples: int
+
+
+def chain_of(path: Path) -> list[Link]:
+    """Return the recordings of a file in which several follow each other; empty when there is one, or they are mixed.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        pages, size = _whole_pages(content)[0], len(content)
+    starts = [page for page in pages if page.first]
+    if len(starts) < 2 or any(one.end == other.begin for one, other in pairwise(starts)):
+        return []
+    places = [0, *(page.begin for page in starts[1:]), size]
+    told = [(part, _told(path, (part,))) for part in pairwise(places)]
+    return [Link(part, *facts) for part, facts in told if facts is not None]
 
 
 def _whole_pages(content: mmap.mmap) -> tuple[list[Page], bool]:
@@ -132,7 +163,7 @@ def _whole_pages(content: mmap.mmap) -> tuple[list[Page], bool]:
         granule, serial, number, told = struct.unpack_from("<qIII", head, 6)
         bad = _checksum(content[place:end]) != told
         if not bad:
-            pages.append(Page(place, end, number, granule, serial))
+            pages.append(Page(place, end, number, granule, serial, bool(head[5] & _FIRST)))
         place = content.find(b"OggS\0", place + 4 if bad else end)
     return pages, bad
 
@@ -178,12 +209,12 @@ def _checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _told(path: Path, parts: tuple[bytes | Range, ...]) -> tuple[int, int] | None:
-    """Return sample rate and number of samples of a stretch as libsndfile tells them; None when it has no sound."""
+def _told(path: Path, parts: tuple[bytes | Range, ...]) -> tuple[int, int, int] | None:
+    """Return sample rate, channels and samples of a stretch as libsndfile tells them; None when it has no sound."""
     view = ByteView(path, list(parts))
     try:
         with soundfile.SoundFile(view) as sound:  # type: ignore[arg-type]
-            return sound.samplerate, sound.frames
+            return sound.samplerate, sound.channels, sound.frames
     except soundfile.LibsndfileError:
         return None
     finally:

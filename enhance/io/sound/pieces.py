@@ -14,7 +14,7 @@ from typing import BinaryIO
 from enhance.dsp.rate import resampled_length
 from enhance.io.sound import mp3_frames, mp3_view, ogg_pages
 from enhance.io.sound.byte_view import ByteView, Range
-from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
+from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _WAVE = ("wave", "wave, big-endian")
@@ -78,38 +78,61 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
     sound = find_sound(path)
     if sound is None and salvage and path.open("rb").read(4) == b".snd":
         return Pieces([Piece(lambda: ByteView(path, [(0, 8), b"\xff" * 4, (12, path.stat().st_size)]))])
-    if sound is None and (damage := _ogg_damage(path)) is not None:
-        return _of_damaged_ogg(path, damage)
+    if sound is None and _is_ogg(path):
+        return _of_ogg(path)
     if sound is None:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
-    size, notes = sound.size, []
+    size, notes, limit = sound.size, [], None
     if sound.wrapped:
         notes.append(f"its header says {sound.told} bytes of sound, there are {size}: all are read")
     elif salvage and sound.rest:
         size += sound.rest
-    elif sound.layout.family != "caf" or sound.told != -1:
+    elif sound.layout.family in _WAVE:
         with path.open("rb") as file:
-            limit = _counted(file, sound) if sound.layout.family in _WAVE else None
+            limit = _counted(file, sound)
             ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
         if ancient:  # libsndfile knows the same container by its earlier name only
             return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
+    if size == sound.told and _is_understood(sound):
         return Pieces([Piece(lambda: path, limit)])
     header = _header(path, sound, size)
-    return Pieces([Piece(lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)]))], notes=notes)
+    view = lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)])  # noqa: E731
+    return Pieces([Piece(view, limit)], notes=notes)
 
 
-def _ogg_damage(path: Path) -> ogg_pages.Damage | None:
+def _is_understood(sound: Sound) -> bool:
+    """Return whether libsndfile finds the sound: it trusts padding, and reads on into chunks of Wave64."""
+    if sound.layout.family == "wave64":
+        return sound.begin + sound.size + CARELESS > sound.end
+    return sound.aligned or sound.layout.alignment == 1
+
+
+def _is_ogg(path: Path) -> bool:
     with path.open("rb") as file:
-        return ogg_pages.damage_of(path) if file.read(4) == b"OggS" else None
+        return file.read(4) == b"OggS"
 
 
-def _of_damaged_ogg(path: Path, damage: ogg_pages.Damage) -> Pieces:
-    """Return the stretches that are whole, each at its time."""
+def _of_ogg(path: Path) -> Pieces:
+    """Return all recordings of a chain, or of a damaged file the stretches that are whole, each at its time."""
+    chain = ogg_pages.chain_of(path)
+    if chain:
+        found = Pieces([], notes=[_joined(len(chain))])
+        for link in chain:
+            view = lambda part=link.bytes: ByteView(path, [part])  # noqa: E731
+            found.recordings.append(Piece(view, link.samples, link.sample_rate, link.channels))
+        return found
+    damage = ogg_pages.damage_of(path)
+    if damage is None:
+        return Pieces([Piece(lambda: path)])
     recordings = [
         Piece(lambda parts=stretch.parts: ByteView(path, list(parts)), stretch.samples, start=stretch.start)
         for stretch in damage.stretches
     ]
     return Pieces(recordings, str(damage))
+
+
+def _joined(count: int) -> str:
+    return f"{count} recordings, joined in one file: all are read"
 
 
 def _of_mp3(path: Path) -> Pieces:
@@ -121,7 +144,7 @@ def _of_mp3(path: Path) -> Pieces:
         show = lambda number=number: mp3_view.view(path, scan, number)  # noqa: E731
         found.recordings.append(Piece(show, recording.samples, recording.sample_rate, recording.channels))
     if len(scan.recordings) > 1:
-        found.notes.append(f"{len(scan.recordings)} recordings, joined in one file: all are read")
+        found.notes.append(_joined(len(scan.recordings)))
     if scan.cut and not found.lacks:
         found.notes.append("its last frame is not complete and is left out")
     if scan.junk:
@@ -130,19 +153,27 @@ def _of_mp3(path: Path) -> Pieces:
 
 
 def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
-    """Return the header of a file with the right size of its sound, and nothing behind the sound."""
-    with path.open("rb") as file:
-        content = bytearray(file.read(sound.begin))
+    """Return the header of a file with the right size of its sound, all padding, and nothing behind the sound."""
     layout = sound.layout
+    with path.open("rb") as file:
+        content = bytearray(file.read(layout.start))
+        for chunk in sound.before:
+            file.seek(chunk.start)
+            content += file.read(layout.header + chunk.size)
+            content += bytes(-len(content) % layout.alignment)
+        file.seek(sound.start)
+        content += file.read(layout.header)
+    begin = len(content)
     if size >= UNKNOWN and layout.family == "wave" and content[:4] == b"RIFF":
-        total = sound.begin + 36 + size - 8
+        total = begin + 36 + size - 8
         long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", b"ds64", 28, total, size, 0, 0)
-        return [long, bytes(content[12 : sound.start]), struct.pack("<4sI", b"data", UNKNOWN)]
-    number = struct.pack(layout.size, size + (layout.header if layout.counts_header else 0))
-    content[sound.begin - len(number) : sound.begin] = number
+        return [long, bytes(content[12 : begin - layout.header]), struct.pack("<4sI", b"data", UNKNOWN)]
+    if size != sound.told:
+        number = struct.pack(layout.size, size + (layout.header if layout.counts_header else 0))
+        content[begin - len(number) :] = number
     if layout.total is not None:
         place, form = layout.total
-        total = struct.pack(form, sound.begin + size - (0 if layout.counts_header else 8))
+        total = struct.pack(form, begin + size - (0 if layout.counts_header else 8))
         content[place : place + len(total)] = total
     return [bytes(content)]
 

@@ -54,11 +54,15 @@ _LAYOUTS = {
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk: the place of its header in the file, and the length of what follows the header, in bytes."""
+    """One chunk: the place of its header in the file, and the length of what follows the header, in bytes.
+
+    `told` is the length by the header; it lacks the bits above the 32nd where the sound of a WAV is longer.
+    """
 
     name: bytes
     start: int
     size: int
+    told: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Sound:
         size: bytes of sound that are there and meant: `told`, or more where a 32-bit size has wrapped around.
         rest: bytes that follow and are neither chunk, tag nor padding.
         end: of the file.
+        before: the chunks before it.
     """
 
     layout: Layout
@@ -94,6 +99,12 @@ class Sound:
     size: int
     rest: int
     end: int
+    before: tuple[Chunk, ...]
+
+    @property
+    def aligned(self) -> bool:
+        """Return whether all chunks up to the sound begin where they should: no odd one lacks its padding."""
+        return all(place % 2 == 0 for place in (self.start, *(chunk.start for chunk in self.before)))
 
     @property
     def wrapped(self) -> bool:
@@ -113,21 +124,14 @@ def find_sound(path: Path) -> Sound | None:
         if sound is None:
             return None
         begin = sound.start + layout.header
-        if is_unknown(sound.size) and sound.size != 0:
-            return Sound(layout, sound.start, begin, sound.size, max(0, end - begin), 0, end)
-        size = sound.size
-        if sound is chunks[-1] and layout.header == 8:
-            while size + 2**32 <= end - begin + CARELESS:
-                size += 2**32
-                if end - begin - size < CARELESS or _next_chunk(file, layout, begin + size, end) is not None:
-                    break
-            else:
-                size = sound.size
+        before = tuple(chunks[: chunks.index(sound)])
+        if is_unknown(sound.told) and sound.told != 0:
+            return Sound(layout, sound.start, begin, sound.told, max(0, end - begin), 0, end, before)
         rest = 0
-        if sound is chunks[-1] and size == sound.size and end - begin - size >= CARELESS:
-            file.seek(begin + size)
-            rest = 0 if _is_no_sound(file) else end - begin - size
-        return Sound(layout, sound.start, begin, sound.size, min(size, end - begin), rest, end)
+        if sound is chunks[-1] and sound.size == sound.told and end - begin - sound.size >= CARELESS:
+            file.seek(begin + sound.size)
+            rest = 0 if _is_no_sound(file) else end - begin - sound.size
+        return Sound(layout, sound.start, begin, sound.told, min(sound.size, end - begin), rest, end, before)
 
 
 def loss(path: Path) -> Truncation:
@@ -150,22 +154,45 @@ def walk(file: BinaryIO, layout: Layout, end: int) -> Iterator[Chunk]:
     """Yield the chunks up to the end of the file, or up to the first bytes that are no chunk.
 
     A chunk of odd size is followed by a byte of padding, which some programs leave out: where no chunk begins behind
-    the padding and one does right behind the content, the walk goes on there.
+    the padding and one does right behind the content, the walk goes on there. Sound whose 32-bit size has wrapped
+    around ends where a chunk follows, or the file ends.
     """
     place, long_sound = layout.start, None
     while (header := _next_chunk(file, layout, place, end)) is not None:
-        name, size = header
-        if name == b"ds64" and size >= 16:
+        name, told = header
+        if name == b"ds64" and told >= 16:
             long_sound = struct.unpack("<Q", file.read(16)[8:])[0]
-        if name == layout.sound and size == UNKNOWN and long_sound is not None:
-            size = long_sound
-        yield Chunk(name, place, size)
+        if name == layout.sound and told == UNKNOWN and long_sound is not None:
+            told = long_sound
+        begin, size = place + layout.header, told
+        if name == layout.sound and layout.header == 8 and long_sound is None:
+            size = _unwrapped(file, layout, begin, told, end)
+        yield Chunk(name, place, size, told)
         if size < 0:
             return
-        place += layout.header + size
-        padded = place + -place % layout.alignment
-        if padded == place or _next_chunk(file, layout, padded, end) or not _next_chunk(file, layout, place, end):
-            place = padded
+        place = _behind(file, layout, begin + size, end)
+
+
+def _behind(file: BinaryIO, layout: Layout, place: int, end: int) -> int:
+    """Return where a chunk may begin behind content that ends at a place: behind its padding, if it has any."""
+    padded = place + -place % layout.alignment
+    if padded == place or _next_chunk(file, layout, padded, end) or not _next_chunk(file, layout, place, end):
+        return padded
+    return place
+
+
+def _unwrapped(file: BinaryIO, layout: Layout, begin: int, told: int, end: int) -> int:
+    """Return the size of sound by what is there, for a 32-bit size that may lack its upper bits."""
+    size = told
+    while size == 0 or not is_unknown(told):
+        if _next_chunk(file, layout, _behind(file, layout, begin + size, end), end) is not None:
+            return size
+        if size > told and end - begin - size < CARELESS:
+            return size
+        if size + 2**32 > end - begin + CARELESS:
+            return told
+        size += 2**32
+    return told
 
 
 def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[bytes, int] | None:
@@ -181,6 +208,19 @@ def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[b
     if layout.name_bytes == 16 and not name.endswith(_WAVE64_TAIL):
         return None
     return None if name[:4] != layout.sound and place + layout.header + size > end else (name, size)
+
+
+def remainder(file: BinaryIO, layout: Layout, last: Chunk, end: int) -> int:
+    """Return bytes behind the last chunk that are neither padding nor sound: the tag of a player, a chunk cut off."""
+    place = last.start + layout.header + last.size
+    if last.size < 0 or is_unknown(last.told) or end - place <= layout.alignment:
+        return 0
+    file.seek(place)
+    if last.name[:4] == layout.sound and not _is_no_sound(file):
+        return 0
+    file.seek(place)
+    content = file.read(2**20)
+    return end - place if any(content) else 0
 
 
 def _is_no_sound(file: BinaryIO) -> bool:

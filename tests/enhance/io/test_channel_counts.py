@@ -51,6 +51,8 @@ def test_sound_files_of_every_number_of_channels(tmp_path: Path, tiny_model: Pat
         ("a.m4a", "ipod", "aac", (1, 2, 3, 4, 5, 6, 8)),
         ("a.mp4", "mp4", "alac", (1, 2, 3, 4, 5, 6)),
         ("a.webm", "webm", "libopus", (1, 2, 6, 8)),
+        ("a.avi", "avi", "pcm_s16le", (2, 6, 8, 16)),
+        ("a.ts", "mpegts", "aac", (1, 2, 6, 8)),
     ],
 )
 def test_tracks_of_every_number_of_channels(

@@ -9,7 +9,7 @@ import soundfile
 from command import mpeace, read, write
 from denoised import denoised
 from helpers import speech_like
-from mutagen.flac import FLAC, CueSheet, CueSheetTrack, Picture
+from mutagen.flac import FLAC, CueSheet, CueSheetTrack, MetadataBlock, Picture
 from mutagen.id3 import APIC, CHAP, CTOC, ID3, TIT2, TPE1, CTOCFlags
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
@@ -50,6 +50,27 @@ def test_promise_03_flac_keeps_tags_cover_chapters_and_cue_sheet(tmp_path: Path,
     assert [cover.data for cover in kept.pictures] == [COVER]
 
 
+def test_blocks_of_a_flac_without_comments_stay_as_long_as_they_are_true(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.flac", speech_like(0.5, 48_000))
+    tagged: Any = FLAC(source)
+    sheet = CueSheet(None)
+    sheet.tracks.append(CueSheetTrack(1, 12_000))
+    blocks: list[Any] = [MetadataBlock(name + bytes(20)) for name in (b"riff", b"ATCH")]
+    for block in blocks:
+        block.code = 2
+    tagged.metadata_blocks += [sheet, *blocks]
+    tagged.save()
+    kept: Any = FLAC(denoised(source, tiny_model))
+    assert kept.cuesheet.tracks[0].start_offset == 12_000
+    assert [block.data for block in kept.metadata_blocks if block.code == 2] == [block.data for block in blocks]
+    output = tmp_path / "b.flac"
+    ended = mpeace("denoise", source, "-o", output, "--model", tiny_model, "--sample-rate", 16_000)
+    assert ended.problems == [f"mpeace: {source}: note: left out, since they describe the old sound: riff"]
+    kept = FLAC(output)
+    assert kept.cuesheet.tracks[0].start_offset == 4000
+    assert [block.data[:4] for block in kept.metadata_blocks if block.code == 2] == [b"ATCH"]
+
+
 @pytest.mark.parametrize(("subtype", "kind"), [("VORBIS", OggVorbis), ("OPUS", OggOpus)])
 def test_promise_03_ogg_keeps_tags_cover_and_chapters(
     tmp_path: Path, tiny_model: Path, subtype: str, kind: type[OggVorbis]
@@ -81,6 +102,24 @@ def test_promise_03_mp3_keeps_its_tag_with_cover_and_chapters(tmp_path: Path, ti
         assert kept.version == was.version == (2, version, 0)
         assert {key: repr(frame) for key, frame in kept.items()} == {key: repr(frame) for key, frame in was.items()}
         output.unlink()
+
+
+def test_an_mp3_with_an_id3v1_tag_alone_keeps_it(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.mp3", speech_like(0.5, 48_000))
+    fields = (b"Title", b"Artist", b"Album")
+    tag = (
+        b"TAG" + b"".join(field.ljust(30, b"\0") for field in fields) + b"1999" + b"what I say".ljust(30, b"\0") + b"\1"
+    )
+    source.write_bytes(source.read_bytes() + tag)
+    output = denoised(source, tiny_model)
+    assert output.read_bytes()[-128:] == tag
+    kept = ID3(output)
+    assert [str(kept[name]) for name in ("TIT2", "TPE1", "TALB", "COMM::eng")] == [
+        "Title",
+        "Artist",
+        "Album",
+        "what I say",
+    ]
 
 
 def riff(path: Path, *chunks: tuple[bytes, bytes]) -> Path:

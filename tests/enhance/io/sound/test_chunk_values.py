@@ -103,6 +103,22 @@ def test_times_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> 
     assert b"_LO>%d<" % (moved & 0xFFFFFFFF) in body(b"iXML")
 
 
+def test_timers_of_a_radio_spot_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> None:
+    timers = b"".join(struct.pack("<4sI", name, 6000 * number) for number, name in enumerate((b"INT1", b"SEG1")))
+    cart = b"0101" + b"Title".ljust(680, b"\0") + timers.ljust(64, b"\0") + bytes(1300)
+    source = wav(tmp_path / "a.wav", chunk(b"cart", cart))
+    content, notes = denoised(source, tiny_model, "--sample-rate", 16_000)
+    place = content.index(b"cart") + 8
+    assert content[place + 684 :][:16] == b"INT1" + bytes(4) + b"SEG1" + struct.pack("<I", 2000)
+    assert content[place + 700 :][:1348] == cart[700:]
+    assert not notes
+
+
+def test_times_of_a_big_endian_wav_are_left_out_and_told() -> None:
+    assert converted("wave, big-endian", b"cue ", CUE, Change(48_000, 48_000)) == CUE
+    assert converted("wave, big-endian", b"cue ", CUE, Change(48_000, 16_000)) is None
+
+
 def test_times_of_aiff_and_caf_move_too() -> None:
     change = Change(48_000, 16_000)
     marks = struct.pack(">H", 2) + struct.pack(">HI", 1, 3000) + b"\x03one" + struct.pack(">HI", 2, 6000) + b"\x02to\0"
@@ -165,6 +181,40 @@ def test_gain_and_delay_of_the_old_stream_do_not_describe_the_new_one(tmp_path: 
         assert notes[0].lower().startswith(told), notes
         kept: Any = mutagen.File(tmp_path / f"out.{name[2:]}")  # type: ignore[attr-defined]
         assert {key.lower() for key in kept} - {"encoder"} == {"title"}
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+@pytest.mark.parametrize("version", [3, 4])
+def test_gains_in_the_id3_of_wav_and_aiff_do_not_describe_the_new_level(
+    tmp_path: Path, tiny_model: Path, suffix: str, version: int
+) -> None:
+    source = write(tmp_path / f"a.{suffix}", speech_like(0.5, RATE))
+    tagged: Any = mutagen.File(source)  # type: ignore[attr-defined]
+    tagged.add_tags()
+    for frame in (TIT2(3, ["Title"]), TXXX(3, "replaygain_track_gain", ["-6.5 dB"]), RVA2("track", 1, -6.5, 1)):
+        tagged.tags.add(frame)
+    tagged.tags.save(source, v2_version=version)
+    _, notes = denoised(source, tiny_model)
+    assert len(notes) == 1
+    assert "replaygain_track_gain" in notes[0]
+    kept: Any = mutagen.File(tmp_path / f"out.{suffix}")  # type: ignore[attr-defined]
+    assert sorted(kept.tags) == ["TIT2"]
+    assert kept.tags.version == (2, version, 0)
+    content, notes = denoised(source, tiny_model, "--mix", 0)
+    assert (content, notes) == (source.read_bytes(), [])
+
+
+def test_what_is_no_chunk_behind_the_chunks_is_told(tmp_path: Path, tiny_model: Path) -> None:
+    tag = b"TAG".ljust(128, b"\0")
+    source = wav(tmp_path / "a.wav")
+    plain = source.read_bytes()
+    for behind, notes in ((tag, ["128 bytes behind its last chunk are none, and are left out"]), (bytes(100), [])):
+        source.write_bytes(plain + behind)
+        assert denoised(source, tiny_model)[1] == notes
+    source.write_bytes(plain + chunk(b"iXML", IXML) + bytes(range(7, 27)))
+    content, notes = denoised(source, tiny_model)
+    assert notes == ["20 bytes behind its last chunk are none, and are left out"]
+    assert IXML in content
 
 
 def test_itunes_delay_of_m4a_is_left_out_and_told(tmp_path: Path, tiny_model: Path) -> None:

@@ -10,6 +10,8 @@ from command import mpeace, read, start, write
 from helpers import speech_like
 
 from enhance.io.sound import mp3_frames
+from enhance.io.sound.chunk_copy import gather
+from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import SoundReader
 from enhance.utils.errors import FileError
 
@@ -147,6 +149,68 @@ def test_a_wav_whose_recorder_lost_its_power(tmp_path: Path, tiny_model: Path) -
     assert read(output).shape == (1, 48_000)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_joined_ogg_are_read_one_after_the_other(tmp_path: Path, tiny_model: Path, subtype: str) -> None:
+    content = []
+    for number, (rate, channels) in enumerate(((48_000, 1), (48_000, 1), (16_000, 2))):
+        path = tmp_path / f"{number}.ogg"
+        soundfile.write(path, speech_like(0.5, rate, channels).T, rate, format="OGG", subtype=subtype)
+        content.append(path.read_bytes())
+    alone = read(tmp_path / "0.ogg")
+    for name, parts in (("same.ogg", content[:1] * 2), ("other.ogg", content)):
+        joined = tmp_path / name
+        joined.write_bytes(b"".join(parts))
+        audio = whole(joined)
+        assert audio.shape == (1 + (name == "other.ogg"), len(parts) * 24_000)
+        np.testing.assert_array_equal(audio[:1, :24_000], alone)
+    np.testing.assert_array_equal(whole(tmp_path / "same.ogg")[:, 24_000:], alone)
+    ended = mpeace("denoise", joined, "-o", tmp_path / "b.wav", "--mix", 0, "--model", tiny_model)
+    assert ended.problems == [f"mpeace: {joined}: note: 3 recordings, joined in one file: all are read"]
+
+
+def test_a_chunk_behind_the_sound_of_wave64_is_no_sound(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.w64", speech_like(0.5, 48_000))
+    plain, tail = source.read_bytes(), bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    chunk = b"bext" + tail + struct.pack("<Q", 24 + 608) + b"\x7f" * 608
+    content = bytearray(plain + bytes(-len(plain) % 8) + chunk)
+    content[16:24] = struct.pack("<Q", len(content))
+    before = read(source)
+    source.write_bytes(content)
+    np.testing.assert_array_equal(whole(source), before)
+    output = tmp_path / "b.w64"
+    assert mpeace("denoise", source, "-o", output, "--mix", 0, "--model", tiny_model).status == 0
+    assert output.read_bytes().count(chunk) == 1
+    np.testing.assert_array_equal(whole(output), before)
+
+
+@pytest.mark.parametrize("size", [15, 14])
+@pytest.mark.parametrize("family", ["RIFF", "RIFX", "FORM"])
+def test_odd_chunks_without_padding_do_not_hide_the_sound(
+    tmp_path: Path, tiny_model: Path, family: str, size: int
+) -> None:
+    order = "<" if family == "RIFF" else ">"
+    suffix, form = ("aiff", b"AIFF") if family == "FORM" else ("wav", b"WAVE")
+    source = tmp_path / f"a.{suffix}"
+    endian = "BIG" if order == ">" else "FILE"
+    soundfile.write(source, speech_like(0.5, 48_000).T, 48_000, subtype="PCM_16", endian=endian)
+    before, content = read(source), source.read_bytes()
+
+    def chunk(name: bytes, length: int) -> bytes:
+        return struct.pack(order + "4sI", name, length) + b"x" * length
+
+    odd = chunk(b"abcd", size)
+    mark = content.index(b"SSND" if family == "FORM" else b"data")
+    parts = form + odd + content[12:mark] + odd + content[mark:] + odd + chunk(b"wxyz", 4)
+    source.write_bytes(struct.pack(order + "4sI", family.encode(), len(parts)) + parts)
+    np.testing.assert_array_equal(whole(source), before)
+    output = tmp_path / f"b.{suffix}"
+    ended = mpeace("denoise", source, "-o", output, "--mix", 0, "--model", tiny_model)
+    assert (ended.status, ended.problems) == (0, [])
+    np.testing.assert_array_equal(read(output), before)
+    kept = output.read_bytes()
+    assert (kept.count(odd), kept.count(chunk(b"wxyz", 4))) == (3, 1)
+
+
 def test_a_wav_over_4_gb_whose_size_has_wrapped(tmp_path: Path) -> None:
     path, size = tmp_path / "a.wav", 2**32 + 3 * 96_000
     form = struct.pack("<HHIIHH", 1, 1, 48_000, 96_000, 2, 16)
@@ -161,6 +225,11 @@ def test_a_wav_over_4_gb_whose_size_has_wrapped(tmp_path: Path) -> None:
     assert "all are read" in reader.notes[0]
     np.testing.assert_array_equal(next(reader.blocks())[0, :1000], 0.25)
     reader.close()
+    with path.open("r+b") as file:
+        file.seek(44 + size)
+        file.write(struct.pack("<4sI", b"iXML", 6) + b"<xml/>")
+    assert gather(path, Change(48_000, 48_000)).behind == [(b"iXML", struct.pack("<4sI", b"iXML", 6) + b"<xml/>")]
+    assert SoundReader(path).frames == size // 2
 
 
 @pytest.mark.parametrize("samples", [1, 319, 320, 321, 15_000, 15_040])
