@@ -4,6 +4,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from enhance.utils.environment import own_version
 from enhance.utils.errors import UsageError
 
 _PATIENCE = 5.0  # seconds to reach an address
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -88,7 +90,7 @@ def in_words(error: Exception, again: int) -> str:
     missing = _missing(error)
     if missing is not None:
         raise UsageError(
-            f"a node of the Ray cluster has no {missing}: pip install mpeace=={own_version()} there, for its Python"
+            f"a node of the Ray cluster has no {missing}: pip install 'mpeace=={own_version()}' there, for its Python"
         )
     kind = type(error).__name__
     if kind in ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError"):
@@ -101,8 +103,8 @@ def in_words(error: Exception, again: int) -> str:
 def _missing(error: BaseException) -> str | None:
     """Return the package that a node lacks, if that is what is wrong."""
     cause = getattr(error, "cause", None) or error
-    if isinstance(cause, ModuleNotFoundError):
-        own = (cause.name or "").partition(".")[0] in ("apps", "enhance", "emulator")
-        return "mpeace" if own or not cause.name else cause.name
-    text = str(error)
-    return "mpeace" if "No module named 'apps'" in text or "No module named 'enhance'" in text else None
+    name = cause.name if isinstance(cause, ModuleNotFoundError) else None
+    if name is None and (found := _NO_MODULE.search(str(error))):  # what a node says that cannot load the function
+        name = found[1]
+    package = (name or "").partition(".")[0]
+    return "mpeace" if package in ("apps", "enhance", "emulator") else package or None
