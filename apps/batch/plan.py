@@ -210,7 +210,7 @@ def _collisions(
     for place, (source, output) in enumerate(zip(sources, outputs, strict=True)):
         if place in earlier:
             continue
-        path, target, owner = found[place].source, targets[place], owners.setdefault(output, place)
+        path, target, owner = shown(found[place].source), targets[place], owners.setdefault(output, place)
         if output == source:
             faults[place] = "would be written over itself; name another output with -o or --name"
         elif output in inputs:
@@ -218,7 +218,7 @@ def _collisions(
             faults[place] = f"its output {target} is an input; {advice}"
             faults[inputs[output]] = f"is an input, and would be the output of {path}; {advice}"
         elif owner != place:
-            faults[place] = f"it and {found[owner].source} would both become {target}; {apart}"
+            faults[place] = f"it and {shown(found[owner].source)} would both become {target}; {apart}"
             faults.setdefault(owner, f"it and {path} would both become {target}; {apart}")
     return earlier, faults
 

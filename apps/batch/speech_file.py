@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.batch.json_file import write_json
+from enhance.io.remote.address import shown
 from enhance.io.task import Outcome
 from enhance.runtime.speech_segments import BELOW, LEAST_PAUSE, LEAST_SPEECH, PAD
 from enhance.utils.environment import own_version
@@ -53,18 +54,18 @@ def write_segments(path: Path, outcomes: list[Outcome], known: dict[str, Any], t
         "least_speech_seconds": LEAST_SPEECH,
         "least_pause_seconds": LEAST_PAUSE,
         "pad_seconds": PAD,
-        "files": [_entry(outcome, known.get(outcome.input)) for outcome in settled],
+        "files": [_entry(outcome, known.get(shown(outcome.input))) for outcome in settled],
     }
     write_json(path, content, OPTION)
 
 
 def _entry(outcome: Outcome, known: Any) -> dict[str, Any]:
     if outcome.speech is None:
-        return known or {"input": outcome.input, "seconds": None, "segments": None}
+        return known or {"input": shown(outcome.input), "seconds": None, "segments": None}
     several = len(outcome.speech) > 1
     segments = [
         {**({"track": track} if several else {}), "start": start, "end": end}
         for track, found in enumerate(outcome.speech, 1)
         for start, end in found
     ]
-    return {"input": outcome.input, "seconds": round(outcome.seconds, 3), "segments": segments}
+    return {"input": shown(outcome.input), "seconds": round(outcome.seconds, 3), "segments": segments}

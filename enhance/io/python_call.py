@@ -12,8 +12,8 @@ from enhance.dsp.rate import check_sample_rate
 from enhance.io.denoise_file import perform
 from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.remote.address import file_name, is_url, shown, without_file_scheme
-from enhance.io.remote.copies import download, upload
+from enhance.io.remote.address import is_url, shown, without_file_scheme
+from enhance.io.remote.copies import download, local_name, upload
 from enhance.io.task import OnProgress, Outcome, Task, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
@@ -192,7 +192,7 @@ def _path(file: str | PathLike[str]) -> Path:
 def _place_for(target: str | PathLike[str] | BinaryIO, folder: Path, suffix: str) -> Path:
     """Return where an output is written before it is sent; a folder of its own keeps it from being the input."""
     (folder / "out").mkdir()
-    return folder / "out" / (file_name(target) if isinstance(target, str) else f"output{suffix}")
+    return folder / "out" / (local_name(target) if isinstance(target, str) else f"output{suffix}")
 
 
 def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path) -> Path:
@@ -201,7 +201,7 @@ def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path) -> Path:
         return Path(source)
     if not isinstance(source, str):
         return _spool(source, folder)
-    path = folder / file_name(source)
+    path = folder / local_name(source)
     download(source, path, Stopper(), lambda: None)
     return path
 

@@ -11,22 +11,34 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from enhance.io.remote.address import file_name, is_url, shown
 from enhance.io.remote.store import Store
 from enhance.io.remote.store_errors import store_errors
 from enhance.io.task import PARTIAL, Task
-from enhance.utils.errors import FileError
+from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 _BLOCK = 8 * 2**20  # bytes of one request; S3 takes parts from 5 MiB on
+_LONGEST_SUFFIX = 20
 _MOST_PARTS = 9000  # S3 takes 10,000
 
 
 def new_spool() -> str:
     """Return the path of a folder for local copies, which is made when it is needed."""
     return str(Path(tempfile.gettempdir(), f".{secrets.token_hex(6)}{PARTIAL}"))
+
+
+def local_name(url: str) -> str:
+    """Return the name of a local copy: by its suffix formats are known, and the rest may be too long for a disk.
+
+    Example:
+        >>> local_name("s3://bucket/a/talk.wav"), local_name("https://host/talk.mp4?x=1"), local_name("s3://b/a")
+        ('copy.wav', 'copy.mp4', 'copy')
+    """
+    suffix = PurePosixPath(file_name(url)).suffix
+    return f"copy{suffix}" if len(suffix) < _LONGEST_SUFFIX else "copy"
 
 
 @contextmanager
@@ -46,10 +58,10 @@ def local_copies(task: Task, stopper: Stopper, on_bytes: Callable[[], object]) -
     try:
         (spool / "in").mkdir(mode=0o700, parents=True)
         if is_url(source):
-            source = str(spool / "in" / file_name(source))
+            source = str(spool / "in" / local_name(source))
             download(task.source, Path(source), stopper, on_bytes)
         if is_url(target):
-            target = str(spool / file_name(target))
+            target = str(spool / local_name(target))
             partial = str(spool / PARTIAL)
         yield replace(task, source=source, target=target, partial=partial, spool="")
         if is_url(task.target):
@@ -81,7 +93,8 @@ def _download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], o
         with store.files.open(store.path(url), "rb", block_size=_BLOCK, cache_type="none") as file:
             while block := file.read(_BLOCK):
                 stopper.check()
-                copy.write(block)
+                with problem_on_oserror("its copy on this machine cannot be written"):
+                    copy.write(block)
                 on_bytes()
         came = copy.tell()
     after = store.entry(url)
@@ -115,7 +128,8 @@ def upload(source: Path, url: str, stopper: Stopper, on_bytes: Callable[[], obje
             stopper.check()
             sent.close()
         except BaseException:
-            sent.closed = True  # or it would send the rest when it is collected
+            with suppress(AttributeError):  # what needs no such care does not let itself be closed so
+                sent.closed = True  # or it would send the rest when it is collected
             raise
 
 

@@ -1,0 +1,114 @@
+"""Local copies of files in stores: whole, private while they are used, and gone afterwards."""
+
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import speech_like
+from tiny_model import tiny_result
+
+from enhance import FileError, denoise_file
+from enhance.io.remote import copies
+from enhance.io.remote.copies import discard, download, local_copies, new_spool, upload
+from enhance.io.task import PARTIAL, Task
+from enhance.utils.interrupt import Stopped, Stopper
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """fsspec's store in memory, and a folder for temporary files of its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+    assert not list((tmp_path / "temporary").iterdir()), "something was left behind"
+
+
+def nothing() -> None:
+    pass
+
+
+def test_a_task_is_done_between_copies_that_only_the_owner_reads(memory: Any, tmp_path: Path) -> None:
+    memory.pipe_file("/in/talk.wav", b"input")
+    spool = new_spool()
+    task = Task("memory://in/talk.wav", "memory://out/talk.flac", str(Path(spool, PARTIAL)), None, 5, spool)
+    with Stopper() as stopper, local_copies(task, stopper, nothing) as here:
+        assert Path(here.source).read_bytes() == b"input"
+        assert (Path(here.source).suffix, Path(here.target).suffix) == (".wav", ".flac")
+        assert here.partial == task.partial
+        assert stat.S_IMODE(Path(here.source).parent.stat().st_mode) == 0o700
+        Path(here.target).write_bytes(b"output")
+        assert not memory.exists("/out/talk.flac")
+    assert memory.cat_file("/out/talk.flac") == b"output"
+
+
+def test_what_goes_wrong_between_leaves_the_store_as_it_was(memory: Any) -> None:
+    memory.pipe_file("/in/talk.wav", b"input")
+    spool = new_spool()
+    task = Task("memory://in/talk.wav", "memory://out/talk.wav", str(Path(spool, PARTIAL)), None, 5, spool)
+    with Stopper() as stopper, suppress(FileError), local_copies(task, stopper, nothing) as here:
+        Path(here.target).write_bytes(b"output")
+        raise FileError("no sound")
+    assert not memory.exists("/out/talk.wav")
+
+
+def test_large_outputs_go_in_parts_and_end_when_they_are_stopped(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "_BLOCK", 1000)
+    source = tmp_path / "output.wav"
+    source.write_bytes(bytes(range(250)) * 20)
+    sent: list[None] = []
+    upload(source, "memory://out/a.wav", Stopper(), lambda: sent.append(None))
+    assert memory.cat_file("/out/a.wav") == source.read_bytes()
+    assert len(sent) == 5
+    stopper = Stopper()
+    monkeypatch.setattr(stopper, "check", lambda: (_ for _ in ()).throw(Stopped(2)))
+    with pytest.raises(Stopped):
+        upload(source, "memory://out/b.wav", stopper, nothing)
+    assert not memory.exists("/out/b.wav")
+
+
+def test_an_input_that_does_not_fit_onto_the_disk_is_refused_before_it_is_fetched(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.pipe_file("/in/a.wav", bytes(5000))
+    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: _Usage())
+    with pytest.raises(FileError, match=r"do not fit into .*; TMPDIR names another folder"):
+        download("memory://in/a.wav", tmp_path / "copy.wav", Stopper(), nothing)
+    assert not (tmp_path / "copy.wav").exists()
+
+
+class _Usage:
+    free = 4999
+
+
+def test_what_a_process_that_died_has_left_is_discarded(memory: Any) -> None:
+    spool = new_spool()
+    Path(spool, "in").mkdir(parents=True)
+    Path(spool, PARTIAL).touch()
+    discard(Task("memory://in/a.wav", "memory://out/a.wav", str(Path(spool, PARTIAL)), spool=spool))
+    discard(Task("a.wav", "b.wav", str(Path(spool, "never made"))))
+
+
+def test_denoise_file_takes_urls(memory: Any, tmp_path: Path, tiny_model: Path) -> None:
+    sound = speech_like(0.2, 48_000)
+    soundfile.write(tmp_path / "a.wav", sound.T, 48_000, "FLOAT")
+    done = denoise_file(tmp_path / "a.wav", "memory://x/b.wav", model=tiny_model)
+    assert done.samples == sound.shape[1]
+    denoise_file("memory://x/b.wav", (tmp_path / "c.wav").as_uri(), model=tiny_model, mix=0.0)
+    result = soundfile.read(tmp_path / "c.wav", dtype="float32", always_2d=True)[0].T
+    np.testing.assert_allclose(result, tiny_result(sound), atol=1e-6)
+    denoise_file("memory://x/b.wav", "memory://x/d.flac", model=tiny_model)
+    assert memory.cat_file("/x/d.flac")[:4] == b"fLaC"
+    with pytest.raises(FileError, match=r"^memory://x/no.wav: cannot be read: there is no such bucket or file$"):
+        denoise_file("memory://x/no.wav", tmp_path / "d.wav", model=tiny_model)
