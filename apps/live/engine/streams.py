@@ -268,4 +268,4 @@ def make_link(path: Path, source: Endpoint, target: Endpoint, policy: Policy, sh
         if duplex.active:
             return duplex
         duplex.close()  # PortAudio ends duplex streams to sound servers that resample; two streams it does not
-    return PairLink(path, source, target, policy, one_clock=shared_clock)
+    return PairLink(path, source, target, policy)  # its queue is kept short by what mends drift, shared clock or not
