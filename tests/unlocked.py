@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = "mpeace"
+S3_SERVER = ("moto[s3]", "flask", "flask-cors")  # what the tests of s3:// need besides
 
 
 def normal(name: str) -> str:
@@ -49,7 +50,7 @@ def moved(installed: dict[str, str], lock: dict[str, set[str]]) -> list[str]:
 def install(python: Path, lowest: bool) -> bool:
     """Into a fresh environment, without the lock; whether it went well."""
     pip = [python, "-m", "pip", "install", "--quiet"]
-    commands = [[*pip, "--upgrade", "--editable", f"{ROOT}[dev]"]]
+    commands = [[*pip, "--upgrade", "--editable", f"{ROOT}[dev,cloud,ray]", *S3_SERVER]]
     if lowest:
         wanted = python.parent / "lowest.txt"
         resolve = [python, "-m", "uv", "pip", "compile", "--quiet", "--no-universal", "--resolution", "lowest-direct"]
