@@ -6,11 +6,13 @@ the estimates e[c] of all channels become one estimate of the voice, v, which is
     a[c] = <x[c] e[r]> / <x[r] e[r]>,    v = sum of w[c] e[c],    w[c] ~ a[c] / noise[c],  sum of w[c] a[c] = 1
 
 x are the inputs, r is the channel with the best estimate, <> a mean over two seconds in which bands with little noise
-count most. a is unbiased whatever the masks removed, as noise and voice are not correlated; v is the combination with
-the least noise of what the channels agree on. The weights w and the noise, x - e, are those of ERB bands.
+count most, and moments in which the estimates of c and r agree: what is left of other voices is another in each
+channel. a is unbiased whatever the masks removed, as noise and voice are not correlated; v is the combination with
+the least noise of what the channels agree on. The weights w and the noise, x - e, are those of ERB bands. Where the
+voice reaches the channels at different times (`channel_delays`), they are aligned first, and put back afterwards.
 
-How far channels are linked depends on how much of each estimate the voice explains: channels with different voices,
-or with a voice that arrives at different times (spaced microphones), are left as the network made them. Two people at
+Channels are linked where their estimates are alike, and where the voice explains what is in each of them, but for as
+much as the noise may have left there: channels with different voices are left as the network made them. Two people at
 different places are told apart within a tenth of a second: an estimate that is much louder than a[c] v is not linked.
 
 Short-time spectra with square-root Hann windows of two hops; the means look half a second ahead, so this is for files.
@@ -20,11 +22,16 @@ import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.erb import wide_band_matrix
+from enhance.dsp.exponential_means import exponential_means
+from enhance.runtime.channel_delays import ChannelDelays, shifted
 
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
-_SAME_VOICE = (0.12, 0.3)  # share of an estimate that the voice explains: not linked below, wholly linked above
+_ALIKE = (0.01, 0.03)  # squared correlation with the best estimate: not linked below, wholly linked above
+_SAME_VOICE = (0.35, 0.65)  # share of an estimate that the voice explains, as far as it is no noise
+_LEAST_REST = 0.05  # of what the voice does not explain, however loud the noise is
+_PARTS = 2  # of the band, in each of which the estimates of a moment must agree
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
@@ -53,6 +60,7 @@ class LinkedChannels:
         self._slow_gain = 1 - np.exp(-1 / (_SLOW_SECONDS * hops_per_second))
         self._fast_gain = 1 - np.exp(-1 / (_FAST_SECONDS * hops_per_second))
         self._window = np.sqrt(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * hop) / hop)).astype(np.float32)
+        self._delays = ChannelDelays(sample_rate, hop, channels)
         self._bands = wide_band_matrix(hop + 1, 0, BANDS, sample_rate).astype(np.float32)
         self._waiting = AudioFifo(2 * channels)
         self.reset()
@@ -63,10 +71,13 @@ class LinkedChannels:
         self._waiting.clear()
         self._past = np.zeros((2 * channels, hop), np.float32)  # the hop before
         self._tail = np.zeros((channels, hop), np.float32)  # second half of the last frame
-        self._spectra = np.zeros((0, 2 * channels, hop + 1), np.complex64)  # not yet given out
+        self._delays.reset()
+        self._late = np.zeros((0, channels), int)  # samples by which the channels of the following are late
+        self._spectra = np.zeros((0, 2 * channels, hop + 1), np.complex64)  # aligned, not yet given out
         self._fast = np.zeros((0, channels, channels, BANDS))
         self._levels_mean = np.zeros((2, channels, BANDS))
-        self._cross_mean = np.zeros((2, channels, channels, BANDS))
+        self._cross_mean = np.zeros((channels, channels, BANDS))
+        self._towards_mean = np.zeros((3, channels, channels))
         self._fast_mean = np.zeros((channels, channels, BANDS))
         self._first = True
 
@@ -80,20 +91,25 @@ class LinkedChannels:
         self._past = audio[:, -self._hop :]
         frames = np.lib.stride_tricks.sliding_window_view(audio, 2 * self._hop, axis=1)[:, :: self._hop]
         spectra = np.fft.rfft(frames * self._window).astype(np.complex64).swapaxes(0, 1)  # [hops, 2 channels, bins]
+        late = self._delays.follow(spectra[:, self._channels :])
+        spectra = shifted(spectra, np.concatenate([late, late], axis=1))
+        self._late = np.concatenate([self._late, late])
         self._spectra = np.concatenate([self._spectra, spectra])
-        levels, cross = self._means(spectra)
+        levels, cross, towards = self._means(spectra)
         ready = max(0, len(self._spectra) - self._ahead)
         if not ready:
             return np.zeros((self._channels, 0), np.float32)
-        linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:])
-        self._spectra, self._fast = self._spectra[ready:], self._fast[ready:]
+        linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:], towards[-ready:])
+        linked = shifted(linked, -self._late[:ready])
+        self._spectra, self._fast, self._late = self._spectra[ready:], self._fast[ready:], self._late[ready:]
         return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window)
 
-    def _means(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _means(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Slow means up to each hop: powers of estimates and noise [hops, 2, channels, bands], and weighted products.
 
-        The products [hops, 2, channels, channels, bands] are those of inputs with estimates and of estimates with
-        estimates. The fast means of the latter are kept.
+        The products are those of estimates with estimates [hops, channels, channels, bands], whose fast means are kept,
+        and those of the inputs of both channels of each pair with the estimate of the second, as far as the two
+        estimates agree, and of that of the first as it is [hops, 3, channels, channels].
         """
         channels, real, imaginary = self._channels, np.real(spectra).copy(), np.imag(spectra).copy()
         products = real[:, :, np.newaxis] * real[:, np.newaxis, channels:]
@@ -102,23 +118,31 @@ class LinkedChannels:
         products = (products @ self._bands).reshape(-1, 2, channels, channels, BANDS)
         with_estimate, voice = np.einsum("tsccb->stcb", products)
         noise = np.maximum(own @ self._bands - 2 * with_estimate + voice, 0)
-        levels = _smoothed(np.stack([voice, noise], axis=1), self._levels_mean, self._slow_gain)
-        weight = 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
-        weighted = products * weight[:, np.newaxis, np.newaxis, np.newaxis]
-        cross = _smoothed(weighted, self._cross_mean, self._slow_gain)
-        fast = _smoothed(weighted[:, 1], self._fast_mean, self._fast_gain)
+        levels = exponential_means(np.stack([voice, noise], axis=1), self._levels_mean, self._slow_gain)
+        with_input, alone = np.moveaxis(products * _weight(levels)[:, np.newaxis, np.newaxis, np.newaxis], 1, 0)
+        cross = exponential_means(alone, self._cross_mean, self._slow_gain)
+        fast = exponential_means(alone, self._fast_mean, self._fast_gain)
+        agreement = _agreement_now(fast)
+        own_input = np.einsum("trrb->trb", with_input)[:, np.newaxis]
+        pairs = [(agreement * with_input).sum(-1), (agreement * own_input).sum(-1), with_input.sum(-1)]
+        towards = exponential_means(np.stack(pairs, axis=1), self._towards_mean, self._slow_gain)
         self._levels_mean, self._cross_mean, self._fast_mean = levels[-1], cross[-1], fast[-1]
+        self._towards_mean = towards[-1]
         self._fast = np.concatenate([self._fast, fast])
-        return levels, cross
+        return levels, cross, towards
 
-    def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray) -> np.ndarray:
         """Spectra of the result, [hops, channels, bins]."""
         noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
-        level = _voice_levels(cross[:, 0], levels)
+        best = _best_channel(levels)
+        level = _voice_levels(towards, best)
         weights = level[..., np.newaxis] / (levels[:, 1] + 0.01 * levels[:, 0] + _FLOOR)
         weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _FLOOR
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
-        share = self._share(level, weights, cross[:, 1], self._fast[soon])
+        share = self._share(level, weights, levels, cross, self._fast[soon])
+        share *= _ramp(_likeness(cross, towards[:, 2], levels, best), *_ALIKE)[:, np.newaxis, np.newaxis].astype(
+            np.float32
+        )
         if not self._always and not share.any():
             return estimate
         voice = np.sum((weights.astype(np.float32) @ self._bands.T) * estimate, axis=1)
@@ -128,14 +152,19 @@ class LinkedChannels:
             alone = np.sqrt(np.minimum(power, 1))[:, np.newaxis] * noisy
         return alone + share * (level[..., np.newaxis].astype(np.float32) * voice[:, np.newaxis] - alone)
 
-    def _share(self, level: np.ndarray, weights: np.ndarray, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
-        """How far the channels are linked, [hops, 1, 1], from 0 to 1."""
+    def _share(
+        self, level: np.ndarray, weights: np.ndarray, levels: np.ndarray, slow: np.ndarray, fast: np.ndarray
+    ) -> np.ndarray:
+        """How far the voice is all that is in the channels, [hops, 1, 1], from 0 to 1."""
+        noise = levels[:, 1] * _weight(levels)[:, np.newaxis]
         power, own, with_voice = _agreement(weights, slow)
         explained = level**2 * power
         rest = np.maximum(own - with_voice**2 / power, 0)
+        rest = np.maximum(rest - noise.sum(-1), _LEAST_REST * rest)
         same_voice = (explained / (explained + rest + _FLOOR)).min(1)
         power, now, with_voice = _agreement(weights, fast)
-        place = np.clip(level * power / np.maximum(np.abs(with_voice), _FLOOR), -1, 1) ** 2
+        with_voice = np.maximum(np.abs(with_voice) - (noise * weights).sum(-1), _FLOOR)
+        place = np.clip(level * power / with_voice, -1, 1) ** 2
         loud = _ramp(now / (own + _FLOOR), *_LOUD)
         elsewhere = ((1 - _ramp(place, *_SAME_PLACE)) * loud).max(1)
         share = _ramp(same_voice, *_SAME_VOICE) * (1 - elsewhere)
@@ -153,14 +182,43 @@ class LinkedChannels:
         return audio
 
 
-def _voice_levels(cross: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def _weight(levels: np.ndarray) -> np.ndarray:
+    """Weight of each band, [hops, bands]: what lies in it over its noise."""
+    return 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
+
+
+def _best_channel(levels: np.ndarray) -> np.ndarray:
+    """The channel with the best estimate, [hops]."""
+    voice, noise = np.einsum("tscb,tb->stc", levels, _weight(levels))
+    return np.argmax(voice**2 / (noise + 0.01 * voice + _FLOOR), axis=1)
+
+
+def _voice_levels(towards: np.ndarray, best: np.ndarray) -> np.ndarray:
     """Level of the voice in each channel against the one with the best estimate, [hops, channels]."""
-    weight = 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
-    voice, noise = np.einsum("tscb,tb->stc", levels, weight)
-    best = np.argmax(voice**2 / (noise + 0.01 * voice + _FLOOR), axis=1)
-    towards = np.take_along_axis(cross.sum(-1), best[:, np.newaxis, np.newaxis], axis=2)[..., 0]
-    own = np.take_along_axis(towards, best[:, np.newaxis], axis=1)
-    return np.clip(towards / (own + _FLOOR), -_LARGEST_RATIO, _LARGEST_RATIO)
+    pairs = np.take_along_axis(towards, best[:, np.newaxis, np.newaxis, np.newaxis], axis=3)[..., 0]
+    return np.clip(pairs[:, 0] / (pairs[:, 1] + _FLOOR), -_LARGEST_RATIO, _LARGEST_RATIO)
+
+
+def _likeness(products: np.ndarray, with_input: np.ndarray, levels: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Squared correlation with the best estimate, of the channel that has the least, [hops].
+
+    It is that of the estimate of a channel, or a third of that of its input: the estimate may be silent where there is
+    much noise.
+    """
+    products, column = products.sum(-1), best[:, np.newaxis, np.newaxis]
+    own = np.einsum("tcc->tc", products)
+    whole = (levels.sum(1) * _weight(levels)[:, np.newaxis]).sum(-1)
+    among, across = (np.take_along_axis(pairs, column, axis=2)[..., 0] ** 2 for pairs in (products, with_input))
+    alike = np.maximum(among / (own + _FLOOR), across / (3 * whole + _FLOOR))
+    return (alike / (np.take_along_axis(own, best[:, np.newaxis], axis=1) + _FLOOR)).min(1)
+
+
+def _agreement_now(fast: np.ndarray) -> np.ndarray:
+    """How far the estimates of two channels agree at a moment, [hops, channels, channels, bands], from 0 to 1."""
+    parts = fast.reshape(*fast.shape[:3], _PARTS, -1).sum(-1)
+    own = np.einsum("tccp->tcp", parts)
+    squared = parts**2 / (own[:, :, np.newaxis] * own[:, np.newaxis] + _FLOOR**2)
+    return np.repeat(np.minimum(squared, 1) ** 2, BANDS // _PARTS, axis=-1)
 
 
 def _agreement(weights: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,15 +226,6 @@ def _agreement(weights: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, n
     with_voice = np.einsum("tcrb,trb->tcb", products, weights)
     power = np.einsum("tcb,tcb->t", with_voice, weights)[:, np.newaxis]
     return np.maximum(power, _FLOOR), np.einsum("tccb->tc", products), with_voice.sum(-1)
-
-
-def _smoothed(values: np.ndarray, mean: np.ndarray, gain: float) -> np.ndarray:
-    """Exponential means up to each hop, along the first axis, on from `mean`."""
-    hops = len(values)
-    age = np.arange(hops)[:, np.newaxis] - np.arange(hops)
-    weights = gain * (1 - gain) ** np.maximum(age, 0) * (age >= 0)
-    means = weights @ values.reshape(hops, -1)
-    return means.reshape(values.shape) + mean * ((1 - gain) ** np.arange(1.0, hops + 1)).reshape(-1, *[1] * mean.ndim)
 
 
 def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
