@@ -54,12 +54,3 @@ class ChannelDelays:
                     self._delays[channel] = peak - self._most
             found[hop] = self._delays
         return found
-
-
-def shifted(spectra: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Return spectra [hops, channels, bins] of frames that come so many samples [hops, channels] earlier."""
-    if not samples.any():
-        return spectra
-    bins = spectra.shape[-1]
-    turns = np.arange(bins) / (2 * (bins - 1))
-    return (spectra * np.exp(2j * np.pi * turns * samples[..., np.newaxis])).astype(spectra.dtype)

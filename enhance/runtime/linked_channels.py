@@ -23,7 +23,7 @@ import numpy as np
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.erb import wide_band_matrix
 from enhance.dsp.exponential_means import exponential_means
-from enhance.runtime.channel_delays import ChannelDelays, shifted
+from enhance.runtime.channel_delays import ChannelDelays
 
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
@@ -34,6 +34,7 @@ _LEAST_REST = 0.05  # of what the voice does not explain, however loud the noise
 _PARTS = 2  # of the band, in each of which the estimates of a moment must agree
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
+_MARGIN = 3  # hops: a frame, which may be taken half a hop earlier or later, and put back there
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
 _FLOOR = 1e-9  # power that is silence
 
@@ -56,7 +57,7 @@ class LinkedChannels:
         self._hop, self._channels, self._always = hop, channels, always
         self._ahead = round(_AHEAD_SECONDS * hops_per_second)
         self._fast_ahead = round(_FAST_AHEAD_SECONDS * hops_per_second)
-        self.latency = (self._ahead + 1) * hop
+        self.latency = (self._ahead + _MARGIN) * hop
         self._slow_gain = 1 - np.exp(-1 / (_SLOW_SECONDS * hops_per_second))
         self._fast_gain = 1 - np.exp(-1 / (_FAST_SECONDS * hops_per_second))
         self._window = np.sqrt(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * hop) / hop)).astype(np.float32)
@@ -69,8 +70,8 @@ class LinkedChannels:
         """Begin a new signal."""
         channels, hop = self._channels, self._hop
         self._waiting.clear()
-        self._past = np.zeros((2 * channels, hop), np.float32)  # the hop before
-        self._tail = np.zeros((channels, hop), np.float32)  # second half of the last frame
+        self._past = np.zeros((2 * channels, _MARGIN * hop), np.float32)  # the hops before
+        self._tail = np.zeros((channels, _MARGIN * hop), np.float32)  # of frames that are not given out wholly
         self._delays.reset()
         self._late = np.zeros((0, channels), int)  # samples by which the channels of the following are late
         self._spectra = np.zeros((0, 2 * channels, hop + 1), np.complex64)  # aligned, not yet given out
@@ -79,7 +80,7 @@ class LinkedChannels:
         self._cross_mean = np.zeros((channels, channels, BANDS))
         self._towards_mean = np.zeros((3, channels, channels))
         self._fast_mean = np.zeros((channels, channels, BANDS))
-        self._first = True
+        self._skip = _MARGIN * hop  # samples before the signal, still to be left out
 
     def process(self, noisy: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         """Take the input and its estimate, aligned, float32 [channels, samples]; return what is ready, whole hops."""
@@ -88,11 +89,11 @@ class LinkedChannels:
         if not hops:
             return np.zeros((self._channels, 0), np.float32)
         audio = np.concatenate([self._past, self._waiting.pop(hops * self._hop)], axis=1)
-        self._past = audio[:, -self._hop :]
-        frames = np.lib.stride_tricks.sliding_window_view(audio, 2 * self._hop, axis=1)[:, :: self._hop]
-        spectra = np.fft.rfft(frames * self._window).astype(np.complex64).swapaxes(0, 1)  # [hops, 2 channels, bins]
+        self._past = audio[:, -_MARGIN * self._hop :]
+        spectra = self._spectra_of(audio, np.zeros((hops, self._channels), int))
         late = self._delays.follow(spectra[:, self._channels :])
-        spectra = shifted(spectra, np.concatenate([late, late], axis=1))
+        if late.any():
+            spectra = self._spectra_of(audio, late)
         self._late = np.concatenate([self._late, late])
         self._spectra = np.concatenate([self._spectra, spectra])
         levels, cross, towards = self._means(spectra)
@@ -100,9 +101,15 @@ class LinkedChannels:
         if not ready:
             return np.zeros((self._channels, 0), np.float32)
         linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:], towards[-ready:])
-        linked = shifted(linked, -self._late[:ready])
+        late = self._late[:ready]
         self._spectra, self._fast, self._late = self._spectra[ready:], self._fast[ready:], self._late[ready:]
-        return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window)
+        return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window, late)
+
+    def _spectra_of(self, audio: np.ndarray, late: np.ndarray) -> np.ndarray:
+        """Spectra, [hops, 2 channels, bins], of frames that are taken as many samples later as `late` says."""
+        begin = self._hop * np.arange(1, len(late) + 1)[:, np.newaxis] + np.concatenate([late, late], axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(audio, 2 * self._hop, axis=1)
+        return np.fft.rfft(windows[np.arange(len(audio)), begin] * self._window).astype(np.complex64)
 
     def _means(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Slow means up to each hop: powers of estimates and noise [hops, 2, channels, bands], and weighted products.
@@ -170,16 +177,23 @@ class LinkedChannels:
         share = _ramp(same_voice, *_SAME_VOICE) * (1 - elsewhere)
         return share[:, np.newaxis, np.newaxis].astype(np.float32)
 
-    def _overlapped(self, frames: np.ndarray) -> np.ndarray:
-        """Overlap and add, [channels, whole hops]; the hop before the signal is left out."""
-        hop = self._hop
-        second = np.concatenate([self._tail[np.newaxis], frames[:-1, :, hop:]])
-        self._tail = frames[-1, :, hop:]
-        audio = (frames[:, :, :hop] + second).swapaxes(0, 1).reshape(self._channels, -1)
-        if self._first:
-            self._first = False
-            return audio[:, hop:]
-        return audio
+    def _overlapped(self, frames: np.ndarray, late: np.ndarray) -> np.ndarray:
+        """Put frames where they were taken, overlap and add, [channels, whole hops]; without what is no signal."""
+        hop, count = self._hop, len(frames)
+        audio = np.concatenate([self._tail, np.zeros((self._channels, count * hop), np.float32)], axis=1)
+        if late.any():
+            for number, frame in enumerate(frames):
+                for channel, samples in enumerate(frame):
+                    begin = (number + 1) * hop + late[number, channel]
+                    audio[channel, begin : begin + 2 * hop] += samples
+        else:
+            parts = np.moveaxis(frames, 0, 1)
+            audio[:, hop : (count + 1) * hop] += parts[..., :hop].reshape(self._channels, -1)
+            audio[:, 2 * hop : (count + 2) * hop] += parts[..., hop:].reshape(self._channels, -1)
+        self._tail = audio[:, count * hop :]
+        skipped = min(self._skip, count * hop)
+        self._skip -= skipped
+        return audio[:, skipped : count * hop]
 
 
 def _weight(levels: np.ndarray) -> np.ndarray:

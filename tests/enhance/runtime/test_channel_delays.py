@@ -1,10 +1,10 @@
-"""The delay of a voice between two microphones is found, in samples, and spectra are moved by it."""
+"""The delay of a voice between two microphones is found, in samples."""
 
 import numpy as np
 import pytest
 from helpers import speech_like
 
-from enhance.runtime.channel_delays import ChannelDelays, shifted
+from enhance.runtime.channel_delays import ChannelDelays
 
 RATE, HOP = 48_000, 480
 
@@ -39,13 +39,3 @@ def test_delays_do_not_depend_on_the_blocks() -> None:
     parts = ChannelDelays(RATE, HOP, 3)
     np.testing.assert_array_equal(np.concatenate([parts.follow(part) for part in np.array_split(given, 7)]), whole)
     assert whole[-1].tolist() == [0, 30, -30]
-
-
-def test_spectra_are_moved_by_the_delay_and_back() -> None:
-    voice = np.zeros((1, 4 * HOP))
-    voice[0, 900:960] = np.random.default_rng(0).standard_normal(60)
-    given = spectra(voice)
-    back = np.fft.irfft(shifted(given, np.full((len(given), 1), 25)))[0, 0]
-    np.testing.assert_allclose(back, np.roll(np.fft.irfft(given)[0, 0], -25), atol=1e-9)
-    again = shifted(shifted(given, np.full((len(given), 1), 25)), np.full((len(given), 1), -25))
-    np.testing.assert_allclose(again[:, :, :-1], given[:, :, :-1], atol=1e-9)
