@@ -1,7 +1,7 @@
 """Batches of many files: time, CPU and memory of each way to do them. `python tests/scale.py`, outside CI.
 
 Writes `checkpoints/evaluation/scale.md`. Ways that lack a package (moto and s3fs for S3, Ray) are left out.
-`--short 300 --long 4 --minutes 2` is a quick look.
+`--short 300 --long 4 --minutes 2 --rows 1000` is a quick look. Needs Linux.
 """
 
 # pyright: reportMissingImports=false
@@ -35,13 +35,15 @@ from enhance.utils.environment import machine  # noqa: E402
 REPORT = ROOT / "checkpoints" / "evaluation" / "scale.md"
 RATE = 16_000
 SHORT_SECONDS = 4.0
+TINY_SECONDS = 0.2  # of files by which the cost of a row is found
 HEADER = ("files", "way", "files a second", "CPU s per hour of sound", "peak MB, driver", "peak MB, worker", "wall s")
 RUN = """
 import json, resource, sys
 from apps.cli import main
 status = main(sys.argv[2:])
 mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-facts = {"status": status, "driver_cpu": mine.ru_utime + mine.ru_stime, "driver_kb": mine.ru_maxrss,
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))  # of this program only
+facts = {"status": status, "driver_cpu": mine.ru_utime + mine.ru_stime, "driver_kb": int(peak),
          "children_cpu": children.ru_utime + children.ru_stime, "worker_kb": children.ru_maxrss}
 open(sys.argv[1], "w").write(json.dumps(facts))
 """
@@ -186,11 +188,12 @@ def page(results: dict[str, dict[str, Run]], growth: tuple[Run, Run], price: flo
         f"Batches of many files, by `python tests/scale.py`. Short files have {SHORT_SECONDS:g} s each; 16 kHz, one "
         "channel, the default model. CPU of Ray's own processes and of the S3 server (moto, on this machine) is not "
         "counted, that of the driver and of the work on the files is.",
-        markdown_table(HEADER, rows, notes=2),
+        markdown_table(HEADER, rows, left=2),
         "Overhead of CPU on the long files, beside `--jobs 2` on local ones (wanted: at most 10 %): "
         f"{'; '.join(over) or 'not measured'}.",
-        f"From {few.files} to {many.files} rows, CPU a file changes by {100 * (ratio - 1):+.1f} % (wanted: within "
-        f"10 %), the driver's memory from {few.driver:.0f} to {many.driver:.0f} MB.",
+        f"From {few.files} to {many.files} files of {TINY_SECONDS:g} s, CPU a file changes by "
+        f"{100 * (ratio - 1):+.1f} % (wanted: within 10 %), the driver's memory from {few.driver:.0f} to "
+        f"{many.driver:.0f} MB.",
         f"On paper: a million hours at {plain.per_hour:.0f} CPU seconds each are {core_hours:,.0f} core hours, or "
         f"{price * core_hours:,.0f} $ at {price:g} $ a core hour; {core_hours / 24:,.0f} cores do them in a day.",
         "What would break first is the driver's memory: it keeps about a kilobyte a file, so 12 million calls of five "
@@ -206,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", type=int, default=10_000, help="short files")
+    parser.add_argument("--rows", type=int, default=10_000, help="tiny files, and a tenth of them, for the growth")
     parser.add_argument("--long", type=int, default=20, help="long files")
     parser.add_argument("--minutes", type=float, default=30.0, help="of a long file")
     parser.add_argument("--price", type=float, default=0.04, help="dollars a core hour")
@@ -213,14 +217,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="mpeace-scale-") as place:
         folder = Path(place)
-        make_recordings(folder / "few", options.short // 10, SHORT_SECONDS)
+        make_recordings(folder / "few", options.rows // 10, TINY_SECONDS)
+        make_recordings(folder / "many", options.rows, TINY_SECONDS)
         make_recordings(folder / "short", options.short, SHORT_SECONDS)
         make_recordings(folder / "long", options.long, 60 * options.minutes)
-        few = batch(str(folder / "few"), str(folder / "few-out"), folder / "r.jsonl", "--jobs", "2")
+        few, many = (
+            batch(str(folder / name), str(folder / f"{name}-out"), folder / "r.jsonl", "--jobs", "2")
+            for name in ("few", "many")
+        )
         short = ways(folder, folder / "short", "short")
         long_ones = ways(folder, folder / "long", "long")
     kinds = {f"{options.short} short": short, f"{options.long} of {options.minutes:g} min": long_ones}
-    write_text(options.out, page(kinds, (few, short["`--jobs 2`"]), options.price))
+    write_text(options.out, page(kinds, (few, many), options.price))
     return 0
 
 

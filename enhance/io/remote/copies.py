@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from enhance.io.remote.address import file_name, is_url, shown
+from enhance.io.remote.address import file_name, is_url, is_web, shown
 from enhance.io.remote.store import Store
 from enhance.io.remote.store_errors import store_errors
 from enhance.io.task import PARTIAL, Task
@@ -90,7 +90,8 @@ def _download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], o
             f"{before.size / 1e9:.1f} GB do not fit into {tempfile.gettempdir()}; TMPDIR names another folder"
         )
     with store_errors("cannot be read", url), target.open("wb") as copy:
-        with store.files.open(store.path(url), "rb", block_size=_BLOCK, cache_type="none") as file:
+        part = 0 if is_web(url) else _BLOCK  # 0: as one stream, since not all web servers give parts
+        with store.files.open(store.path(url), "rb", block_size=part, cache_type="none") as file:
             while block := file.read(_BLOCK):
                 stopper.check()
                 with problem_on_oserror("its copy on this machine cannot be written"):

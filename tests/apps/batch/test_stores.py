@@ -143,6 +143,9 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(
         (("nonsense://in/a.wav", "-o", "memory://out"), 2, "fsspec knows no stores called nonsense://"),
         (("memory://in/a.wav", "-o", "memory://in/a.wav"), 1, "would be written over itself"),
         (("memory://in/a.wav", "-o", "memory://in/b"), 0, ""),
+        (("memory://in/a.wav", "-o", "memory://x/", "--engine", "ray"), 2, "takes no memory:// addresses"),
+        (("memory://in/a.wav", "-o", "-", "--engine", "ray"), 2, "--engine ray takes files"),
+        (("memory://in/a.wav", "-o", "memory://x/", "--address", "auto"), 2, "--address belongs to --engine ray"),
     ],
 )
 def test_urls_that_make_no_sense(
@@ -180,9 +183,11 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_file_on_a_web_server_is_an_input_and_its_signature_is_not_shown(
-    web: str, tmp_path: Path, tiny_model: Path
+    web: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also of several blocks, from a server that gives files from the beginning only, as this one."""
     pytest.importorskip("aiohttp")
+    monkeypatch.setattr(copies, "_BLOCK", 4096)
     url, report = f"{web}/a%20b.wav?signature=S3CRET", tmp_path / "report.json"
     ended = mpeace("denoise", url, "-o", tmp_path / "out/", "--model", tiny_model, "--report", report)
     assert ended.status == 0, ended.stderr
