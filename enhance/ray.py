@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from enhance.dsp.rate import check_sample_rate
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.stream import check_audio
 
 _MOST_SAMPLES = 48_000 * 600  # of all rows that go together, so that memory is bounded
 
@@ -54,10 +56,16 @@ class Denoise:
 
         Raises:
             KeyError: there is no such column.
-            ValueError: a row is no sound; the message says which.
+            ValueError: a row is no sound, or of no rate; the message says which row of the batch, from 0.
         """
         rows = [np.asarray(row) for row in batch[self._audio]]
         rates = batch[self._rate] if isinstance(self._rate, str) else [self._rate] * len(rows)
+        for place, (row, rate) in enumerate(zip(rows, rates, strict=True)):
+            try:
+                check_audio(row)
+                check_sample_rate(int(rate))
+            except ValueError as error:
+                raise ValueError(f"row {place}: {error}") from None
         results = np.empty(len(rows), object)
         for group in self._together(rows, [int(rate) for rate in rates]):
             for place, result in zip(

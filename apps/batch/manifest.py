@@ -17,7 +17,7 @@ from typing import Any
 from enhance.io.channel_choice import parse_channels
 from enhance.io.formats import CONTAINERS
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
-from enhance.io.remote.address import is_url, shown
+from enhance.io.remote.address import file_name, is_url, shown
 from enhance.runtime.link import Link
 from enhance.utils.errors import FileError, UsageError, one_line
 
@@ -51,7 +51,7 @@ def read_manifest(file: str, options: DenoiseOptions) -> list[Row]:
         UsageError: it cannot be read, has a wrong column, or a value that is out of range; the line says which.
     """
     where = f"--manifest {shown(file)}"
-    kind = Path(file).suffix.lower()
+    kind = Path(file_name(file) if is_url(file) else file).suffix.lower()
     reader = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}.get(kind)
     if reader is None:
         raise UsageError(f"{where}: expected a .csv, .jsonl or .parquet file")
@@ -115,7 +115,7 @@ def _jsonl(content: bytes) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise UsageError(f"line {number} is no JSON object")
@@ -155,7 +155,7 @@ def _options(given: dict[str, Any], options: DenoiseOptions, place: str) -> Deno
             values[field] = convert(value)
         except UsageError as error:
             raise UsageError(f"{place}: {error}") from None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{place}: {name} {value!r} is no value of that column") from None
     try:
         return replace(options, **values)

@@ -19,7 +19,7 @@ from apps.batch.outputs import look_at_all
 from apps.batch.sweeping import sweep
 from enhance.io.formats import MUXERS, container_between, container_of
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
+from enhance.io.remote.address import file_name, is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import new_spool
 from enhance.io.remote.store import Store, Stores
 from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, partial_of
@@ -75,6 +75,8 @@ def make_plan(
     if output == PIPE:
         if not single and (found or len(inputs) > 1):
             raise UsageError("standard output (-) takes one input file")
+        if any(is_url(item.source) for item in found):
+            sweep(gettempdir())
         plan.tasks = [_task(item, PIPE, "wav") for item in found]
         return plan
     if single and output is not None and _names_a_file(output):
@@ -179,17 +181,22 @@ def settle(
     for number, (item, target) in enumerate(zip(found, targets, strict=True)):
         if number in earlier:
             continue
-        folder = gettempdir() if is_url(target) else os.path.dirname(target)  # noqa: PTH120 - quick
-        if folder not in swept:
-            swept.add(folder)
-            sweep(folder)
+        remote = is_url(item.source)
+        for folder in (
+            "" if is_url(target) else os.path.dirname(target) or ".",  # noqa: PTH120 - quick
+            gettempdir() if remote or is_url(target) else "",
+        ):
+            if folder and folder not in swept:
+                swept.add(folder)
+                sweep(folder)
         place = places[number]
         refusal = ("failed", faults[number]) if number in faults else _existing(target, place, item, if_exists)
         if refusal is not None:
             plan.settled.append(Outcome(item.source, target, *refusal))
             continue
         options = rows[number] if rows else None
-        container = container_between(item.source, target, (options or settings).container)
+        source = file_name(item.source) if remote else item.source  # without what may follow it, as ?token=...
+        container = container_between(source, target, (options or settings).container)
         plan.tasks.append(replace(_task(item, target, container), options=options))
 
 

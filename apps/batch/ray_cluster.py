@@ -34,12 +34,11 @@ def the_ray() -> Any:
 
 
 @contextmanager
-def connected(address: str | None, cores: int | None) -> Iterator[None]:
+def connected(address: str | None) -> Iterator[None]:
     """Be connected to a cluster; one that was started here ends with the block.
 
     Args:
-        address: HOST:PORT, `auto`, or None for that of `RAY_ADDRESS`, or a new cluster on this machine.
-        cores: of a new cluster; None for all.
+        address: HOST:PORT, `auto`, or None for that of `RAY_ADDRESS`, one that runs on this machine, or else a new one.
 
     Raises:
         UsageError: there is no cluster at this address.
@@ -49,7 +48,7 @@ def connected(address: str | None, cores: int | None) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None and "RAY_ADDRESS" not in os.environ:
-        options |= {"num_cpus": cores, "include_dashboard": False}
+        options["include_dashboard"] = False  # of a new cluster; one that runs here stays as it is
     try:
         ray.init(address=address, **options)
     except (ConnectionError, ValueError, RuntimeError, OSError):

@@ -9,6 +9,7 @@ Only a few files more than there are cores are handed out at a time: what waits 
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -22,10 +23,12 @@ from enhance.io.task import PARTIAL, PIPE, Outcome, Task, partial_of
 from enhance.utils.environment import own_version
 from enhance.utils.errors import ModelError, UsageError
 from enhance.utils.interrupt import Stopped, Stopper
+from enhance.utils.process_limits import limit_memory
 
 _AGAIN = 3  # times that Ray does a file anew after its process or node died
 _LOOK = 0.2  # seconds between two looks at the stopper
 _PATIENCE = 10.0  # seconds that files in work get to clean up
+_MOST_MEMORY = 4_000_000_000  # bytes of a process beside what it has with its model; a file takes a tenth of a gigabyte
 _AHEAD = 2  # files handed out for each core, so that none waits for the next
 
 
@@ -56,10 +59,11 @@ def run_on_ray(
     """
     _check(tasks)
     ray = the_ray()
-    with connected(address, jobs):
+    with connected(address):
         work = ray.remote(num_cpus=1, max_retries=_AGAIN)(_denoise)
         queue = sorted(tasks, key=lambda task: task.size)
         running: dict[Any, Task] = {}
+        stopped: Counter[str] = Counter()  # times that a node that ends, and not the person, stopped a file
         try:
             while queue or running:
                 stopper.check()
@@ -70,7 +74,15 @@ def run_on_ray(
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
                 for reference in ready:
                     task = running.pop(reference)
-                    done(task, _outcome(reference, task, model))
+                    outcome = _outcome(reference, task, model)
+                    stopped[task.target] += outcome is None
+                    if outcome is not None:
+                        done(task, outcome)
+                    elif stopped[task.target] <= _AGAIN:
+                        queue.append(task)
+                    else:
+                        reason = f"the nodes that worked on it ended {_AGAIN + 1} times"
+                        done(task, Outcome(task.source, task.target, "failed", reason))
         finally:
             _end(list(running))
 
@@ -84,13 +96,16 @@ def _check(tasks: list[Task]) -> None:
 
 
 def _anywhere(task: Task) -> Task:
-    """Return the task with whole paths: a process of Ray works in a folder of its own."""
-    source, target = (path if is_url(path) else os.path.abspath(path) for path in (task.source, task.target))  # noqa: PTH100
+    """Return the task with whole paths: a process of Ray works in a folder of its own.
+
+    What `..` means is left to the system, since a link may stand before it.
+    """
+    source, target = (path if is_url(path) else os.path.join(os.getcwd(), path) for path in (task.source, task.target))  # noqa: PTH109, PTH118
     return replace(task, source=source, target=target, options=None)
 
 
-def _outcome(reference: Any, task: Task, model: dict[str, str]) -> Outcome:
-    """Return what became of a task, under the names that the person gave.
+def _outcome(reference: Any, task: Task, model: dict[str, str]) -> Outcome | None:
+    """Return what became of a task, under the names that the person gave; None when its node ended.
 
     Raises:
         UsageError: a node has no mpeace, or another version.
@@ -102,6 +117,8 @@ def _outcome(reference: Any, task: Task, model: dict[str, str]) -> Outcome:
         return Outcome(task.source, task.target, "failed", in_words(error, _AGAIN))
     if isinstance(result, ModelError):
         raise result
+    if result is None:
+        return None
     if facts.pop("mpeace") != own_version():
         raise UsageError(f"a node of the Ray cluster has another version: pip install mpeace=={own_version()} there")
     model.update(facts)
@@ -119,14 +136,19 @@ def _end(running: list[Any]) -> None:
 
 @cache
 def _loaded(model: str | None) -> Any:
-    """Return the model, loaded once in each process."""
+    """Return the model, loaded once in each process, which from then on may take so much memory and no more."""
     from enhance import Denoiser
 
-    return Denoiser(model)
+    denoiser = Denoiser(model)
+    limit_memory(_MOST_MEMORY)
+    return denoiser
 
 
-def _denoise(task: Task, settings: DenoiseOptions) -> tuple[Outcome | ModelError, dict[str, str]]:
-    """Denoise one file in a process of Ray, under partial names of this try: an earlier one may still be running."""
+def _denoise(task: Task, settings: DenoiseOptions) -> tuple[Outcome | ModelError | None, dict[str, str]]:
+    """Denoise one file in a process of Ray, under partial names of this try: an earlier one may still be running.
+
+    The outcome is None when the process was asked to end.
+    """
     from enhance.io.denoise_file import describe, run_task
 
     spool = new_spool() if task.spool else ""
@@ -140,4 +162,4 @@ def _denoise(task: Task, settings: DenoiseOptions) -> tuple[Outcome | ModelError
     except ModelError as error:
         return error, {}
     except Stopped:
-        return Outcome(task.source, task.target, "failed", "stopped"), {"mpeace": own_version()}
+        return None, {}

@@ -54,9 +54,9 @@ class RowReport:
         try:
             if self._is_parquet:
                 _arrow()
-                self._done.update(str(row["output"]) for row in _read_parquet(path) if row["status"] == "done")
-            _mend(self._journal)
-            self._done.update(str(row["output"]) for row in _read_lines(self._journal) if row["status"] == "done")
+                self._done.update(_name(row) for row in _read_parquet(path) if row["status"] == "done")
+            self._done.update(_name(row) for row in _read_lines(self._journal) if row["status"] == "done")
+            _mend(self._journal)  # only now is it known to be a report
             self._file = os.open(self._journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             raise UsageError(f"{OPTION} {path} cannot be written: {one_line(error)}") from None
@@ -70,10 +70,10 @@ class RowReport:
             UsageError: it cannot be written; what was written stays.
         """
         row = as_row(outcome)
-        if outcome.status == "skipped" and row["output"] in self._done:
+        if outcome.status == "skipped" and _name(row) in self._done:
             return
         if outcome.status == "done":
-            self._done.add(row["output"])
+            self._done.add(_name(row))
         line = (escaped(json.dumps(row, ensure_ascii=False)) + "\n").encode()
         try:
             while line:  # all of it in one go, but for a disk that is full
@@ -93,7 +93,7 @@ class RowReport:
         try:
             _write_parquet(self._path, self._journal)
             self._journal.unlink()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             reason = f"{one_line(error)}; its rows are in {self._journal}"
             raise UsageError(f"{OPTION} {self._path} cannot be written: {reason}") from None
 
@@ -123,6 +123,11 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _name(row: dict[str, Any]) -> str:
+    """Return the output of a row as text that any format can hold."""
+    return escaped(str(row["output"]))
+
+
 def _mend(path: Path) -> None:
     """Cut off a last line that is not whole, as a killed program or a full disk leaves it."""
     if not path.exists():
@@ -137,10 +142,12 @@ def _mend(path: Path) -> None:
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the rows of the lines that are whole."""
     if path.exists():
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
-                yield json.loads(line)
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
 
 
 def _arrow() -> Any:
@@ -175,11 +182,19 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_parquet(path: Path, journal: Path) -> None:
-    """Write the rows of a Parquet file and of the journal as Parquet, in one step."""
+    """Write the rows of a Parquet file and of the journal as Parquet, in one step.
+
+    Text there is UTF-8, so bytes of names that are not are written as in JSON: \\udc80 to \\udcff.
+    """
     from pyarrow import Table, parquet
 
     schema = _schema()
     with replacing(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
-        rows = chain(_read_parquet(path), _read_lines(journal))
+        rows = chain(_read_parquet(path), map(_as_utf8, _read_lines(journal)))
         while some := list(islice(rows, _AT_ONCE)):
             writer.write_table(Table.from_pylist(some, schema=schema))
+
+
+def _as_utf8(row: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: escaped(value) for name, value in row.items() if isinstance(value, str)}
+    return {**row, **texts, "notes": [escaped(note) for note in row["notes"]]}

@@ -4,11 +4,13 @@ One listing says all that is needed; nothing is read. So a file in a folder coun
 """
 
 import glob
+import os
 from pathlib import PurePosixPath
+from types import ModuleType
 
 from apps.batch.discovery import Found
 from enhance.io.content import names_recording
-from enhance.io.remote.address import is_web, shown
+from enhance.io.remote.address import is_url, is_web, shown
 from enhance.io.remote.store import Entry, Store
 from enhance.io.task import Outcome
 from enhance.utils.errors import FileError, UsageError
@@ -35,7 +37,7 @@ def find_in_store(url: str, leave_out: str | None, settled: list[Outcome], passe
         elif kind == "nothing" and glob.has_magic(url):
             reason = "no file matches this pattern"
             base = _fixed(store.path(url))
-            items = _searched(store, store.matching(url), base, None, settled, None)
+            items = _searched(store, store.matching(url), base, leave_out, settled, None)
         else:
             reason = "no sound files in this folder" if kind == "folder" else "there is no such bucket or file"
             entries = store.below(url)  # a folder without a file of its own may have some below it
@@ -66,21 +68,44 @@ def _searched(
     settled: list[Outcome],
     passed_over: list[str] | None,
 ) -> list[Found]:
-    items = []
-    start, outputs = store.url(base).rstrip("/") + "/", None if leave_out is None else leave_out.rstrip("/") + "/"
+    items, start = [], store.url(base)
+    start = start if start.endswith("://") else start.rstrip("/") + "/"
+    outputs = None if leave_out is None or passed_over is None else leave_out.rstrip("/") + "/"
+    paths = None if leave_out is None or is_url(leave_out) else os.path
     for entry in entries:
         below = entry.url.removeprefix(start)
         folder, _, name = below.rpartition("/")
         parts = below.split("/")
         if (outputs and entry.url.startswith(outputs)) or any(part[:1] == "." and part.strip(".") for part in parts):
             continue
-        if ".." in parts or "." in parts:  # on a disk that would be another folder
-            settled.append(Outcome(entry.url, None, "failed", "its name has . or .. as a folder: name it by itself"))
+        if leads_elsewhere(parts, paths):
+            reason = "its name would lead out of the folder of the outputs: name it by itself"
+            settled.append(Outcome(entry.url, None, "failed", reason))
         elif passed_over is None or names_recording(PurePosixPath(name).suffix):
             items.append(_found(entry, folder, searched=True))
         else:
             passed_over.append(entry.url)
     return items
+
+
+def leads_elsewhere(parts: list[str], paths: ModuleType | None) -> bool:
+    """Return whether the parts of a key, joined to a folder, would be a name outside it or another one in it.
+
+    Args:
+        parts: folders and name.
+        paths: `os.path` of the system that gets the outputs; None for a store.
+
+    Example:
+        >>> import ntpath
+        >>> [leads_elsewhere(parts, None) for parts in (["a", "b.wav"], ["", "etc", "b.wav"], ["..", "b.wav"])]
+        [False, True, True]
+        >>> [leads_elsewhere([name], ntpath) for name in ("b.wav", "C:b.wav", "..\\\\b.wav")]
+        [False, True, True]
+    """
+    if "" in parts[:-1] or ".." in parts or "." in parts:
+        return True
+    own = "" if paths is None else paths.sep + (paths.altsep or "")
+    return paths is not None and any(paths.splitdrive(part)[0] or set(own) & set(part) for part in parts)
 
 
 def _fixed(pattern: str) -> str:

@@ -20,7 +20,7 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawWriter
 from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
-from enhance.io.remote.copies import local_copies
+from enhance.io.remote.copies import local_copies, with_signs_of_life
 from enhance.io.sound.chunk_copy import Chunks, append, gather
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
@@ -66,6 +66,8 @@ def run_task(
     """
     outcome = Outcome(task.source, task.target, "failed")
     settings = task.options or settings
+    if task.spool:
+        on_progress, on_bytes = (with_signs_of_life(task.spool, call) for call in (on_progress, on_bytes))
     started, cpu = perf_counter(), process_time()
     try:
         with local_copies(task, stopper, on_bytes) if task.spool else nullcontext(task) as here:

@@ -12,7 +12,7 @@ from enhance.dsp.rate import check_sample_rate
 from enhance.io.denoise_file import perform
 from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.remote.address import is_url, shown, without_file_scheme
+from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
 from enhance.io.task import OnProgress, Outcome, Task, partial_of
 from enhance.runtime.denoiser import Denoiser
@@ -77,10 +77,10 @@ def denoise_file(
     when anything goes wrong.
 
     Args:
-        source: path, URL (`s3://`, `https://` and what else fsspec knows; extra `cloud`), or binary file object, which
+        source: path, URL (`s3://`, `gs://`, `az://`, `https://`; extra `cloud`), or binary file object, which
             is read from where it stands to its end (by way of a temporary file).
-        target: path or URL, whose suffix chooses the format, or binary file object to write to; with an object,
-            `format`.
+        target: path or URL (of a store, not of a web server), whose suffix chooses the format, or binary file object
+            to write to; with an object, `format`.
         model: None for the default model, a registered name, the path of an .onnx file, or a `Denoiser`, which saves
             the time to load it when there are many files.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
@@ -135,6 +135,9 @@ def denoise_file(
         link=Link(link),
         tracks=tuple(tracks),
     )
+    if isinstance(target, str) and is_web(target):
+        reason = f"{shown(target)}: web servers are read and not written to; name another target"
+        raise FileError(f"{_name_of(source)}: {reason}")
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     try:
         if _is_local(source) and _is_local(target):

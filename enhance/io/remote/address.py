@@ -2,7 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a drive of Windows has one letter
@@ -23,6 +23,16 @@ def is_url(text: str) -> bool:
 def scheme_of(url: str) -> str:
     """Return what stands before `://`, in lower case."""
     return url.partition("://")[0].lower()
+
+
+def place_of(url: str) -> str:
+    """Return the bucket or server of a URL, without a user's name and password.
+
+    Example:
+        >>> place_of("s3://bucket/a/b.wav"), place_of("ftp://me:secret@host/a.wav")
+        ('bucket', 'host')
+    """
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def is_web(url: str) -> bool:
@@ -53,14 +63,15 @@ def shown(text: str) -> str:
     Example:
         >>> shown("https://me:secret@host/a.wav?X-Amz-Signature=0123#x"), shown("s3://b/what?.wav"), shown("a.wav")
         ('https://host/a.wav?...', 's3://b/what?.wav', 'a.wav')
+        >>> shown("https://me:secret@[x/a.wav?X-Amz-Signature=0123")
+        'https://[x/a.wav?...'
     """
     if not is_url(text):
         return text
     if not is_web(text):
         scheme, _, rest = text.partition("://")
-        place, slash, key = rest.partition("/")
-        return f"{scheme}://{place.rpartition('@')[2]}{slash}{key}"
-    parts = urlsplit(text)
+        return f"{scheme}://{place_of(text)}{''.join(rest.partition('/')[1:])}"
+    parts = _split(text)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, place, parts.path, "..." if parts.query else "", ""))
 
@@ -73,5 +84,16 @@ def file_name(url: str) -> str:
         ('a b.wav', '100%20.wav')
     """
     if is_web(url):
-        return PurePosixPath(unquote(urlsplit(url).path)).name
+        return PurePosixPath(unquote(_split(url).path)).name
     return url.rpartition("/")[2]
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a web address, also of one that is not valid: it is to be shown, and then refused."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        scheme, _, rest = url.partition("://")
+        rest, _, query = rest.partition("#")[0].partition("?")
+        place, slash, path = rest.rpartition("@")[2].partition("/")
+        return SplitResult(scheme, place, slash + path, query, "")

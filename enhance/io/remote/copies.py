@@ -5,9 +5,11 @@ system's folder for temporary files (`TMPDIR`), one input for each process that 
 An output is written there too and sent when it is whole: what is there under its name changes in one step, at the end.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,6 +24,8 @@ from enhance.utils.interrupt import Stopper
 
 _BLOCK = 8 * 2**20  # bytes of one request; S3 takes parts from 5 MiB on
 _LONGEST_SUFFIX = 20
+_FRESH = 60.0  # seconds between two signs of life in a folder of copies
+_UNWRITTEN = "its copy on this machine cannot be written"
 _MOST_PARTS = 9000  # S3 takes 10,000
 
 
@@ -56,7 +60,8 @@ def local_copies(task: Task, stopper: Stopper, on_bytes: Callable[[], object]) -
     spool = Path(task.spool)
     source, target, partial = task.source, task.target, task.partial
     try:
-        (spool / "in").mkdir(mode=0o700, parents=True)
+        spool.mkdir(mode=0o700)
+        (spool / "in").mkdir()
         if is_url(source):
             source = str(spool / "in" / local_name(source))
             download(task.source, Path(source), stopper, on_bytes)
@@ -68,6 +73,24 @@ def local_copies(task: Task, stopper: Stopper, on_bytes: Callable[[], object]) -
             upload(Path(target), task.target, stopper, on_bytes)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
+
+
+def with_signs_of_life(spool: str, call: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that does the same, and touches a folder of copies once a minute.
+
+    Else a run beside this one would take it for left behind, and remove it, while a long input is only read.
+    """
+    last = time.monotonic()
+
+    def calls(*values: object) -> object:
+        nonlocal last
+        if time.monotonic() - last >= _FRESH:
+            last = time.monotonic()
+            with suppress(OSError):
+                os.utime(spool)
+        return call(*values)
+
+    return calls
 
 
 def download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], object]) -> None:
@@ -89,12 +112,15 @@ def _download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], o
         raise FileError(
             f"{before.size / 1e9:.1f} GB do not fit into {tempfile.gettempdir()}; TMPDIR names another folder"
         )
-    with store_errors("cannot be read", url), target.open("wb") as copy:
-        part = 0 if is_web(url) else _BLOCK  # 0: as one stream, since not all web servers give parts
-        with store.files.open(store.path(url), "rb", block_size=part, cache_type="none") as file:
+    part = 0 if is_web(url) else _BLOCK  # not every web server answers with parts: one request, read as it comes
+    with problem_on_oserror(_UNWRITTEN), target.open("wb") as copy:
+        with (
+            store_errors("cannot be read", url),
+            store.files.open(store.path(url), "rb", block_size=part, cache_type="none") as file,
+        ):
             while block := file.read(_BLOCK):
                 stopper.check()
-                with problem_on_oserror("its copy on this machine cannot be written"):
+                with problem_on_oserror(_UNWRITTEN):
                     copy.write(block)
                 on_bytes()
         came = copy.tell()

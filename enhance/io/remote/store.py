@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from enhance.io.remote.address import is_web, scheme_of, shown
+from enhance.io.remote.address import is_web, place_of, scheme_of, shown
 from enhance.io.remote.store_errors import store_errors
 from enhance.utils.errors import FileError, UsageError
 
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")  # as stores call it
-_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5", *_TIMES)
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "Last-Modified", *_TIMES)
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_SILENCE = 60.0  # seconds in which a web server sends nothing, after which it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +39,34 @@ class Store:
     """The store of a URL.
 
     Raises:
-        UsageError: what speaks to such stores is not installed, or there is no such kind of store.
+        UsageError: what speaks to such stores is not installed, there is no such kind of store, or one whose files
+            fsspec names without the server that they are on.
+        FileError: the store cannot be reached.
     """
 
     def __init__(self, url: str) -> None:
         self.scheme = scheme_of(url)
         try:
+            from fsspec import available_protocols, get_filesystem_class
             from fsspec.core import url_to_fs
         except ImportError:
             raise UsageError(f"{shown(url)}: stores need fsspec: pip install 'mpeace[cloud]'") from None
         try:
-            self.files, _ = url_to_fs(url, use_listings_cache=False)
+            kind = get_filesystem_class(self.scheme)
+            named = self.url(str(kind._strip_protocol(url)))
+            if not is_web(url) and place_of(url) not in ("", place_of(named)):
+                reason = f"fsspec names files of {self.scheme}:// without their server, so they are not read"
+                raise UsageError(f"{shown(url)}: {reason}; s3, gs, az and https are")
+            self.files, _ = url_to_fs(url, use_listings_cache=False, **(_web_options() if is_web(url) else {}))
+        except UsageError:
+            raise
         except ImportError:
             package = _PACKAGES.get(self.scheme)
             named = f"pip install {package}" if package not in (None, "s3fs") else "pip install 'mpeace[cloud]'"
             raise UsageError(f"{shown(url)}: what reads {self.scheme}:// is not installed: {named}") from None
-        except ValueError:
-            raise UsageError(f"{shown(url)}: fsspec knows no stores called {self.scheme}://") from None
         except Exception as error:
+            if self.scheme not in available_protocols():
+                raise UsageError(f"{shown(url)}: fsspec knows no stores called {self.scheme}://") from None
             with store_errors("cannot be reached", url):
                 raise error from None
 
@@ -172,6 +183,15 @@ class Stores:
         """
         store = self._known.get(scheme_of(url)) or self._known.setdefault(scheme_of(url), Store(url))
         return store.url(store.path(url))
+
+
+def _web_options() -> dict[str, Any]:
+    """Return options for web servers: a large file may take as long as it takes, a silent server may not."""
+    from aiohttp import ClientTimeout
+    from fsspec.config import conf
+
+    own = {**conf.get("http", {}).get("client_kwargs", {}), **conf.get("https", {}).get("client_kwargs", {})}
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, connect=_SILENCE, sock_read=_SILENCE), **own}}
 
 
 def _seconds(value: Any) -> float | None:

@@ -17,6 +17,8 @@ _BY_CLASS = {
     "PartialCredentialsError": "no credentials are found where the store's own programs look for them",
     "DefaultCredentialsError": "no credentials are found where the store's own programs look for them",
     "FileExpired": "it was replaced while it was read; the same command reads the new one",
+    "InvalidURL": "this is no valid address",
+    "InvalidUrlClientError": "this is no valid address",
     "ParamValidationError": "the store takes no such name",
 }
 _UNREACHABLE = ("Connect", "Timeout", "Disconnect", "EndpointConnection", "HTTPClient", "IncompleteRead", "Payload")

@@ -9,6 +9,9 @@ from command import mpeace, read, write
 from helpers import speech_like
 from tiny_model import tiny_result
 
+from apps.batch import manifest
+from enhance.io.options import DenoiseOptions
+
 AUDIO = speech_like(0.2, 48_000)
 ONE_STEP_OF_16_BITS = 2.0**-15
 
@@ -87,6 +90,8 @@ def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
         ("m.csv", "input,output\n\xff,b\n", "no UTF-8"),
         ("m.jsonl", '{"input": "a.wav"}\n', "row 1: no output"),
         ("m.jsonl", '\n{"input": 3, "output": "b"}\n', "row 1: no input"),
+        ("m.jsonl", '{"input": "a", "output": "b", "sample_rate": 1e999}\n', "row 1: sample_rate inf is no value"),
+        ("m.jsonl", "[" * 100_000 + "\n", "line 1 is no JSON object"),
         ("m.jsonl", "[1]\n", "line 1 is no JSON object"),
         ("m.parquet", "PAR1", "it is no Parquet file"),
         ("m.txt", "", "expected a .csv, .jsonl or .parquet file"),
@@ -111,3 +116,9 @@ def test_inputs_come_from_one_place(tmp_path: Path, sound: Path) -> None:
         ended = mpeace("denoise", *arguments)
         assert ended.status == 2
         assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_manifest_with_a_signed_address_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "_content", lambda *_: b"input,output\na.wav,b.wav\n")
+    (row,) = manifest.read_manifest("https://host/m.csv?X-Amz-Signature=S", DenoiseOptions())
+    assert (row.source, row.target) == ("a.wav", "b.wav")

@@ -11,6 +11,9 @@ import pytest
 from command import mpeace, start, write, write_silence
 from helpers import speech_like
 
+from apps.batch.report_rows import RowReport
+from enhance.io.task import Outcome
+
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
@@ -66,7 +69,9 @@ def test_a_killed_batch_has_reported_what_it_finished(tmp_path: Path, tiny_model
     ]
 
 
-@pytest.mark.parametrize("content", ["no report\n", '{"a": 1}\n', "no line", "[]\n"])
+@pytest.mark.parametrize(
+    "content", ["no report\n", '{"a": 1}\n', "no line", "[]\n", '{"input": "a"}\n{"input": "b"}', "a\nb"]
+)
 def test_a_file_that_is_no_report_is_not_touched(tmp_path: Path, tiny_model: Path, content: str) -> None:
     source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
     (tmp_path / "r.jsonl").write_text(content)
@@ -83,3 +88,18 @@ def test_rows_go_to_a_file_of_this_machine(tmp_path: Path, tiny_model: Path) -> 
     ended = mpeace("denoise", source, "--model", tiny_model, "--report", "s3://bucket/r.jsonl")
     assert ended.status == 2
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_name_that_is_no_utf8_has_one_row_in_each_format(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path, name = tmp_path / f"r{suffix}", "caf\udce9.wav"  # as Python holds the byte E9
+    for status in ("done", "skipped"):
+        report = RowReport(path)
+        report.add(Outcome(name, f"out/{name}", status, notes=[name]))  # type: ignore[arg-type]
+        report.close()
+    (row,) = rows_of(path)
+    shown = name if suffix == ".jsonl" else "caf\\udce9.wav"
+    assert (row["input"], row["output"], row["notes"]) == (shown, f"out/{shown}", [shown])
+    assert [place.name for place in tmp_path.iterdir()] == [path.name]

@@ -1,8 +1,10 @@
 """URLs on the command line, with stores that need no server: fsspec's `memory://`, `file://`, and a web server here."""
 
 import http.server
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +17,14 @@ from command import ROOT, mpeace, read, write
 from helpers import speech_like
 from tiny_model import tiny_result
 
+from apps.batch.choices import IfExists
+from apps.batch.discovery import Found
+from apps.batch.plan import Plan, settle
+from apps.batch.store_discovery import find_in_store
+from enhance.io.options import DenoiseOptions
 from enhance.io.remote import copies
+from enhance.io.remote.store import Entry, Store
+from enhance.io.task import PARTIAL, Outcome
 
 fsspec = pytest.importorskip("fsspec")
 ONE_STEP_OF_16_BITS = 2.0**-15
@@ -140,6 +149,9 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(
         ),
         (("memory://nowhere/*.wav", "-o", "memory://out"), 1, "no file matches this pattern"),
         (("memory://in/a.wav", "-o", "https://host/out/"), 2, "web servers are read and not written to"),
+        (("ftp://me:pw@127.0.0.1:1/d/x.wav", "-o", "memory://out"), 2, "ftp://127.0.0.1:1/d/x.wav: fsspec names files"),
+        (("memory://in/a.wav", "-o", "ftp://127.0.0.1:1/out/"), 2, "fsspec names files of ftp:// without their server"),
+        (("https://me:pw@[x/a.wav?signature=1", "-o", "memory://out"), 1, "https://[x/a.wav?...: "),
         (("nonsense://in/a.wav", "-o", "memory://out"), 2, "fsspec knows no stores called nonsense://"),
         (("memory://in/a.wav", "-o", "memory://in/a.wav"), 1, "would be written over itself"),
         (("memory://in/a.wav", "-o", "memory://in/b"), 0, ""),
@@ -154,6 +166,7 @@ def test_urls_that_make_no_sense(
     ended = mpeace("denoise", *arguments, "--model", tiny_model)
     assert ended.status == status, ended.stderr
     assert words in ended.stderr
+    assert "pw" not in ended.stderr
     assert len(ended.problems) == (status > 0)
 
 
@@ -162,6 +175,32 @@ def test_names_that_would_lead_out_of_the_folder_are_refused(memory: object, tmp
     ended = mpeace("denoise", "memory://in", "-o", tmp_path / "x" / "out", "--model", tiny_model)
     assert ended.status in (0, 1)
     assert not list(tmp_path.rglob("up.wav"))
+
+
+@pytest.mark.parametrize("outputs", ["out", "memory://out", None])
+@pytest.mark.parametrize("key", ["in//etc/x.wav", "in/b/../../x.wav", "in/./x.wav"])
+def test_a_key_that_would_name_a_path_elsewhere_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, outputs: str | None, key: str
+) -> None:
+    entries = [Entry(f"memory://{name}", 1, None, "") for name in (key, "in/b/y.wav")]
+    monkeypatch.setattr(Store, "kind", lambda *_: "folder")
+    monkeypatch.setattr(Store, "below", lambda *_: entries)
+    settled: list[Outcome] = []
+    found = find_in_store("memory://in/", outputs, settled, [])
+    assert [(item.source, item.below) for item in found] == [("memory://in/b/y.wav", "b")]
+    assert [(outcome.input, outcome.status) for outcome in settled] == [(f"memory://{key}", "failed")]
+
+
+def test_a_store_as_a_whole_keeps_its_tree_in_the_folder_of_the_outputs(
+    memory: object, tmp_path: Path, tiny_model: Path
+) -> None:
+    ended = mpeace("denoise", "memory://", "-o", tmp_path / "out", "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.wav")) == [
+        "in/a.wav",
+        "in/b/c.wav",
+        "in/b/d[1].wav",
+    ]
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -199,6 +238,37 @@ def test_a_file_on_a_web_server_is_an_input_and_its_signature_is_not_shown(
     assert "there is no such bucket or file" in missing.problems[0]
     assert "S3CRET" not in ended.stderr + missing.stderr + report.read_text()
     assert mpeace("denoise", url, "--model", tiny_model).status == 2, "nothing can be written beside it"
+
+
+def test_a_change_on_a_web_server_that_only_dates_its_files_is_noticed(web: str, tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    versions = []
+    for seconds in (0, 1):
+        os.utime(tmp_path / "web" / "a b.wav", (seconds, seconds))
+        versions.append(Store(web).entry(f"{web}/a%20b.wav").version)
+    assert versions == ["Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT"]
+
+
+def test_what_follows_the_name_in_a_web_address_is_no_suffix(tmp_path: Path) -> None:
+    targets = [str(tmp_path / "a.mp4"), str(tmp_path / "b.flac"), str(tmp_path / "c.wav")]
+    found = [
+        Found(f"https://h/{name}?X-Amz-Signature=S", "", False, name, None, 1) for name in ("a.mp4", "b.flac", "c.flac")
+    ]
+    plan = Plan()
+    settle(plan, found, targets, None, IfExists.SKIP, DenoiseOptions())
+    assert [task.container for task in plan.tasks] == [None, None, "wav"]
+
+
+def test_a_folder_of_copies_left_behind_is_removed_also_when_only_the_inputs_are_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f".0{PARTIAL}"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    found = [Found("https://h/a.wav", "", False, "a", None, 1)]
+    settle(Plan(), found, [str(tmp_path / "out" / "a.wav")], None, IfExists.SKIP, DenoiseOptions())
+    assert not left.exists()
 
 
 def test_without_fsspec_one_line_says_what_to_install_and_local_files_never_load_it(

@@ -1,5 +1,7 @@
 """Local copies of files in stores: whole, private while they are used, and gone afterwards."""
 
+import io
+import os
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +15,9 @@ import soundfile
 from helpers import speech_like
 from tiny_model import tiny_result
 
-from enhance import FileError, denoise_file
+from enhance import Denoiser, FileError, denoise_file
+from enhance.io.denoise_file import run_task
+from enhance.io.options import DenoiseOptions
 from enhance.io.remote import copies
 from enhance.io.remote.copies import discard, download, local_copies, new_spool, upload
 from enhance.io.task import PARTIAL, Task
@@ -45,7 +49,7 @@ def test_a_task_is_done_between_copies_that_only_the_owner_reads(memory: Any, tm
         assert Path(here.source).read_bytes() == b"input"
         assert (Path(here.source).suffix, Path(here.target).suffix) == (".wav", ".flac")
         assert here.partial == task.partial
-        assert stat.S_IMODE(Path(here.source).parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(Path(spool).stat().st_mode) == 0o700
         Path(here.target).write_bytes(b"output")
         assert not memory.exists("/out/talk.flac")
     assert memory.cat_file("/out/talk.flac") == b"output"
@@ -88,6 +92,35 @@ def test_an_input_that_does_not_fit_onto_the_disk_is_refused_before_it_is_fetche
     assert not (tmp_path / "copy.wav").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full_is_told_as_such(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.pipe_file("/in/a.wav", bytes(5000))
+    with pytest.raises(FileError, match=r"^its copy on this machine cannot be written: no space left on device$"):
+        download("memory://in/a.wav", Path("/dev/full"), Stopper(), nothing)
+
+
+def test_copies_in_use_look_used_however_long_the_work_takes(
+    memory: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = io.BytesIO()
+    soundfile.write(sound, speech_like(0.2, 48_000).T, 48_000, format="WAV")
+    memory.pipe_file("/in/a.wav", sound.getvalue())
+    monkeypatch.setattr(copies, "_FRESH", 0.0)
+    spool = Path(new_spool())
+    written: list[float] = []
+
+    def progress(*_: object) -> None:
+        written.append(spool.stat().st_mtime)
+        os.utime(spool, (0, 0))
+
+    target = tmp_path / "b.wav"
+    task = Task("memory://in/a.wav", str(target), str(tmp_path / "part"), None, 5, str(spool))
+    with Stopper() as stopper:
+        assert run_task(Denoiser(tiny_model), task, DenoiseOptions(), stopper, progress).status == "done"
+    assert written
+    assert min(written) > 0
+
+
 class _Usage:
     free = 4999
 
@@ -110,5 +143,7 @@ def test_denoise_file_takes_urls(memory: Any, tmp_path: Path, tiny_model: Path) 
     np.testing.assert_allclose(result, tiny_result(sound), atol=1e-6)
     denoise_file("memory://x/b.wav", "memory://x/d.flac", model=tiny_model)
     assert memory.cat_file("/x/d.flac")[:4] == b"fLaC"
+    with pytest.raises(FileError, match=r"^memory://x/b.wav: https://h/a.wav: web servers are read and not written to"):
+        denoise_file("memory://x/b.wav", "https://me:pw@h/a.wav", model="is not loaded first")
     with pytest.raises(FileError, match=r"^memory://x/no.wav: cannot be read: there is no such bucket or file$"):
         denoise_file("memory://x/no.wav", tmp_path / "d.wav", model=tiny_model)
