@@ -145,8 +145,8 @@ pcm.headset { type asym capture.pcm test_mic playback.pcm test_speaker hint { sh
     def unplug(self) -> None:
         """Remove all sinks and sources."""
         for module in self.pactl("list", "short", "modules").splitlines():
-            number, name, *_ = module.split("\t")
-            if name in _MODULES:
+            number, _, rest = module.partition("\t")
+            if rest.partition("\t")[0] in _MODULES:
                 with suppress(subprocess.CalledProcessError):  # gone with its master
                     self.pactl("unload-module", number)
 
@@ -167,15 +167,18 @@ class PipeWire(SoundServer):
 
     def devices(self) -> str:
         """PipeWire's own plug-in; Debian's package of it removes PulseAudio, so it may lie in a folder of its own."""
+
+        def wire(name: str, source: str, target: str, words: str) -> str:
+            nodes = f'capture_node "{source}" playback_node "{target}"'
+            return f'pcm.{name} {{ type pipewire {nodes} channels 1 hint {{ show on description "{words}" }} }}'
+
         return f"""
 pcm_type.pipewire {{ lib "{alsa_plugin(self.plugin)}" }}
 pcm.pipewire {{ type pipewire capture_node "-1" playback_node "-1" hint {{ show on description "PipeWire" }} }}
 pcm.!default {{ type pipewire capture_node "-1" playback_node "-1" hint {{ show on description "Default" }} }}
-pcm.test_mic {{ type pipewire capture_node "mic" playback_node "mic" hint {{ show on description "microphone" }} }}
-pcm.test_speaker {{
-  type pipewire capture_node "speaker" playback_node "speaker" hint {{ show on description "loudspeaker" }}
-}}
-pcm.headset {{ type pipewire capture_node "mic" playback_node "speaker" hint {{ show on description "both" }} }}
+{wire("test_mic", "mic", "mic", "microphone")}
+{wire("test_speaker", "speaker", "speaker", "loudspeaker")}
+{wire("headset", "mic", "speaker", "both")}
 """
 
     def command(self) -> list[str]:

@@ -18,6 +18,8 @@ _USUAL_RATES = (44_100, 96_000, 32_000, 16_000, 88_200, 192_000, 24_000, 22_050,
 # Read by the plug-ins of ALSA for new streams: the name of this program, and where a stream goes.
 _PULSE = {INPUT: "PULSE_SOURCE", OUTPUT: "PULSE_SINK"}
 _PIPEWIRE, _PIPEWIRE_PROPERTIES = "PIPEWIRE_NODE", "PIPEWIRE_ALSA"
+_PROPERTIES = "application.name = mpeace node.name = mpeace"  # without them, "PipeWire ALSA [python3.11]"
+_NAMES = {"PULSE_PROP_OVERRIDE": "application.name=mpeace", _PIPEWIRE_PROPERTIES: f"{{ {_PROPERTIES} }}"}
 _MONITOR = ".monitor"  # PulseAudio's ending for what a sink plays; for PipeWire it is a property of the stream
 
 
@@ -170,15 +172,18 @@ def _on_server(sides: list[Endpoint]) -> Iterator[None]:
 
 
 def _variables(side: Endpoint) -> dict[str, str]:
-    """Return the environment that directs a new stream to this side."""
-    name = side.device.server_name
-    if name is None:
+    """Return the environment that directs a new stream to this side, under the name of this program."""
+    device, name = side.device, side.device.server_name
+    if device.host_api not in ("ALSA", SERVER):
         return {}
-    if side.device.bridge != pulse.BRIDGES[0]:
-        return {_PULSE[side.kind]: name}
+    if name is None:
+        return _NAMES
+    if device.bridge != pulse.BRIDGES[0]:
+        return {**_NAMES, _PULSE[side.kind]: name}
     if side.kind == INPUT and name.endswith(_MONITOR):
-        return {_PIPEWIRE: name.removesuffix(_MONITOR), _PIPEWIRE_PROPERTIES: "{ stream.capture.sink = true }"}
-    return {_PIPEWIRE: name}
+        properties = f"{{ {_PROPERTIES} stream.capture.sink = true }}"
+        return {**_NAMES, _PIPEWIRE: name.removesuffix(_MONITOR), _PIPEWIRE_PROPERTIES: properties}
+    return {**_NAMES, _PIPEWIRE: name}
 
 
 def _settings(device: Device) -> Any:

@@ -24,7 +24,7 @@ from livecommand import (
     shifts,
     told_delay_ms,
 )
-from soundserver import RATE, Cable, SoundServer
+from soundserver import PULSEAUDIO, RATE, Cable, SoundServer
 
 pytestmark = pytest.mark.sound
 
@@ -212,7 +212,9 @@ def test_an_input_of_more_channels_than_the_output(server: SoundServer) -> None:
 def test_promise_21_a_device_that_vanishes_is_waited_for(
     server: SoundServer, noisy: np.ndarray, tmp_path: Path
 ) -> None:
-    with Live(server, "-i", "headset", "-o", "headset", "--record", "--folder", tmp_path, *ROOMY) as live:
+    # What came by a device of ALSA, PipeWire moves to a sink of its own, and back; only its own names are missed.
+    source, target = ("headset", "headset") if server.kind == PULSEAUDIO else ("mic", "speaker")
+    with Live(server, "-i", source, "-o", target, "--record", "--folder", tmp_path, *ROOMY) as live:
         live.until(running)
         server.unplug()
         waiting = live.until(lambda status: status["state"] != "running")

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from command import ROOT, mpeace
-from soundserver import SoundServer, python
+from soundserver import PULSEAUDIO, SoundServer, python
 
 from apps.live.devices import pulseaudio as pulse
 from apps.live.devices import virtual_microphone as virtual
@@ -27,7 +27,7 @@ def test_devices_are_listed_and_refused_in_one_line(server: SoundServer) -> None
     listed = run("devices").stdout
     assert "headset" in listed
     assert "sound server" in listed
-    assert any(line.startswith("><  default") for line in listed.splitlines())
+    assert any(line.startswith(("><  default", "><  pipewire")) for line in listed.splitlines())
     assert any(line.startswith(">") and "sound server" in line for line in listed.splitlines())
     ambiguous = run("live", "--input", "test", "--output", "headset")
     assert ambiguous.returncode == 2
@@ -122,6 +122,8 @@ def test_the_sink_is_described_in_words_that_the_server_knows(
 
 
 def test_a_server_that_hangs_or_is_missing_is_one_line(server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    if server.kind != PULSEAUDIO:
+        pytest.skip("its server is one of several processes; another kind shows the same")
     for name in ("XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "HOME"):
         monkeypatch.setenv(name, server.environment[name])
     assert ("mic" in {name for name, _ in pulse.present()}) == any(item.name == "mic" for item in pulse.pulse_devices())

@@ -131,20 +131,24 @@ def test_two_names_of_pipewire_are_no_stream_for_both_directions(says: Any) -> N
     [
         (of_server("mic", "pulse"), {"PULSE_SOURCE": "mic"}),
         (of_server("mic", "pipewire"), {"PIPEWIRE_NODE": "mic"}),
-        (
-            of_server("sink.monitor", "pipewire"),
-            {"PIPEWIRE_NODE": "sink", "PIPEWIRE_ALSA": "{ stream.capture.sink = true }"},
-        ),
+        (of_server("sink.monitor", "pipewire"), {"PIPEWIRE_NODE": "sink"}),
+        (device("pipewire"), {}),
     ],
 )
 def test_a_new_stream_is_directed_by_the_environment_and_later_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, source: Device, told: dict[str, str]
 ) -> None:
+    """And it bears the name of this program; of a sink of PipeWire's, what it plays is taken."""
     monkeypatch.setenv("PIPEWIRE_NODE", "of the person")
     before = dict(os.environ)
     with endpoints._on_server([Endpoint(source, INPUT, 1)]):
         changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
+        properties = changed.pop("PIPEWIRE_ALSA")
+        assert changed.pop("PULSE_PROP_OVERRIDE") == "application.name=mpeace"
         assert changed == told
+    assert "application.name = mpeace" in properties
+    monitored = source.server_name == "sink.monitor"
+    assert ("stream.capture.sink = true" in properties) == monitored
     assert dict(os.environ) == before
 
 

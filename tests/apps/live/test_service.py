@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -110,7 +111,9 @@ def test_it_waits_for_its_devices_and_tells_its_state(server: SoundServer, monke
         assert "waiting (" in told(lambda state: state["state"].startswith("waiting ("))
         server.pactl("load-module", "module-null-sink", "sink_name=studio", "rate=48000")
         line = told(lambda state: state["state"] == "running")
-        assert line.startswith("running: Monitor of Null Output -> mpeace-output, 48 kHz, model small, delay ")
+        assert re.match(
+            r"running: Monitor of .*(Null Output|studio).* -> mpeace-output, 48 kHz, model \w+, delay ", line
+        )
         service.send_signal(signal.SIGTERM)
         assert service.wait(LATER) == 143
     finally:
