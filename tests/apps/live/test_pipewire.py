@@ -51,8 +51,8 @@ def test_named_devices_bring_the_sound_in_and_out(pipewire: SoundServer, tmp_pat
         assert live.stop() == 130
     given, out = (read(path)[0] for path in recordings(tmp_path))
     assert len(given) == len(out)
-    assert best_likeness(given, cable.heard) > 0.999
-    assert best_likeness(out, cable.out) > 0.95  # resampled, so that two clocks would fit
+    assert somewhere_alike(given, cable.heard, 0.999)
+    assert somewhere_alike(out, cable.out, 0.95)  # resampled, so that two clocks would fit
     assert "Traceback" not in live.stderr
 
 
@@ -104,11 +104,12 @@ def heard_delay(cable: Cable) -> float:
     return (find(heard[part], out, start, RATE) - start) / RATE
 
 
-def best_likeness(part: np.ndarray, whole: np.ndarray) -> float:
-    """The highest correlation of a quarter of a second of a recording with what was really there."""
-    found, length = [], RATE // 4
+def somewhere_alike(part: np.ndarray, whole: np.ndarray, correlation: float) -> bool:
+    """Whether a quarter of a second of a recording is what was really there: a busy machine loses sound elsewhere."""
+    length = RATE // 4
     for start in range(RATE, len(part) - length, length):
         piece = part[start : start + length]
         there = whole[find(piece, whole) :][:length]
-        found.append(float(np.corrcoef(piece, there)[0, 1]))
-    return max(found)
+        if np.corrcoef(piece, there)[0, 1] > correlation:
+            return True
+    return False
