@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ av: Any = pytest.importorskip("av")
 RATE = 48_000
 
 
-def made(path: Path, muxer: str, codec: str, rate: int = RATE, picture: str = "") -> Path:
+def made(
+    path: Path, muxer: str, codec: str, rate: int = RATE, picture: str = "", shape: Fraction | None = None
+) -> Path:
     """Two seconds of speech-like noise in any container of FFmpeg's libraries."""
     film: Any
     audio = speech_like(2, rate)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=muxer) as out:
         film = out.add_stream(picture, rate=25, width=64, height=48, pix_fmt="yuv420p") if picture else None
+        if shape:
+            film.codec_context.sample_aspect_ratio = shape
         track = out.add_stream(codec, rate=rate, layout="mono")
         if codec == "wmav2":
             track.bit_rate = 64_000
@@ -224,6 +229,11 @@ def test_old_videos_keep_their_picture(
     tmp_path: Path, tiny_model: Path, name: str, muxer: str, codec: str, picture: str, becomes: str
 ) -> None:
     check_video(made(tmp_path / name, muxer, codec, picture=picture), tiny_model, becomes)
+
+
+def test_the_shape_of_pixels_that_wmv_does_not_keep_is_told(tmp_path: Path, tiny_model: Path) -> None:
+    source = made(tmp_path / "a.wmv", "asf", "libmp3lame", picture="wmv2", shape=Fraction(4, 3))
+    assert denoised(source, tiny_model)[1] == ["its pixels are 4:3, which asf does not say"]
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg: PyAV has no encoder of Theora")
