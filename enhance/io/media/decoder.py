@@ -102,6 +102,8 @@ class TrackDecoder:
                 self.notes.append(
                     f"the clock of its sound track {self.stream.index} drifts; it was resampled to stay in step"
                 )
+            if self._clock.restarts:
+                self.notes.append(f"{self._clock.restarts + 1} recordings, joined in one file: all are read")
             if self._waiting:
                 yield self._gathered()
 

@@ -22,6 +22,7 @@ OUT_OF_STEP = 0.04  # seconds; the eye forgives about 45 ms
 _LEAST_HOLE = 0.012  # seconds, where time stamps are steady: less than a packet of Opus or AAC
 _STEADY = 8  # times the usual tremble of time stamps are a jump: 1 ms for Matroska
 _TREMBLES = 50  # frames by which the tremble is known
+_RESTART = 2.0  # seconds back from which on a clock began again: recordings were joined
 _DRIFT = 0.015  # seconds that a slow drift may reach before it is followed
 _LOOK_AHEAD = 2.0  # seconds of sound that wait, to tell a jump from a tremble and a drift from both
 _STEEPEST = 0.03  # change of speed at most, however far the clock is away
@@ -40,6 +41,7 @@ class SoundClock:
     Attributes:
         start: time of the first sample in seconds; None before it is known.
         drifts: whether the sound is being resampled to follow the clock.
+        restarts: how often the clock began again.
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
@@ -53,6 +55,8 @@ class SoundClock:
         self._bend = 0.0  # seconds by which the sound was stretched
         self._debt = 0  # samples still to be left out
         self._last = 0.0
+        self._before_restart = 0.0  # seconds on the clock of what was joined before
+        self.restarts = 0
         self._warp: _Warp | None = None
         self._past = np.zeros((channels, _HALF - 1), np.float32)  # the last samples that came out
         self.start: Fraction | None = None
@@ -71,7 +75,11 @@ class SoundClock:
         if time is not None and self.start is None:
             self.start = time
         if time is not None and self.start is not None:
-            late = float(time - self.start) - self._heard / self._rate
+            late = float(time - self.start) + self._before_restart - self._heard / self._rate
+            if late < self._last - _RESTART:
+                self._before_restart += self._last - late
+                self.restarts += 1
+                late = self._last
             self._trembles.append(abs(late - self._last))
             self._last = late
         self._waiting.append((samples, self._last))

@@ -5,9 +5,11 @@ right count; a WAV of which the size has wrapped at 4 GB, or whose recorder lost
 have; a WAV in GSM or ADPCM ends where its `fact` chunk says, not with its last block.
 """
 
+import mmap
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,7 @@ from enhance.io.sound.byte_view import ByteView, Range
 from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
+_FLAC = b"fLaC\0\0\0\x22"
 _WAVE = ("wave", "wave, big-endian")
 
 
@@ -80,6 +83,8 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         return Pieces([Piece(lambda: ByteView(path, [(0, 8), b"\xff" * 4, (12, path.stat().st_size)]))])
     if sound is None and _is_ogg(path):
         return _of_ogg(path)
+    if sound is None and len(joined := _of_flac(path)) > 1:
+        return Pieces(joined, notes=[_joined(len(joined))])
     if sound is None:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
     size, notes, limit = sound.size, [], None
@@ -105,6 +110,20 @@ def _is_understood(sound: Sound) -> bool:
     if sound.layout.family == "wave64":
         return sound.begin + sound.size + CARELESS > sound.end
     return sound.aligned or sound.layout.alignment == 1
+
+
+def _of_flac(path: Path) -> list[Piece]:
+    """Return the recordings of a FLAC: each begins with a mark and a block of properties, 34 bytes (RFC 9639)."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        places = [0] if content[:8] == _FLAC else []
+        while places and (place := content.find(_FLAC, places[-1] + 8)) >= 0:
+            places.append(place)
+        recordings = []
+        for begin, end in pairwise([*places, len(content)]):
+            told = int.from_bytes(content[begin + 18 : begin + 26], "big")  # 20, 3, 5 and 36 bits
+            view = lambda part=(begin, end): ByteView(path, [part])  # noqa: E731
+            recordings.append(Piece(view, told & (1 << 36) - 1 or None, told >> 44, (told >> 41 & 7) + 1))
+        return recordings
 
 
 def _is_ogg(path: Path) -> bool:

@@ -207,6 +207,8 @@ def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[b
         return None
     if layout.name_bytes == 16 and not name.endswith(_WAVE64_TAIL):
         return None
+    if name[:4] in _LAYOUTS:  # another file, joined to this one
+        return None
     return None if name[:4] != layout.sound and place + layout.header + size > end else (name, size)
 
 

@@ -101,6 +101,29 @@ def test_sound_that_comes_twice_is_heard_once() -> None:
     np.testing.assert_array_equal(made[:, 200 * FRAME :], audio[:, 200 * FRAME + RATE // 4 :])
 
 
+def test_a_clock_that_begins_again_is_a_recording_that_was_joined() -> None:
+    audio = tone(10)
+    made, clock = through(audio, lambda number: -6.0 if number >= 300 else 0.0)
+    np.testing.assert_array_equal(made, audio)
+    assert clock.restarts == 1
+
+
+@pytest.mark.parametrize("name", ["a.mka", "a.oga"])
+def test_joined_files_with_clocks_are_read_one_after_the_other(tmp_path: Path, tiny_model: Path, name: str) -> None:
+    av: Any = pytest.importorskip("av")
+    with av.open(str(tmp_path / name), "w", format="matroska" if name == "a.mka" else "ogg") as out:
+        stream = out.add_stream("flac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(3), "flt", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        out.mux(stream.encode(frame))
+        out.mux([packet for packet in stream.encode(None) if packet.size])
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() * 2)
+    ended = mpeace("denoise", tmp_path / name, "--mix", 0, "-o", tmp_path / "out.wav", "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert "2 recordings, joined in one file: all are read" in ended.stderr
+    np.testing.assert_allclose(read(tmp_path / "out.wav"), np.tile(tone(3), 2), atol=1e-4)
+
+
 def test_a_hole_in_a_drifting_track_is_a_hole_and_the_rest_stays_in_step() -> None:
     audio = tone(60)
     made, _ = through(audio, lambda number: 0.01 * number * FRAME / RATE + (2.0 if number >= 1525 else 0.0))

@@ -168,6 +168,26 @@ def test_joined_ogg_are_read_one_after_the_other(tmp_path: Path, tiny_model: Pat
     assert ended.problems == [f"mpeace: {joined}: note: 3 recordings, joined in one file: all are read"]
 
 
+def test_joined_flac_are_read_one_after_the_other(tmp_path: Path, tiny_model: Path) -> None:
+    parts = [write(tmp_path / f"{rate}.flac", speech_like(0.5, rate), rate) for rate in (48_000, 16_000)]
+    joined = tmp_path / "joined.flac"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    audio = whole(joined)
+    assert audio.shape == (1, 48_000)
+    np.testing.assert_array_equal(audio[:, :24_000], read(parts[0]))
+    ended = mpeace("denoise", joined, "-o", tmp_path / "b.flac", "--mix", 0, "--model", tiny_model)
+    assert ended.problems == [f"mpeace: {joined}: note: 2 recordings, joined in one file: all are read"]
+    assert read(tmp_path / "b.flac").shape == (1, 48_000)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "w64", "rf64", "au"])
+def test_what_is_joined_to_a_file_of_chunks_is_told(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a.{suffix}", speech_like(0.5, 48_000), subtype="PCM_16")
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(FileError, match=r"its header says 480\d+ bytes of sound, and \d{5} bytes follow it"):
+        SoundReader(path)
+
+
 def test_a_chunk_behind_the_sound_of_wave64_is_no_sound(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.w64", speech_like(0.5, 48_000))
     plain, tail = source.read_bytes(), bytes.fromhex("f3acd3118cd100c04f8edb8a")
