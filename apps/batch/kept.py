@@ -8,7 +8,7 @@ BW64              loops, LIST, ID3, before and behind the  levels, peaks and lou
 AIFF CAF AU       subtype, chunks; speakers: AIFF, CAF     as WAV; AU and W64 cannot name speakers; Opus,
                                                            ALAC, IMA in CAF become PCM
 FLAC              bits, speakers, comments, pictures,      gains; the header of a WAV inside, where it
-                  cue sheet, other blocks, ID3 as comments is not true any more
+                  cue sheet, other blocks, ID3 as comments is not true any more; joined files become one
 OGG OPUS          codec, bitrate, comments, pictures;      gains; other speakers (2.1, 5.1(side)) are
                   mono, stereo, 3.0, quad, 5.0 to 7.1      called those of as many channels
                                                            joined files become one
