@@ -10,16 +10,21 @@ With `--out FOLDER`, three files are written, named after model and set: the tab
 all figures with versions and machine (.json), which `enhance.figures` and `enhance.card` read. `--against OTHER.csv`
 adds the paired differences to an earlier evaluation of the same set, whose intervals are far narrower than those of
 the means.
+
+`--recognition` counts the words instead that a recogniser gets wrong in noisy, cleaned and clean files; the set then
+has the words in `words.txt`, as `enhance.held_out --sentences` writes it.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from enhance.evaluation.recognition import recognition
 from enhance.evaluation.results import (
     NOISY,
     differences,
     load_scores,
+    model_name,
     report,
     save,
 )
@@ -34,6 +39,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", required=True, type=Path, metavar="FOLDER", help="a folder with clean/ and noisy/")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write table, CSV and JSON there")
     parser.add_argument("--against", type=Path, metavar="CSV", help="earlier scores of the same files to compare with")
+    parser.add_argument(
+        "--recognition", action="store_true", help="word error rates by PocketSphinx; the set needs words.txt"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     return parser
 
@@ -44,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.jobs < 1:
             raise DatasetError(f"--jobs: expected at least 1, got {arguments.jobs}")
+        if arguments.recognition:
+            return _recognise(arguments)
         others = load_scores(arguments.against) if arguments.against else None
         evaluation, scores = evaluate(arguments.model, arguments.set, arguments.jobs)
         print(report(evaluation))
@@ -53,6 +63,19 @@ def main(argv: list[str] | None = None) -> int:
             print(f"written: {save(evaluation, scores, arguments.out).with_suffix('.*')}", file=sys.stderr)
     except (DatasetError, ModelError, ValueError, OSError) as error:
         return fail("enhance.evaluate", error)
+    return 0
+
+
+def _recognise(arguments: argparse.Namespace) -> int:
+    if arguments.against or arguments.model == NOISY:
+        raise DatasetError("--recognition compares with the noisy input itself: no --against, and --model is a network")
+    text = recognition(arguments.model, arguments.set, arguments.jobs)
+    print(text)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        path = arguments.out / f"{model_name(arguments.model)}_recognition.md"
+        path.write_text(text, encoding="utf-8")
+        print(f"written: {path}", file=sys.stderr)
     return 0
 
 

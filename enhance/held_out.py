@@ -4,9 +4,13 @@ What is chosen among trainings must not be chosen on the set that is reported, s
 recordings: each mixture has six seconds of one speaker group's speech, files joined until they fill it, and one noise.
 Every noise, every SNR and every speaker group comes equally often, however many files it has; all else is drawn by the
 seed. Half of the speech is taken from each folder that is named.
+
+`--sentences DIR` takes whole recordings instead, each beside a text of the same name with its words, at each of four
+SNRs with one noise after the other, and writes the words down for `enhance.evaluate --recognition`.
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +24,7 @@ from enhance.data.decoding import SUFFIXES, Kind, decode
 from enhance.data.levels import active_power
 from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.evaluation.recognition import WORDS
 from enhance.utils.errors import fail
 
 Audio = NDArray[np.float64]
@@ -27,6 +32,7 @@ Audio = NDArray[np.float64]
 SECONDS = 6.0
 GAP_SECONDS = 0.15  # of silence between joined recordings
 SNR_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)  # power of active speech over power of noise
+SENTENCE_SNR_DB = (0.0, 5.0, 10.0, 20.0)
 SPEECH_DB = -26.0  # dBFS, of active speech
 PEAK = 0.99
 
@@ -81,9 +87,9 @@ def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:
     return np.concatenate(parts)[:length]
 
 
-def noise(path: Path, draw: np.random.Generator) -> Audio:
-    """Return `SECONDS` of a recording from a random place; a short one is repeated."""
-    audio, length = read(path, "noise"), round(SECONDS * SAMPLE_RATE)
+def noise(path: Path, draw: np.random.Generator, length: int = round(SECONDS * SAMPLE_RATE)) -> Audio:
+    """Return so many samples of a recording from a random place; a short one is repeated."""
+    audio = read(path, "noise")
     audio = np.tile(audio, -(-(length + 1) // audio.size))
     start = int(draw.integers(audio.size - length + 1))
     return audio[start : start + length]
@@ -120,16 +126,44 @@ def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, cou
             soundfile.write(out / part / file, audio, SAMPLE_RATE, subtype="PCM_16")
 
 
+def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> None:
+    """Write a mixture of each sentence at each of `SENTENCE_SNR_DB` as 16-bit FLAC, and the words.
+
+    Raises:
+        ValueError: a folder holds no recordings, or one cannot be read.
+        OSError: a recording has no text beside it.
+    """
+    noises, lines = audio_files(noise_folder), list[str]()
+    for part in ("clean", "noisy"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+    for (number, path), (order, snr_db) in itertools.product(
+        enumerate(audio_files(folder)), enumerate(SENTENCE_SNR_DB)
+    ):
+        draw = np.random.default_rng((seed, number, order))
+        noise_file, sentence = noises[(number + 3 * order) % len(noises)], read(path, "speech")
+        target, noisy = mix(sentence, noise(noise_file, draw, sentence.size), snr_db)
+        file = f"{path.stem}_{noise_file.stem}_{snr_db:g}dB.flac"
+        lines.append(f"{file}\t{' '.join(path.with_suffix('.txt').read_text(encoding='utf-8').split())}\n")
+        for part, audio in (("clean", target), ("noisy", noisy)):
+            soundfile.write(out / part / file, audio, SAMPLE_RATE, subtype="PCM_16")
+    (out / WORDS).write_text("".join(lines), encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.held_out", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--speech", type=Path, nargs="+", required=True, help="folders of speech", metavar="DIR")
+    voices = parser.add_mutually_exclusive_group(required=True)
+    voices.add_argument("--speech", type=Path, nargs="+", help="folders of speech", metavar="DIR")
+    voices.add_argument("--sentences", type=Path, help="a folder of sentences, a .txt beside each", metavar="DIR")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noise", metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder for clean/ and noisy/", metavar="DIR")
     parser.add_argument("--count", type=int, default=48, help="mixtures (default 48)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default 0)")
     arguments = parser.parse_args(argv)
     try:
+        if arguments.sentences:
+            write_sentences(arguments.sentences, arguments.noise, arguments.out, arguments.seed)
+            return 0
         write_set(arguments.speech, arguments.noise, arguments.out, arguments.count, arguments.seed)
     except (ValueError, OSError) as error:
         return fail("enhance.held_out", error)
