@@ -151,8 +151,6 @@ def _attempt(
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
-                if note := write_speakers(partial, encoding, source.speakers, source.channels):
-                    outcome.notes.append(note)
                 check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
@@ -247,10 +245,8 @@ def _finish(
     samples: int,
     outcome: Outcome,
 ) -> None:
-    """Finish a file whose sound is written: its tags, and what encoders do not write for no sound."""
-    if not isinstance(source, SoundReader):
-        return
-    if samples == 0 and encoding == source.encoding and not change.rate:
+    """Finish a file whose sound is written: its tags and speakers, and what encoders do not write for no sound."""
+    if samples == 0 and isinstance(source, SoundReader) and encoding == source.encoding and not change.rate:
         shutil.copyfile(task.source, partial)
         return
     if samples == 0 and encoding.major in ("FLAC", "MP3", "OGG"):
@@ -258,8 +254,10 @@ def _finish(
     if chunks.family:
         append(chunks, partial, front_is_written=samples > 0)
         outcome.notes += note_of(chunks.dropped) + chunks.notes
-        return
-    try:
-        outcome.notes += note_of(carry_tags(Path(task.source), partial, source.encoding, encoding, change))
-    except FileError as problem:
-        outcome.notes.append(str(problem))
+    elif isinstance(source, SoundReader):
+        try:
+            outcome.notes += note_of(carry_tags(Path(task.source), partial, source.encoding, encoding, change))
+        except FileError as problem:
+            outcome.notes.append(str(problem))
+    if note := write_speakers(partial, encoding, source.speakers, source.channels):
+        outcome.notes.append(note)

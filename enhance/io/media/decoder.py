@@ -18,7 +18,7 @@ from av.stream import Disposition
 from enhance.io.codec_limits import check_input
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
-from enhance.io.media.opening import is_mp4, open_media, reason
+from enhance.io.media.opening import is_mp4, open_media, packets_of, reason
 from enhance.io.media.sound_clock import SoundClock
 from enhance.io.media.track_choice import choose_tracks, describe_tracks
 from enhance.io.pcm import block_length
@@ -214,7 +214,7 @@ class TrackReader:
         try:
             audio = list(self._container.streams.audio)
             self._stream = choose_tracks(audio, tracks)[0]
-            self._decoder = TrackDecoder(self._stream, salvage, movie)
+            self._decoder, self._salvage = TrackDecoder(self._stream, salvage, movie), salvage
         except FileError:
             self._container.close()
             raise
@@ -238,7 +238,7 @@ class TrackReader:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the track in blocks, float32 [channels, samples]."""
-        for packet in self._container.demux(self._stream):
+        for packet in packets_of(self._container, self._stream, salvage=self._salvage, notes=self.notes):
             for block in self._decoder.push(packet):
                 yield block[list(self.speakers.order)] if self.speakers.order else block
         self._decoder.check_length()

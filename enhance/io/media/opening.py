@@ -10,6 +10,7 @@ the readers of recordings are let in, and no protocol but that of the file itsel
 Reference: FFmpeg Protocols Documentation, "file"; FFmpeg Formats Documentation, "format_whitelist".
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from enhance.io.formats import MUXERS
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
 
 # Names of FFmpeg's demuxers, those of what `enhance.io.formats` knows and of what browsers and recorders write.
 # fmt: off
@@ -65,6 +68,41 @@ def create_media(path: Path, muxer: str, **options: str) -> "OutputContainer":
         OSError: when it cannot be written.
     """
     return av.open(_url(path), "w", format=muxer, container_options=options)
+
+
+def packets_of(
+    container: "InputContainer", *streams: "Stream", salvage: bool = False, notes: list[str] | None = None
+) -> "Iterator[Packet]":
+    """Yield the packets of these tracks, or of all; at the end comes an empty one for each track.
+
+    Args:
+        container: that is read.
+        streams: some of its tracks.
+        salvage: end where the container is damaged.
+        notes: get a note then.
+
+    Raises:
+        FileError: when it is damaged.
+        OSError: when the file system refuses.
+    """
+    seconds = 0.0
+    try:
+        for packet in container.demux(*streams):
+            if packet.dts is not None and packet.time_base:
+                seconds = max(seconds, float(packet.dts * packet.time_base))
+            yield packet
+    except FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        where = f"at {seconds:.2f} s ({reason(error)}"
+        if not salvage:
+            raise FileError(f"cut off or damaged {where}; --salvage denoises what is there)") from None
+        if notes is not None:
+            notes.append(f"salvaged: the file is damaged {where})")
+        for stream in streams or container.streams:
+            end = av.Packet()
+            end.stream = stream
+            yield end
 
 
 def muxer_of(path: Path) -> str:

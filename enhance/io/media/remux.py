@@ -18,7 +18,7 @@ from enhance.io.media.edit_list import pieces_of
 from enhance.io.media.matroska_tracks import TrackExtras, roomy_language, write_extras
 from enhance.io.media.mp4_boxes import Box
 from enhance.io.media.mp4_movie import NewSound, finish_movie
-from enhance.io.media.opening import create_media, is_mp4, muxer_of
+from enhance.io.media.opening import create_media, is_mp4, muxer_of, packets_of
 from enhance.io.media.scan import FirstLook, look_at
 from enhance.io.media.track_choice import choose_tracks, describe_tracks
 from enhance.io.media.writer import CopiedTrack, SoundTrack
@@ -124,6 +124,7 @@ class _Remux:
         self._copies: dict[int, CopiedTrack] = {}
         self._left_out: dict[int, str] = {}
         self._notes: list[str] = []
+        self._salvage = settings.salvage
         if len(audio) > 1:
             which = "all" if len(self.sound) == len(audio) else f"{len(self.sound)} of"
             self._notes.append(f"{which} {len(audio)} sound tracks denoised (--track: {describe_tracks(audio)})")
@@ -159,7 +160,7 @@ class _Remux:
     def pass_through(self, stopper: Stopper, on_progress: OnProgress) -> None:
         """Clean or copy every packet."""
         total = float(self._source.duration / av.time_base) if self._source.duration else None
-        for packet in self._source.demux():
+        for packet in packets_of(self._source, salvage=self._salvage, notes=self._notes):
             stopper.check()
             index = packet.stream.index
             if index in self.tracks:

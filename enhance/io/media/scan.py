@@ -11,7 +11,7 @@ from pathlib import Path
 from av.stream import Disposition
 
 from enhance.io.media.matroska_tracks import TrackExtras, read_extras
-from enhance.io.media.opening import is_mp4, open_media
+from enhance.io.media.opening import is_mp4, open_media, packets_of
 
 _COUNTED = 120.0  # seconds of sound
 
@@ -55,7 +55,7 @@ def look_at(path: Path) -> FirstLook:
         waiting = set(sizes)
         if not waiting and not pictures:
             return found
-        for packet in container.demux():
+        for packet in packets_of(container, salvage=True):  # the next reading tells of damage
             index = packet.stream_index
             if index in pictures and packet.size:
                 found.covers.setdefault(index, bytes(packet))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from command import mpeace, partial_files, read, write
+from command import ROOT, mpeace, partial_files, read, write
 from helpers import lag, speech_like
 
 from enhance.io.sound import ogg_pages
@@ -158,3 +158,26 @@ def test_a_whole_ogg_from_a_broadcast_begins_where_it_begins(tmp_path: Path) -> 
     late = soundfile.info(io.BytesIO((tmp_path / "b.ogg").read_bytes())).frames
     assert 0 < late < SECONDS * RATE
     assert decoded(tmp_path / "b.ogg").shape == (1, round(SECONDS * RATE)), "its first page is missing by its number"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "length", "told"),
+    [
+        ("a.caf", {38: 118}, None, "cut off or damaged at 0.00 s (invalid data found"),
+        ("a.flac", {17: 8, 19: 81, 45: 176}, 1690, "it has no sound, and FLAC cannot be written without"),
+    ],
+)
+def test_headers_that_no_reader_can_use_are_told_in_plain_words(
+    tmp_path: Path, tiny_model: Path, name: str, changes: dict[int, int], length: int | None, told: str
+) -> None:
+    """A CAF whose packets cannot be told apart, and a FLAC with six channels, of which not one frame is left."""
+    pytest.importorskip("av")
+    source = write(tmp_path / name, read(ROOT / "tests" / "data" / "noisy.flac")[:, :14_400])
+    content = bytearray(source.read_bytes()[:length])
+    for place, value in changes.items():
+        content[place] = value
+    source.write_bytes(content)
+    ended = mpeace("denoise", source, "-o", tmp_path / f"out{source.suffix}", "--model", tiny_model)
+    assert ended.status == 1
+    assert told in ended.problems[0]
+    assert "unexpected" not in ended.stderr
