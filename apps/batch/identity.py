@@ -2,12 +2,15 @@
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from enhance.utils.errors import one_line
+
+_ODD = re.compile(r"//|(^|/)\.(/|$)|/$|^$")
 
 
 def identity_of(status: os.stat_result) -> str:
@@ -24,6 +27,16 @@ def identity(path: str) -> str:
         return identity_of(os.stat(path))
     except OSError:
         return Folders().entry(path)
+
+
+def plain(path: str) -> str:
+    """Return a path as `pathlib` writes it, without `.` and double slashes.
+
+    Example:
+        >>> plain("a//b/./c.wav/"), plain("/a/b.wav"), plain("./a.wav")
+        ('a/b/c.wav', '/a/b.wav', 'a.wav')
+    """
+    return str(Path(path)) if os.sep != "/" or _ODD.search(path) else path
 
 
 class Folders:

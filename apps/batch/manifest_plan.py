@@ -2,11 +2,10 @@
 
 import os
 import stat
-from pathlib import Path
 
 from apps.batch.choices import IfExists
 from apps.batch.discovery import Found
-from apps.batch.identity import identity_of
+from apps.batch.identity import identity_of, plain
 from apps.batch.manifest import Row
 from apps.batch.outputs import entries_of
 from apps.batch.plan import Plan, normal_output, settle
@@ -63,7 +62,7 @@ def _find(source: str, known: dict[str, Entry], stores: Stores) -> Found | str:
         if entry is None:
             return "there is no such bucket or file"
         return Found(entry.url, "", False, entry.url, entry.modified, entry.size)
-    path = str(Path(path))
+    path = plain(path)
     try:
         status = os.stat(path)  # noqa: PTH116 - quick
     except OSError as error:

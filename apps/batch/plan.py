@@ -6,13 +6,13 @@ file are settled here as failed; the other files go on. What makes no sense as a
 
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 
 from apps.batch.choices import IfExists
 from apps.batch.discovery import Found
-from apps.batch.identity import Place, mode_of
+from apps.batch.identity import Place, mode_of, plain
 from apps.batch.inputs import find_inputs
 from apps.batch.naming import BESIDE, ELSEWHERE, name_output
 from apps.batch.outputs import look_at_all
@@ -132,20 +132,20 @@ def normal_output(output: str, stores: Stores | None = None) -> str:
         UsageError: it is a URL to which nothing can be written.
     """
     if not is_url(output):
-        return str(Path(output))
+        return plain(output)
     if is_web(output):
         raise UsageError(f"{shown(output)}: web servers are read and not written to; name another output")
     return (stores or Stores()).normal(output)
 
 
-def _task(item: Found | None, target: str, container: str | None) -> Task:
+def _task(item: Found | None, target: str, container: str | None, options: DenoiseOptions | None = None) -> Task:
     """Return the task for an input, standard input when None."""
     source, size = (PIPE, 0) if item is None else (item.source, item.size)
     spool = new_spool() if is_url(source) or is_url(target) else ""
     if target == PIPE:
         return Task(source, target, "", container, size, spool)
     partial = str(Path(spool, PARTIAL)) if is_url(target) else partial_of(target)
-    return Task(source, target, partial, container, size, spool)
+    return Task(source, target, partial, container, size, spool, options)
 
 
 def settle(
@@ -197,7 +197,7 @@ def settle(
         options = rows[number] if rows else None
         source = file_name(item.source) if remote else item.source  # without what may follow it, as ?token=...
         container = container_between(source, target, (options or settings).container)
-        plan.tasks.append(replace(_task(item, target, container), options=options))
+        plan.tasks.append(_task(item, target, container, options))
 
 
 def _collisions(

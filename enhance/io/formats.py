@@ -4,6 +4,7 @@ libsndfile (through soundfile) reads and writes the sound files; the containers 
 here by suffix only, so that folders can be searched without importing it.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def container_between(source: Path | str, target: Path | str, named: str | None 
     """
     if named is not None:
         return named
-    before, after = Path(source).suffix, Path(target).suffix
+    before, after = (os.path.splitext(path)[1] for path in (source, target))  # noqa: PTH122 - quick, for many files
     if before.lower() == after.lower():
         return None
     if after.lower() in MUXERS:

@@ -17,7 +17,7 @@ def is_url(text: str) -> bool:
         >>> is_url("s3://bucket/a.wav"), is_url("C:\\\\a.wav"), is_url("/tmp/a.wav"), is_url("-")
         (True, False, False, False)
     """
-    return _URL.match(text) is not None
+    return "://" in text and _URL.match(text) is not None
 
 
 def scheme_of(url: str) -> str:
