@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from realtimekit import RealtimeKit
+from soundserver import ORDINARY
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("setpriv") is None, reason="needs Linux and setpriv (package util-linux)"
 )
-# An ordinary user has neither CAP_SYS_NICE nor a limit for real-time priority; root gives both away to be one.
-ORDINARY = ("prlimit", "--rtprio=0", "setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice", "--")
 RAISE = """
 import os, resource, threading
 from apps.live.engine.thread_priority import REFUSED, raise_thread_priority
