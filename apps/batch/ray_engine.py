@@ -11,14 +11,19 @@ Only a few files more than there are cores are handed out at a time: what waits 
 import os
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from threading import Thread, Timer
+from time import monotonic
 from typing import Any
 
+from apps.batch import workers
 from apps.batch.ray_cluster import connected, in_words, the_ray
 from enhance.io.options import DenoiseOptions
 from enhance.io.remote.address import is_in_memory, is_url
-from enhance.io.remote.copies import new_spool
+from enhance.io.remote.copies import discard, new_spool
 from enhance.io.task import PARTIAL, PIPE, Outcome, Task, partial_of
 from enhance.utils.environment import own_version
 from enhance.utils.errors import ModelError, UsageError
@@ -27,8 +32,8 @@ from enhance.utils.process_limits import limit_memory
 
 _AGAIN = 3  # times that Ray does a file anew after its process or node died
 _LOOK = 0.2  # seconds between two looks at the stopper
+_ANSWER = 5.0  # seconds that a process has to hand over its last answer
 _PATIENCE = 10.0  # seconds that files in work get to clean up
-_MOST_MEMORY = 4_000_000_000  # bytes of a process beside what it has with its model; a file takes a tenth of a gigabyte
 _AHEAD = 2  # files handed out for each core, so that none waits for the next
 
 
@@ -140,7 +145,7 @@ def _loaded(model: str | None) -> Any:
     from enhance import Denoiser
 
     denoiser = Denoiser(model)
-    limit_memory(_MOST_MEMORY)
+    limit_memory(workers.MOST_MEMORY)
     return denoiser
 
 
@@ -152,14 +157,53 @@ def _denoise(task: Task, settings: DenoiseOptions) -> tuple[Outcome | ModelError
     from enhance.io.denoise_file import describe, run_task
 
     spool = new_spool() if task.spool else ""
-    partial = os.path.join(spool, PARTIAL) if is_url(task.target) else partial_of(task.target)  # noqa: PTH118
+    unfinished = os.path.join(spool, PARTIAL) if is_url(task.target) else partial_of(task.target)  # noqa: PTH118
+    own = replace(task, spool=spool, partial=unfinished)
     try:
         denoiser = _loaded(settings.model)
         facts = {**describe(denoiser), "mpeace": own_version()}
         with Stopper() as stopper:
-            own = replace(task, spool=spool, partial=partial)
-            return run_task(denoiser, own, settings, stopper, lambda *_: None), facts
+            return _watched(own, partial(run_task, denoiser, own, settings, stopper)), facts
     except ModelError as error:
         return error, {}
     except Stopped:
         return None, {}
+
+
+def _watched(task: Task, work: Callable[..., Outcome]) -> Outcome:
+    """Do a file in a thread, and give it up when no more sound comes of it for as long as other processes get.
+
+    Nothing inside a process ends a call that does not end. So the process itself ends soon after its answer; should it
+    have been handed another file by then, Ray does that one anew.
+
+    Args:
+        task: for what it leaves behind.
+        work: takes `on_progress` and `on_bytes`, as `run_task` does.
+    """
+    answer: Future[Outcome] = Future()
+    reached, moved = -1.0, monotonic()
+
+    def on_progress(seconds: float, _: float | None) -> None:
+        nonlocal reached, moved
+        if seconds != reached:
+            reached, moved = seconds, monotonic()
+
+    def on_bytes() -> None:
+        nonlocal moved
+        moved = monotonic()
+
+    def run() -> None:
+        try:
+            answer.set_result(work(on_progress, on_bytes))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    while monotonic() - moved <= workers.STALLED:
+        with suppress(TimeoutError):
+            return answer.result(_LOOK)
+    discard(task)
+    end = Timer(_ANSWER, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    return workers.given_up(task)

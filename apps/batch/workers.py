@@ -23,8 +23,8 @@ from enhance.utils.process_limits import limit_memory
 _LOOK = 0.1  # seconds between two looks at the stopper
 _TELL = 0.1  # seconds between two words of progress from one process
 _PATIENCE = 10.0  # seconds that a process gets to clean up when it is asked to end
-_STALLED = 600.0  # seconds without any more sound, after which a process is ended
-_MOST_MEMORY = 4_000_000_000  # bytes of a process beside its libraries; a file takes a tenth of a gigabyte
+STALLED = 600.0  # seconds without any more sound, after which a process is ended
+MOST_MEMORY = 4_000_000_000  # bytes of a process beside its libraries; a file takes a tenth of a gigabyte
 
 
 @dataclass
@@ -76,7 +76,7 @@ def run_in_processes(
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 if not _listen(worker, model, on_progress, done):
                     workers.remove(worker)
-            for worker in [worker for worker in workers if worker.task and monotonic() - worker.moved > _STALLED]:
+            for worker in [worker for worker in workers if worker.task and monotonic() - worker.moved > STALLED]:
                 workers.remove(worker)
                 _give_up(worker, done)
     finally:
@@ -137,8 +137,13 @@ def _give_up(worker: _Worker, done: Callable[[Task, Outcome], object]) -> None:
     task = worker.task
     _end([worker])
     if task is not None:
-        reason = f"no more sound came of it in {_STALLED:g} s; it may be damaged"
-        done(task, Outcome(task.source, task.target, "failed", reason))
+        done(task, given_up(task))
+
+
+def given_up(task: Task) -> Outcome:
+    """Return the outcome of a file in which nothing moved for too long."""
+    reason = f"no more sound came of it in {STALLED:g} s; it may be damaged"
+    return Outcome(task.source, task.target, "failed", reason)
 
 
 def _end(workers: list[_Worker]) -> None:
@@ -161,7 +166,7 @@ def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
         from enhance import Denoiser
         from enhance.io.denoise_file import describe, run_task
 
-        limit_memory(_MOST_MEMORY)
+        limit_memory(MOST_MEMORY)
         last = 0.0
 
         def on_progress(seconds: float, total: float | None) -> None:

@@ -47,13 +47,14 @@ class Store:
     def __init__(self, url: str) -> None:
         self.scheme = scheme_of(url)
         try:
-            from fsspec import available_protocols, get_filesystem_class
+            from fsspec import get_filesystem_class
             from fsspec.core import url_to_fs
         except ImportError:
             raise UsageError(f"{shown(url)}: stores need fsspec: pip install 'mpeace[cloud]'") from None
+        known: Any = None
         try:
-            kind = get_filesystem_class(self.scheme)
-            named = self.url(str(kind._strip_protocol(url)))
+            known = get_filesystem_class(self.scheme)
+            named = self.url(str(known._strip_protocol(url)))
             if not is_web(url) and place_of(url) not in ("", place_of(named)):
                 reason = f"fsspec names files of {self.scheme}:// without their server, so they are not read"
                 raise UsageError(f"{shown(url)}: {reason}; s3, gs, az and https are")
@@ -64,9 +65,12 @@ class Store:
             package = _PACKAGES.get(self.scheme)
             named = f"pip install {package}" if package not in (None, "s3fs") else "pip install 'mpeace[cloud]'"
             raise UsageError(f"{shown(url)}: what reads {self.scheme}:// is not installed: {named}") from None
-        except Exception as error:
-            if self.scheme not in available_protocols():
+        except ValueError:
+            if known is None:
                 raise UsageError(f"{shown(url)}: fsspec knows no stores called {self.scheme}://") from None
+            reason = f"what reads {self.scheme}:// lacks settings, such as the name of an account"
+            raise UsageError(f"{shown(url)}: {reason}; it takes them from where the store's own programs do") from None
+        except Exception as error:
             with store_errors("cannot be reached", url):
                 raise error from None
 

@@ -133,7 +133,7 @@ def test_a_file_of_which_no_more_sound_comes_is_given_up_and_the_others_are_done
 
     def done(task: Task, outcome: Outcome) -> None:
         outcomes.append(outcome)
-        monkeypatch.setattr(workers, "_STALLED", 0.5 if len(outcomes) == 1 else 600)
+        monkeypatch.setattr(workers, "STALLED", 0.5 if len(outcomes) == 1 else 600)
 
     with Stopper() as stopper:
         settings = DenoiseOptions(model=str(tiny_model))

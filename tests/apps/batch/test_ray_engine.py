@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.batch import ray_engine
+from apps.batch import ray_engine, workers
 from apps.batch.ray_cluster import connected
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import Outcome, Task
@@ -111,3 +112,16 @@ def test_memory_is_bounded_in_the_processes_of_ray_as_in_those_here(monkeypatch:
     ray_engine._loaded("m")
     ray_engine._loaded.cache_clear()
     assert limits == [4_000_000_000]
+
+
+def test_a_file_of_which_no_more_sound_comes_is_given_up_and_its_process_ends(
+    cluster: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never, ends = threading.Event(), []
+    monkeypatch.setattr(workers, "STALLED", 0.3)
+    monkeypatch.setattr(ray_engine, "Timer", lambda *values: SimpleNamespace(start=lambda: ends.append(values)))
+    (outcome,) = run(never.wait, monkeypatch)
+    never.set()
+    assert (outcome.input, outcome.output, outcome.status) == ("a.wav", "b.wav", "failed")
+    assert outcome.message == "no more sound came of it in 0.3 s; it may be damaged"
+    assert ends == [(5.0, os._exit, (1,))]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from enhance.io.remote.store import Store
 from enhance.io.remote.store_errors import in_words, store_errors
 from enhance.utils.errors import FileError, UsageError
 
@@ -66,3 +67,18 @@ def test_our_own_errors_pass_and_others_are_named() -> None:
         raise PermissionError
     with pytest.raises(KeyboardInterrupt), store_errors("cannot be read", "s3://bucket/a.wav"):
         raise KeyboardInterrupt
+
+
+def test_a_store_without_its_settings_is_not_called_unknown() -> None:
+    """As adlfs, which has to know the account."""
+    fsspec = pytest.importorskip("fsspec")
+
+    class Needy(fsspec.AbstractFileSystem):
+        protocol = "needy"
+
+        def __init__(self, **_: object) -> None:
+            raise ValueError("account_key=SECRET")
+
+    fsspec.register_implementation("needy", Needy, clobber=True)
+    with pytest.raises(UsageError, match=r"^needy://calls/a.wav: what reads needy:// lacks settings, such as the name"):
+        Store("needy://calls/a.wav")
