@@ -123,6 +123,6 @@ def test_promise_29_every_entry_point_is_run_from_the_wheel_in_ci() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if 'if __name__ == "__main__":' in path.read_text()
     }
-    (modules,) = re.findall(r"for module in ([^;]+);", script)
-    listed = re.findall(r"([\w.]+\.)(?:\{([\w,]+)\}|(\w+)(?=\s))", modules)
+    (modules,) = re.findall(r"local modules=\(([^)]+)\)", script)
+    listed = re.findall(r"([\w.]+\.)(?:\{([\w,]+)\}|(\w+)(?=\s))", modules + "\n")
     assert programs == {package + name for package, several, one in listed for name in (several or one).split(",")}

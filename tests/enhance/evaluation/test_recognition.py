@@ -85,7 +85,7 @@ def test_the_command_recognises_noisy_cleaned_and_clean(
 
 def test_the_recogniser_hears_a_sentence() -> None:
     pytest.importorskip("pocketsphinx")
-    audio = read(ROOT / "tests" / "data" / "noisy.flac")[0, :48_000]
+    audio = read(ROOT / "tests" / "data" / "noisy.flac")[0]
     assert module.recognised(audio, 48_000)
 
 
