@@ -179,7 +179,10 @@ def denoise(
     ] = Engine.PROCESSES,
     address: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Ray cluster, for --engine ray. [a new one on this machine]"),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Ray cluster, for --engine ray. [one that Ray finds, or a new one on this machine]",
+        ),
     ] = None,
     manifest: Annotated[
         str | None,

@@ -105,6 +105,13 @@ def mix(target: Audio, added: Audio, snr_db: float) -> tuple[Audio, Audio]:
     return gain * target, gain * noisy
 
 
+def write_pair(out: Path, name: str, target: Audio, noisy: Audio) -> None:
+    """Write one pair of a set as 16-bit FLAC."""
+    for part, audio in (("clean", target), ("noisy", noisy)):
+        (out / part).mkdir(parents=True, exist_ok=True)
+        soundfile.write(out / part / name, audio, SAMPLE_RATE, subtype="PCM_16")
+
+
 def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, count: int, seed: int) -> None:
     """Write `count` pairs as 16-bit FLAC.
 
@@ -113,8 +120,6 @@ def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, cou
     """
     voices = [groups(audio_files(folder)) for folder in speech_folders]
     noises = audio_files(noise_folder)
-    for part in ("clean", "noisy"):
-        (out / part).mkdir(parents=True, exist_ok=True)
     for number in range(count):
         draw = np.random.default_rng((seed, number))
         noise_file, shifted = noises[number % len(noises)], number + number // len(noises)
@@ -122,8 +127,7 @@ def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, cou
         name, files = list(found.items())[number // len(voices) % len(found)]
         target, noisy = mix(speech(files, draw), noise(noise_file, draw), snr_db)
         file = f"{number:02d}_{name}_{noise_file.stem}_{snr_db:g}dB.flac"
-        for part, audio in (("clean", target), ("noisy", noisy)):
-            soundfile.write(out / part / file, audio, SAMPLE_RATE, subtype="PCM_16")
+        write_pair(out, file, target, noisy)
 
 
 def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> None:
@@ -134,8 +138,6 @@ def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> N
         OSError: a recording has no text beside it.
     """
     noises, lines = audio_files(noise_folder), list[str]()
-    for part in ("clean", "noisy"):
-        (out / part).mkdir(parents=True, exist_ok=True)
     for (number, path), (order, snr_db) in itertools.product(
         enumerate(audio_files(folder)), enumerate(SENTENCE_SNR_DB)
     ):
@@ -144,8 +146,7 @@ def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> N
         target, noisy = mix(sentence, noise(noise_file, draw, sentence.size), snr_db)
         file = f"{path.stem}_{noise_file.stem}_{snr_db:g}dB.flac"
         lines.append(f"{file}\t{' '.join(path.with_suffix('.txt').read_text(encoding='utf-8').split())}\n")
-        for part, audio in (("clean", target), ("noisy", noisy)):
-            soundfile.write(out / part / file, audio, SAMPLE_RATE, subtype="PCM_16")
+        write_pair(out, file, target, noisy)
     (out / WORDS).write_text("".join(lines), encoding="utf-8")
 
 

@@ -9,23 +9,19 @@ Reference: word error rate as in NIST's scoring (substitutions, deletions and in
 
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from enhance.dsp.resampling import resample
 from enhance.evaluation.bootstrap import RESAMPLES, percentiles
 from enhance.evaluation.pairs import Audio, find_pairs, read_pair
+from enhance.evaluation.scoring import Pair, loaded, of_pairs
 from enhance.reporting.markdown import markdown_table
-from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import DatasetError
 
@@ -90,17 +86,12 @@ def word_errors(said: str, heard: str) -> int:
     return int(found.substitutions + found.deletions + found.insertions)
 
 
-def errors_of_file(model: str, said: Mapping[str, str], pair: tuple[Path, Path]) -> list[int]:
+def errors_of_file(model: str, said: Mapping[str, str], pair: Pair) -> list[int]:
     """Return the errors in the noisy file, at each of `LIMITS_DB`, and in the clean file."""
     clean, noisy, rate = read_pair(*pair)
-    denoiser = _load(model)
+    denoiser = loaded(model)
     cleaned = [denoiser.denoise(noisy, rate, attenuation_limit_db=limit) for limit in LIMITS_DB]
     return [word_errors(said[pair[0].name], recognised(audio, rate)) for audio in (noisy, *cleaned, clean)]
-
-
-@cache
-def _load(model: str) -> Denoiser:
-    return Denoiser(model)
 
 
 def recognition(model: str, folder: Path, jobs: int = 1) -> str:
@@ -119,13 +110,7 @@ def recognition(model: str, folder: Path, jobs: int = 1) -> str:
     said = read_words(folder, [clean.name for clean, _ in pairs])
     for name in ("pocketsphinx", "jiwer"):
         _package(name)
-    work = partial(errors_of_file, model, said)
-    progress = partial(track, total=len(pairs), description="recognising", console=Console(stderr=True))
-    if jobs == 1:
-        rows = list(progress(map(work, pairs)))
-    else:
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            rows = list(progress(pool.map(work, pairs)))
+    rows = of_pairs(partial(errors_of_file, model, said), pairs, jobs, "recognising")
     return table(np.array(rows), [said[clean.name] for clean, _ in pairs])
 
 

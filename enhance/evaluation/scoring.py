@@ -1,11 +1,12 @@
 """Scores of a model on a set of pairs: every metric of every file, and probes with clean speech and noise alone."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import soundfile
 from rich.console import Console
@@ -26,6 +27,8 @@ from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
 
 Denoise = Callable[[Audio, int], Audio]
+Pair = tuple[Path, Path]
+Result = TypeVar("Result")
 
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
 
@@ -61,7 +64,7 @@ def probe(denoise: Denoise, clean: Audio, noise: Audio, sample_rate: int) -> Sco
     }
 
 
-def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
+def score_file(model: str, pair: Pair) -> Scores:
     """Return all scores of one pair of files; the model stays loaded in the process.
 
     Raises:
@@ -70,7 +73,7 @@ def score_file(model: str, pair: tuple[Path, Path]) -> Scores:
     clean, noisy, sample_rate = read_pair(*pair)
     if model == NOISY:
         return score(noisy, clean, noisy, sample_rate)
-    denoise = _load(model).denoise
+    denoise = loaded(model).denoise
     scores = score(denoise(noisy, sample_rate), clean, noisy, sample_rate)
     return scores | probe(denoise, clean, noisy - clean, sample_rate)
 
@@ -91,14 +94,8 @@ def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[
         ModelError: if the model cannot be loaded.
     """
     pairs = find_pairs(folder)
-    info = None if model == NOISY else _load(model).info
-    work = partial(score_file, model)
-    progress = partial(track, total=len(pairs), description=f"evaluating {model}", console=Console(stderr=True))
-    if jobs == 1:
-        rows = list(progress(map(work, pairs)))
-    else:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            rows = list(progress(pool.map(work, pairs)))
+    info = None if model == NOISY else loaded(model).info
+    rows = of_pairs(partial(score_file, model), pairs, jobs, f"evaluating {model}")
     scores = {clean.name: row for (clean, _), row in zip(pairs, rows, strict=True)}
     summaries = {name: bootstrap(row[name] for row in rows) for name in METRICS if name in rows[0]}
     evaluation = Evaluation(
@@ -117,6 +114,23 @@ def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[
     return evaluation, scores
 
 
+def of_pairs(work: Callable[[Pair], Result], pairs: Sequence[Pair], jobs: int, description: str) -> list[Result]:
+    """Return what comes of each pair of files, in their order, while a bar shows how far it is.
+
+    Args:
+        work: is done for each.
+        pairs: clean and noisy files.
+        jobs: processes; the work is done in this one when it is 1.
+        description: of the bar.
+    """
+    progress = partial(track, total=len(pairs), description=description, console=Console(stderr=True))
+    if jobs == 1:
+        return list(progress(map(work, pairs)))
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        return list(progress(pool.map(work, pairs)))
+
+
 @cache
-def _load(model: str) -> Denoiser:
+def loaded(model: str) -> Denoiser:
+    """Return a model, loaded once in each process."""
     return Denoiser(model)

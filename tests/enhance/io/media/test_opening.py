@@ -1,14 +1,17 @@
 """Media files are opened by name, whatever the name looks like."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import speech_like
 
 pytest.importorskip("av")
+from av.error import InvalidDataError
 from media import make
 
-from enhance.io.media.opening import is_mp4, muxer_of, open_media
+from enhance.io.media.opening import is_mp4, muxer_of, open_media, packets_of
 from enhance.utils.errors import FileError
 
 
@@ -32,3 +35,35 @@ def test_what_is_no_media_is_one_line(tmp_path: Path) -> None:
 def test_the_name_says_the_muxer() -> None:
     assert muxer_of(Path("a.MKV")) == "matroska"
     assert muxer_of(Path("a.flac")) == "ogg"
+
+
+class Damaged:
+    """A file of which no more than ten packets can be told apart."""
+
+    def __init__(self, container: Any) -> None:
+        self.streams, self._container = container.streams, container
+
+    def demux(self, *streams: Any) -> Iterator[Any]:
+        for number, packet in enumerate(self._container.demux(*streams)):
+            if number == 10:
+                raise InvalidDataError(-1094995529, "Invalid data found")
+            yield packet
+
+
+def test_a_file_that_is_damaged_between_packets_is_refused_at_its_place_or_ends_there(tmp_path: Path) -> None:
+    """Ten packets of AAC at 48 kHz begin up to 0.19 s in the file; the first one lies before the sound."""
+    path = make(tmp_path / "a.m4a", "ipod", "aac", None, 48_000, [speech_like(1, 48_000)])
+    with (
+        open_media(path) as container,
+        pytest.raises(FileError, match=r"damaged at 0\.1\d s \(invalid data.*--salvage"),
+    ):
+        list(packets_of(Damaged(container), container.streams[0]))  # type: ignore[arg-type]
+    with open_media(path) as container:
+        notes: list[str] = []
+        packets = list(packets_of(Damaged(container), salvage=True, notes=notes))  # type: ignore[arg-type]
+        assert [packet.size > 0 for packet in packets] == [True] * 10 + [False], "an empty one ends the track"
+        assert packets[-1].stream.index == 0
+        frames = [frame for packet in packets for frame in container.streams.audio[0].decode(packet)]
+    assert 8 * 1024 <= sum(frame.samples for frame in frames) <= 10 * 1024
+    assert len(notes) == 1
+    assert notes[0].startswith("salvaged: the file is damaged at 0.1")
