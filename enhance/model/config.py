@@ -6,6 +6,9 @@ Everything that follows from a dimension is derived here, so that a checkpoint n
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+FINE_FRAMES = 8  # spectra, 10 ms apart, that the fine powers of a frame are made of
+FINE_BEFORE, FINE_AFTER = 4, 3  # how they lie around it
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -31,6 +34,11 @@ class NetworkConfig:
     head_channels: int = 16  # channels at full band resolution, before gains and filters
     blocks: int = 2  # dual-path blocks: a GRU across frequency, then one along time
     level_seconds: float = 1.0  # time constant of the running level that features are divided by
+    backward: bool = False  # GRUs along time also run backward, from `ahead` frames behind a block
+    ahead: int = 0  # frames behind a block that a call is given to look at; their estimate belongs to the next call
+    block: int = 0  # frames that a file is denoised by at a time; 0: any number, as the result does not depend on it
+    taps_ahead: int = 0  # frames after the present one that the deep filter combines as well
+    fine_bins: int = 0  # lowest bins whose power is also seen 12.5 Hz apart, over 90 ms
 
     def __post_init__(self) -> None:
         if self.window != 2 * self.hop:
@@ -39,6 +47,12 @@ class NetworkConfig:
             raise ValueError(f"the number of bands must be a multiple of 8; got {self.bands}")
         if self.narrow_bands >= self.bins or self.taps < 1 or self.lookahead < 0 or self.blocks < 1:
             raise ValueError(f"dimensions out of range: {self}")
+        if min(self.ahead, self.block, self.taps_ahead, self.fine_bins) < 0 or self.fine_bins > self.narrow_bands:
+            raise ValueError(f"dimensions out of range: {self}")
+        if self.fine_bins % 4:
+            raise ValueError(f"the number of fine bins must be a multiple of 4; got {self.fine_bins}")
+        if self.lookahead and (self.backward or self.ahead or self.taps_ahead or self.fine_bins):
+            raise ValueError(f"frames ahead are seen either by lookahead or by ahead, not by both; got {self}")
 
     @property
     def bins(self) -> int:
@@ -53,7 +67,17 @@ class NetworkConfig:
     @property
     def history(self) -> int:
         """Earlier spectra that are kept in the state."""
-        return max(self.taps - 1, 1) + self.lookahead
+        return max(self.taps - 1, 1, FINE_BEFORE if self.fine_bins else 0) + self.lookahead
+
+    @property
+    def margin(self) -> int:
+        """Spectra after a frame that filters and features ask for; silence where a call has none."""
+        return max(self.taps_ahead, FINE_AFTER if self.fine_bins else 0)
+
+    @property
+    def tap_offsets(self) -> tuple[int, ...]:
+        """Frames that the deep filter combines, as frames before the present one."""
+        return (*range(self.taps), *(-tap for tap in range(1, self.taps_ahead + 1)))
 
     @property
     def latency(self) -> int:
@@ -63,7 +87,7 @@ class NetworkConfig:
     @property
     def algorithmic_latency(self) -> int:
         """Samples from a sound entering to it leaving, the wait for a whole hop included."""
-        return self.latency + self.hop
+        return self.latency + self.hop + (self.ahead + max(self.block - 1, 0)) * self.hop
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dimensions as plain values."""
@@ -87,5 +111,6 @@ SIZES = {
     "tiny": NetworkConfig(stem_channels=24, channels=32, head_channels=8),
     "small": NetworkConfig(),
     "base": NetworkConfig(stem_channels=96, channels=160, head_channels=32),
+    "studio": NetworkConfig(backward=True, ahead=50, block=300, taps_ahead=2, fine_bins=40),
 }
 """The sizes that the project trains, by name."""

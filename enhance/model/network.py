@@ -1,4 +1,4 @@
-"""The enhancement network: causal, 48 kHz, waveform and state in, waveform and state out.
+"""The enhancement network: 48 kHz, waveform and state in, waveform and state out.
 
 A 20 ms STFT (root-Hann, 10 ms hop) is seen as 128 bands: every bin up to 5 kHz, triangles on the ERB-rate scale above.
 Four bands at a time become a position with ``stem_channels`` channels, two positions then one with ``channels``. There,
@@ -13,6 +13,11 @@ reduction of the frequency axis follows FastEnhancer (Ahn et al., 2025). `enhanc
 
 Features do not depend on the input's level: powers are divided by a running mean, phases enter as differences along
 time (with the hop's own rotation removed) and along frequency.
+
+All this is causal. A network for files may also hear what comes: GRUs along time that run backward from `ahead` frames
+behind a block, taps of the deep filter on later frames, and fine powers, 12.5 Hz apart, of the lowest bins, in which
+the harmonics of a low voice stand apart from a rumble. These parts begin at zero (`from_causal`), so that the causal
+network's training counts for them.
 """
 
 import math
@@ -23,7 +28,7 @@ from torch.nn import functional as F
 
 from enhance.dsp.erb import wide_band_matrix
 from enhance.dsp.rate import SAMPLE_RATE
-from enhance.model.config import NetworkConfig
+from enhance.model.config import FINE_AFTER, FINE_BEFORE, FINE_FRAMES, NetworkConfig
 from enhance.model.gru import GRU
 
 FEATURES = 6
@@ -65,9 +70,9 @@ class Neighbours(nn.Module):
 
 
 class DualPath(nn.Module):
-    """A bidirectional GRU across frequency, then a GRU along time; both residual."""
+    """A bidirectional GRU across frequency, then a GRU along time, for files in both directions; both residual."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, backward: bool = False) -> None:
         super().__init__()
         self.frequency_norm = nn.LayerNorm(channels)
         self.frequency = GRU(channels, channels // 2, bidirectional=True)
@@ -75,20 +80,33 @@ class DualPath(nn.Module):
         self.time_norm = nn.LayerNorm(channels)
         self.time = GRU(channels, channels)
         self.time_out = nn.Linear(channels, channels)
+        self.back = GRU(channels, channels) if backward else None
+        self.back_out = nn.Linear(channels, channels) if backward else None
+        if self.back_out is not None:
+            nn.init.zeros_(self.back_out.weight)
+            nn.init.zeros_(self.back_out.bias)
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """``[batch * time, F, C]`` and state ``[batch, F, C]`` to the same two shapes."""
+    def forward(self, x: Tensor, state: Tensor, ahead: int = 0) -> tuple[Tensor, Tensor]:
+        """``[batch * time, F, C]`` and state ``[batch, F, C]`` to the same two shapes.
+
+        The state that is returned is that before the last `ahead` frames.
+        """
         batch, positions, channels = state.shape
         across = self.frequency(self.frequency_norm(x).transpose(0, 1))[0]
         x = x + self.frequency_out(across).transpose(0, 1)
-        along = self.time_norm(x).unflatten(0, (batch, -1)).transpose(0, 1)
-        along, last = self.time(along.flatten(1, 2), state.reshape(1, batch * positions, channels))
-        along = self.time_out(along).unflatten(1, (batch, positions)).transpose(0, 1)
+        normal = self.time_norm(x).unflatten(0, (batch, -1)).transpose(0, 1).flatten(1, 2)
+        along, last = self.time(normal, state.reshape(1, batch * positions, channels))
+        if ahead:
+            last = along[-1 - ahead]
+        along = self.time_out(along)
+        if self.back is not None and self.back_out is not None:
+            along = along + self.back_out(self.back(normal.flip(0))[0].flip(0))
+        along = along.unflatten(1, (batch, positions)).transpose(0, 1)
         return x + along.flatten(0, 1), last.reshape(batch, positions, channels)
 
 
 class Enhancer(nn.Module):
-    """Speech enhancement as a causal function of a waveform and a state.
+    """Speech enhancement as a function of a waveform and a state.
 
     Args:
         config: the dimensions.
@@ -104,6 +122,8 @@ class Enhancer(nn.Module):
     wide: Tensor
     rotation: Tensor
     turns: Tensor
+    fine_cos: Tensor
+    fine_sin: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -114,20 +134,26 @@ class Enhancer(nn.Module):
         hops = torch.arange(c.bins, dtype=torch.float64) * c.hop / c.window * 2
         rotation = torch.cos(math.pi * hops).float()  # +1, -1, +1 ...: the phase that a hop adds to each bin
         self.register_buffer("rotation", rotation, persistent=False)
-        powers = [rotation[: c.narrow_bands] ** tap for tap in range(c.taps)]
+        powers = [rotation[: c.narrow_bands] ** abs(tap) for tap in c.tap_offsets]
         self.register_buffer("turns", torch.stack(powers, dim=-1), persistent=False)
+        for name, part in zip(("fine_cos", "fine_sin"), fine_transform(rotation[: c.fine_bins]), strict=True):
+            self.register_buffer(name, part, persistent=False)
         self.stem = nn.Linear(8 * FEATURES, c.stem_channels)
+        self.fine_stem = nn.Linear(4 * FINE_FRAMES, c.stem_channels) if c.fine_bins else None
         self.stem_position = nn.Parameter(torch.zeros(c.bands // 4, c.stem_channels))
         self.encode = Neighbours(c.stem_channels)
         self.down = nn.Linear(2 * c.stem_channels, c.channels)
         self.position = nn.Parameter(torch.zeros(c.bands // 8, c.channels))
-        self.paths = nn.ModuleList(DualPath(c.channels) for _ in range(c.blocks))
+        self.paths = nn.ModuleList(DualPath(c.channels, c.backward) for _ in range(c.blocks))
         self.up = nn.Linear(c.channels, 2 * c.stem_channels)
         self.skip = nn.Linear(c.stem_channels, c.stem_channels)
         self.decode = Neighbours(c.stem_channels)
         self.expand = nn.Linear(c.stem_channels, 4 * c.head_channels)
         self.features_skip = nn.Linear(FEATURES, c.head_channels)
-        self.head = nn.Linear(3 * c.head_channels, 1 + 2 * c.taps)
+        self.head = nn.Linear(3 * c.head_channels, 1 + 2 * len(c.tap_offsets))
+        if self.fine_stem is not None:
+            nn.init.zeros_(self.fine_stem.weight)
+            nn.init.zeros_(self.fine_stem.bias)
         with torch.no_grad():  # at the start the deep filter is silent and the gains are open
             self.head.weight.mul_(0.1)
             self.head.bias.zero_()
@@ -171,12 +197,13 @@ class Enhancer(nn.Module):
         narrow = self.config.narrow_bands
         return torch.cat([x[..., :narrow], x[..., narrow:] @ self.wide], dim=-1)
 
-    def level(self, power: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def level(self, power: Tensor, state: Tensor, ahead: int = 0) -> tuple[Tensor, Tensor]:
         """Follow the frames' power by an exponential running mean, unbiased from the first frame on.
 
         Args:
             power: ``[batch, time]``.
             state: ``[batch, 2]``, the decayed sums of power and of ones.
+            ahead: frames at the end that the next state does not count.
 
         Returns:
             Mean ``[batch, time]`` and the next state.
@@ -189,7 +216,7 @@ class Enhancer(nn.Module):
         carried = decay ** age.to(power.dtype)
         total = power @ kernel.T + state[:, :1] * carried
         count = kernel.sum(dim=1) + state[:, 1:] * carried
-        return total / count, torch.stack([total[:, -1], count[:, -1]], dim=1)
+        return total / count, torch.stack([total[:, -1 - ahead], count[:, -1 - ahead]], dim=1)
 
     def features(self, real: Tensor, imag: Tensor, before: tuple[Tensor, Tensor], level: Tensor) -> Tensor:
         """Return level-free features ``[batch, time, bands, FEATURES]`` of spectra and the spectra one frame before."""
@@ -219,27 +246,57 @@ class Enhancer(nn.Module):
             dim=-1,
         )
 
-    def masks(self, features: Tensor, states: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return gains ``[batch, time, bands]`` and filters ``[batch, time, narrow bands, taps, 2]`` from features."""
+    def fine(self, real: Tensor, imag: Tensor, level: Tensor) -> Tensor:
+        """Return fine powers of the lowest bins, as logarithms, ``[batch, time, fine bins, FINE_FRAMES]``.
+
+        Args:
+            real, imag: ``[batch, FINE_BEFORE + time + FINE_AFTER, bins]``.
+            level: ``[batch, time]``.
+        """
+        bins = self.config.fine_bins
+        real, imag = (x[..., :bins].unfold(1, FINE_FRAMES, 1) for x in (real, imag))
+        cos, sin = self.fine_cos, self.fine_sin
+        fine_real = torch.einsum("btfk,fkm->btfm", real, cos) + torch.einsum("btfk,fkm->btfm", imag, sin)
+        fine_imag = torch.einsum("btfk,fkm->btfm", imag, cos) - torch.einsum("btfk,fkm->btfm", real, sin)
+        relative = (fine_real.square() + fine_imag.square()) / (level[..., None, None] + TINY_POWER)
+        return torch.log10(relative + 10 ** (SPECTRUM_FLOOR_DB / 10)) / 3
+
+    def masks(
+        self, features: Tensor, states: list[Tensor], fine: Tensor | None = None, ahead: int = 0
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Turn features into masks.
+
+        Args:
+            features: ``[batch, time, bands, FEATURES]``.
+            states: of the recurrent blocks.
+            fine: ``[batch, time, fine bins, FINE_FRAMES]``, of a network that hears them.
+            ahead: frames at the end that the states after them do not count.
+
+        Returns:
+            Gains ``[batch, time, bands]``, filters ``[batch, time, narrow bands, taps, 2]`` and the next states.
+        """
         c = self.config
         shape = features.shape[:2]
         features = features.flatten(0, 1)
         if torch.is_autocast_enabled(features.device.type):  # keep the residual stream in the fast type as well
             features = features.to(torch.get_autocast_dtype(features.device.type))
         x = self.stem(neighbourhoods(features, 4))
+        if self.fine_stem is not None and fine is not None:
+            low = self.fine_stem(joined(fine.flatten(0, 1).to(features.dtype), 4))
+            x = x + F.pad(low, (0, 0, 0, x.shape[1] - low.shape[1]))
         x = x + self.stem_position.to(x.dtype)
         skip = self.encode(x)
         x = self.down(joined(skip, 2))
         x = x + self.position.to(x.dtype)
         after = []
         for path, state in zip(self.paths, states, strict=True):
-            x, state = path(x, state.unflatten(1, (c.bands // 8, c.channels)))
+            x, state = path(x, state.unflatten(1, (c.bands // 8, c.channels)), ahead)
             after.append(state.flatten(1))
         x = self.decode(parted(self.up(x), 2) + self.skip(skip))
         x = parted(self.expand(x), 4)
         x = self.head(neighbourhoods(F.silu(x + self.features_skip(features)), 1))
         gains, filters = torch.sigmoid(x[..., 0]), torch.tanh(x[:, : c.narrow_bands, 1:])
-        return gains.unflatten(0, shape), filters.unflatten(-1, (c.taps, 2)).unflatten(0, shape), after
+        return gains.unflatten(0, shape), filters.unflatten(-1, (-1, 2)).unflatten(0, shape), after
 
     def deep_filter(self, gains: Tensor, filters: Tensor, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply spectra by gains and, below 5 kHz, add what complex filters make of the last frames.
@@ -247,7 +304,7 @@ class Enhancer(nn.Module):
         Args:
             gains: ``[batch, time, bands]``.
             filters: ``[batch, time, narrow bands, taps, 2]``, real and imaginary parts.
-            real, imag: ``[batch, history + time, bins]``.
+            real, imag: ``[batch, history + time + taps ahead or more, bins]``.
 
         Returns:
             Real and imaginary parts, ``[batch, time, bins]`` each, late by ``config.lookahead`` frames.
@@ -258,7 +315,7 @@ class Enhancer(nn.Module):
         first = c.history - c.lookahead
         out_real = gains * real[:, first : first + frames]
         out_imag = gains * imag[:, first : first + frames]
-        taps = [slice(first - tap, first - tap + frames) for tap in range(c.taps)]
+        taps = [slice(first - tap, first - tap + frames) for tap in c.tap_offsets]
         past_real = torch.stack([real[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
         past_imag = torch.stack([imag[:, tap, :narrow] for tap in taps], dim=-1) * self.turns
         filter_real, filter_imag = filters[..., 0], filters[..., 1]
@@ -284,25 +341,77 @@ class Enhancer(nn.Module):
         tails = torch.cat([overlap[:, None], frames[..., c.hop :]], dim=1)
         return (frames[..., : c.hop] + tails[:, :-1]).flatten(1), tails[:, -1]
 
-    def forward(self, audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, state: Tensor, ahead: int | None = None) -> tuple[Tensor, Tensor]:
         """Enhance a block.
 
         Args:
-            audio: ``[batch, hops * hop]`` samples at 48 kHz.
+            audio: ``[batch, (hops + ahead) * hop]`` samples at 48 kHz.
             state: ``[batch, state_size]`` from the block before, or :meth:`initial_state`.
+            ahead: hops at the end that are only looked at, and come again in the next call; None for `config.ahead`.
 
         Returns:
             The estimate, ``[batch, hops * hop]``, late by ``config.latency`` samples, and the next state.
         """
         c = self.config
+        ahead = c.ahead if ahead is None else ahead
         last_hop, overlap, level_state, kept, *recurrent = state.split(self.state_sizes, dim=1)
         hops = torch.cat([last_hop, audio], dim=1).unflatten(1, (-1, c.hop))
         real, imag = self.spectra(hops, kept)
-        now, before = slice(c.history, None), slice(c.history - 1, -1)
-        level, level_state = self.level((real[:, now].square() + imag[:, now].square()).mean(dim=-1), level_state)
+        frames = hops.shape[1] - 1
+        end, done = c.history + frames, frames - ahead
+        now, before = slice(c.history, end), slice(c.history - 1, end - 1)
+        power = (real[:, now].square() + imag[:, now].square()).mean(dim=-1)
+        level, level_state = self.level(power, level_state, ahead)
         features = self.features(real[:, now], imag[:, now], (real[:, before], imag[:, before]), level)
-        gains, filters, recurrent = self.masks(features, recurrent)
-        filtered = self.deep_filter(gains.to(audio.dtype), filters.to(audio.dtype), real, imag)
-        estimate, overlap = self.overlap_add(*filtered, overlap)
-        kept = torch.cat([real[:, -c.history :], imag[:, -c.history :]], dim=-1).flatten(1)
-        return estimate, torch.cat([hops[:, -1], overlap, level_state, kept, *recurrent], dim=1)
+        kept = torch.cat([x[:, done : done + c.history] for x in (real, imag)], dim=-1).flatten(1)
+        real, imag = (F.pad(x, (0, 0, 0, c.margin)) for x in (real, imag))
+        fine = None
+        if c.fine_bins:
+            around = slice(c.history - FINE_BEFORE, end + FINE_AFTER)
+            fine = self.fine(real[:, around], imag[:, around], level)
+        gains, filters, recurrent = self.masks(features, recurrent, fine, ahead)
+        gains, filters = gains[:, :done].to(audio.dtype), filters[:, :done].to(audio.dtype)
+        estimate, overlap = self.overlap_add(*self.deep_filter(gains, filters, real, imag), overlap)
+        return estimate, torch.cat([hops[:, done], overlap, level_state, kept, *recurrent], dim=1)
+
+
+def fine_transform(rotation: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines ``[bins, FINE_FRAMES, FINE_FRAMES]``, from the frames around one to its fine powers.
+
+    A second, short transform along time of each bin, tapered and scaled to keep the power of white noise.
+
+    Args:
+        rotation: ``[bins]``, what a hop multiplies each bin by (+1 or -1).
+
+    Example:
+        >>> fine_transform(torch.tensor([1.0, -1.0]))[0].shape
+        torch.Size([2, 8, 8])
+    """
+    frame = torch.arange(FINE_FRAMES, dtype=torch.float64)
+    taper = torch.sin(math.pi * (frame + 0.5) / FINE_FRAMES)
+    taper = taper / taper.square().sum().sqrt()
+    angle = 2 * math.pi * frame[:, None] * (frame + 0.5 - FINE_FRAMES / 2) / FINE_FRAMES
+    turned = taper * rotation.double()[:, None] ** frame
+    parts = (turned[..., None] * wave for wave in (torch.cos(angle), torch.sin(angle)))
+    cos, sin = (part.float() for part in parts)
+    return cos, sin
+
+
+def from_causal(network: Enhancer, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of a network that hears ahead, from those of the causal one; both then compute the same.
+
+    Args:
+        network: that hears ahead, as it was made: its further parts begin at zero.
+        weights: of the causal one.
+
+    Raises:
+        ValueError: the two differ in more than what is heard ahead.
+    """
+    result = network.state_dict()
+    for name, x in weights.items():
+        if name not in result or x.shape[1:] != result[name].shape[1:] or len(x) > len(result[name]):
+            raise ValueError(f"the weights are of other dimensions: {name} has shape {tuple(x.shape)}")
+        if len(x) < len(result[name]) and not name.startswith("head."):
+            raise ValueError(f"the weights are of other dimensions: {name} has shape {tuple(x.shape)}")
+        result[name] = torch.cat([x, x.new_zeros(len(result[name]) - len(x), *x.shape[1:])])
+    return result

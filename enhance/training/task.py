@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from enhance.data.mixing import Mixer
 from enhance.dsp.rate import SAMPLE_RATE
-from enhance.model.network import Enhancer
+from enhance.model.network import Enhancer, from_causal
 from enhance.training.cuda_graphs import CapturedSteps
 from enhance.training.objective import Objective, Terms
 from enhance.training.settings import plain
@@ -66,7 +66,7 @@ class EnhancementTask:
         length = noisy.shape[1]
         padded = nn.functional.pad(noisy, (0, config.latency + -(length + config.latency) % config.hop))
         with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self.fast):
-            estimate, _ = network(padded, self.network.initial_state(len(noisy)))
+            estimate, _ = network(padded, self.network.initial_state(len(noisy)), 0)
         return estimate[:, config.latency : config.latency + length]
 
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> Terms:
@@ -107,18 +107,18 @@ class EnhancementTask:
 
 
 def load_weights(network: Enhancer, path: Path) -> None:
-    """Take the weights of an exported network.
+    """Take the weights of an exported network; a network that hears ahead also those of a causal one.
 
     Raises:
         ValueError: the file cannot be read, or holds a network of other dimensions.
     """
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(from_causal(network, load_file(path)))
     except (OSError, SafetensorError) as error:
         raise ValueError(
             f"'{path}' cannot be read as safetensors ({error}); name one that enhance.export wrote"
         ) from None
-    except RuntimeError:
+    except ValueError:
         raise ValueError(f"'{path}' holds a network of other dimensions; name its --size") from None
 
 
