@@ -54,11 +54,14 @@ def card(
         limits: sentences to add to those that hold for every model.
     """
     rate = info.sample_rate
-    latency = f"{(info.latency + info.hop) / rate * 1000:g} ms ({info.latency} samples in the file and a hop to fill)"
+    waits = (max(info.block, 1) + info.ahead) * info.hop
+    filled = f"{info.block} hops to fill, {info.ahead} behind them" if info.block else "a hop to fill"
+    latency = f"{(info.latency + waits) / rate * 1000:g} ms ({info.latency} samples in the file and {filled})"
     network = {
         "sample rate": f"{rate} Hz",
         "window, hop": f"{info.window}, {info.hop} samples",
-        "look-ahead": f"{info.lookahead} hops",
+        "look-ahead": f"{info.lookahead or info.ahead} hops"
+        + (f" behind blocks of {info.block}" if info.block else ""),
         "algorithmic latency": latency,
         "parameters": f"{info.parameters:,}",
         "multiply-accumulates": f"{info.macs_per_second / 1e6:.1f} M per second of audio",

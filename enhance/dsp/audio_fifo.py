@@ -32,11 +32,21 @@ class AudioFifo:
 
     def pop(self, samples: int) -> np.ndarray:
         """Take the oldest samples out: a copy, [channels, samples], contiguous. There must be that many."""
-        if samples > len(self):
-            raise ValueError(f"{samples} samples asked of a queue that holds {len(self)}")
-        block = self._buffer[:, self._start : self._start + samples].copy()
+        block = self.peek(samples)
         self._start += samples
         return block
+
+    def peek(self, samples: int) -> np.ndarray:
+        """Return the oldest samples and keep them: a copy, [channels, samples], contiguous. There must be that many."""
+        if samples > len(self):
+            raise ValueError(f"{samples} samples asked of a queue that holds {len(self)}")
+        return self._buffer[:, self._start : self._start + samples].copy()
+
+    def drop(self, samples: int) -> None:
+        """Forget the oldest samples. There must be that many."""
+        if samples > len(self):
+            raise ValueError(f"{samples} samples dropped of a queue that holds {len(self)}")
+        self._start += samples
 
     def clear(self) -> None:
         """Drop all samples."""

@@ -51,6 +51,8 @@ class NetworkConfig:
             raise ValueError(f"dimensions out of range: {self}")
         if self.fine_bins % 4:
             raise ValueError(f"the number of fine bins must be a multiple of 4; got {self.fine_bins}")
+        if (self.backward or self.ahead) and not self.block:
+            raise ValueError(f"a network that hears what comes needs the length of a block; got {self}")
         if self.lookahead and (self.backward or self.ahead or self.taps_ahead or self.fine_bins):
             raise ValueError(f"frames ahead are seen either by lookahead or by ahead, not by both; got {self}")
 

@@ -47,7 +47,10 @@ def load_network(checkpoint: dict[str, Any]) -> Enhancer:
 
 
 def macs_per_second(network: Enhancer) -> int:
-    """Return multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands."""
+    """Return multiply-accumulates of one second of audio: layers, counted by running one hop, transforms and bands.
+
+    What a network looks at ahead is computed in two calls, and counts twice.
+    """
     counted = FactoredDFT(network.config.window).products
     counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
 
@@ -62,10 +65,13 @@ def macs_per_second(network: Enhancer) -> int:
         if isinstance(module, torch.nn.Linear | torch.nn.GRU)
     ]
     with torch.no_grad():
-        network(torch.zeros(1, network.config.hop), network.initial_state(1))
+        network(torch.zeros(1, network.config.hop), network.initial_state(1), 0)
     for hook in hooks:
         hook.remove()
-    return counted * SAMPLE_RATE // network.config.hop
+    c = network.config
+    return (
+        counted * SAMPLE_RATE * (c.block + c.ahead) // (c.hop * c.block) if c.block else counted * SAMPLE_RATE // c.hop
+    )
 
 
 def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: str = UNSTATED) -> dict[str, str]:
@@ -79,6 +85,8 @@ def metadata(network: Enhancer, name: str, training: dict[str, Any], licence: st
         "window": c.window,
         "hop": c.hop,
         "lookahead": c.lookahead,
+        "ahead": c.ahead,
+        "block": c.block,
         "latency": c.latency,
         "state_size": network.state_size,
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -98,24 +106,37 @@ def to_onnx(network: Enhancer, properties: dict[str, str]) -> onnx.ModelProto:
 
 
 def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> float:
-    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes."""
+    """Largest difference between PyTorch and ONNX Runtime over some audio, whole and in blocks of several sizes.
+
+    A network with blocks of its own is compared in those.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    hop = network.config.hop
+    c = network.config
+    hop, ahead = c.hop, c.ahead * c.hop
     generator = torch.Generator().manual_seed(0)
     hops = round(seconds * SAMPLE_RATE / hop)
     loudness = torch.rand(2, hops // 20 + 1, generator=generator).square().repeat_interleave(20 * hop, dim=1)
     audio = 0.3 * torch.randn(2, hops * hop, generator=generator) * loudness[:, : hops * hop]
+    audio = torch.nn.functional.pad(audio, (0, ahead))
+
+    def pieces(size: int) -> list[Tensor]:
+        return [audio[:, first : first + size * hop + ahead] for first in range(0, hops * hop, size * hop)]
+
+    parts, carried = [], network.initial_state(2)
     with torch.no_grad():
-        expected = network.eval()(audio, network.initial_state(2))[0].numpy()
+        for piece in pieces(c.block or hops):
+            part, carried = network.eval()(piece, carried)
+            parts.append(part.numpy())
+    expected = np.concatenate(parts, axis=1)
     worst = 0.0
-    for size in PARITY_HOPS:
-        state = np.zeros((2, network.state_size), np.float32)
-        for block in range(0, hops * hop, size * hop):
-            piece = audio[:, block : block + size * hop].numpy()
-            estimate, state = session.run(None, {"audio": piece, "state": state})
-            worst = max(worst, float(np.abs(estimate - expected[:, block : block + size * hop]).max()))
+    for size in (c.block,) if c.block else PARITY_HOPS:
+        estimates, state = [], np.zeros((2, network.state_size), np.float32)
+        for piece in pieces(size):
+            estimate, state = session.run(None, {"audio": piece.numpy(), "state": state})
+            estimates.append(estimate)
+        worst = max(worst, float(np.abs(np.concatenate(estimates, axis=1) - expected).max()))
     return worst
 
 

@@ -12,8 +12,11 @@ tracing PyTorch cost more than all arithmetic. Here each is written by hand:
 - a layer over neighbouring bands or positions is a convolution, next to a transposition;
 - constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
 
-Layers are nodes whose names begin with :data:`LAYER`. The six stages are those of `Enhancer`, under the same names; so
-are their results (`overlap_add` gives the estimate), by which a test compares each stage with PyTorch's.
+Frames behind a block that a network for files looks at (`NetworkConfig.ahead`) are computed and cut off: states after
+a block are values in the middle of what GRUs and the running level give.
+
+Layers are nodes whose names begin with :data:`LAYER`. The seven stages are those of `Enhancer`, under the same names;
+so are their results (`overlap_add` gives the estimate), by which a test compares each stage with PyTorch's.
 """
 
 import math
@@ -27,6 +30,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.model.config import FINE_AFTER, FINE_BEFORE, FINE_FRAMES
 from enhance.model.network import FEATURES, SPECTRUM_FLOOR_DB, TINY_POWER, DualPath, Enhancer, Neighbours
 from enhance.model.onnx_dft import FactoredDFT
 
@@ -120,7 +124,9 @@ class Graph:
         """Return x times its sigmoid, which ONNX Runtime makes one operator of."""
         return self("Mul", x, self("Sigmoid", x))
 
-    def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
+    def gru(
+        self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1, direction: str = "forward"
+    ) -> list[Value]:
         """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the last state."""
         ends = ["", "_reverse"][: 1 + layer.bidirectional]
 
@@ -131,11 +137,12 @@ class Graph:
         by_input, by_state = (weights(name).reshape(len(ends), 3 * layer.hidden_size, -1) for name in _WEIGHTS)
         bias = np.concatenate([weights(name).reshape(len(ends), -1) for name in _BIASES], axis=1)
         attributes: dict[str, Any] = {"hidden_size": layer.hidden_size, "linear_before_reset": 1}
-        if layer.bidirectional:
-            attributes["direction"] = "bidirectional"
+        if layer.bidirectional or direction != "forward":
+            attributes["direction"] = "bidirectional" if layer.bidirectional else direction
         return self.several("GRU", outputs, x, by_input, by_state, bias, None, first, name=LAYER + name, **attributes)
 
 
+_FRAMES = torch.arange(FINE_FRAMES)[:, None]
 _WEIGHTS, _BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
 
 
@@ -158,15 +165,17 @@ def level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Valu
     first = g.reshape(state, 1, -1, 2)
     inputs = g.reshape(power, 0, 0, c.bands), mean, floats(decay * np.eye(2))[None], added, None, first
     sums, last = g.several("RNN", 2, *inputs, hidden_size=2, activations=["Relu"])
+    if c.ahead:
+        last = g.cut(sums, -1 - c.ahead, -c.ahead, axis=0)
     total, count = g.split(g.reshape(sums, 0, -1, 1, 2), [1, 1], axis=3)
     return g("Div", total, count, name="level"), g.reshape(last, -1, 2)
 
 
-def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value]:
-    """Return `Enhancer.features` of spectra ``[time, batch, 2, bins]``, and the level's next state.
+def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Value) -> tuple[Value, Value, Value]:
+    """Return `Enhancer.features` of spectra ``[time, batch, 2, bins]``.
 
     Returns:
-        Features ``[frames, FEATURES, bands]``, and the state.
+        Features ``[frames, FEATURES, bands]``, the running level ``[time, batch, 1, 1]``, and its next state.
     """
     c = network.config
     lower = g("Pad", now, integers(0, 0, 0, 1, 0, 0, 0, -1))  # one bin down
@@ -194,7 +203,28 @@ def features(g: Graph, network: Enhancer, now: Value, before: Value, state: Valu
         g("Clip", g("Div", differences, norms), floats(-2), floats(2)),
         axis=2,
     )
-    return g.reshape(stacked, -1, FEATURES, c.bands, name="features"), state
+    return g.reshape(stacked, -1, FEATURES, c.bands, name="features"), running, state
+
+
+def fine(g: Graph, network: Enhancer, spectra: Value, running: Value) -> Value:
+    """Return `Enhancer.fine` as ``[frames, FINE_FRAMES, fine bins]``.
+
+    Args:
+        spectra: ``[FINE_BEFORE + time + FINE_AFTER, batch, 2, bins]``.
+        running: level ``[time, batch, 1, 1]``.
+    """
+    bins = network.config.fine_bins
+    low = g.cut(spectra, 0, bins, axis=3)
+    frames = [g.cut(low, k, k - FINE_FRAMES + 1 or END, axis=0) for k in range(FINE_FRAMES)]
+    turned = g("Mul", g("Concat", *frames, axis=2), floats(network.rotation[:bins] ** _FRAMES).repeat(2, axis=0))
+    cos, sin = floats(network.fine_cos[0].T), floats(network.fine_sin[0].T)  # of bin 0, which a hop does not turn
+    real, imag = np.stack([cos, sin], axis=2), np.stack([-sin, cos], axis=2)  # [fine, frame, real and imaginary]
+    waves = np.concatenate([real, imag]).reshape(2 * FINE_FRAMES, 2 * FINE_FRAMES)
+    parts = g("MatMul", waves, turned)
+    power = g("MatMul", floats(np.kron([1, 1], np.eye(FINE_FRAMES))), g("Mul", parts, parts))
+    relative = g("Add", g("Div", power, running), floats(10 ** (SPECTRUM_FLOOR_DB / 10)))
+    scaled = g("Mul", g("Log", relative), floats(1 / math.log(10) / 3))
+    return g.reshape(scaled, -1, FINE_FRAMES, bins, name="fine")
 
 
 def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
@@ -203,11 +233,16 @@ def _neighbours(g: Graph, name: str, block: Neighbours, x: Value) -> Value:
     return g("Add", x, g.product(f"{name}.out", block.out, g.swap(g.silu(mixed), 0, 2, 1)))
 
 
-def masks(g: Graph, network: Enhancer, features: Value, states: list[Value], time: Value) -> tuple[Value, list[Value]]:
+def masks(
+    g: Graph, network: Enhancer, features: Value, fine: Value | None, states: list[Value], time: Value
+) -> tuple[Value, list[Value]]:
     """`Enhancer.masks` before their non-linearities: ``[time, batch, 1 + 2 taps, bands]`` and the next states."""
     c = network.config
     positions = c.bands // 8
     x = g.swap(g.convolution("stem", network.stem, features, 8, stride=4), 0, 2, 1)
+    if fine is not None and network.fine_stem is not None:
+        low = g.swap(g.convolution("fine_stem", network.fine_stem, fine, 4, stride=4), 0, 2, 1)
+        x = g("Add", x, g("Pad", low, integers(0, 0, 0, 0, (c.bands - c.fine_bins) // 4, 0)))
     x = g("Add", x, floats(network.stem_position))
     skip = _neighbours(g, "encode", network.encode, x)
     x = g.product("down", network.down, g.reshape(skip, -1, positions, 2 * c.stem_channels))
@@ -222,10 +257,15 @@ def masks(g: Graph, network: Enhancer, features: Value, states: list[Value], tim
         (across,) = g.gru(f"{name}.frequency", path.frequency, g.swap(across, 1, 0, 2))
         across = g.reshape(g.swap(across, 2, 0, 1, 3), -1, c.channels)
         x = g("Add", x, g.linear(f"{name}.frequency_out", path.frequency_out, across))
-        along = g("Reshape", g.norm(path.time_norm, x), by_time)
+        normal = g("Reshape", g.norm(path.time_norm, x), by_time)
         state = g.reshape(state, 1, -1, c.channels)
-        along, last = g.gru(f"{name}.time", path.time, along, state, outputs=2)
+        along, last = g.gru(f"{name}.time", path.time, normal, state, outputs=2)
+        if c.ahead:
+            last = g.cut(along, -1 - c.ahead, -c.ahead, axis=0)
         x = g("Add", x, g.linear(f"{name}.time_out", path.time_out, g.reshape(along, -1, c.channels)))
+        if path.back is not None and path.back_out is not None:
+            (back,) = g.gru(f"{name}.back", path.back, normal, direction="reverse")
+            x = g("Add", x, g.linear(f"{name}.back_out", path.back_out, g.reshape(back, -1, c.channels)))
         after.append(g.reshape(last, -1, positions * c.channels))
     x = g.reshape(g.linear("up", network.up, x), -1, 2 * positions, c.stem_channels)
     bias = network.skip(network.encode.out.bias)
@@ -236,31 +276,40 @@ def masks(g: Graph, network: Enhancer, features: Value, states: list[Value], tim
     skipped = g.product("features_skip", network.features_skip, g.swap(features, 0, 2, 1))
     x = g("Add", g("Add", x, floats(bias.repeat(c.bands // 4, 1))), skipped)
     x = g.convolution("head", network.head, g.swap(g.silu(x), 0, 2, 1), 3)
-    return g("Reshape", x, g("Concat", time, integers(-1, 1 + 2 * c.taps, c.bands), axis=0), name="masks"), after
+    rows = integers(-1, 1 + 2 * len(c.tap_offsets), c.bands)
+    if not c.ahead:
+        return g("Reshape", x, g("Concat", time, rows, axis=0), name="masks"), after
+    return g.cut(g("Reshape", x, g("Concat", time, rows, axis=0)), 0, -c.ahead, axis=0, name="masks"), after
 
 
 def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
-    """Return masked spectra ``[time, batch, 2, bins]`` times ``weights``, of ``[history + time, batch, 2, bins]``."""
+    """Return masked spectra ``[time, batch, 2, bins]`` times ``weights``.
+
+    Args:
+        masks: of the frames that are denoised.
+        spectra: ``[history + time + ahead + margin, batch, 2, bins]``.
+        weights: that the inverse DFT asks for.
+    """
     c = network.config
-    narrow = c.narrow_bands
+    narrow, taps = c.narrow_bands, len(c.tap_offsets)
 
     def frames(tap: int, begin: int, end: int) -> Value:
         late = c.lookahead + tap
-        ends = integers(-late if late else END, end)
-        return g("Slice", spectra, integers(c.history - late, begin), ends, integers(0, 3))
+        last = -(late + c.ahead + c.margin)
+        return g("Slice", spectra, integers(c.history - late, begin), integers(last or END, end), integers(0, 3))
 
-    gains, filters = g.split(masks, [1, 2 * c.taps], axis=2)
+    gains, filters = g.split(masks, [1, 2 * taps], axis=2)
     gains, high = g.split(g("Sigmoid", gains), [narrow, c.wide_bands], axis=3)
     high = g("Mul", frames(0, narrow, c.bins), g("MatMul", high, floats(network.wide.T) * weights[narrow:]))
     filters = g("Tanh", g.cut(filters, 0, narrow, axis=3))
     filters = g("Concat", filters, gains, filters, gains, axis=2)
     turns = floats(network.turns.T).repeat(2, axis=0) * weights[:narrow]
-    taps = g("Mul", g("Concat", *(frames(tap, 0, narrow) for tap in range(c.taps)), axis=2), turns)
-    real = [*range(2 * c.taps), 0]  # what the filters and the gain are multiplied by, for the real part of the sum
-    imag = [*(part ^ 1 for part in range(2 * c.taps)), 1]
-    products = g("Mul", g("Gather", taps, integers(*real, *imag), axis=2), filters)
+    tapped = g("Mul", g("Concat", *(frames(tap, 0, narrow) for tap in c.tap_offsets), axis=2), turns)
+    real = [*range(2 * taps), 0]  # what the filters and the gain are multiplied by, for the real part of the sum
+    imag = [*(part ^ 1 for part in range(2 * taps)), 1]
+    products = g("Mul", g("Gather", tapped, integers(*real, *imag), axis=2), filters)
     signs = np.kron(np.eye(2), np.ones(len(real)))
-    signs[0, 1 : 2 * c.taps : 2] = -1  # products of imaginary parts
+    signs[0, 1 : 2 * taps : 2] = -1  # products of imaginary parts
     return g("Concat", g("MatMul", floats(signs), products), high, axis=3, name="deep_filter")
 
 
@@ -294,17 +343,24 @@ def build(network: Enhancer) -> onnx.ModelProto:
     hops = g.swap(g.reshape(audio, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
     now = spectra(g, network, dft, hops)
     kept = g.swap(g.reshape(kept, -1, c.history, 2, c.bins), 1, 0, 2, 3)
-    known = g("Concat", kept, now, axis=0)  # [history + time, batch, 2, bins]
-    seen, level_state = features(g, network, now, g.cut(known, c.history - 1, -1, axis=0), level_state)
-    chosen, recurrent = masks(g, network, seen, recurrent, g("Shape", now, start=0, end=1))
-    filtered = deep_filter(g, network, chosen, known, dft.twice)
+    known = g("Concat", kept, now, axis=0)  # [history + time + ahead, batch, 2, bins]
+    end = -c.ahead or END
+    seen, running, level_state = features(g, network, now, g.cut(known, c.history - 1, -1, axis=0), level_state)
+    heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
+    finely = None
+    if c.fine_bins:
+        around = g.cut(heard, c.history - FINE_BEFORE, FINE_AFTER - c.margin or END, axis=0)
+        finely = fine(g, network, around, running)
+    chosen, recurrent = masks(g, network, seen, finely, recurrent, g("Shape", now, start=0, end=1))
+    filtered = deep_filter(g, network, chosen, heard, dft.twice)
     overlap = g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns)
     _, overlap = overlap_add(g, network, dft, filtered, overlap)
-    kept = g.reshape(g.swap(g.cut(known, -c.history, END, axis=0), 1, 0, 2, 3), 0, -1)
-    last_hop = g.cut(audio, -c.hop, END, axis=1)
+    kept = g.reshape(g.swap(g.cut(known, -c.history - c.ahead, end, axis=0), 1, 0, 2, 3), 0, -1)
+    last_hop = g.cut(audio, -c.hop * (1 + c.ahead), -c.hop * c.ahead or END, axis=1)
     g("Concat", last_hop, overlap, level_state, kept, *recurrent, axis=1, name="next_state")
     shapes = {"audio": ["batch", f"{c.hop}*hops"], "state": ["batch", network.state_size]}
-    shapes |= {"estimate": shapes["audio"], "next_state": shapes["state"]}
+    estimated = f"{c.hop}*(hops-{c.ahead})" if c.ahead else shapes["audio"][1]
+    shapes |= {"estimate": ["batch", estimated], "next_state": shapes["state"]}
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     graph = helper.make_graph(g.nodes, "mpeace", values[:2], values[2:], list(g.constants.values()))
     opset = helper.make_opsetid("", OPSET)

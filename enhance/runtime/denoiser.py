@@ -56,20 +56,22 @@ class Denoiser:
         """Denoise whole hops at the model's rate.
 
         Args:
-            block: float32 [channels, samples], samples a multiple of `info.hop` and not 0.
+            block: float32 [channels, samples], samples a multiple of `info.hop`; more than the `info.ahead` hops at its
+                end, which are only looked at and come again in the next call.
             state: float32 [channels, state_size], from `initial_state` or from the call before.
 
         Returns:
-            The estimate, float32 [channels, samples], delayed by `info.latency` samples, and the next state.
+            The estimate, float32 [channels, samples], delayed by `info.latency` samples, without the hops that were
+            only looked at; and the next state.
 
         Raises:
             ValueError: for another shape.
             ModelError: the model gives NaN or infinite samples.
         """
-        if block.ndim != 2 or block.shape[1] == 0 or block.shape[1] % self.info.hop:
-            raise ValueError(
-                f"block of shape {block.shape}: expected [channels, a multiple of {self.info.hop} samples]"
-            )
+        hop, ahead = self.info.hop, self.info.ahead * self.info.hop
+        if block.ndim != 2 or block.shape[1] <= ahead or block.shape[1] % hop:
+            more = f", more than {ahead}" if ahead else ""
+            raise ValueError(f"block of shape {block.shape}: expected [channels, a multiple of {hop} samples{more}]")
         if state.shape != (block.shape[0], self.info.state_size):
             raise ValueError(f"state of shape {state.shape}: expected {(block.shape[0], self.info.state_size)}")
         inputs = {"audio": np.asarray(block, np.float32), "state": np.asarray(state, np.float32)}
@@ -138,22 +140,23 @@ class Denoiser:
 
     def _check_graph(self) -> None:
         """Send a hop of silence through the file, which must obey the contract. Also warms the session up."""
+        hop = self.info.hop
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != ["audio", "state", "estimate", "next_state"]:
             raise ModelError(
                 f"the file {self.path} has {names}, expected inputs audio, state, outputs estimate, next_state"
             )
-        block, state = np.zeros((1, self.info.hop), np.float32), self.initial_state()
+        block, state = np.zeros((1, (1 + self.info.ahead) * hop), np.float32), self.initial_state()
         try:
             estimate, next_state = self.step(block, state)
         except ModelError:
             raise
         except Exception as error:  # ONNX Runtime has no common base class for its errors
             raise ModelError(f"the file {self.path} does not run: {_first_line(error)}") from error
-        if estimate.shape != block.shape or next_state.shape != state.shape:
+        if estimate.shape != (1, hop) or next_state.shape != state.shape:
             raise ModelError(
                 f"the file {self.path} returns shapes {estimate.shape} and {next_state.shape} for one hop, "
-                f"expected {block.shape} and {state.shape}"
+                f"expected {(1, hop)} and {state.shape}"
             )
 
 

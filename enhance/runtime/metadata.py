@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from enhance.utils.errors import ModelError, one_line
@@ -16,6 +16,8 @@ _RANGES = {
     "window": (1, 1 << 17),
     "hop": (1, 1 << 16),
     "lookahead": (0, 1000),
+    "ahead": (0, 1000),
+    "block": (0, 10_000),
     "latency": (0, 1 << 20),
     "state_size": (1, 1 << 24),
     "parameters": (0, 10**_DIGITS),
@@ -26,7 +28,7 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Metadata of an ONNX file; every key is required."""
+    """Metadata of an ONNX file; every key without a default is required."""
 
     mpeace_version: str  # that wrote the file
     format_version: str  # of inputs, outputs and metadata
@@ -41,6 +43,8 @@ class ModelInfo:
     macs_per_second: int  # multiply-accumulates per second of one channel
     training: dict[str, Any]  # dimensions, steps, seed, ...
     licence: str
+    ahead: int = 0  # hops behind a block that a call is given to look at, and that come again in the next call
+    block: int = 0  # hops that are denoised in a call; 0: any number, as the result does not depend on it
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], source: str) -> ModelInfo:
@@ -51,6 +55,9 @@ class ModelInfo:
         """
         values: dict[str, Any] = {}
         for field in fields(cls):
+            if field.name not in metadata and field.default is not MISSING:
+                values[field.name] = str(field.default)
+                continue
             if field.name not in metadata:
                 raise ModelError(f"{source} is not a model of mpeace: its metadata lack {field.name!r}")
             values[field.name] = metadata[field.name]
@@ -65,6 +72,8 @@ class ModelInfo:
                 shown = text if len(text) <= 2 * _DIGITS else f"{text[:_DIGITS]}..."
                 raise ModelError(f"{source}: metadata {key!r} is {shown!r}, expected a whole number, {least} to {most}")
             values[key] = int(text)
+        if values["ahead"] and not values["block"]:
+            raise ModelError(f"{source}: metadata 'ahead' is {values['ahead']}, but 'block' is 0")
         try:
             values["training"] = json.loads(values["training"])
         except (ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
 """Denoising of a signal that comes in blocks of any size, at any sample rate.
 
-    block -> resample to the model -> whole hops -> take DC away -> ONNX step -> drop its delay
+    block -> resample to the model -> whole hops -> take DC away -> ONNX steps -> drop their delay
           -> link the channels -> resample back -> mix with the input
 
 Every stage carries its state, so the result does not depend on how the signal was cut. The input waits in a queue of
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -26,9 +25,9 @@ from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.rate import check_sample_rate
 from enhance.dsp.resampling import Resampler, held_back_seconds
+from enhance.runtime.block_runner import BlockRunner, Model
 from enhance.runtime.link import Link
 from enhance.runtime.linked_channels import LinkedChannels
-from enhance.runtime.metadata import ModelInfo
 from enhance.runtime.model_input import ModelInput
 from enhance.runtime.speech import SpeechDetector
 from enhance.runtime.strength import Strength, blend
@@ -36,17 +35,6 @@ from enhance.runtime.strength import Strength, blend
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
 MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]
 LOUDEST = 2.0**31  # 187 dB above full scale: float samples beyond this are no audio and would overflow in the network
-
-
-class Model(Protocol):
-    """A model as a stream uses it; `enhance.Denoiser` is one."""
-
-    @property
-    def info(self) -> ModelInfo: ...
-
-    def initial_state(self, channels: int = 1) -> np.ndarray: ...
-
-    def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Stream:
@@ -94,9 +82,12 @@ class Stream:
             raise ValueError(f"live_block {live_block}: expected at least 1 sample, or None")
         if live_block is not None and link is not Link.OFF:
             raise ValueError(f"link {link.value} with live_block {live_block}: live channels cannot be linked")
+        if live_block is not None and denoiser.info.block:
+            raise ValueError(f"the model {denoiser.info.name} hears seconds ahead, for files; take another one live")
         self.channels = channels
         self.live_block = live_block
         self._denoiser = denoiser
+        self._runner = BlockRunner(denoiser, channels)
         self._from_model: Resampler | Polyphase | None = None
         model_rate = denoiser.info.sample_rate
         if self.sample_rate != model_rate:
@@ -130,6 +121,7 @@ class Stream:
             behind = info.latency + info.hop - self._stride + from_model
             return to_model + behind * self.sample_rate // info.sample_rate
         behind = info.latency + info.hop + (self._linked.latency if self._linked is not None else 0)
+        behind += (info.ahead + max(info.block - 1, 0)) * info.hop
         if self.sample_rate == info.sample_rate:
             return behind
         there = held_back_seconds(self.sample_rate, info.sample_rate)
@@ -231,6 +223,8 @@ class Stream:
         # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
         padding = self._denoiser.info.latency + self._denoiser.info.hop
         self._run(self._input.flush(padding))
+        for noisy, estimate in self._runner.finish():
+            self._denoised(noisy, estimate)
         if self._linked is not None:
             silence = np.zeros((self.channels, self._linked.latency + padding), np.float32)
             self._give(self._linked.process(silence, silence))
@@ -241,7 +235,7 @@ class Stream:
     def reset(self) -> None:
         """Forget everything: the next block begins a new signal."""
         self._ended = False
-        self._state = self._denoiser.initial_state(self.channels)
+        self._runner.reset()
         self._speech.reset()
         self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input
         for fifo in (self._noisy, self._wet, self._dry):
@@ -261,10 +255,12 @@ class Stream:
 
     def _run(self, noisy: np.ndarray) -> None:
         """Run the model over whole hops at its rate and push what that makes ready into the queue of the result."""
+        for ready, estimate in self._runner.process(noisy):
+            self._denoised(ready, estimate)
+
+    def _denoised(self, noisy: np.ndarray, estimate: np.ndarray) -> None:
+        """Give samples at the model's rate, whose estimate has come, to all that follows."""
         samples = noisy.shape[1]
-        if not samples:
-            return
-        estimate, self._state = self._denoiser.step(noisy, self._state)
         self._speech.update(noisy, estimate)
         late = min(self._delay_left, samples)
         self._delay_left -= late

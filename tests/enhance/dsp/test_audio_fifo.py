@@ -20,3 +20,13 @@ def test_a_queue_gives_what_it_took_in_order_and_no_more() -> None:
     np.testing.assert_array_equal(np.concatenate(given, axis=1), line)
     with pytest.raises(ValueError, match="1 samples asked of a queue that holds 0"):
         fifo.pop(1)
+
+
+def test_what_is_looked_at_stays_until_it_is_dropped() -> None:
+    fifo = AudioFifo(channels=1)
+    fifo.push(np.arange(5, dtype=np.float32)[None])
+    np.testing.assert_array_equal(fifo.peek(3), [[0, 1, 2]])
+    fifo.drop(2)
+    np.testing.assert_array_equal(fifo.pop(3), [[2, 3, 4]])
+    with pytest.raises(ValueError, match="1 samples dropped of a queue that holds 0"):
+        fifo.drop(1)

@@ -81,7 +81,13 @@ def test_the_runtime_has_few_operators_to_run(exported: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "config", [replace(CONFIG, lookahead=2, taps=1, blocks=1), replace(CONFIG, window=512, hop=256)]
+    "config",
+    [
+        replace(CONFIG, lookahead=2, taps=1, blocks=1),
+        replace(CONFIG, window=512, hop=256),
+        replace(CONFIG, lookahead=0, backward=True, ahead=5, block=12, taps_ahead=2, fine_bins=8),
+        replace(CONFIG, lookahead=0, backward=True, ahead=1, block=12),
+    ],
 )
 def test_other_dimensions_are_exported_right(config: NetworkConfig) -> None:
     torch.manual_seed(0)

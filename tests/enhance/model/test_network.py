@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.gru import GRU
-from enhance.model.network import Enhancer
+from enhance.model.network import Enhancer, from_causal
 from enhance.training.loss import LossConfig, PlainLoss
 
 SUMS = 2e-5  # float32 sums of other lengths and in another order, on samples with a peak near 1
 AHEAD = NetworkConfig(**{**SMALLEST.to_dict(), "lookahead": 1})
+FILES = NetworkConfig(
+    **{**SMALLEST.to_dict(), "backward": True, "ahead": 6, "block": 20, "taps_ahead": 2, "fine_bins": 12}
+)
 
 
 def lively(config: NetworkConfig = SMALLEST) -> Enhancer:
@@ -248,3 +251,52 @@ def test_the_gru_in_bfloat16_is_close_and_carries_its_state_precisely(bidirectio
         assert other.grad is not None
         assert one.grad.dtype == torch.float32
         assert nn.functional.cosine_similarity(one.grad.flatten(), other.grad.flatten(), dim=0) > 0.995
+
+
+def test_a_network_for_files_begins_as_the_causal_one() -> None:
+    """Bit for bit but for the order of sums, in one call and in blocks; so the causal network's training counts."""
+    causal, audio = lively(), noisy_speech(2, 36 * 480)
+    torch.manual_seed(3)
+    network = Enhancer(FILES)
+    network.load_state_dict(from_causal(network, causal.state_dict()))
+    expected = run(causal, audio)[0]
+    with torch.no_grad():
+        torch.testing.assert_close(network(audio, network.initial_state(2), 0)[0], expected, rtol=0, atol=SUMS)
+        first, state = network(audio[:, : 26 * 480], network.initial_state(2))
+        second, _ = network(audio[:, 20 * 480 :], state)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), expected[:, : 30 * 480], rtol=0, atol=SUMS)
+
+
+def test_weights_of_other_dimensions_are_no_start_for_files() -> None:
+    with pytest.raises(ValueError, match="the weights are of other dimensions"):
+        from_causal(Enhancer(FILES), Enhancer(SIZES["tiny"]).state_dict())
+
+
+def test_each_part_that_hears_ahead_gets_a_gradient_from_the_start() -> None:
+    network, audio = lively(FILES), noisy_speech(1, 12 * 480)
+    network(audio, network.initial_state(1), 0)[0].square().sum().backward()
+    for name in ("paths.0.back_out.weight", "fine_stem.weight", "head.weight"):
+        gradient = network.get_parameter(name).grad
+        assert gradient is not None
+        assert float(gradient.abs().max()) > 0, name
+
+
+@pytest.mark.parametrize(("hertz", "bin_", "fine"), [(206.25, 4, 4), (193.75, 4, 3), (268.75, 5, 5), (231.25, 5, 2)])
+def test_fine_powers_part_harmonics_that_the_window_cannot(hertz: float, bin_: int, fine: int) -> None:
+    """Fine power m of bin b stands for 50 b + 12.5 (m - 3.5) Hz; a tone there is strongest in it."""
+    network = Enhancer(FILES)
+    tone = 0.5 * torch.sin(2 * torch.pi * hertz * torch.arange(40 * 480) / 48_000)[None]
+    hops = torch.nn.functional.pad(tone, (480, 0)).unflatten(1, (-1, 480))
+    real, imag = network.spectra(hops, torch.zeros(1, FILES.history * 2 * FILES.bins))
+    powers = network.fine(real, imag, torch.ones(1, real.shape[1] - 7))[0, 20, bin_]
+    assert int(powers.argmax()) == fine
+    assert float(powers[fine] - powers[(fine + 3) % 8]) > 1 / 3  # 10 dB
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"backward": True}, {"ahead": 3}, {"fine_bins": 6}, {"fine_bins": 104}, {"taps_ahead": 1, "lookahead": 1}],
+)
+def test_dimensions_for_files_that_do_not_fit_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"needs the length of a block|multiple of 4|out of range|not by both"):
+        NetworkConfig(**changes)

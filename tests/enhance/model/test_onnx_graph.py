@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from recordings import SMALLEST
 
-from enhance.model.config import NetworkConfig
+from enhance.model.config import FINE_AFTER, FINE_BEFORE, NetworkConfig
 from enhance.model.network import TINY_POWER, Enhancer
 from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build
 
-STAGES = ("spectra", "level", "features", "masks", "deep_filter", "estimate")
+STAGES = ("spectra", "level", "features", "fine", "masks", "deep_filter", "estimate")
+STUDIO = replace(SMALLEST, backward=True, ahead=2, block=5, taps_ahead=2, fine_bins=8)
 TOLERANCE = 2e-4  # of values around 1: float32 sums in another order, and quotients of small powers in the features
 BATCH, HOPS = 2, 7
 
@@ -38,10 +39,12 @@ def by_onnx(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> Arra
     model = build(network)
     known = {value.name for value in model.graph.output}
     model.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in STAGES if name not in known
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        for name in STAGES
+        if name not in known and (network.config.fine_bins or name != "fine")
     )
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [*STAGES, "next_state"]
+    names = [name for name in (*STAGES, "next_state") if network.config.fine_bins or name != "fine"]
     results = session.run(names, {"audio": audio.numpy(), "state": state.numpy()})
     return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}
 
@@ -56,8 +59,15 @@ def by_pytorch(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> A
     now, before = slice(c.history, None), slice(c.history - 1, -1)
     level, _ = network.level((real[:, now].square() + imag[:, now].square()).mean(dim=-1), level_state)
     features = network.features(real[:, now], imag[:, now], (real[:, before], imag[:, before]), level)
-    gains, filters, _ = network.masks(features, recurrent)
-    filtered = network.deep_filter(gains, filters, real, imag)
+    silent = real.new_zeros(len(real), c.margin, c.bins)
+    heard = torch.cat([real, silent], dim=1), torch.cat([imag, silent], dim=1)
+    fine = None
+    if c.fine_bins:
+        around = slice(c.history - FINE_BEFORE, real.shape[1] + FINE_AFTER)
+        fine = network.fine(heard[0][:, around], heard[1][:, around], level)
+    gains, filters, _ = network.masks(features, recurrent, fine)
+    gains, filters = (x[:, : x.shape[1] - c.ahead] for x in (gains, filters))
+    filtered = network.deep_filter(gains, filters, *heard)
     estimate, _ = network.overlap_add(*filtered, overlap)
     taps = filters.flatten(3).transpose(2, 3)  # [batch, time, 2 taps, narrow bands]
     twice = torch.from_numpy(FactoredDFT(c.window).twice)
@@ -70,6 +80,8 @@ def by_pytorch(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> A
         "estimate": estimate,
         "next_state": network(audio, state)[1],
     }
+    if fine is not None:
+        layouts["fine"] = fine.permute(1, 0, 3, 2).flatten(0, 1)
     return {name: value.numpy() for name, value in layouts.items()}
 
 
@@ -90,7 +102,9 @@ def differences(network: Enhancer, other: Enhancer) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("config", [SMALLEST, replace(SMALLEST, lookahead=1, taps=1), replace(SMALLEST, blocks=2)])
+@pytest.mark.parametrize(
+    "config", [SMALLEST, replace(SMALLEST, lookahead=1, taps=1), replace(SMALLEST, blocks=2), STUDIO]
+)
 def test_every_stage_of_the_graph_computes_what_that_of_the_network_does(config: NetworkConfig) -> None:
     network = made(config)
     for stage, difference in differences(network, network).items():
