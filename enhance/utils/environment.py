@@ -17,7 +17,7 @@ def machine() -> str:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
         cores = os.cpu_count() or 1
-    return f"{_processor()}, {cores} cores, {platform.system()} {platform.machine()}"
+    return f"{_processor()}, {cores} core{"" if cores == 1 else "s"}, {platform.system()} {platform.machine()}"
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
