@@ -10,14 +10,15 @@ def machine() -> str:
     """Return the processor, the cores that this process may use, and the system, in one line.
 
     Example:
-        >>> "cores" in machine()
+        >>> " core" in machine()
         True
     """
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
         cores = os.cpu_count() or 1
-    return f"{_processor()}, {cores} core{"" if cores == 1 else "s"}, {platform.system()} {platform.machine()}"
+    plural = "" if cores == 1 else "s"
+    return f"{_processor()}, {cores} core{plural}, {platform.system()} {platform.machine()}"
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
