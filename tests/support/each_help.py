@@ -6,16 +6,23 @@ import sys
 import warnings
 from contextlib import redirect_stdout
 
-warnings.filterwarnings("ignore", "'.*' found in sys.modules")  # by another command
-for module in sys.argv[1:]:
-    sys.argv = [module, "--help"]
-    text = io.StringIO()
-    try:
-        with redirect_stdout(text):
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if end.code:
-            raise
-    if "usage: " not in text.getvalue():
-        sys.exit(f"{module} --help says nothing of its usage")
-    print(module, "--help")
+
+def main(modules: list[str]) -> None:
+    """Print a line for each module whose --help works; exit with status 1 at the first one whose does not."""
+    warnings.filterwarnings("ignore", "'.*' found in sys.modules")  # by another command
+    for module in modules:
+        sys.argv = [module, "--help"]
+        text = io.StringIO()
+        try:
+            with redirect_stdout(text):
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if end.code:
+                raise
+        if "usage: " not in text.getvalue():
+            sys.exit(f"{module} --help says nothing of its usage")
+        print(module, "--help")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
