@@ -88,7 +88,7 @@ def demo(
         yield Server(line.split()[2], process, next(folder.glob("mpeace-demo-*")), seconds)
     finally:
         process.terminate()
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "Traceback" not in err, err
     assert not list(folder.glob("mpeace-demo-*")), "everything is removed at the end"

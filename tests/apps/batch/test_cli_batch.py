@@ -47,7 +47,7 @@ def test_ctrl_c_in_the_middle(tmp_path: Path, tiny_model: Path, jobs: int, numbe
     else:
         wait_for(lambda: len(partial_files(out)) == 2, process)
         os.killpg(process.pid, number)  # a terminal sends it to the whole group
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == status, stderr.decode()
     assert not partial_files(out)
     finished = [path.name for path in out.iterdir()]
@@ -66,7 +66,7 @@ def test_ctrl_c_while_it_waits_for_standard_input(tmp_path: Path, tiny_model: Pa
     process.stdin.flush()
     os.read(process.stdout.fileno(), 100)  # it is at work, and will want more than there is
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert len(stderr.decode().splitlines()) == 1
 

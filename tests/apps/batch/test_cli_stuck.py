@@ -35,7 +35,7 @@ def test_a_call_that_does_not_end_is_ended_by_a_signal(tmp_path: Path, number: s
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.2)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert not unfinished.exists()
 

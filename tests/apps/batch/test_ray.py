@@ -141,7 +141,7 @@ def test_a_cluster_of_its_own_does_rows_tells_bad_files_and_ends_by_ctrl_c(
     )
     ray_here = ("--model", tiny_model, "--engine", "ray", "--jobs", 2)
     process = start("denoise", "--manifest", manifest, *ray_here, cwd=tmp_path)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 1, stderr.decode()
     assert "2 done, 0 skipped, 1 failed" in stderr.decode()
     assert (tmp_path / "a.wav").read_bytes() == (sounds / "local" / "0" / "0.wav").read_bytes()
@@ -151,7 +151,7 @@ def test_a_cluster_of_its_own_does_rows_tells_bad_files_and_ends_by_ctrl_c(
     process = start("denoise", *long, "-o", tmp_path / "out", *ray_here)
     wait_for(lambda: len(partial_files(tmp_path / "out")) == 2, process)
     os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr.decode()
     assert "mpeace: stopped; finished files are kept" in stderr.decode().splitlines()[-1]
     assert not list((tmp_path / "out").iterdir())
@@ -172,7 +172,7 @@ def test_a_cluster_that_is_not_there_is_one_line(
     process = start(
         "denoise", file, "-o", tmp_path / "out", "--model", tiny_model, "--engine", "ray", "--address", address
     )
-    _, stderr = process.communicate(timeout=100)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
     assert len(stderr.decode().splitlines()) == 1
     assert words in stderr.decode()

@@ -126,7 +126,7 @@ def test_ctrl_c_while_an_output_is_sent_takes_its_parts_back(
         time.sleep(5)  # longer than the parent takes to notice and to tell its process, on a busy machine
 
     store.faults.append(Fault("PUT .*partNumber=1", before=press))
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr.decode()
     assert store.asked("PUT .*partNumber=1")
     assert store.asked("DELETE /calls/long.wav")

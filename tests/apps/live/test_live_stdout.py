@@ -46,7 +46,7 @@ def test_a_reader_gets_the_voice_that_a_file_of_it_gives(server: SoundServer, no
             assert process.stdout is not None
             data = process.stdout.read(2 * 9 * RATE)
             process.send_signal(signal.SIGINT)
-            stderr = process.communicate(timeout=60)[1].decode()
+            stderr = process.communicate(timeout=300)[1].decode()
         assert process.returncode == 130
         assert "s16le:16000:1, 24.0 ms late beside the device" in stderr
         heard = np.frombuffer(data, "<i2") / np.float32(32768)
@@ -89,7 +89,7 @@ def test_a_microphone_that_vanishes_is_waited_for(server: SoundServer) -> None:
         assert len(process.stdout.read(20 * RATE)) == 20 * RATE  # ten seconds: it has gone on
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 143
 
 

@@ -72,7 +72,7 @@ def test_a_decoder_that_dies_takes_no_other_file_along_with_one_job(
 
     thread = threading.Thread(target=kill_the_worker)
     thread.start()
-    stderr = process.communicate(timeout=120)[1].decode()
+    stderr = process.communicate(timeout=300)[1].decode()
     thread.join()
     assert process.returncode == 1
     assert f"{tmp_path / 'in' / 'b.wav'}: the process that worked on it died (exit code -11)" in stderr
