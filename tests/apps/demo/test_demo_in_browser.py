@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browser_runtime import cache_with_runtime, served_folder
 from command import ROOT, mpeace
-from demo_page import delays, place, watched_page
+from demo_page import delays, picture, place, watched_page
 from demo_server import Server, demo, heard
 from demo_server import wait_for as wait_a_minute_for
 from readme import readme_blocks
@@ -105,6 +105,7 @@ def test_the_page_denoises_as_a_stream_in_python_does(page: Any, shipped_denoise
         return any(same & (np.abs(pieces).max(axis=1) > 0.01))
 
     wait_for(is_heard)
+    picture(page, "demo_live")
     posts = [url for url in page.requested if "live_" in url or "component_server" in url]
     page.get_by_role("button", name="Stop").click()
     cleaned, given = crossed(page, "cleaned"), crossed(page, "given")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from command import ROOT, mpeace, read
-from demo_page import MICROPHONE, any_like, delays, download, example, picture, place, watched_page
+from demo_page import MICROPHONE, any_like, delays, download, example, place, watched_page
 from demo_server import EXAMPLES, Server, busy, demo, heard, wait_for
 from tiny_model import tiny_result
 
@@ -122,7 +122,6 @@ def test_the_live_tab_plays_cleaned_sound(page: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="Cleaned").click()
     mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
     wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93))
-    picture(page, "demo_live")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()
 

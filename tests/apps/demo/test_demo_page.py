@@ -1,7 +1,7 @@
 """The demo's page in Chromium: what a person sees, hears and downloads.
 
-`MPEACE_PICTURES=apps/pictures pytest tests/apps/demo/test_demo_page.py tests/apps/demo/test_demo_live.py -k "light or
-live_tab"` writes the pictures of the README.
+`MPEACE_PICTURES=apps/pictures pytest -k "light or page_denoises_as" tests/apps/demo/test_demo_page.py
+tests/apps/demo/test_demo_in_browser.py` writes the pictures of the README, on an idle machine.
 """
 
 import time
