@@ -26,7 +26,7 @@ from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.speed import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
-from enhance.model.onnx_graph import LAYER
+from enhance.model.onnx_nodes import LAYER
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model

@@ -11,7 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from enhance.data.mixing import Mixer
 from enhance.dsp.rate import SAMPLE_RATE
-from enhance.model.network import Enhancer, from_causal
+from enhance.model.network import Enhancer
+from enhance.model.warm_start import from_causal
 from enhance.training.cuda_graphs import CapturedSteps
 from enhance.training.objective import Objective, Terms
 from enhance.training.settings import plain

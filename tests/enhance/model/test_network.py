@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.gru import GRU
-from enhance.model.network import Enhancer, from_causal
+from enhance.model.network import Enhancer
+from enhance.model.warm_start import from_causal
 from enhance.training.loss import LossConfig, PlainLoss
 
 SUMS = 2e-5  # float32 sums of other lengths and in another order, on samples with a peak near 1
