@@ -7,6 +7,7 @@ that level; they follow libsndfile's `ogg_opus.c`, `ogg_vorbis.c` and `mpeg_l3_e
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from enhance.io.formats import Encoding
 from enhance.io.sound.mp3_frames import bitrate, scan
@@ -39,12 +40,7 @@ def compression_like(
     """
     if encoding.subtype not in ("VORBIS", "OPUS", "MPEG_LAYER_III"):
         return Compression()
-    import mutagen
-
-    try:
-        stream = getattr(mutagen.File(path), "info", None)
-    except mutagen.MutagenError:
-        stream = None
+    stream = _stream(path, encoding)
     told = int(getattr(stream, "bitrate_mode", 0))
     mode = {1: "CONSTANT", 2: "VARIABLE"}.get(told, "AVERAGE")
     bits_per_second = float(getattr(stream, "bitrate", 0))
@@ -56,6 +52,23 @@ def compression_like(
             return Compression()
         bits_per_second = 8 * path.stat().st_size / seconds
     return match_compression(encoding.subtype, bits_per_second, channels, sample_rate, mode)
+
+
+def _stream(path: Path, encoding: Encoding) -> Any:
+    """Return what mutagen says of a stream, None when it says nothing; tags are not unpacked."""
+    from mutagen import File, MutagenError
+    from mutagen.mp3 import MP3
+    from mutagen.oggopus import OggOpus
+    from mutagen.oggvorbis import OggVorbis
+
+    from enhance.io.bounded_tags import AS_STORED
+
+    try:
+        if encoding.major == "MP3":
+            return MP3(path, known_frames=AS_STORED, load_v1=False).info
+        return getattr(File(path, options=[OggOpus, OggVorbis]), "info", None)
+    except MutagenError:
+        return None
 
 
 def match_compression(subtype: str, bits_per_second: float, channels: int, sample_rate: int, mode: str) -> Compression:

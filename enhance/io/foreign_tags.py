@@ -9,11 +9,11 @@ Reference: ID3v2.4 (id3.org), APEv2 (Hydrogenaudio wiki), through mutagen.
 from pathlib import Path
 
 from mutagen import MutagenError
-from mutagen.apev2 import APETextValue, APEv2
+from mutagen.apev2 import APENoHeaderError, APETextValue, APEv2
 from mutagen.easyid3 import EasyID3
-from mutagen.id3 import ID3
+from mutagen.id3 import ID3, ID3NoHeaderError
 
-from enhance.io.bounded_tags import bounded_tags
+from enhance.io.bounded_tags import read_bounded
 from enhance.utils.errors import FileError
 
 _SAME = {"year": "date", "track": "tracknumber", "album artist": "albumartist", "disc": "discnumber"}  # APE -> Vorbis
@@ -26,19 +26,17 @@ def read_id3_of_flac(path: Path) -> ID3 | None:
         FileError: when it cannot be read.
     """
     try:
-        with bounded_tags():
-            return ID3(path)
+        return read_bounded(ID3, path)
+    except ID3NoHeaderError:
+        return None
     except MutagenError as error:
-        if type(error).__name__ == "ID3NoHeaderError":
-            return None
         raise FileError(f"its ID3 tag cannot be read, and is not kept ({error})") from None
 
 
 def fields_of_id3(path: Path) -> dict[str, list[str]]:
     """Return the fields of an ID3 tag that have a name in Vorbis comments."""
     try:
-        with bounded_tags():
-            tags = EasyID3(path)
+        tags = read_bounded(EasyID3, path)
     except MutagenError:
         return {}
     return {key: [str(value) for value in tags[key]] for key in tags}
@@ -52,9 +50,9 @@ def read_ape_of_mp3(path: Path) -> APEv2 | None:
     """
     try:
         return APEv2(path)
+    except APENoHeaderError:
+        return None
     except MutagenError as error:
-        if type(error).__name__ == "APENoHeaderError":
-            return None
         raise FileError(f"its APEv2 tag cannot be read, and is not kept ({error})") from None
 
 

@@ -27,7 +27,7 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from enhance.io.bounded_tags import bounded_tags
+from enhance.io.bounded_tags import read_bounded
 from enhance.io.foreign_tags import fields_of_ape, fields_of_id3, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
 from enhance.io.sound.chunk_values import Change
@@ -198,9 +198,8 @@ def _class_of(encoding: Encoding) -> type[FileType] | None:
 
 def _read(kind: type[FileType], path: Path) -> tuple[Any, list[Picture]]:
     try:
-        with bounded_tags():
-            file = kind(path)
-            return file, _pictures(file)
+        file = read_bounded(kind, path)
+        return file, _pictures(file)
     except (MutagenError, ValueError) as error:  # a picture may hold anything
         raise FileError(f"its tags cannot be read, and are not kept ({error})") from None
 

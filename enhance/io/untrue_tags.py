@@ -11,7 +11,7 @@ from typing import Any
 from mutagen import MutagenError
 from mutagen.id3 import ID3
 
-from enhance.io.bounded_tags import bounded_tags
+from enhance.io.bounded_tags import read_bounded
 from enhance.utils.errors import FileError
 
 _OF_THE_STREAM = frozenset({"itunsmpb", "encoder_delay", "encoder_padding", "md5", "encoding params"})
@@ -60,8 +60,7 @@ def true_id3(content: bytes, level: bool) -> tuple[bytes, list[str]]:
         level: whether the level of the sound changed.
     """
     try:
-        with bounded_tags():
-            tags = ID3(BytesIO(content))
+        tags = read_bounded(ID3, content)
     except (MutagenError, FileError):
         return content, []
     dropped = drop_untrue(tags, level)
