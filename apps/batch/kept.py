@@ -15,7 +15,7 @@ OGG OPUS          codec, bitrate, comments, pictures;      gains; other speakers
 MP3               bitrate and mode, ID3, APEv2, pictures   gains, encoder delay; joined files are read
                                                            to the end and become one
 M4A M4B M4R MP4A  codec, bitrate, tags, cover, chapters,   FLAC becomes ALAC; Opus, MP3 become AAC;
-AAC               trimming, faststart                      gains, encoder delay
+AAC               trimming, faststart                      gains, encoder delay; joined files: the first
 AAC in any        AAC-LC: the bitrate within 15 %, from    HE-AAC becomes AAC-LC of 64 kbit/s a channel
 container         24 kbit/s a channel on (at 48 kHz)       or more; AAC-LC of less than 24 gets 24
 MP4 M4V MOV QT    as M4A; picture and its code (hvc1),     data tracks other than time code

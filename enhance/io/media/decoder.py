@@ -18,7 +18,7 @@ from av.stream import Disposition
 from enhance.io.codec_limits import check_input
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
-from enhance.io.media.opening import is_mp4, open_media, packets_of, reason
+from enhance.io.media.opening import is_mp4, notes_on_joined, open_media, packets_of, reason
 from enhance.io.media.sound_clock import SoundClock
 from enhance.io.media.track_choice import choose_tracks, describe_tracks
 from enhance.io.pcm import block_length
@@ -222,6 +222,8 @@ class TrackReader:
         self.speakers = from_names(channel.name for channel in self._stream.codec_context.layout.channels)
         self.frames: int | None = None
         self.notes = self._decoder.notes
+        if is_mp4(self._container):
+            self.notes += notes_on_joined(path)
         covers = any(stream.disposition & Disposition.attached_pic for stream in self._container.streams.video)
         lost = [name for name, there in (("chapters", self._container.chapters()), ("cover", covers)) if there]
         if lost:

@@ -89,6 +89,26 @@ def read_movie(path: Path) -> Box | None:
     return None
 
 
+def joined_behind(path: Path) -> tuple[int, int]:
+    """Return how many recordings lie behind the first one in a file, and how many bytes they take; FFmpeg skips them.
+
+    A recording begins with its type (`ftyp`) and has one movie header (`moov`); old QuickTime files have no type.
+    Where the first and the next are both in fragments (`moof`), FFmpeg reads on, and nothing is counted.
+    """
+    with path.open("rb") as file:
+        boxes = list(extents(file))
+    first = next((place for place, box in enumerate(boxes) if box.kind in (b"moov", b"mdat")), len(boxes))
+    begins = [box.begin for box in boxes[first:] if box.kind == b"ftyp"]
+    if not begins:
+        firsts = {box.kind: box.begin + box.size for box in reversed(boxes)}
+        behind = max(firsts.get(b"moov", 0), firsts.get(b"mdat", 0))
+        begins = [behind] * (sum(box.kind == b"moov" for box in boxes) - 1)
+    fragments = [box.begin for box in boxes if box.kind == b"moof"]
+    if not begins or (fragments and fragments[0] < begins[0] <= fragments[-1]):
+        return 0, 0
+    return len(begins), boxes[-1].begin + boxes[-1].size - begins[0]
+
+
 def parse(data: bytes) -> list[Box]:
     """Take boxes that follow each other apart. Whatever is too short to be one is left out."""
     boxes: list[Box] = []

@@ -19,6 +19,7 @@ import av.logging
 from av.error import FFmpegError
 
 from enhance.io.formats import MUXERS
+from enhance.io.media.mp4_boxes import joined_behind
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -108,6 +109,15 @@ def packets_of(
 def muxer_of(path: Path) -> str:
     """Return the muxer that writes files of this name; names of sound files stand for Ogg with FLAC in it."""
     return MUXERS.get(path.suffix.lower(), "ogg")
+
+
+def notes_on_joined(path: Path) -> list[str]:
+    """Return a note when recordings are joined behind the first one of an MP4, which FFmpeg does not read."""
+    count, size = joined_behind(path)
+    if count == 0:
+        return []
+    others = "a second recording" if count == 1 else f"{count} more recordings"
+    return [f"{others} of {size} bytes, joined behind it, left out; take the file apart to denoise all of it"]
 
 
 def is_mp4(container: "InputContainer") -> bool:

@@ -18,7 +18,7 @@ from enhance.io.media.edit_list import pieces_of
 from enhance.io.media.matroska_tracks import TrackExtras, roomy_language, write_extras
 from enhance.io.media.mp4_boxes import Box
 from enhance.io.media.mp4_movie import NewSound, finish_movie
-from enhance.io.media.opening import create_media, is_mp4, muxer_of, packets_of
+from enhance.io.media.opening import create_media, is_mp4, muxer_of, notes_on_joined, packets_of
 from enhance.io.media.scan import FirstLook, look_at
 from enhance.io.media.track_choice import choose_tracks, describe_tracks
 from enhance.io.media.writer import CopiedTrack, SoundTrack
@@ -94,7 +94,7 @@ def clean_tracks(
     outcome.format, outcome.subtype = muxer, tracks[0].choice.name
     outcome.clamped = sum(track.chain.clamped for track in tracks)
     outcome.speech = [found for track in tracks if (found := track.chain.speech) is not None] or None
-    outcome.notes += work.notes
+    outcome.notes += [*work.notes, *(notes_on_joined(path) if movie is not None else [])]
     gains = [gain for track in tracks if (gain := track.chain.gain_to_fit()) is not None]
     return min(gains, default=None)
 

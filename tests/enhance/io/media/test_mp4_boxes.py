@@ -2,8 +2,9 @@
 
 import io
 import struct
+from pathlib import Path
 
-from enhance.io.media.mp4_boxes import Box, clock, extents, parse, track_id
+from enhance.io.media.mp4_boxes import Box, clock, extents, joined_behind, parse, track_id
 
 TKHD = Box(b"tkhd", bytes(12) + struct.pack(">I", 7) + bytes(68))
 MOVIE = Box(b"moov", children=[Box(b"mvhd", bytes(100)), Box(b"trak", children=[TKHD, Box(b"mdia")]), Box(b"trak")])
@@ -42,3 +43,22 @@ def test_numbers_of_tracks_and_clocks_of_both_versions() -> None:
     long = Box(b"mvhd", b"\1" + bytes(19) + struct.pack(">IQ", 600, 2**33))
     unknown = Box(b"mvhd", bytes(12) + struct.pack(">II", 600, 2**32 - 1))
     assert [clock(box) for box in (short, long, unknown, None)] == [(600, 1200), (600, 2**33), (600, None), (0, None)]
+
+
+def test_recordings_joined_behind_the_first_are_counted_where_they_are_skipped(tmp_path: Path) -> None:
+    kind, movie, data, part = (Box(name, bytes(12)).pack() for name in (b"ftyp", b"moov", b"mdat", b"moof"))
+    plain, early, old, in_fragments = kind + data + movie, kind + movie + data, data + movie, kind + movie + part + data
+    for first, behind, count in (
+        (plain, b"", 0),
+        (b"\0\0\0\x08wide", plain, 0),
+        (in_fragments, part + data, 0),
+        (plain, plain, 1),
+        (early, early + plain, 2),
+        (plain, kind, 1),  # the rest was lost
+        (old, old, 1),
+        (movie + data, movie + data, 1),
+        (in_fragments, plain, 1),
+        (in_fragments, in_fragments, 0),  # is read on
+    ):
+        (tmp_path / "a.mp4").write_bytes(first + behind)
+        assert joined_behind(tmp_path / "a.mp4") == (count, len(behind) if count else 0)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from command import mpeace, read
 from helpers import speech_like
 
 pytest.importorskip("av")
@@ -67,3 +69,23 @@ def test_a_file_that_is_damaged_between_packets_is_refused_at_its_place_or_ends_
     assert 8 * 1024 <= sum(frame.samples for frame in frames) <= 10 * 1024
     assert len(notes) == 1
     assert notes[0].startswith("salvaged: the file is damaged at 0.1")
+
+
+@pytest.mark.parametrize(("name", "target"), [("a.m4a", "out.m4a"), ("a.m4a", "out.wav"), ("a.mov", "out.mov")])
+def test_a_second_recording_behind_an_mp4_is_told(tmp_path: Path, tiny_model: Path, name: str, target: str) -> None:
+    muxer, codec = ("ipod", "aac") if name == "a.m4a" else ("mov", "pcm_s16le")
+    path = make(tmp_path / name, muxer, codec, None, 48_000, [speech_like(0.5, 48_000)])
+    one = mpeace("denoise", path, "--mix", 0, "-o", tmp_path / f"one{target}", "--model", tiny_model)
+    assert one.status == 0, one.stderr
+    assert "joined" not in one.stderr
+    content = path.read_bytes()
+    path.write_bytes(content * 2)
+    ended = mpeace("denoise", path, "--mix", 0, "-o", tmp_path / target, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert (
+        f"note: a second recording of {len(content)} bytes, joined behind it, left out; take the file apart"
+        in ended.stderr
+    )
+    assert (tmp_path / target).stat().st_size > 1000
+    if target == "out.wav":
+        np.testing.assert_array_equal(read(tmp_path / target), read(tmp_path / "oneout.wav"))
