@@ -36,7 +36,9 @@ _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
 _MARGIN = 3  # hops: a frame, which may be taken half a hop earlier or later, and put back there
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
-_FLOOR = 1e-9  # power that is silence
+_SILENCE = 1e-9  # of the power of the loudest band: less counts as nothing, at whatever level the recording is
+_FLOOR = 1e-9  # of numbers without a unit, so that what is divided by them stays finite
+_TINY = 1e-30  # the same of powers and what is made of them, where there is digital silence
 
 
 class LinkedChannels:
@@ -143,8 +145,9 @@ class LinkedChannels:
         noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
         best = _best_channel(levels)
         level = _voice_levels(towards, best)
-        weights = level[..., np.newaxis] / (levels[:, 1] + 0.01 * levels[:, 0] + _FLOOR)
-        weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _FLOOR
+        silence = _silence(levels)
+        weights = level[..., np.newaxis] / (levels[:, 1] + 0.01 * levels[:, 0] + silence[:, np.newaxis, np.newaxis])
+        weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _TINY
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
         share = self._share(level, weights, levels, cross, self._fast[soon])
         share *= _ramp(_likeness(cross, towards[:, 2], levels, best), *_ALIKE)[:, np.newaxis, np.newaxis].astype(
@@ -155,7 +158,7 @@ class LinkedChannels:
         voice = np.sum((weights.astype(np.float32) @ self._bands.T) * estimate, axis=1)
         alone = estimate
         if self._always:
-            power = np.square(np.abs(estimate)).sum(1) / (np.square(np.abs(noisy)).sum(1) + _FLOOR)
+            power = np.square(np.abs(estimate)).sum(1) / (np.square(np.abs(noisy)).sum(1) + silence[:, np.newaxis])
             alone = np.sqrt(np.minimum(power, 1))[:, np.newaxis] * noisy
         return alone + share * (level[..., np.newaxis].astype(np.float32) * voice[:, np.newaxis] - alone)
 
@@ -198,7 +201,12 @@ class LinkedChannels:
 
 def _weight(levels: np.ndarray) -> np.ndarray:
     """Weight of each band, [hops, bands]: what lies in it over its noise."""
-    return 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _FLOOR)
+    return 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _silence(levels)[:, np.newaxis])
+
+
+def _silence(levels: np.ndarray) -> np.ndarray:
+    """Power of a band that counts as nothing, [hops]."""
+    return _SILENCE * levels.sum((1, 2)).max(-1) + _TINY
 
 
 def _best_channel(levels: np.ndarray) -> np.ndarray:

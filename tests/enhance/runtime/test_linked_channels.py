@@ -159,3 +159,16 @@ def test_live_channels_cannot_be_linked(tiny_denoiser: Denoiser) -> None:
         tiny_denoiser.stream(RATE, 2, live_block=480, link="auto")
     with pytest.raises(ValueError, match="'both' is not a valid Link"):
         tiny_denoiser.stream(RATE, 2, link="both")
+
+
+@pytest.mark.parametrize("link", ["auto", "on"])
+@pytest.mark.parametrize("decibels", [-10, -30, -50])
+def test_a_softer_recording_gives_the_same_softer(tiny_denoiser: Denoiser, link: str, decibels: int) -> None:
+    voice = speech_like(2, RATE)
+    noise = 0.3 * np.std(voice) * np.random.default_rng(0).standard_normal((2, voice.shape[1]))
+    audio = (np.concatenate([voice, 0.5 * voice]) + noise).astype(np.float32)
+    factor = np.float32(10 ** (decibels / 20))
+    loud = tiny_denoiser.denoise(audio, RATE, link=link)
+    soft = tiny_denoiser.denoise(factor * audio, RATE, link=link)
+    np.testing.assert_allclose(soft / factor, loud, rtol=0, atol=1e-5 * np.abs(loud).max())
+    assert np.abs(loud - tiny_denoiser.denoise(audio, RATE)).max() > 0.01 * np.abs(loud).max(), "linked"
