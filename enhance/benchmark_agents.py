@@ -40,7 +40,7 @@ SETTLED = 6  # frames, after which nothing is padded for the delay alone
 PESQ_RATE = 16_000
 PLUGINS = {"dtln": "DTLNNoiseSuppressor", "hush": "HushNoiseSuppressor"}  # livekit-plugins-NAME, and its class
 
-Make = Callable[[], Any]  # a new processor
+Make = Callable[[], Any]  # a new processor; LiveKit calls its `_process` and `_close`, and has no public names for them
 
 
 def processors() -> tuple[dict[str, Make], list[str]]:

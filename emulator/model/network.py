@@ -136,7 +136,10 @@ class Emulator(nn.Module):
         feature = (cells[:, :-1].log() - LOG_POWER_CENTRE) / LOG_POWER_SCALE
         feature = nn.functional.pad(feature, (0, -cells.shape[-1] % self.config.stride))
         folded = fold(feature, self.config.patch)
-        return folded if inside_vmap(folded) else folded.contiguous(memory_format=torch.channels_last)
+        try:
+            return folded.contiguous(memory_format=torch.channels_last)
+        except RuntimeError:  # inside torch.vmap, which knows this layout for no tensor
+            return folded
 
     def _levels(self, folded: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield names and values of the layers, one by one."""
@@ -163,11 +166,6 @@ class Emulator(nn.Module):
         """Return the emulated output ``[batch, length]``: the masked spectrum as a waveform."""
         c, window = self.config, self.get_buffer("window")
         return torch.istft(emulation.mask * emulation.spectrum, c.window, c.hop, window=window, length=length)
-
-
-def inside_vmap(tensor: Tensor) -> bool:
-    """Return whether `torch.vmap` hides an axis of a tensor: then its values and its memory cannot be looked at."""
-    return torch._C._functorch.is_batchedtensor(tensor)  # type: ignore[attr-defined]
 
 
 def fold(x: Tensor, patch: int) -> Tensor:

@@ -95,3 +95,12 @@ def test_in_a_lightning_module_it_trains_and_leaves_no_trace_in_the_checkpoint(l
     assert not torch.equal(module.network.weight, before["weight"])
     assert list(module.state_dict()) == ["network.weight", "network.bias"]
     assert [name for name, _ in module.named_parameters()] == ["network.weight", "network.bias"]
+
+
+def test_inside_vmap_it_is_the_same_loss(loss: CodecLoss) -> None:
+    estimate, target = signals(3)
+    found = torch.vmap(lambda one, other: loss(one[None], other[None]))(estimate, target)
+    each = [loss(one[None], other[None]) for one, other in zip(estimate, target, strict=True)]
+    torch.testing.assert_close(found, torch.stack(each), **FUSED)
+    with pytest.raises(ValueError, match="must be finite"):
+        loss(estimate * torch.inf, target)

@@ -6,6 +6,7 @@ that are being listened to are kept in memory.
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +61,7 @@ class Stimuli:
         places += [(TRAPS, f"trap {number}") for number, trap in enumerate(plan.settings.traps, 1) if trap.sound]
         content = hashlib.sha256()
         for place in dict.fromkeys(places):
-            self._measure(*place, content)
+            self._measure(*place, content.update)
         self.fingerprint = content.hexdigest()
         self._item = lru_cache(_KEPT)(self._read_item)
         self._lock = Lock()
@@ -70,8 +71,8 @@ class Stimuli:
         with self._lock:  # a browser fetches all sounds of an item at once: the first call reads them for the others
             return self._item(set_name, item)[stimulus]
 
-    def _measure(self, set_name: str, item: str, content: "hashlib._Hash") -> None:
-        sounds, shape = self._load(set_name, item, content)
+    def _measure(self, set_name: str, item: str, note: Callable[[bytes], None]) -> None:
+        sounds, shape = self._load(set_name, item, note)
         rule, target = self._plan.settings.loudness, self._plan.settings.target_lufs
         if set_name == TRAPS and rule is Loudness.REFERENCE:
             rule = Loudness.EACH
@@ -92,8 +93,8 @@ class Stimuli:
         factors = self.gains[set_name, item]
         return {stimulus: audio * np.float32(factors[stimulus]) for stimulus, audio in sounds.items()}
 
-    def _load(self, set_name: str, item: str, content: "hashlib._Hash | None" = None) -> tuple[dict, Shape]:
-        """Load all sounds of an item as they are in their files, and make the anchors."""
+    def _load(self, set_name: str, item: str, note: Callable[[bytes], None] | None = None) -> tuple[dict, Shape]:
+        """Load all sounds of an item as they are in their files, and make the anchors; `note` gets their digests."""
         plan, paths = self._plan, self._paths(set_name, item)
         sounds: dict[str, np.ndarray] = {}
         shape: Shape | None = None
@@ -112,8 +113,8 @@ class Stimuli:
                 raise UsageError(f"{path} has {_told(found)}, but {first} has {_told(shape)}: they must be alike")
             if not np.isfinite(audio).all():
                 raise UsageError(f"{path} has NaN or infinite samples")
-            if content is not None:
-                content.update(hashlib.sha256(data).digest())
+            if note is not None:
+                note(hashlib.sha256(data).digest())
             sounds[name] = audio
         assert shape is not None
         if plan.reference in sounds:

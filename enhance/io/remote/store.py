@@ -54,7 +54,7 @@ class Store:
         known: Any = None
         try:
             known = get_filesystem_class(self.scheme)
-            named = self.url(str(known._strip_protocol(url)))
+            named = self.url(_stripped(known, url))
             if not is_web(url) and place_of(url) not in ("", place_of(named)):
                 reason = f"fsspec names files of {self.scheme}:// without their server, so they are not read"
                 raise UsageError(f"{shown(url)}: {reason}; s3, gs, az and https are")
@@ -76,7 +76,7 @@ class Store:
 
     def path(self, url: str) -> str:
         """Return what fsspec calls a file of this store."""
-        return str(self.files._strip_protocol(url))
+        return _stripped(self.files, url)
 
     def url(self, path: str) -> str:
         """Return the URL of what fsspec calls so: always the same one, however it was written."""
@@ -187,6 +187,15 @@ class Stores:
         """
         store = self._known.get(scheme_of(url)) or self._known.setdefault(scheme_of(url), Store(url))
         return store.url(store.path(url))
+
+
+def _stripped(files: Any, url: str) -> str:
+    """Return what a file system, or its class, calls a URL.
+
+    fsspec documents `_strip_protocol` for its backends and has no public name for it: `url_to_fs` would connect, and
+    cuts names at "::".
+    """
+    return str(files._strip_protocol(url))
 
 
 def _web_options() -> dict[str, Any]:

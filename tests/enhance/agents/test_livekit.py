@@ -180,3 +180,8 @@ def test_the_benchmark_tells_the_lag_and_that_no_frame_is_raw(
     assert cells[0].startswith("mpeace ")
     assert cells[3:6] == ["12.67", "0.00", "0.00"]  # lag, raw and padded frames
     assert all(len(cell.split(" / ")) == 3 for cell in cells[6:])
+
+
+def test_livekit_has_no_public_name_for_what_processes_a_frame() -> None:
+    """When this fails, the processor and `enhance.benchmark_agents` can use what is new."""
+    assert {name for name in dir(rtc.FrameProcessor) if not name.startswith("_")} == {"enabled"}
