@@ -14,6 +14,7 @@ import typer
 from apps import interactive
 from apps.batch.choices import Engine, IfExists
 from apps.batch.kept import KEPT
+from apps.shared_options import AttenuationLimit, Mix, Model
 from enhance.io.options import Clip, DenoiseOptions, checked_rate
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
@@ -108,13 +109,9 @@ def denoise(
         IfExists,
         typer.Option(help="What to do when an output already exists; skip resumes a batch.", show_default=True),
     ] = IfExists.SKIP,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
-    ] = None,
-    attenuation_limit: Annotated[
-        float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")
-    ] = None,
-    mix: Annotated[float, typer.Option(metavar="0..1", help="0 gives the input, 1 the denoised sound.")] = 1.0,
+    model: Model = None,
+    attenuation_limit: AttenuationLimit = None,
+    mix: Mix = 1.0,
     output_format: Annotated[
         str | None,
         typer.Option(

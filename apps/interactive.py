@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apps.shared_options import AllowHost, AttenuationLimit, Host, Mix, Model
 from enhance.io.options import DenoiseOptions, checked_rate
 from enhance.utils.errors import UsageError
 
@@ -14,14 +15,9 @@ if TYPE_CHECKING:
 
 
 def demo(
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 7860,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
-    ] = None,
+    allow_host: AllowHost = None,
     root_path: Annotated[
         str, typer.Option(metavar="PATH", help="Path under which a reverse proxy serves the page, such as /denoise.")
     ] = "",
@@ -108,14 +104,9 @@ def listen(
             "--output", "-o", metavar="DIR", help="With --analyse: folder to write into. [that of the TOML file]"
         ),
     ] = None,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="Port of the page; 0 for any free one.")] = 7870,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable."),
-    ] = None,
+    allow_host: AllowHost = None,
 ) -> None:
     """Run a blind listening test in the browser.
 
@@ -164,13 +155,9 @@ def live(
     latency: Annotated[
         str, typer.Option(metavar="low|safe|SECONDS", help="How much the devices may buffer, or the delay to aim at.")
     ] = "low",
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
-    ] = None,
-    attenuation_limit: Annotated[
-        float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")
-    ] = None,
-    mix: Annotated[float, typer.Option(metavar="0..1", help="0 gives the input, 1 the denoised sound.")] = 1.0,
+    model: Model = None,
+    attenuation_limit: AttenuationLimit = None,
+    mix: Mix = 1.0,
     sample_rate: Annotated[
         int | None, typer.Option(metavar="HZ", help="Sample rate of the devices. [48000 if they can]")
     ] = None,

@@ -1,0 +1,17 @@
+"""Options that several commands have, each written once: name, what stands for its value, and help."""
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
+]
+AttenuationLimit = Annotated[
+    float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")
+]
+Mix = Annotated[float, typer.Option(metavar="0..1", help="0 gives the input, 1 the denoised sound.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")]
+AllowHost = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Also answer under this name, such as a proxy's. Repeatable.")
+]
