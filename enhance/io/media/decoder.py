@@ -124,7 +124,7 @@ class TrackDecoder:
 
     def _decode(self, packet: "Packet") -> "list[AudioFrame]":
         try:
-            return self.stream.decode(packet)
+            return self.stream.decode(_to_be_heard(packet) if packet.is_discard else packet)
         except FFmpegError as error:
             if not self._salvage:
                 where = self._clock.seconds
@@ -176,6 +176,17 @@ class TrackDecoder:
         except ValueError:
             return None
         return end - float(self.start or 0)
+
+
+def _to_be_heard(packet: "Packet") -> "Packet":
+    """Return a copy without the mark by which FFmpeg leaves a packet out, as where the clock of fragments goes back.
+
+    What came twice the clock here leaves out, and what an edit list hides is cut; a joined recording is neither.
+    """
+    copy = av.Packet(bytes(packet))
+    copy.stream, copy.time_base = packet.stream, packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    return copy
 
 
 def open_untrimmed(path: Path) -> "tuple[InputContainer, Box | None]":

@@ -108,10 +108,12 @@ def test_a_clock_that_begins_again_is_a_recording_that_was_joined() -> None:
     assert clock.restarts == 1
 
 
-@pytest.mark.parametrize("name", ["a.mka", "a.oga"])
+@pytest.mark.parametrize("name", ["a.mka", "a.oga", "a.mp4"])
 def test_joined_files_with_clocks_are_read_one_after_the_other(tmp_path: Path, tiny_model: Path, name: str) -> None:
     av: Any = pytest.importorskip("av")
-    with av.open(str(tmp_path / name), "w", format="matroska" if name == "a.mka" else "ogg") as out:
+    muxer = {"a.mka": "matroska", "a.oga": "ogg", "a.mp4": "mp4"}[name]
+    fragments = {"movflags": "empty_moov+default_base_moof+frag_every_frame"} if muxer == "mp4" else {}
+    with av.open(str(tmp_path / name), "w", format=muxer, container_options=fragments) as out:
         stream = out.add_stream("flac", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(tone(3), "flt", "mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
