@@ -1,11 +1,20 @@
 """Fixtures of the tests that use the demo's page in Chromium."""
 
+import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from demo_page import browser_with_microphone, page_server, watched_page
 from demo_server import Server
+
+from apps.demo.web.gradio_patches import no_type_stubs
+
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # Gradio's library asks its maker otherwise, when it is imported
+if find_spec("gradio"):
+    with no_type_stubs():  # half of the time that every process of tests needs to load it
+        import gradio  # noqa: F401
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_the_command_line_is_measured_as_it_is(tiny_model, tmp_path):
     """The real command on short files: every figure is there and has the size that it must have."""
     command = [sys.executable, "-m", "apps.cli"]
     figures = benchmark.measure_jobs(command, str(tiny_model), tmp_path, repeats=1, seconds=2)
-    figures += benchmark.measure_memory(command, str(tiny_model), tmp_path, seconds=60)
+    figures += benchmark.measure_memory(command, str(tiny_model), tmp_path, seconds=10)
     figures += benchmark.measure_start(command, str(tiny_model), tmp_path, repeats=1)
     values = {figure.name: figure.value for figure in figures}
     one, two, ratio, peak, long, start, first = values.values()

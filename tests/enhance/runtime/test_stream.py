@@ -21,10 +21,10 @@ FILTER_TOLERANCE = 2e-4  # two passes of soxr HQ
 
 
 def parity_blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
-    """Blocks of `size`; to save time, single samples come at both ends only, 48000 each, with blocks of 331 between."""
+    """Blocks of `size`; to save time, single samples come at both ends only, 9600 each, with blocks of 331 between."""
     if size > 1:
         return blocks(audio, size)
-    first, middle, last = np.split(audio, [48000, audio.shape[1] - 48000], axis=1)
+    first, middle, last = np.split(audio, [9600, audio.shape[1] - 9600], axis=1)
     return [*blocks(first, 1), *blocks(middle, 331), *blocks(last, 1)]
 
 
@@ -34,9 +34,7 @@ def _long_but(few: set[tuple[int, int]]) -> list[Any]:
     return [pytest.param(*pair, marks=() if pair in few else pytest.mark.long) for pair in pairs]
 
 
-@pytest.mark.parametrize(
-    ("rate", "size"), _long_but({(8000, 97), (16000, 480), (44100, 1), (44100, 97), (48000, 1), (96000, 4096)})
-)
+@pytest.mark.parametrize(("rate", "size"), _long_but({(8000, 97), (16000, 480), (44100, 1), (48000, 1), (96000, 4096)}))
 def test_promise_16_streaming_equals_offline_for_over_60_s(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
     audio = speech_like(61, rate)
     offline = tiny_denoiser.denoise(audio, rate)
@@ -52,7 +50,7 @@ def test_promise_16_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> N
     np.testing.assert_allclose(whole, tiny_denoiser.denoise(audio, 8000), rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
-@pytest.mark.parametrize(("rate", "size"), _long_but({(16000, 480), (44100, 4096), (48000, 97)}))
+@pytest.mark.parametrize(("rate", "size"), _long_but({(44100, 4096), (48000, 480)}))
 def test_promise_31_the_shipped_model_streams_like_offline_for_over_60_s(
     shipped_denoiser: Denoiser, rate: int, size: int
 ) -> None:
@@ -94,7 +92,7 @@ def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, si
 def test_no_more_is_held_back_than_the_latency_says(tiny_denoiser: Denoiser, rate: int) -> None:
     stream = tiny_denoiser.stream(rate)
     given = most = 0
-    for taken in range(7, 5 * rate, 7):
+    for taken in range(7, 2 * rate, 7):
         given += stream.process(np.zeros((1, 7), np.float32)).shape[1]
         assert given <= taken
         most = max(most, taken - given)

@@ -1,7 +1,7 @@
 """The objective: shares of the gradient, silence, level, what is kept while material is reused, every further loss."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from torch import Tensor
 import emulator.losses.distances
 from emulator.losses.plugins import EXTRAS, find_extras
 from enhance.data.mixing import Mixer, Mixture
+from enhance.training import objective as rule
 from enhance.training.loss import LossConfig, PlainLoss
-from enhance.training.objective import BATCHES, EXAMPLES, Objective, ObjectiveConfig, gradient_norm
+from enhance.training.objective import Objective, ObjectiveConfig, gradient_norm
 
 LOSS = LossConfig()
 OWN = [name for name in EXTRAS if name != "pesq"]  # that one needs a package which nothing here depends on
@@ -25,6 +26,14 @@ def mixer(tmp_path_factory: pytest.TempPathFactory) -> Mixer:
     """Mixtures of half a second, each material used twice, one in five without speech."""
     config = replace(SHORT, reuse=2, noise_only=0.2, clip=0.0)
     return Mixer(*build(tmp_path_factory.mktemp("caches")), config, seed=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_examples() -> Iterator[None]:
+    """Weights follow from two batches, not four: by the same rule, in half of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rule, "BATCHES", 2)
+        yield
 
 
 def make(config: ObjectiveConfig, mixer: Mixer) -> Objective:
@@ -51,8 +60,8 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
     """By the stated rule: equal norms, in the mean, on the first mixtures with their noise lowered by 10 dB."""
     objective = make(ObjectiveConfig(extra=(name,), extra_share=0.5), mixer)
     plain, further = [], []
-    for batch in range(BATCHES):
-        mixture = mixer.batch(0, EXAMPLES * batch, EXAMPLES)
+    for batch in range(rule.BATCHES):
+        mixture = mixer.batch(0, rule.EXAMPLES * batch, rule.EXAMPLES)
         noisy, target, limit, _ = mixture
         estimate = quieter(mixture, 10**-0.5).requires_grad_()
         plain.append(gradient_norm(objective.plain(estimate, target, noisy, limit, 1.0).total, estimate))
