@@ -17,7 +17,9 @@ from enhance.ablate import main, read_rows
 from enhance.model import onnx_export
 from enhance.model.checkpoint import load_checkpoint
 from enhance.reporting.ablation import SCORES, SPLIT, difference, figure, tables
+from enhance.train import main as train_main
 from enhance.train import settings as train_settings
+from enhance.training import training_process
 from enhance.training.ablation_grid import FINE_GRID, LOSSES, SMALL_GRID, FineTuning, Run, plan
 
 SECONDS = 1.25  # of each pair: doubled three times it is what DNSMOS rates once
@@ -48,9 +50,16 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Recordings, a set of two pairs, and the ablation of two losses on them.
 
-    The first command works in this process. What PyTorch would convert to ONNX in half a minute, as its own tests see,
-    becomes the tiny model.
+    The first command works in this process, and so does its second training. What PyTorch would convert to ONNX in half
+    a minute, as its own tests see, becomes the tiny model.
     """
+
+    def train(chosen: list[str], steps: int, folder: Path, arguments: list[str]) -> float:
+        if "bark" not in folder.name:
+            return training_process.train(chosen, steps, folder, arguments)
+        assert train_main(["--out", str(folder), *arguments, "--set", f"steps={steps}", *chosen]) == 0
+        return 0.5
+
     path = tmp_path_factory.mktemp("ablation")
     write_folders(path)
     for number in range(2):
@@ -59,6 +68,7 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
+        patch.setattr(ablate, "train", train)
         patch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(tiny_model))
         patch.setattr(onnx_export, "parity", lambda *_: 0.0)
         assert main(arguments(path, "--train-only")) == 0
