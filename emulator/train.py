@@ -17,16 +17,13 @@ from emulator.model.config import PRESETS
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import DEFAULT
-from emulator.training.corpus import (
-    CorpusConfig,
-)
+from emulator.training.corpus import CorpusConfig
 from emulator.training.sources import VALID_SHARE, add_source_arguments, open_corpus, open_sources
 from emulator.training.task import CropConfig, EmulationTask
-from enhance.training.launch import add_launch_arguments, in_bfloat16, make_fabric, run
+from enhance.training.launch import add_launch_arguments, in_bfloat16, run_command
 from enhance.training.loop import fit
 from enhance.training.schedule import TrainConfig
-from enhance.training.settings import apply_settings, print_settings
-from enhance.utils.errors import fail
+from enhance.training.settings import apply_settings
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -40,6 +37,17 @@ def get_parser(required: bool = True) -> argparse.ArgumentParser:
     parser.add_argument("--paper", action="store_true", help="train the paper's magnitude U-Net in place of ours")
     add_launch_arguments(parser, required)
     return parser
+
+
+def settings(arguments: argparse.Namespace) -> list[Any]:
+    """Return the four configurations, with ``--set`` applied to the one that has the key.
+
+    Raises:
+        ValueError: a key is unknown or a value has the wrong type.
+    """
+    return apply_settings(
+        [PRESETS[arguments.preset], CorpusConfig(), CropConfig(), TrainConfig(batch=8)], arguments.set
+    )
 
 
 def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any]) -> None:
@@ -69,20 +77,7 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    listing = "--list" in (sys.argv if argv is None else argv)
-    arguments = get_parser(required=not listing).parse_args(argv)
-    try:
-        defaults = [PRESETS[arguments.preset], CorpusConfig(), CropConfig(), TrainConfig(batch=8)]
-        configs = apply_settings(defaults, arguments.set)
-        if arguments.list:
-            print_settings(configs)
-            return 0
-        if bool(arguments.valid_speech) != bool(arguments.valid_noise):
-            raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
-        fabric = make_fabric(arguments)
-    except ValueError as error:
-        return fail("emulator.train", error)
-    return run("emulator.train", lambda: train(arguments, fabric, configs), lambda: fabric.is_global_zero)
+    return run_command("emulator.train", get_parser, settings, train, argv)
 
 
 if __name__ == "__main__":

@@ -20,20 +20,20 @@ from enhance.data.mixing import MixConfig, Mixer
 from enhance.data.room_responses import write_rooms
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
-from enhance.training.launch import add_launch_arguments, in_bfloat16, make_fabric, run
+from enhance.training.launch import add_folder_arguments, add_launch_arguments, in_bfloat16, run_command
 from enhance.training.loop import fit
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig
 from enhance.training.run_log import nothing_left
 from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
-from enhance.training.settings import apply_settings, print_settings
+from enhance.training.settings import apply_settings
 from enhance.training.task import EnhancementTask, load_weights
-from enhance.utils.errors import fail
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+SIMULATED_ROOMS = 240  # beside those of --rooms
 ROOMS_SEED = 0  # simulated rooms are data, the same whatever the seed of a training
 GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 
@@ -41,13 +41,7 @@ GPU_SHARE = 0.6  # of a GPU's free memory that decoded audio may take
 def get_parser(required: bool = True) -> argparse.ArgumentParser:
     """Return the command line; `required` is false where settings are only listed."""
     parser = argparse.ArgumentParser(prog="python -m enhance.train", description=__doc__)
-    folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
-    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
-    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
-    parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
-    parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
-    parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
-    parser.add_argument("--simulated-rooms", type=int, default=240, help="rooms to simulate in addition (default 240)")
+    add_folder_arguments(parser, SIMULATED_ROOMS, required)
     parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
     parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
     parser.add_argument("--eager", action="store_true", help="do not capture steps as CUDA graphs on a GPU")
@@ -139,19 +133,9 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    listing = "--list" in (sys.argv if argv is None else argv)
-    arguments = get_parser(required=not listing).parse_args(argv)
-    try:
-        configs = settings(arguments.size, arguments.set)
-        if arguments.list:
-            print_settings(configs)
-            return 0
-        if bool(arguments.valid_speech) != bool(arguments.valid_noise):
-            raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
-        fabric = make_fabric(arguments)
-    except ValueError as error:
-        return fail("enhance.train", error)
-    return run("enhance.train", lambda: train(arguments, fabric, configs), lambda: fabric.is_global_zero)
+    return run_command(
+        "enhance.train", get_parser, lambda arguments: settings(arguments.size, arguments.set), train, argv
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emulator.lame import Setting
 from emulator.model.config import PRESETS
@@ -20,24 +19,17 @@ from emulator.training.task import Corpus
 from enhance.data.cache import build_cache
 from enhance.data.decoding import SUFFIXES
 from enhance.data.room_responses import write_rooms
+from enhance.training.launch import add_folder_arguments
 
-if TYPE_CHECKING:
-    pass
-
-
+SIMULATED_ROOMS = 60  # beside those of --rooms
 VALID_SHARE = 0.05  # of the minutes of a corpus that its held-out counterpart has
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the folders of recordings that :func:`open_sources` reads."""
-    folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
-    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
-    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
-    parser.add_argument("--music", required=required, help="folders of music; every fifth file is held out", **folders)
-    parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
-    parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
-    parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
-    parser.add_argument("--simulated-rooms", type=int, default=60, help="rooms to simulate in addition (default 60)")
+    add_folder_arguments(parser, SIMULATED_ROOMS, required)
+    music = "folders of music; every fifth file is held out"
+    parser.add_argument("--music", nargs="+", type=Path, required=required, help=music, metavar="DIR")
 
 
 def music_files(folders: Sequence[Path]) -> list[Path]:

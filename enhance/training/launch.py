@@ -1,19 +1,32 @@
-"""Launching of the training commands: their common arguments, their processes, and how errors end."""
+"""What the training commands share: arguments, processes, the way from the command line to an exit status."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from enhance.training.settings import print_settings
 from enhance.utils.errors import fail
 from enhance.utils.interrupt import Stopped
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser, simulated_rooms: int, required: bool = True) -> None:
+    """Add the folders of recordings; `required` is false where settings are only listed."""
+    folders = {"nargs": "+", "type": Path, "metavar": "DIR"}
+    parser.add_argument("--speech", required=required, help="folders of clean speech", **folders)
+    parser.add_argument("--noise", required=required, help="folders of noise", **folders)
+    parser.add_argument("--rooms", default=[], help="folders of room impulse responses", **folders)
+    parser.add_argument("--valid-speech", default=[], help="held-out speech", **folders)
+    parser.add_argument("--valid-noise", default=[], help="held-out noise", **folders)
+    simulated = f"rooms to simulate in addition (default {simulated_rooms})"
+    parser.add_argument("--simulated-rooms", type=int, default=simulated_rooms, help=simulated)
 
 
 def add_launch_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -57,19 +70,40 @@ def in_bfloat16(precision: str, device: torch.device) -> bool:
     return device.type == "cuda" or bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
-def run(program: str, work: Callable[[], None], is_first: Callable[[], bool]) -> int:
-    """Do the work; return the exit status, with errors as one line.
+def run_command(
+    program: str,
+    make_parser: Callable[[bool], argparse.ArgumentParser],
+    make_settings: Callable[[argparse.Namespace], Sequence[Any]],
+    train: Callable[[argparse.Namespace, "Fabric", Sequence[Any]], None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a training command, or list its settings; return the exit status, with errors as one line.
 
     Args:
-        program: what the line begins with.
-        work: may raise ValueError, FileNotFoundError or FloatingPointError with a message for the user, and
-            KeyboardInterrupt when it was stopped with its checkpoint written.
-        is_first: whether this process is the one that speaks.
+        program: what that line begins with.
+        make_parser: makes the command line from whether its folders are required: for ``--list`` they are not.
+        make_settings: makes the configurations from the arguments; may raise ValueError with a message for the user.
+        train: trains with arguments, processes and configurations; may raise ValueError, FileNotFoundError or
+            FloatingPointError with a message for the user, and KeyboardInterrupt when it was stopped with its
+            checkpoint written.
+        argv: arguments without the program's name; those of the process when None.
     """
+    listing = "--list" in (sys.argv if argv is None else argv)
+    arguments = make_parser(not listing).parse_args(argv)
     try:
-        work()
+        configs = make_settings(arguments)
+        if arguments.list:
+            print_settings(configs)
+            return 0
+        if bool(arguments.valid_speech) != bool(arguments.valid_noise):
+            raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
+        fabric = make_fabric(arguments)
+    except ValueError as error:
+        return fail(program, error)
+    try:
+        train(arguments, fabric, configs)
     except (KeyboardInterrupt, Stopped):
-        if not is_first():
+        if not fabric.is_global_zero:
             return 0  # a failing helper process would make Lightning kill the first
         print(f"{program}: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
