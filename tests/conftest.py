@@ -17,6 +17,7 @@ from enhance import Denoiser, ModelError, list_models
 from enhance.data.mix_config import MixConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PRIORITY = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
 
 # Files of tests that take long, in the order in which the workers get them, so that both end at about the same time.
 # The first one mostly waits, and what is measured in it bears one busy process beside it.
@@ -58,6 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.stem in place:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What only computes gives way to pages and live sound beside it, where it may come back from that: to root."""
+    if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "geteuid") and os.geteuid() == 0:
+        waits = item.get_closest_marker("browser") or item.get_closest_marker("sound")
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY if waits else min(PRIORITY + 5, 19))
 
 
 @pytest.fixture(scope="module")
