@@ -165,7 +165,7 @@ def finished(rows: Sequence[dict[str, Any]]) -> set[Run]:
     return {Run(row["seed"], row["size"], row["loss"]) for row in rows}
 
 
-def told(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
+def common_settings(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
     """Return the settings that all runs have in common, as plain values."""
     return asdict(settings) | {"sets": [path.resolve().name for path in sets]}
 
@@ -175,7 +175,7 @@ def make_report(rows: list[dict[str, Any]], settings: AblationSettings, sets: Se
     every = plan(list(SIZES), list(LOSSES), sorted({row["seed"] for row in rows}))
     rows = sorted(rows, key=lambda row: every.index(Run(row["seed"], row["size"], row["loss"])))
     labels = {name: loss.label for name, loss in LOSSES.items()}
-    common = told(settings, sets)
+    common = common_settings(settings, sets)
     return Report(NAME, rows, tables(rows, labels, BASELINE), common, figure(rows, labels, BASELINE), PACKAGES)
 
 
@@ -200,7 +200,7 @@ def ablate(arguments: argparse.Namespace) -> None:
         find_pairs(folder)  # before hours of training, not after them
     out.mkdir(parents=True, exist_ok=True)
     rows, described = read_rows(out / f"{NAME}.csv"), out / f"{NAME}.json"
-    if rows and json.loads(described.read_text(encoding="utf-8"))["settings"] != told(settings, sets):
+    if rows and json.loads(described.read_text(encoding="utf-8"))["settings"] != common_settings(settings, sets):
         raise ValueError(f"the runs in {out} were made with other settings or sets; name another folder by --out")
     sizes = arguments.sizes or ([arguments.start] if arguments.start else ["tiny", "small"])
     losses = arguments.losses or (FINE_GRID if arguments.start else SMALL_GRID)

@@ -4,7 +4,7 @@ After Wortsman et al., "Model soups: averaging weights of multiple fine-tuned mo
 increasing inference time" (ICML 2022): networks that were trained on from common weights often lie in one basin, and
 the middle of it does better than each. Choose shares on held-out mixtures, never on the set that is reported.
 
-The first file is a checkpoint of `enhance.train`; what it tells of its training stays, and what it was averaged with is
+The first file is a checkpoint of `enhance.train`; what it says of its training stays, and what it was averaged with is
 added. The result can be exported (`enhance.export`), not trained on: for that, export it and use `--start`.
 """
 

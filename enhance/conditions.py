@@ -87,8 +87,8 @@ def table(rows: Sequence[Row]) -> str:
             cells.append(f"{mean(before, digits)} to {mean(after, digits)}")
         gains = np.array([row["pesq_after"] - row["pesq_before"] for row in chosen])
         worst = chosen[int(np.nanargmin(gains))] if np.isfinite(gains).any() else chosen[0]
-        told = f"{worst['name']}: PESQ {worst['pesq_before']:.2f} to {worst['pesq_after']:.2f}"
-        lines.append([case, *cells, f"{mean(np.array([row['speech_gain'] for row in chosen]), 1)} dB", told])
+        worst_case = f"{worst['name']}: PESQ {worst['pesq_before']:.2f} to {worst['pesq_after']:.2f}"
+        lines.append([case, *cells, f"{mean(np.array([row['speech_gain'] for row in chosen]), 1)} dB", worst_case])
     pairs = 1 + max(row["pair"] for row in rows)
     return markdown_table(header, lines) + f"\n\n{pairs} pairs of 6 s each; SNR 5 dB unless stated.\n"
 

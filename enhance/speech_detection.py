@@ -4,7 +4,7 @@ A hop of 10 ms counts as speech when the clean recording, averaged over 30 ms, i
 95th percentile). The measure is the area under the ROC curve over all hops: the chance that a hop of speech gets a
 higher probability than one without. Other detectors are measured on the same hops where they are installed:
 `silero-vad` (its ONNX file) and `webrtcvad-wheels` (the mean of its four modes). Silero's windows of 32 ms are moved
-to where they are best, as it tells late.
+to where they are best, as it answers late.
 """
 
 import argparse

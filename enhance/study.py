@@ -107,9 +107,9 @@ def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:
         for r in rows
     ]
     header = ["variant", "parameters", "MMAC/s", "us per hop", "minutes", "PESQ", "ESTOI", "SI-SDR"]
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    described = ", ".join(f"{name} {value}" for name, value in settings.items())
     packages = ", ".join(f"{name} {value}" for name, value in versions(("torch", "onnxruntime")).items())
-    return "\n".join([markdown_table(header, cells), "", f"{told}. {machine()}; {packages}."]) + "\n"
+    return "\n".join([markdown_table(header, cells), "", f"{described}. {machine()}; {packages}."]) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

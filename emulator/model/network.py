@@ -7,7 +7,7 @@ magnitude that survives coding. The second is the log-variance of the codec's er
 that the encoder allows itself, which with a psychoacoustic model in charge is what it deems inaudible.
 
 The bins are folded into channels at the finest level, so that full resolution costs little. A learnt offset for each
-frequency tells every level where it is, since thresholds and the low-pass depend on frequency. There is no
+frequency is given to every level, since thresholds and the low-pass depend on frequency. There is no
 normalisation across time: what a cell yields depends on its surroundings only, and signals of any length are treated
 alike.
 """

@@ -1,6 +1,6 @@
 """Faint noise that makes an encoder show how much noise it allows itself where a recording is empty.
 
-The error of a codec tells the threshold of its psychoacoustic model only where there is something to code: what is
+The error of a codec shows the threshold of its psychoacoustic model only where there is something to code: what is
 empty is coded without error, masked or not. So the second head of an emulator learns from the error that the codec
 makes of the recording plus a noise of about the masked threshold. Where that noise is below the encoder's threshold it
 is removed, and the error is the noise; where it is above it is coded, with an error of about the threshold. The

@@ -1,7 +1,7 @@
 """What adapters for voice agents share: int16 sound in frames of any size, through one stream, without a surprise.
 
 A program that talks must go on, so nothing is raised here. What fails is said once in the log and counted, and then
-the sound goes on as it came: that is noisy, but somebody is told.
+the sound goes on as it came: that is noisy, but the log says so.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class NoiseCancellation(SoundState, rtc.FrameProcessor[rtc.AudioFrame]):
     def enabled(self) -> bool:
         """Always true: LiveKit would let a disabled processor out, and the sound would jump by the delay.
 
-        Setting it to False bypasses the network instead: `bypassed` tells so.
+        Setting it to False bypasses the network instead: `bypassed` says so.
         """
         return True
 

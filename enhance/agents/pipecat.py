@@ -34,7 +34,7 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
         model: None for the default model, a name or an .onnx file; or a `Denoiser`, which many filters may share.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: share of the denoised sound from 0 to 1.
-        channels: of the transport's sound (`audio_in_channels`), which Pipecat does not tell a filter.
+        channels: of the transport's sound (`audio_in_channels`), which Pipecat does not give to a filter.
         in_thread: denoise in a thread of its own, so that the event loop does not wait for it.
 
     Raises:

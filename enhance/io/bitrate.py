@@ -41,12 +41,12 @@ def compression_like(
     if encoding.subtype not in ("VORBIS", "OPUS", "MPEG_LAYER_III"):
         return Compression()
     stream = _stream(path, encoding)
-    told = int(getattr(stream, "bitrate_mode", 0))
-    mode = {1: "CONSTANT", 2: "VARIABLE"}.get(told, "AVERAGE")
+    declared = int(getattr(stream, "bitrate_mode", 0))
+    mode = {1: "CONSTANT", 2: "VARIABLE"}.get(declared, "AVERAGE")
     bits_per_second = float(getattr(stream, "bitrate", 0))
     if encoding.subtype == "MPEG_LAYER_III":  # without a header mutagen goes by the first frame
         bits_per_second, constant = bitrate(scan(path))
-        mode = mode if told else "CONSTANT" if constant else "VARIABLE"
+        mode = mode if declared else "CONSTANT" if constant else "VARIABLE"
     if bits_per_second <= 0:
         if not seconds:
             return Compression()

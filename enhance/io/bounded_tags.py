@@ -34,7 +34,7 @@ _WHOLE_TAG = 0x80  # flag of a tag: it is unsynchronised
 
 
 class _NamesOnly(dict[str, Any]):
-    """Frames whose names are known, which tell how sizes are written, and whose content is not read."""
+    """Frames whose names are known, which say how sizes are written, and whose content is not read."""
 
     def __getitem__(self, name: str) -> Any:
         raise KeyError(name)

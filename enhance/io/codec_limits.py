@@ -137,7 +137,7 @@ def encoder_takes(name: str, channels: int) -> bool:
 
 
 def check_input(sample_rate: int, channels: int) -> None:
-    """Check what the header of an input tells, before memory is taken for it.
+    """Check what the header of an input declares, before memory is taken for it.
 
     Raises:
         FileError: when no recording is like that.

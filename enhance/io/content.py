@@ -1,7 +1,7 @@
 """What a file is, by its first bytes and not by its name.
 
 Phones, browsers and people give files names that do not fit: a recording of a browser is called .wav and is WebM. The
-signatures below tell which library reads a file first; a kind that is not listed is tried by both.
+signatures below say which library reads a file first; a kind that is not listed is tried by both.
 
 References: the specifications of the containers; RFC 3533 (Ogg), RFC 8794 (EBML), RFC 4867 (AMR), ISO/IEC 14496-12
 (MP4), ISO/IEC 13818-1 (MPEG-TS), SMPTE 377 (MXF), the Advanced Systems Format (ASF).

@@ -54,7 +54,7 @@ def run_task(
     on_progress: OnProgress,
     on_bytes: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Denoise one file. What goes wrong is told in the outcome; only `Stopped` comes through.
+    """Denoise one file. What goes wrong is in the outcome; only `Stopped` is raised.
 
     Args:
         denoiser: the model.

@@ -4,7 +4,7 @@ Three ways, by what the containers share. Within one family of chunk files (WAV,
 copied (`enhance.io.sound.chunk_copy`). FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3
 keeps its ID3 tag, and M4A and MP4 their atoms. Between other containers go the fields that libsndfile knows (title,
 artist, album, ...: `SoundReader.strings`) and the cover. What describes the old stream and not the recording (the delay
-of its encoder, gains for its level) is left out, and told.
+of its encoder, gains for its level) is left out, and a note says so.
 
 Reference: the Vorbis comment and METADATA_BLOCK_PICTURE of Xiph.Org, ID3v2.3 and 2.4 (id3.org), through mutagen.
 """
@@ -151,7 +151,7 @@ def _id3v1(path: Path) -> bytes:
 
 
 def _is_name(key: str) -> bool:
-    """Return whether Vorbis comments can hold a field of this name, and it tells nothing of the old stream."""
+    """Return whether Vorbis comments can hold a field of this name, and it describes nothing of the old stream."""
     return (
         not is_untrue(key, level=True) and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
     )

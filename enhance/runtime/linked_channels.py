@@ -13,7 +13,7 @@ voice reaches the channels at different times (`channel_delays`), they are align
 
 Channels are linked where their estimates are alike, and where the voice explains what is in each of them, but for as
 much as the noise may have left there: channels with different voices are left as the network made them. Two people at
-different places are told apart within a tenth of a second: an estimate that is much louder than a[c] v is not linked.
+different places are separated within a tenth of a second: an estimate that is much louder than a[c] v is not linked.
 
 Short-time spectra with square-root Hann windows of two hops; the means look half a second ahead, so this is for files.
 """

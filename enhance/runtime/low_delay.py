@@ -1,6 +1,6 @@
 """Denoising with the lowest delay, of sound that comes in pieces of any size.
 
-A live `Stream` is quickest in blocks of a hop, and wants to be told their size. Here pieces of any size are gathered
+A live `Stream` is quickest in blocks of a hop, and must know their size. Here pieces of any size are gathered
 into such blocks:
 
 - `LowDelayStream` gives what is ready, aligned with the input: for pipes, whose reader takes what comes.

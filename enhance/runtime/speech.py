@@ -1,9 +1,9 @@
 """Is somebody speaking? A probability for each hop, from what the network has left of the sound.
 
-The network removes what is no speech, so what is left tells: its power over about a hop, beside the mean power of the
-input over three seconds, through a logistic function. The level of the input does not matter. Slope and offset were
-fitted to held-out mixtures and noises by `python -m enhance.evaluation.speech_detection --fit`, which also measures it
-beside other detectors.
+The network removes what is no speech, so what is left shows it: its power over about a hop, beside the mean power of
+the input over three seconds, goes through a logistic function. The level of the input does not matter. Slope and offset
+were fitted to held-out mixtures and noises by `python -m enhance.speech_detection --fit`, which also measures it beside
+other detectors.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 
 SLOPE, OFFSET = 1.532, 4.089  # of the logarithm of the ratio of powers, to base 10
-FLOOR = 1e-5  # of that ratio: what is left of noise is not told apart below
+FLOOR = 1e-5  # of that ratio: below it, remaining noise looks alike
 LEVEL_HOPS = 300.0  # over which the input's power is averaged, with exponentially falling weights
 KEPT_HOPS = 6000  # that `take` gives at most: a minute
 _SMOOTH = np.exp(-1.0)  # of the power that is left, from hop to hop

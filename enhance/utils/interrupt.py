@@ -41,7 +41,7 @@ class Stopper:
 
     Args:
         worker: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends them. It
-            may tell them what they know already, so a second signal changes nothing; it kills those that go on.
+            may send them a signal that they have had, so a second signal changes nothing; it kills those that go on.
 
     Attributes:
         unfinished: a file that is removed should the program have to be ended in the middle of a call.

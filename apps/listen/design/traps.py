@@ -1,4 +1,4 @@
-"""Trap questions: pages whose right answer is told, so that a wrong one shows that nobody listened (ITU-T P.808, 6.3).
+"""Trap questions: pages that say their right answer, so that a wrong one shows that nobody listened (ITU-T P.808, 6.3).
 
     [[traps]]
     answer = 2                      # the grade; for pairs "A", "B" or "none"

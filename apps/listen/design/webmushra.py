@@ -9,7 +9,7 @@
 | `consent`, the questionnaire of `finish` | a page before, a page after |
 | `volume` | the set-up that each test has |
 
-Pages with the same conditions become one test. Anything else is left out, and told.
+Pages with the same conditions become one test. Anything else is left out, and a line says so.
 
 Reference: webMUSHRA, doc/experimenter.md (https://github.com/audiolabs/webMUSHRA).
 """

@@ -138,7 +138,7 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
 def serve(
     session: Session, host: str, port: int, ready: Callable[[str], None], allow_hosts: Sequence[str] = ()
 ) -> None:
-    """Serve a test until the process is told to stop.
+    """Serve a test until the process gets a signal to stop.
 
     Args:
         session: the test.

@@ -1,4 +1,4 @@
-"""Which sound server a device of ALSA leads to: ALSA is asked, as PortAudio tells only the device's name."""
+"""Which sound server a device of ALSA leads to: ALSA is asked, as PortAudio gives only the device's name."""
 
 import ctypes
 import ctypes.util

@@ -82,7 +82,7 @@ def open_stream(
 def one_stream(source: Endpoint, target: Endpoint) -> bool:
     """Return whether both sides go into one stream of PortAudio, if they have one clock.
 
-    Not so on PipeWire where its own plug-in of ALSA is told of one name for both directions, nor through PulseAudio's
+    Not so on PipeWire where its own plug-in of ALSA takes one name for both directions, nor through PulseAudio's
     plug-in: one stream for both directions then takes a whole core, and the sound comes later and later.
     """
     devices = (source.device, target.device)

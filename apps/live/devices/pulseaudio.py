@@ -33,7 +33,7 @@ class PulseError(MpeaceError):
 class PulseDevice:
     """A sink or source: `name` for programs, `description` for people, and its channels.
 
-    It takes any sample rate. Its own one cannot be told: pulsectl reads it from memory that libpulse has given back.
+    It takes any sample rate. Its own one is not known: pulsectl reads it from memory that libpulse has given back.
     """
 
     name: str

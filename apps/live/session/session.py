@@ -1,4 +1,4 @@
-"""A live session: devices, network, recording, looked after from one loop, told as one `Status` to screen and log."""
+"""A live session: devices, network, recording, looked after from one loop; screen and log show its `Status`."""
 
 import gc
 import math

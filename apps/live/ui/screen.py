@@ -103,8 +103,8 @@ def draw(status: Status, messages: list[str], width: int) -> RenderableType:
     rows.add_row("output", _meter(status.output_rms, status.output_peak, bar), _level(status.output_rms))
     rows.add_row("suppression", _suppression(status.suppression_db, bar), f"{status.suppression_db:.1f} dB")
     parts = [_title(status), Text(), rows, Text(), _facts(status, width), Text(), _state(status)]
-    told = [*messages, status.silence] if status.silence else messages
-    parts += [Text(f"\u2022 {message}", style="yellow") for message in told]
+    shown = [*messages, status.silence] if status.silence else messages
+    parts += [Text(f"\u2022 {message}", style="yellow") for message in shown]
     parts += [Rule(style="dim"), _keys()]
     return Panel(
         Group(*parts), title="[bold]mpeace live[/]", border_style="cyan", width=min(width, 100), padding=(1, 2)

@@ -113,7 +113,7 @@ def make(arguments: argparse.Namespace) -> Report:
         raise ValueError(str(error)) from error
     results = [result for run in sorted(runs) if (result := load_result(run, settings, out))]
     write_manifest([heard(result) for result in results if result.run.seed == HEARD_SEED], SAMPLE_RATE, out)
-    told: dict[str, Any] = asdict(settings) | {
+    common: dict[str, Any] = asdict(settings) | {
         "data": Path(settings.data).name,
         "widths": widths,
         "seeds": seeds,
@@ -123,7 +123,7 @@ def make(arguments: argparse.Namespace) -> Report:
         "bootstrap": {"resamples": RESAMPLES, "seed": BOOTSTRAP_SEED},
         "training_seconds": {loss: _mean_seconds(results, loss) for loss in arguments.losses},
     }
-    return Report("autoencoder", rows(results), tables(results), told, figure(results), PACKAGES)
+    return Report("autoencoder", rows(results), tables(results), common, figure(results), PACKAGES)
 
 
 def heard(result: Result) -> ListeningEntry:

@@ -254,8 +254,8 @@ def _summary(comparisons: Sequence[Comparison], controlled: bool) -> str:
         for name, score in SCORES.items():
             chosen = [c for c in comparisons if (c.loss, c.score) == (loss, name)]
             if chosen:
-                told = [f"{word} {_places(chosen, word)}" for word in (WIN, TIE, LOSS) if _places(chosen, word)]
-                lines.append(f"  - {score.label}: {'; '.join(told)}.")
+                counts = [f"{word} {_places(chosen, word)}" for word in (WIN, TIE, LOSS) if _places(chosen, word)]
+                lines.append(f"  - {score.label}: {'; '.join(counts)}.")
     return "\n".join(lines)
 
 

@@ -159,8 +159,8 @@ def work(domain_name: str, loss: str, runs: list[Run], settings: AutoencoderSett
             write_outputs(run.set_name, run.loss, references, named, SAMPLE_RATE, out)
         _write_result(result, out)
         mean = {name: np.mean([row[name] for row in result.scores.values()]) for name in ("visqol", "lsd")}
-        told = f"{run.domain} {run.width} {run.loss} seed {run.seed}: {result.seconds:.0f} s"
-        print(f"{told}, ViSQOL {mean['visqol']:.2f}, LSD {mean['lsd']:.2f} dB", file=sys.stderr, flush=True)
+        label = f"{run.domain} {run.width} {run.loss} seed {run.seed}: {result.seconds:.0f} s"
+        print(f"{label}, ViSQOL {mean['visqol']:.2f}, LSD {mean['lsd']:.2f} dB", file=sys.stderr, flush=True)
     del fresh  # and with it all that it knows of the targets
     gc.collect()
     return len(runs)
@@ -183,8 +183,8 @@ def perform(
             outputs.append(network(torch.from_numpy(item.audio)[None])[0].numpy())
             scores[item.name] = _judge()(outputs[-1], item.audio)
     files = {item.name: item.file for item in domain.items}
-    told = hashlib.sha256(repr(order).encode()).hexdigest()
-    result = Result(run, settings, digest.hexdigest(), told, len(order), round(seconds, 1), scores, files)
+    digest_of_order = hashlib.sha256(repr(order).encode()).hexdigest()
+    result = Result(run, settings, digest.hexdigest(), digest_of_order, len(order), round(seconds, 1), scores, files)
     return result, outputs
 
 

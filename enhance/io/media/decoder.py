@@ -165,7 +165,7 @@ class TrackDecoder:
         return block
 
     def _declared_seconds(self) -> float | None:
-        """Return the length of the track by its header. Only MP4 and MOV, and the tags of Matroska, tell it exactly."""
+        """Return the length of the track by its header. Only MP4 and MOV, and the tags of Matroska, have it exactly."""
         if self._edited:
             return None if self._expected is None else self._expected / self.sample_rate
         name = self.stream.container.format.name

@@ -61,7 +61,7 @@ def write_edits(edits: list[Edit]) -> Box:
 
 
 def pieces_of(movie: Box, number: int) -> list[Piece] | None:
-    """Return what is heard of the track with this number; None when the movie header does not tell of it.
+    """Return what is heard of the track with this number; None when the movie header has no such track.
 
     Raises:
         FileError: when its edit list plays sound at another speed, or in another order than it was recorded.
@@ -94,7 +94,7 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
 
 
 def _gapless(movie: Box, scale: int, end: Fraction | None) -> Piece | None:
-    """Return the piece that iTunes tells of in a tag: delay of the encoder, padding, and true length in samples."""
+    """Return the piece that iTunes names in a tag: delay of the encoder, padding, and true length in samples."""
     user = movie.find(b"udta")
     found = _GAPLESS.search(user.data) if user is not None else None
     if found is None:

@@ -2,7 +2,7 @@
 
 A track keeps its codec when FFmpeg has a good encoder for it, the container may hold it, and the encoder takes its
 channels. Vorbis, DTS, WMA, ADPCM, G.711 in Matroska, or FLAC, Opus and MP3 in M4A cannot be kept: lossy tracks then get
-the usual lossy codec of the container, lossless ones a lossless codec, and a note tells of it.
+the usual lossy codec of the container, lossless ones a lossless codec, and a note says so.
 """
 
 from collections.abc import Iterator
@@ -117,9 +117,9 @@ def choose_encoder(
                 changes.append(f"{rate} Hz became {taken} Hz")
             if candidate != layout and not layout.endswith("channels"):
                 changes.append(f"{layout} became {candidate}")
-            told = stream.codec_context.bit_rate or 0
+            declared = stream.codec_context.bit_rate or 0
             share = _LEAST_SHARE if own == "aac" and stream.profile == "LC" else 1
-            bit_rate = _bit_rate(name, told if name in _STEPS and told else bits, taken, channels, share)
+            bit_rate = _bit_rate(name, declared if name in _STEPS and declared else bits, taken, channels, share)
             return EncoderChoice(name, taken, candidate, opened.format.name, bit_rate, ", ".join(changes))
     raise FileError(f"its sound track {stream.index} ({own}, {channels} channels) cannot be written to {muxer} again")
 

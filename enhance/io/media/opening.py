@@ -39,7 +39,7 @@ _READERS = (
 # fmt: on
 _GUARD = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READERS)}
 
-av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are told in one line
+av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are printed as one line
 
 
 def open_media(path: Path, **options: str) -> "InputContainer":

@@ -3,7 +3,7 @@
 All packets pass through once: those of sound tracks are decoded, cleaned and encoded with the codec and about the
 bitrate that they had (`media_writer`); those of pictures and subtitles, and of sound tracks that were not chosen, are
 written as they came. Chapters, attachments and the time code are written anew, and so are the edit lists and the user
-data of MP4 (`mp4_movie`). Other data (the places that a camera noted) is left out, and a note tells of it.
+data of MP4 (`mp4_movie`). Other data (the places that a camera noted) is left out, and a note says so.
 """
 
 from pathlib import Path
@@ -186,7 +186,7 @@ class _Remux:
 
     def new_sounds(self) -> dict[int, NewSound]:
         """Return facts of the sound that was written, by the place of its track in the output."""
-        return {track.stream.index: track.told() for track in self.tracks.values()}
+        return {track.stream.index: track.new_sound() for track in self.tracks.values()}
 
     def _attach_cover(self, stream: "Stream", out: "OutputContainer") -> None:
         """Matroska keeps covers as attachments; in MP4 they are tags, which are copied later."""

@@ -42,12 +42,12 @@ def look_at(path: Path) -> FirstLook:
     with open_media(path) as container:
         if "matroska" in container.format.name:
             found.extras = read_extras(path)
-        told = is_mp4(container)  # its tables tell the size of every packet
+        has_sizes = is_mp4(container)  # its tables have the size of every packet
         sizes: dict[int, int] = {}
         ends: dict[int, float] = {}
         starts: dict[int, float] = {}
         for stream in container.streams.audio:
-            if told and stream.codec_context is not None and stream.codec_context.bit_rate:
+            if has_sizes and stream.codec_context is not None and stream.codec_context.bit_rate:
                 found.bits[stream.index] = stream.codec_context.bit_rate
             elif stream.codec_context is not None:
                 sizes[stream.index] = 0
@@ -55,7 +55,7 @@ def look_at(path: Path) -> FirstLook:
         waiting = set(sizes)
         if not waiting and not pictures:
             return found
-        for packet in packets_of(container, salvage=True):  # the next reading tells of damage
+        for packet in packets_of(container, salvage=True):  # the next reading reports damage
             index = packet.stream_index
             if index in pictures and packet.size:
                 found.covers.setdefault(index, bytes(packet))

@@ -112,7 +112,7 @@ class SoundTrack:
             self._mux(self.stream.encode(None))
             self.decoder.check_length()
 
-    def told(self) -> NewSound:
+    def new_sound(self) -> NewSound:
         """Return facts of the sound that was written, for the movie header of an MP4."""
         return NewSound(self.chain.samples_out, self.chain.output_rate, self._begin or 0, self._delay or 0)
 
@@ -194,7 +194,7 @@ class CopiedTrack:
 
 
 def copy_description(source: "Stream", target: "Stream", new_sound: bool = False) -> list[str]:
-    """Copy language, title and the like, and what the track is for; with new sound, not what told of the old.
+    """Copy language, title and the like, and what the track is for; with new sound, not what described the old.
 
     Returns:
         The names of what is left out, without those that the muxer writes anew.
@@ -213,7 +213,7 @@ def copy_description(source: "Stream", target: "Stream", new_sound: bool = False
 
 
 def _add_copy(stream: "Stream", out: "OutputContainer") -> "Stream":
-    """Add a track with all that the muxer is told of the old one: the code of its codec, colours, frame rate.
+    """Add a track with all that the muxer gets from the old one: the code of its codec, colours, frame rate.
 
     `add_stream_from_template` drops the code and the frame rate. A filter that does nothing hands all else on.
     """

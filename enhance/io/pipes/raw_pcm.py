@@ -29,7 +29,7 @@ class RawReader:
         sample_rate, channels, frames: as given.
         encoding: what a WAV of these samples would be.
         notes: what a person should know about the sound that was read.
-        speakers: of the channels; nothing is told.
+        speakers: of the channels; unknown.
     """
 
     speakers = Speakers()

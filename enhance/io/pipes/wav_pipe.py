@@ -44,7 +44,7 @@ class PipeReader(RawReader):
 
     Attributes:
         sample_rate, channels, frames: of the sound; frames is None when the header does not say.
-        encoding: as soundfile would tell it.
+        encoding: as soundfile would report it.
         notes: the note, if there is one.
 
     Raises:

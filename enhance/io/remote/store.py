@@ -86,7 +86,7 @@ class Store:
         """Return what is there.
 
         Raises:
-            FileError: the store does not tell.
+            FileError: the store does not answer.
         """
         if is_web(url):
             return "file"
@@ -109,7 +109,7 @@ class Store:
         """Return one file, None when it is not there.
 
         Raises:
-            FileError: the store does not tell.
+            FileError: the store does not answer.
         """
         with store_errors("cannot be reached", url):
             try:

@@ -68,7 +68,7 @@ def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes
 
 
 def without_loudness(bext: bytes) -> bytes:
-    """Return a broadcast chunk in which no loudness is told, as EBU Tech 3285 has it for "not measured".
+    """Return a broadcast chunk in which no loudness is given, as EBU Tech 3285 has it for "not measured".
 
     Example:
         >>> old = bytes(346) + b"\\x02\\x00" + bytes(300)

@@ -9,9 +9,9 @@ _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest Ogg page (RFC 3533)
 
 
 def what_is_missing(path: Path) -> str | None:
-    """Return a few words on what a cut-off file lacks; None when it is whole as far as its container can tell.
+    """Return a few words on what a cut-off file lacks; None when it is whole as far as its container shows.
 
-    FLAC and MP3 tell it by their number of samples instead: see `SoundReader` and `pieces_of`.
+    FLAC and MP3 show it by their number of samples instead: see `SoundReader` and `pieces_of`.
     """
     with path.open("rb") as file:
         magic = file.read(4)
@@ -19,7 +19,7 @@ def what_is_missing(path: Path) -> str | None:
         return "its last page is not complete" if _ogg_is_cut(path) else None
     lost = _au_loss(path) if magic == b".snd" else loss(path)
     if lost.denied:
-        said = "no sound, but" if lost.told == 0 else f"{lost.told} bytes of sound, and"
+        said = "no sound, but" if lost.declared == 0 else f"{lost.declared} bytes of sound, and"
         return f"its header says {said} {lost.denied} bytes follow it"
     return f"{lost.absent} bytes of sound that its header promises are not there" if lost.absent else None
 

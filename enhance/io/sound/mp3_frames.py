@@ -1,7 +1,7 @@
 """The frames of an MP3 counted, since no header of it can be trusted for its length.
 
 An MP3 is a row of frames, each with a header of 4 bytes from which its own length follows. A Xing, Info or VBRI frame
-at the front may tell how many there are; encoders that write into a pipe leave it out, and joined files hold several.
+at the front may say how many there are; encoders that write into a pipe leave it out, and joined files hold several.
 `scan` walks from header to header and gives the recordings of which a file is made: a new one begins at each such
 frame, and where the sample rate or the number of channels changes. `enhance.io.sound.mp3_view` shows them to
 libsndfile.
@@ -52,7 +52,7 @@ class Recording:
         sample_rate, channels, layer: of all its frames.
         header: first bytes of its first frame.
         whole: whether its first frame needs no bits of frames before it, which a stream that was cut has lost.
-        declared: number of frames that its Xing, Info or VBRI frame tells; None without.
+        declared: number of frames that its Xing, Info or VBRI frame declares; None without.
         lame: the extension of that frame by LAME, with delay and padding; empty without.
         frames: number of frames that are there, that frame left out.
         ranges: where they lie.
@@ -75,7 +75,7 @@ class Recording:
 
     @property
     def samples(self) -> int:
-        """Samples per channel, without the delay and the padding of the encoder where they are told."""
+        """Samples per channel, without the delay and the padding of the encoder where they are known."""
         trimmed = 0
         if self.lame:
             both = int.from_bytes(self.lame[21:24], "big")
@@ -174,13 +174,13 @@ class _Walk:
     def _frame(self, place: int, length: int, header: bytes, kind: _Kind) -> None:
         start = place + 4 + side_bytes(kind)
         mark = self._data[start : start + 4] if kind.layer == 3 else b""
-        told = mark in (b"Xing", b"Info")
-        if not told and kind.layer == 3 and self._data[place + 36 : place + 40] == b"VBRI":
+        is_xing = mark in (b"Xing", b"Info")
+        if not is_xing and kind.layer == 3 and self._data[place + 36 : place + 40] == b"VBRI":
             self._begin(header, kind)
             assert self._current is not None
             self._current.declared = int.from_bytes(self._data[place + 50 : place + 54], "big")
             return
-        if told:
+        if is_xing:
             self._begin(header, kind)
             assert self._current is not None
             self._current.declared, self._current.lame = _read_info(self._data[start : place + length])
@@ -244,7 +244,7 @@ class _Walk:
         if header[2] >> 4:
             return frame_length(header, kind)
         padding = header[2] >> 1 & 1
-        if kind not in self._free:  # free format: the bitrate is told by the distance to the next frame
+        if kind not in self._free:  # free format: the bitrate follows from the distance to the next frame
             start = place + 24
             while (start := self._data.find(header[:2], start, place + 8192)) >= 0:
                 following = self._data[start : start + 4]

@@ -1,4 +1,4 @@
-"""One recording of an MP3 as libsndfile reads it right: behind an Info frame that tells the right number of frames.
+"""One recording of an MP3 as libsndfile reads it right: behind an Info frame that states the right number of frames.
 
 Reference: Gabriel Bouvigne, "MP3 Info Tag revision 1" (LAME).
 """
@@ -15,7 +15,7 @@ _INFO_KILOBITS = 64  # of the Info frame that `view` writes: long enough for all
 def view(path: Path, found: Scan, number: int) -> ByteView:
     """Return one recording of a file, as libsndfile reads it right, with the tags of the file if it is the first.
 
-    The sound may go on behind its end: `Recording.samples` tells how much of it counts.
+    The sound may go on behind its end: `Recording.samples` says how much of it counts.
     """
     recording = found.recordings[number]
     tags = found.tags if number == 0 else []
@@ -25,17 +25,17 @@ def view(path: Path, found: Scan, number: int) -> ByteView:
 
 
 def _front(recording: Recording) -> bytes:
-    """Return a frame without sound that tells the number of those which follow.
+    """Return a frame without sound that states the number of those which follow.
 
     libmpg123 leaves out what its decoder delays, 529 samples, wherever it finds such a frame. So that none is lost
-    where no delay is told, a silent frame comes first, and all of it is told as delay.
+    where no delay is stated, a silent frame comes first, and all of it is stated as delay.
     """
     if recording.lame or not recording.whole:
         return _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames) + recording.lame)
     delay = recording.samples_per_frame - DECODER_DELAY
     lame = b"mpeace".ljust(21, b"\0") + (delay << 12 | DECODER_DELAY).to_bytes(3, "big") + bytes(12)
-    told = _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames + 1) + lame)
-    return told + _own_frame(recording.header, b"")
+    frame = _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames + 1) + lame)
+    return frame + _own_frame(recording.header, b"")
 
 
 def _own_frame(like: bytes, content: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 Each page has a checksum, a number, and the time at which its sound ends (the granule position). Decoders drop a page
 whose checksum is wrong without a word, so that what follows moves forward. Here the pages are checked, and each stretch
-of whole pages is shown to libsndfile as a file of its own, which ends at the time that its last page tells.
+of whole pages is shown to libsndfile as a file of its own, which ends at the time that its last page declares.
 
 References: RFC 3533 (Ogg), RFC 7845 (Opus in Ogg), Vorbis I, A.2.
 """
@@ -108,11 +108,11 @@ def damage_of(path: Path) -> Damage | None:
         if skipped is not None and not own:  # nothing is skipped where the sound goes on
             headers = (_without_skip(first), (pages[0].end, pages[heads - 1].end))
         parts = (*headers, (run[0].begin, run[-1].end))
-        told = _told(path, parts)
+        measured = _measured(path, parts)
         end = max(page.granule for page in run)
-        if told is None or end < 0:  # no packet ends in it
+        if measured is None or end < 0:  # no packet ends in it
             continue
-        rate, _, samples = told
+        rate, _, samples = measured
         stop = end if skipped is None else (end - skipped) * rate // _OPUS_RATE
         if own:  # the recording of a broadcast begins at any time
             base = stop - samples
@@ -146,8 +146,8 @@ def chain_of(path: Path) -> list[Link]:
     if len(starts) < 2 or any(one.end == other.begin for one, other in pairwise(starts)):
         return []
     places = [0, *(page.begin for page in starts[1:]), size]
-    told = [(part, _told(path, (part,))) for part in pairwise(places)]
-    return [Link(part, *facts) for part, facts in told if facts is not None]
+    measured = [(part, _measured(path, (part,))) for part in pairwise(places)]
+    return [Link(part, *facts) for part, facts in measured if facts is not None]
 
 
 def _whole_pages(content: mmap.mmap) -> tuple[list[Page], bool]:
@@ -160,8 +160,8 @@ def _whole_pages(content: mmap.mmap) -> tuple[list[Page], bool]:
         end = place + _HEADER + len(table) + sum(table)
         if len(head) < _HEADER or len(table) < head[26] or end > len(content):
             break  # cut off
-        granule, serial, number, told = struct.unpack_from("<qIII", head, 6)
-        bad = _checksum(content[place:end]) != told
+        granule, serial, number, declared = struct.unpack_from("<qIII", head, 6)
+        bad = _checksum(content[place:end]) != declared
         if not bad:
             pages.append(Page(place, end, number, granule, serial, bool(head[5] & _FIRST)))
         place = content.find(b"OggS\0", place + 4 if bad else end)
@@ -209,8 +209,8 @@ def _checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _told(path: Path, parts: tuple[bytes | Range, ...]) -> tuple[int, int, int] | None:
-    """Return sample rate, channels and samples of a stretch as libsndfile tells them; None when it has no sound."""
+def _measured(path: Path, parts: tuple[bytes | Range, ...]) -> tuple[int, int, int] | None:
+    """Return sample rate, channels and samples of a stretch as libsndfile reads them; None when it has no sound."""
     view = ByteView(path, list(parts))
     try:
         with soundfile.SoundFile(view) as sound:  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
     size, notes, limit = sound.size, [], None
     if sound.wrapped:
-        notes.append(f"its header says {sound.told} bytes of sound, there are {size}: all are read")
+        notes.append(f"its header says {sound.declared} bytes of sound, there are {size}: all are read")
     elif salvage and sound.rest:
         size += sound.rest
     elif sound.layout.family in _WAVE:
@@ -98,7 +98,7 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
             ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
         if ancient:  # libsndfile knows the same container by its earlier name only
             return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
-    if size == sound.told and _is_understood(sound):
+    if size == sound.declared and _is_understood(sound):
         return Pieces([Piece(lambda: path, limit)])
     header = _header(path, sound, size)
     view = lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)])  # noqa: E731
@@ -120,9 +120,9 @@ def _of_flac(path: Path) -> list[Piece]:
             places.append(place)
         recordings = []
         for begin, end in pairwise([*places, len(content)]):
-            told = int.from_bytes(content[begin + 18 : begin + 26], "big")  # 20, 3, 5 and 36 bits
+            declared = int.from_bytes(content[begin + 18 : begin + 26], "big")  # 20, 3, 5 and 36 bits
             view = lambda part=(begin, end): ByteView(path, [part])  # noqa: E731
-            recordings.append(Piece(view, told & (1 << 36) - 1 or None, told >> 44, (told >> 41 & 7) + 1))
+            recordings.append(Piece(view, declared & (1 << 36) - 1 or None, declared >> 44, (declared >> 41 & 7) + 1))
         return recordings
 
 
@@ -187,7 +187,7 @@ def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
         total = begin + 36 + size - 8
         long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", b"ds64", 28, total, size, 0, 0)
         return [long, bytes(content[12 : begin - layout.header]), struct.pack("<4sI", b"data", UNKNOWN)]
-    if size != sound.told:
+    if size != sound.declared:
         number = struct.pack(layout.size, size + (layout.header if layout.counts_header else 0))
         content[begin - len(number) :] = number
     if layout.total is not None:
@@ -204,7 +204,7 @@ def _counted(file: BinaryIO, sound: Sound) -> int | None:
     """
     layout = layout_of(file)
     assert layout is not None
-    told, content = None, b""
+    declared, content = None, b""
     for chunk in walk(file, layout, sound.end):
         if chunk.name[:4] in (b"fact", b"fmt "):
             file.seek(chunk.start + layout.header)
@@ -212,13 +212,13 @@ def _counted(file: BinaryIO, sound: Sound) -> int | None:
             if chunk.name[:4] == b"fmt ":
                 content = data
             elif len(data) >= 4:
-                (told,) = struct.unpack(layout.size[0] + "I", data[:4])
+                (declared,) = struct.unpack(layout.size[0] + "I", data[:4])
     if len(content) < 20:
         return None
     tag, _, _, _, width, _, _, each = struct.unpack(layout.size[0] + "HHIIHHHH", content[:20])
     if tag not in _BLOCKS or not width or not each:
         return None
     there = sound.size // width * each
-    if told is None or is_unknown(told) or not there - _BLOCKS[tag] * each <= told <= there:
+    if declared is None or is_unknown(declared) or not there - _BLOCKS[tag] * each <= declared <= there:
         return there if tag == 0x0031 else None
-    return told
+    return declared

@@ -56,13 +56,13 @@ _LAYOUTS = {
 class Chunk:
     """One chunk: the place of its header in the file, and the length of what follows the header, in bytes.
 
-    `told` is the length by the header; it lacks the bits above the 32nd where the sound of a WAV is longer.
+    `declared` is the length by the header; it lacks the bits above the 32nd where the sound of a WAV is longer.
     """
 
     name: bytes
     start: int
     size: int
-    told: int
+    declared: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Truncation:
 
     absent: int = 0
     denied: int = 0
-    told: int = 0  # bytes of sound by the header
+    declared: int = 0  # bytes of sound by the header
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Sound:
     Attributes:
         layout: of the container.
         start, begin: place of the chunk, and of its first byte of sound.
-        told: size that the header tells, in bytes; negative or `is_unknown` when it tells none.
-        size: bytes of sound that are there and meant: `told`, or more where a 32-bit size has wrapped around.
+        declared: size that the header declares, in bytes; negative or `is_unknown` when it declares none.
+        size: bytes of sound that are there and meant: `declared`, or more where a 32-bit size has wrapped around.
         rest: bytes that follow and are neither chunk, tag nor padding.
         end: of the file.
         before: the chunks before it.
@@ -95,7 +95,7 @@ class Sound:
     layout: Layout
     start: int
     begin: int
-    told: int
+    declared: int
     size: int
     rest: int
     end: int
@@ -109,7 +109,7 @@ class Sound:
     @property
     def wrapped(self) -> bool:
         """Return whether the size in the header is the true one without its bits above the 32nd."""
-        return self.size > self.told and not is_unknown(self.told)
+        return self.size > self.declared and not is_unknown(self.declared)
 
 
 def find_sound(path: Path) -> Sound | None:
@@ -125,22 +125,22 @@ def find_sound(path: Path) -> Sound | None:
             return None
         begin = sound.start + layout.header
         before = tuple(chunks[: chunks.index(sound)])
-        if is_unknown(sound.told) and sound.told != 0:
-            return Sound(layout, sound.start, begin, sound.told, max(0, end - begin), 0, end, before)
+        if is_unknown(sound.declared) and sound.declared != 0:
+            return Sound(layout, sound.start, begin, sound.declared, max(0, end - begin), 0, end, before)
         rest = 0
-        if sound is chunks[-1] and sound.size == sound.told and end - begin - sound.size >= CARELESS:
+        if sound is chunks[-1] and sound.size == sound.declared and end - begin - sound.size >= CARELESS:
             file.seek(begin + sound.size)
             rest = 0 if _is_no_sound(file) else end - begin - sound.size
-        return Sound(layout, sound.start, begin, sound.told, min(sound.size, end - begin), rest, end, before)
+        return Sound(layout, sound.start, begin, sound.declared, min(sound.size, end - begin), rest, end, before)
 
 
 def loss(path: Path) -> Truncation:
     """Return what a cut-off file lost; nothing when it is whole, of another kind, or its header does not say."""
     sound = find_sound(path)
-    if sound is None or (is_unknown(sound.told) and sound.told != 0):
+    if sound is None or (is_unknown(sound.declared) and sound.declared != 0):
         return Truncation()
-    absent = sound.told - (sound.end - sound.begin)
-    return Truncation(absent if absent >= CARELESS else 0, sound.rest, sound.told)
+    absent = sound.declared - (sound.end - sound.begin)
+    return Truncation(absent if absent >= CARELESS else 0, sound.rest, sound.declared)
 
 
 def layout_of(file: BinaryIO) -> Layout | None:
@@ -159,15 +159,15 @@ def walk(file: BinaryIO, layout: Layout, end: int) -> Iterator[Chunk]:
     """
     place, long_sound = layout.start, None
     while (header := _next_chunk(file, layout, place, end)) is not None:
-        name, told = header
-        if name == b"ds64" and told >= 16:
+        name, declared = header
+        if name == b"ds64" and declared >= 16:
             long_sound = struct.unpack("<Q", file.read(16)[8:])[0]
-        if name == layout.sound and told == UNKNOWN and long_sound is not None:
-            told = long_sound
-        begin, size = place + layout.header, told
+        if name == layout.sound and declared == UNKNOWN and long_sound is not None:
+            declared = long_sound
+        begin, size = place + layout.header, declared
         if name == layout.sound and layout.header == 8 and long_sound is None:
-            size = _unwrapped(file, layout, begin, told, end)
-        yield Chunk(name, place, size, told)
+            size = _unwrapped(file, layout, begin, declared, end)
+        yield Chunk(name, place, size, declared)
         if size < 0:
             return
         place = _behind(file, layout, begin + size, end)
@@ -181,18 +181,18 @@ def _behind(file: BinaryIO, layout: Layout, place: int, end: int) -> int:
     return place
 
 
-def _unwrapped(file: BinaryIO, layout: Layout, begin: int, told: int, end: int) -> int:
+def _unwrapped(file: BinaryIO, layout: Layout, begin: int, declared: int, end: int) -> int:
     """Return the size of sound by what is there, for a 32-bit size that may lack its upper bits."""
-    size = told
-    while size == 0 or not is_unknown(told):
+    size = declared
+    while size == 0 or not is_unknown(declared):
         if _next_chunk(file, layout, _behind(file, layout, begin + size, end), end) is not None:
             return size
-        if size > told and end - begin - size < CARELESS:
+        if size > declared and end - begin - size < CARELESS:
             return size
         if size + 2**32 > end - begin + CARELESS:
-            return told
+            return declared
         size += 2**32
-    return told
+    return declared
 
 
 def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[bytes, int] | None:
@@ -215,7 +215,7 @@ def _next_chunk(file: BinaryIO, layout: Layout, place: int, end: int) -> tuple[b
 def remainder(file: BinaryIO, layout: Layout, last: Chunk, end: int) -> int:
     """Return bytes behind the last chunk that are neither padding nor sound: the tag of a player, a chunk cut off."""
     place = last.start + layout.header + last.size
-    if last.size < 0 or is_unknown(last.told) or end - place <= layout.alignment:
+    if last.size < 0 or is_unknown(last.declared) or end - place <= layout.alignment:
         return 0
     file.seek(place)
     if last.name[:4] == layout.sound and not _is_no_sound(file):

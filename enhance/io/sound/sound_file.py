@@ -285,7 +285,7 @@ class SoundWriter:
         """Write float32 [channels, samples]. Integer subtypes are rounded and clamped; the others get floats.
 
         Raises:
-            FileError: when the file becomes larger than its container can tell.
+            FileError: when the file becomes larger than its container can say.
             OSError: when the file system refuses, for example because the disk is full.
         """
         frames = (block if self._order is None else block[self._order]).T
@@ -306,7 +306,7 @@ class SoundWriter:
                 raise self._checked.error
             if self._limited is not None and self._checked.tell() > SIZE_LIMIT:
                 raise FileError(
-                    f"{self._limited} cannot hold more than 4 GB, which the input did not tell beforehand; "
+                    f"{self._limited} cannot hold more than 4 GB, which the input did not say beforehand; "
                     "name --format rf64 or w64"
                 )
 

@@ -1,9 +1,9 @@
-"""Which speaker each channel is for: read from a sound file, and told again in the file that is written.
+"""Which speaker each channel is for: read from a sound file, and written into the new one.
 
 Speakers are kept as the channel mask of WAV files, one bit a speaker, and the channels in the order of the bits. FLAC
 has the same order, and fixed speakers for each number of channels unless a tag has another mask. Vorbis and Opus have
 fixed speakers in an order of their own. CAF and AIFF hold a layout of Apple's: a mask, one label a channel, or the
-number of a named layout. AU, Wave64 and MP3 as libsndfile writes them tell no speakers.
+number of a named layout. AU, Wave64 and MP3 as libsndfile writes them name no speakers.
 
 References: Microsoft, "Multiple Channel Audio Data and WAVE Files"; RFC 9639 (FLAC), section 8.6.2; RFC 7845 (Opus),
 section 5.1.1.2; Vorbis I, section 4.3.9; Apple, "Core Audio Format Specification" and CoreAudioBaseTypes.h.
@@ -58,9 +58,9 @@ class Speakers:
     """The speakers of the channels of a file.
 
     Attributes:
-        mask: one bit a speaker, 0 when the channels belong to none (several microphones), None when nothing is told.
+        mask: one bit a speaker, 0 when the channels belong to none (several microphones), None when nothing is known.
         order: place in the file of each channel in the order of the bits; empty when they are in that order.
-        apple: a layout of a CAF or AIFF file that no mask can tell; it goes to such files as it is.
+        apple: a layout of a CAF or AIFF file that no mask can say; it goes to such files as it is.
     """
 
     mask: int | None = None
@@ -79,13 +79,13 @@ def name_of(mask: int | None) -> str:
         ('5.1(side)', 'FL+FC')
     """
     if mask is None:
-        return "not told"
+        return "not named"
     known = _LAYOUTS.get(mask)
     return known or "+".join(name for bit, name in enumerate(NAMES) if mask >> bit & 1) or f"mask {mask:#x}"
 
 
 def from_names(names: Iterable[str]) -> Speakers:
-    """Return speakers of channels by FFmpeg's names; nothing told when one of them is not known or is there twice.
+    """Return speakers of channels by FFmpeg's names; nothing when one of them is not known or is there twice.
 
     Example:
         >>> from_names(["FC", "FL", "FR"])
@@ -107,7 +107,7 @@ def in_format(content: bytes) -> int | None:
 
 
 def read_speakers(path: Path, encoding: Encoding, channels: int) -> Speakers:
-    """Return the speakers that a sound file tells of.
+    """Return the speakers that a sound file names.
 
     Args:
         path: of the file.
@@ -138,8 +138,8 @@ def with_mask(encoding: Encoding, speakers: Speakers, channels: int) -> Encoding
     """
     import soundfile
 
-    told = speakers.mask is not None and not (channels <= 2 and speakers.mask == USUAL[channels])
-    if encoding.major == "WAV" and told and soundfile.check_format("WAVEX", encoding.subtype, encoding.endian):
+    unusual = speakers.mask is not None and not (channels <= 2 and speakers.mask == USUAL[channels])
+    if encoding.major == "WAV" and unusual and soundfile.check_format("WAVEX", encoding.subtype, encoding.endian):
         return Encoding("WAVEX", encoding.subtype, encoding.endian)
     return encoding
 

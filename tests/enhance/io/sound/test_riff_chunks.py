@@ -47,7 +47,7 @@ def test_a_loss_is_counted_in_bytes_and_a_careless_one_is_none(tmp_path: Path) -
     for left_out, absent in ((0, 0), (CARELESS - 1, 0), (CARELESS, CARELESS), (5000, 5000)):
         path.write_bytes(whole[: len(whole) - left_out])
         assert loss(path).absent == absent
-    assert loss(path).told == 9600
+    assert loss(path).declared == 9600
 
 
 def test_other_files_have_no_chunks(tmp_path: Path) -> None:
