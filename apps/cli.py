@@ -251,13 +251,16 @@ def denoise(
 
 @app.command()
 def models() -> None:
-    """List the models; * marks the default."""
-    from enhance.runtime.registry import list_models
+    """List the models, and what each is the default of."""
+    from enhance.runtime.registry import list_models, model_for_files
 
-    entries = list_models()
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
-        typer.echo(f"{'*' if entry.default else ' '} {entry.name:<{width}}  {entry.description}")
+    of_files, rows = model_for_files(), []
+    for entry in list_models():
+        uses = ["streams"] * (entry.default and not entry.for_files) + ["files"] * (entry.name == of_files)
+        rows.append((entry.name, f"default of {' and '.join(uses)}" if uses else "", entry.description))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command()

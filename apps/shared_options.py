@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 Model = Annotated[
-    str | None, typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file. [the default]")
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="Name from `mpeace models`, which tells the defaults, or an .onnx file."),
 ]
 AttenuationLimit = Annotated[
     float | None, typer.Option(metavar="DB", help="Reduce the noise by at most this many dB. [no limit]")

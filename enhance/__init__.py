@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from enhance.io.python_call import DenoisedFile, denoise_file
     from enhance.runtime.denoiser import Denoiser, denoise
     from enhance.runtime.metadata import ModelInfo
-    from enhance.runtime.registry import ModelEntry, find_model, list_models
+    from enhance.runtime.registry import ModelEntry, find_model, list_models, model_for_files
     from enhance.runtime.stream import Stream
     from enhance.utils.errors import FileError, ModelError, MpeaceError
 
 __all__ = [
     "DenoisedFile", "Denoiser", "FileError", "ModelEntry", "ModelError", "ModelInfo", "MpeaceError", "Stream",
-    "denoise", "denoise_file", "find_model", "list_models",
+    "denoise", "denoise_file", "find_model", "list_models", "model_for_files",
 ]  # fmt: skip
 
 _HOME = {
@@ -45,6 +45,7 @@ _HOME = {
     "denoise_file": "enhance.io.python_call",
     "find_model": "enhance.runtime.registry",
     "list_models": "enhance.runtime.registry",
+    "model_for_files": "enhance.runtime.registry",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from enhance.model.onnx_export import PARITY_SECONDS, UNSTATED, export
+from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import register_model
 from enhance.utils.errors import ModelError, fail
 
@@ -22,13 +23,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the model (default: the file's)")
     parser.add_argument("--licence", default=UNSTATED, help=f"of the weights (default: {UNSTATED})")
     parser.add_argument("--describe", metavar="TEXT", help="list it in registry.json beside it, with this description")
-    parser.add_argument("--default", action="store_true", help="make it the default model there")
+    parser.add_argument(
+        "--default", action="store_true", help="make it the default there: of streams, or of files if it hears ahead"
+    )
     arguments = parser.parse_args(argv)
     name = arguments.name or arguments.onnx.stem
     try:
         difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence)
         if arguments.describe:
-            register_model(arguments.onnx, name, arguments.describe, default=arguments.default)
+            for_files = Denoiser(arguments.onnx).info.ahead > 0
+            register_model(arguments.onnx, name, arguments.describe, default=arguments.default, for_files=for_files)
     except (ValueError, OSError, ModelError) as error:
         return fail("enhance.export", error)
     print(f"{arguments.onnx}: differs from PyTorch by at most {difference:.1e} over {PARITY_SECONDS:.0f} s")

@@ -11,6 +11,7 @@ import numpy as np
 
 from enhance.dsp.rate import check_sample_rate
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.registry import model_for_files
 from enhance.runtime.stream import check_audio
 
 _MOST_SAMPLES = 48_000 * 600  # of all rows that go together, so that memory is bounded
@@ -24,7 +25,7 @@ class Denoise:
             takes it.
         sample_rate: Hz, or the name of the column that has it.
         output: name of the column for the result, float32 of the same shape; the same as `audio` to replace it.
-        model: None for the default model, a registered name, or the path of an .onnx file on every node.
+        model: None for the default model of files, a registered name, or the path of an .onnx file on every node.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: share of the denoised signal from 0 (the input) to 1.
 
@@ -48,7 +49,7 @@ class Denoise:
         mix: float = 1.0,
     ) -> None:
         self._audio, self._rate, self._output = audio, sample_rate, output
-        self._denoiser = Denoiser(model)
+        self._denoiser = Denoiser(model_for_files() if model is None else model)
         self._strength: dict[str, Any] = {"attenuation_limit_db": attenuation_limit_db, "mix": mix}
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
 from enhance.io.remote.address import is_in_memory, shown
 from enhance.io.task import PIPE, Outcome, Task
+from enhance.runtime.registry import model_for_files
 from enhance.runtime.speech_segments import THRESHOLD
 from enhance.utils.errors import UsageError
 from enhance.utils.interrupt import Stopped, Stopper
@@ -82,6 +83,8 @@ def denoise_all(
             plan = make_plan(inputs, output, name, if_exists, settings)
         else:
             plan = plan_manifest(read_manifest(manifest, settings), if_exists, settings)
+        if settings.model is None and plan.tasks and plan.tasks[0].source != PIPE:
+            settings = replace(settings, model=model_for_files())
         rows = RowReport(report) if report is not None and is_rows(report) else None
         outcomes = list(plan.settled)
         model: dict[str, str] = {}

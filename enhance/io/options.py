@@ -25,7 +25,7 @@ class DenoiseOptions:
     """Strength, model and output format, checked.
 
     Attributes:
-        model: registered name or path of an ONNX file; None for the default.
+        model: registered name or path of an ONNX file; None for the default of streams.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: 0 gives the input back, 1 the denoised sound.
         container: name of the output container in `enhance.io.formats.CONTAINERS`; None keeps the input's.

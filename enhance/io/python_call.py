@@ -17,6 +17,7 @@ from enhance.io.remote.copies import download, local_name, upload
 from enhance.io.task import OnProgress, Outcome, Task, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
+from enhance.runtime.registry import model_for_files
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
@@ -81,8 +82,8 @@ def denoise_file(
             is read from where it stands to its end (by way of a temporary file).
         target: path or URL (of a store, not of a web server), whose suffix chooses the format, or binary file object
             to write to; with an object, `format`.
-        model: None for the default model, a registered name, the path of an .onnx file, or a `Denoiser`, which saves
-            the time to load it when there are many files.
+        model: None for the default model of files, a registered name, the path of an .onnx file, or a `Denoiser`,
+            which saves the time to load it when there are many files.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: share of the denoised signal from 0 (the input) to 1.
         format: container of the output, such as "wav", "flac" or "opus"; None goes by the suffix of the target, else
@@ -138,15 +139,16 @@ def denoise_file(
     if isinstance(target, str) and is_web(target):
         reason = f"{shown(target)}: web servers are read and not written to; name another target"
         raise FileError(f"{_name_of(source)}: {reason}")
-    denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
+    if not isinstance(model, Denoiser):
+        model = Denoiser(model_for_files() if model is None else model)
     try:
         if _is_local(source) and _is_local(target):
-            outcome = _between(_path(source), _path(target), denoiser, options, on_progress)
+            outcome = _between(_path(source), _path(target), model, options, on_progress)
         else:
             with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
                 path = _path(source) if _is_local(source) else _fetch(source, Path(folder))
                 output = _path(target) if _is_local(target) else _place_for(target, Path(folder), path.suffix)
-                outcome = _between(path, output, denoiser, options, on_progress)
+                outcome = _between(path, output, model, options, on_progress)
                 if isinstance(target, str):
                     if is_url(target):
                         upload(output, target, Stopper(), lambda: None)

@@ -16,7 +16,7 @@ import onnxruntime
 from enhance.runtime.link import Link
 from enhance.runtime.metadata import ModelInfo
 from enhance.runtime.onnx_guard import read_model
-from enhance.runtime.registry import find_model
+from enhance.runtime.registry import find_model, model_for_files
 from enhance.runtime.stream import Stream, check_audio
 from enhance.utils.errors import ModelError
 
@@ -25,7 +25,8 @@ class Denoiser:
     """Removes noise from speech. Holds no signal: one object serves any number of streams and threads.
 
     Args:
-        model: None for the default model, a registered name (`enhance.list_models`), or the path of an .onnx file.
+        model: None for the default model of streams, a registered name (`enhance.list_models`), or the path of an
+            .onnx file.
 
     Attributes:
         info: the metadata of the model.
@@ -168,8 +169,13 @@ def denoise(
     attenuation_limit_db: float | None = None,
     mix: float = 1.0,
 ) -> np.ndarray:
-    """Return `Denoiser(model).denoise(...)` for a single signal; keep a `Denoiser` for more than one."""
-    return Denoiser(model).denoise(audio, sample_rate, attenuation_limit_db=attenuation_limit_db, mix=mix)
+    """Return `Denoiser(model).denoise(...)` for a single signal; keep a `Denoiser` for more than one.
+
+    The default model is that of files (`enhance.model_for_files`), as the whole signal is there.
+    """
+    return Denoiser(model_for_files() if model is None else model).denoise(
+        audio, sample_rate, attenuation_limit_db=attenuation_limit_db, mix=mix
+    )
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:

@@ -5,13 +5,16 @@ wheel:
 
     {"models": [{"name": "...", "file": "....onnx", "sha256": "...", "description": "...", "default": true}]}
 
+A model with `"for_files": true` hears what follows: it cleans whole recordings and serves no stream. Each use has a
+default; where no model is for files, the default of the streams serves them as well.
+
 Other kinds of checkpoints keep registries of the same form in the same folder, named by `Collection`.
 """
 
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 
@@ -39,7 +42,8 @@ class ModelEntry:
     file: str  # name of the ONNX file, beside registry.json
     sha256: str  # of that file, 64 hexadecimal digits
     description: str  # one line
-    default: bool = False  # used when no model is named; true for exactly one entry
+    default: bool = False  # used when no model is named; true for exactly one entry, and for one of those for files
+    for_files: bool = False  # hears what follows: for whole recordings, not for streams
 
 
 def checkpoints_folder() -> Path:
@@ -59,7 +63,7 @@ def checkpoints_folder() -> Path:
 
 
 def list_models(folder: Path | None = None, collection: Collection = DENOISERS) -> list[ModelEntry]:
-    """Return the registered models, the default first, then in the order of the registry. Files are not read.
+    """Return the registered models, the default of streams first, then in the order of the registry.
 
     Args:
         folder: where `registry.json` lies; `checkpoints_folder()` when None.
@@ -79,19 +83,31 @@ def list_models(folder: Path | None = None, collection: Collection = DENOISERS) 
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names):
         raise ModelError(f"the model registry {path} has the same name twice: {', '.join(names)}")
-    if sum(entry.default for entry in entries) != 1:
-        raise ModelError(f'the model registry {path} must mark exactly one model as "default": true')
-    return sorted(entries, key=lambda entry: not entry.default)
+    for for_files, use in ((False, "streams"), (True, "files")):
+        ones = [entry.default for entry in entries if entry.for_files == for_files]
+        if (ones or not for_files) and sum(ones) != 1:
+            raise ModelError(f'the model registry {path} must mark exactly one model for {use} as "default": true')
+    return sorted(entries, key=lambda entry: not entry.default or entry.for_files)
+
+
+def model_for_files(folder: Path | None = None) -> str:
+    """Return the name of the model that cleans whole recordings when no model is named.
+
+    Raises:
+        ModelError: as `list_models`.
+    """
+    defaults = [entry for entry in list_models(folder) if entry.default]
+    return max(defaults, key=lambda entry: entry.for_files).name
 
 
 def find_model(
     name_or_path: str | PathLike[str] | None = None, folder: Path | None = None, collection: Collection = DENOISERS
 ) -> Path:
-    """Path of a model's file: the default one, a registered one (its sha256 is checked), or any file of its kind.
+    """Return the path of a model's file: the default, a registered one (its sha256 is checked), or any of its kind.
 
     Args:
-        name_or_path: None for the default model, a registered name, or the path of a file that ends in `.onnx` (or in
-            the suffix of the collection).
+        name_or_path: None for the default model of streams, a registered name, or the path of a file that ends in
+            `.onnx` (or in the suffix of the collection).
         folder: where `registry.json` lies; `checkpoints_folder()` when None.
         collection: the kind of checkpoint.
 
@@ -117,11 +133,17 @@ def find_model(
 
 
 def register_model(
-    path: Path, name: str, description: str, *, default: bool = False, collection: Collection = DENOISERS
+    path: Path,
+    name: str,
+    description: str,
+    *,
+    default: bool = False,
+    for_files: bool = False,
+    collection: Collection = DENOISERS,
 ) -> ModelEntry:
     """Enter a model's file into the registry of its folder, or replace the entry of that name.
 
-    The first model of a registry is its default; a new default takes the place of the former one. The registry is
+    The first model for a use is its default; a new default takes the place of the former one. The registry is
     written in one step.
 
     Raises:
@@ -130,10 +152,10 @@ def register_model(
     folder = path.parent
     entries = list_models(folder, collection) if (folder / collection.registry).exists() else []
     others = [entry for entry in entries if entry.name != name]
-    default = default or not any(entry.default for entry in others)
-    entry = ModelEntry(name, path.name, file_sha256(path), description, default)
+    default = default or not any(other.default for other in others if other.for_files == for_files)
+    entry = ModelEntry(name, path.name, file_sha256(path), description, default, for_files)
     if default:
-        others = [ModelEntry(o.name, o.file, o.sha256, o.description, False) for o in others]
+        others = [replace(other, default=other.default and other.for_files != for_files) for other in others]
     content = {"models": [asdict(item) for item in sorted([*others, entry], key=lambda item: item.name)]}
     write_text(folder / collection.registry, json.dumps(content, indent=2) + "\n")
     return entry
@@ -150,12 +172,14 @@ def file_sha256(path: Path) -> str:
 
 def _entry(item: object, path: Path) -> ModelEntry:
     keys = {field.name for field in fields(ModelEntry)}
-    if not isinstance(item, dict) or set(item) != keys:
+    if not isinstance(item, dict) or not keys - {"for_files"} <= set(item) <= keys:
         came = ", ".join(sorted(map(str, item))) if isinstance(item, dict) else repr(item)
         raise ModelError(f"an entry of {path} has {came}; expected {', '.join(sorted(keys))}")
-    for key, kind in (("name", str), ("file", str), ("sha256", str), ("description", str), ("default", bool)):
-        if not isinstance(item[key], kind):
-            raise ModelError(f"{key!r} in {path} is {item[key]!r}; expected a {kind.__name__}")
+    kinds = {"default": bool, "for_files": bool}
+    for key, value in item.items():
+        kind = kinds.get(key, str)
+        if not isinstance(value, kind):
+            raise ModelError(f"{key!r} in {path} is {value!r}; expected a {kind.__name__}")
     if Path(item["file"]).name != item["file"]:
         raise ModelError(f"'file' in {path} is {item['file']!r}; expected the bare name of a file in the same folder")
     return ModelEntry(**item)

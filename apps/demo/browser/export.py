@@ -8,9 +8,8 @@ from pathlib import Path
 
 from apps.demo.browser.files import browser_files
 from apps.demo.browser.onnxruntime_web import fetch
-from apps.demo.service.service import known_models
+from apps.demo.service.models import models_for_streams
 from apps.demo.static_files import browser_module, live_script, static_text
-from enhance.runtime.registry import list_models
 from enhance.utils.atomic import write_bytes, write_text
 from enhance.utils.errors import UsageError, problem_on_oserror
 
@@ -40,10 +39,11 @@ def export_page(folder: Path, runtime: str, model: str | None) -> None:
     with problem_on_oserror(f"--export {folder}", UsageError):
         if folder.exists() and not (folder / _MARK).is_file() and any(folder.iterdir()):
             raise UsageError(f"--export {folder}: the folder holds something else; name a new one")
-    models = known_models([entry.name for entry in list_models()], model)
+    models = models_for_streams(model)
     files = browser_files(fetch(runtime), models)
     props = {
         "value": {"attenuation_limit": None, "mix": 1, "model": next(iter(models))},
+        "models": list(models),
         "engine": files.told(f"{ENGINE}/"),
     }
     script = _HEAD.replace("{props}", json.dumps(props)) + live_script() + static_text("export/strength.js")

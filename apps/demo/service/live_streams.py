@@ -56,7 +56,7 @@ class LiveDesk:
             sample_rate: Hz.
             block: samples; every block that comes is a multiple of it.
             strength: how much to remove.
-            model: a name on the page; the first one when None.
+            model: one of the live tab; the first one when None.
 
         Returns:
             `token`, and `delay_ms` of the stream itself: its output is the input, cleaned, that much later.
@@ -64,7 +64,7 @@ class LiveDesk:
         Raises:
             FileError: when there are too many, or a value is out of range.
         """
-        denoiser = self._service.denoiser(model)
+        denoiser = self._service.denoiser(model or self._service.live[0])
         try:
             limit, mix = strength.attenuation_limit_db, strength.mix
             stream = denoiser.stream(sample_rate, attenuation_limit_db=limit, mix=mix, live_block=block)

@@ -44,13 +44,22 @@ class DemoService:
         limits: caps.
         models: name on the page -> name or path for `Denoiser`. Nobody can name another.
         workers: the processes for files; of its own when None.
+        live: those of the names that the live tab may use; all when None.
     """
 
-    def __init__(self, folder: Path, limits: Limits, models: dict[str, str], workers: WorkerPool | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        models: dict[str, str],
+        workers: WorkerPool | None = None,
+        live: Iterable[str] | None = None,
+    ) -> None:
         self.workers = workers or WorkerPool(limits.job_megabytes, limits.job_seconds)
         self.sessions = Sessions(folder / "sessions", limits)
         self.limits = limits
         self.models = models
+        self.live = list(models if live is None else live)
         self._denoisers: dict[str, Denoiser] = {}
         self._folder = folder / KEPT
         self._examples: dict[tuple[Path, str], DenoisedFile] = {}
@@ -205,14 +214,3 @@ class DemoService:
 
 def _settings(strength: Strength) -> DenoiseOptions:
     return DenoiseOptions(attenuation_limit_db=strength.attenuation_limit_db, mix=strength.mix)
-
-
-def known_models(names: Iterable[str], more: str | None) -> dict[str, str]:
-    """Return the names on the page and the model of each: those of the registry, after the one that was chosen, if any.
-
-    Example:
-        >>> known_models(["small"], "mine/other.onnx")
-        {'other': 'mine/other.onnx', 'small': 'small'}
-    """
-    models = {} if more is None else {Path(more).stem if more.endswith(".onnx") else more: more}
-    return models | {name: name for name in names if name not in models}

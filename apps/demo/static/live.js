@@ -10,14 +10,17 @@ let loudest = 0;
 let heard = 0; // samples
 
 const strength = () => {
-  const { attenuation_limit, mix, model } = props.value ?? {};
+  const { attenuation_limit, mix, model: chosen } = props.value ?? {};
+  const model = props.models.includes(chosen) ? chosen : props.models[0];
   return { attenuation_limit, model, mix: mode === "noisy" ? 0 : mix, muted: mode === "mute" };
 };
 
 // Said before the microphone opens, since it is about what the microphone hears.
 function tellWhere() {
   const here = denoising ? denoising.here : props.engine?.models[strength().model] && !barred;
-  find(".live-where").textContent = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
+  const { model } = strength();
+  const place = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
+  find(".live-where").textContent = model === props.value?.model ? place : `${place} The model is ${model}, since ${props.value?.model} hears what follows and is for files.`;
 }
 
 function meter(name, samples) {

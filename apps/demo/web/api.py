@@ -96,7 +96,7 @@ class Api:
         return cleaned | {"meta": {"_type": "gradio.FileData"}}, figures
 
     def models(self) -> list[str]:
-        """Return the models that `denoise` and `live_open` take; the first one is the default."""
+        """Return the models that `denoise` takes; the first one is the default, for files. `live_open` has its own."""
         return list(self._service.models)
 
     def live_open(

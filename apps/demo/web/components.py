@@ -35,12 +35,15 @@ def recorder(minutes: float) -> gr.HTML:
     )
 
 
-def live(functions: list[Callable], value: dict[str, object], engine: dict[str, object] | None) -> gr.HTML:
+def live(
+    functions: list[Callable], value: dict[str, object], models: list[str], engine: dict[str, object] | None
+) -> gr.HTML:
     """Make the live tab.
 
     Args:
         functions: those of `apps.demo.web.api`.
         value: the strength and the model.
+        models: those that it can use; the first one takes the place of another.
         engine: what `apps.demo.browser.files.BrowserFiles.told` gives; None to denoise on the server.
     """
     return gr.HTML(
@@ -51,5 +54,6 @@ def live(functions: list[Callable], value: dict[str, object], engine: dict[str, 
         apply_default_css=False,
         elem_id="live",
         server_functions=functions,
+        models=models,
         engine=engine,
     )

@@ -25,7 +25,11 @@ _LEAD = (
     "Removes background noise from recorded and live speech. "
     "Hear it: switch between **noisy** and **cleaned** at the same place, at the same gain."
 )
-_IN_A_WORD = {"small": "cleaner", "tiny": "faster"}  # what each of the usual models is for
+_IN_A_WORD = {
+    "studio": "cleanest, for files",
+    "small": "live and files",
+    "tiny": "fastest",
+}  # what each of the usual models is for
 _SUFFIXES = sorted({suffix for container in CONTAINERS.values() for suffix in container.suffixes} | set(MUXERS))
 _CSS = Path(__file__).parents[1] / "static" / "page.css"
 PROGRESS = gr.Progress()  # stands for the progress of whichever job has it as an argument
@@ -81,7 +85,7 @@ class Page:
                         player = parts.player()
                     with gr.Tab("Live"):
                         value = {"attenuation_limit": None, "mix": 1.0, "model": next(iter(self._service.models))}
-                        live = parts.live(self._api.for_the_page(), value, self._engine)
+                        live = parts.live(self._api.for_the_page(), value, self._service.live, self._engine)
                 with gr.Column(elem_id="controls"):
                     controls = self._controls()
             self._wire(sources, controls, player, live)

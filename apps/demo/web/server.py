@@ -120,8 +120,6 @@ def _build(
     folder: Path, model: str | None, limits: Limits, runtime: Mapping[str, Path] | None, root_path: str
 ) -> tuple["Blocks", "DemoService", Callable[[], None], list["Middleware"]]:
     """Build the app, its service, a function that removes what is no longer used, and the middleware of the app."""
-    from enhance.runtime.registry import list_models
-
     try:
         with no_type_stubs():
             import gradio  # noqa: F401
@@ -133,12 +131,14 @@ def _build(
     from apps.demo.browser.serving import PREFIX, BrowserFilesServed
     from apps.demo.service.downloads import Results, remove_old
     from apps.demo.service.live_streams import LiveDesk
-    from apps.demo.service.service import KEPT, DemoService, known_models
+    from apps.demo.service.models import models_for_files, models_for_streams
+    from apps.demo.service.service import KEPT, DemoService
     from apps.demo.web.api import Api
     from apps.demo.web.middleware import Guard, SlowLogin
     from apps.demo.web.page import Page
 
-    service = DemoService(folder, limits, known_models([entry.name for entry in list_models()], model))
+    streams = models_for_streams(model)
+    service = DemoService(folder, limits, models_for_files(model), live=streams)
     service.denoiser(None)
     service.workers.prepare()
     _, age = limits.sweeping
@@ -153,7 +153,7 @@ def _build(
     middleware = [Middleware(SlowLogin), Middleware(Guard, limits=limits)]
     engine = None
     if runtime is not None:
-        files = browser_files(runtime, shipped(service.models))
+        files = browser_files(runtime, shipped(streams))
         engine = files.told(root_path.rstrip("/") + PREFIX)
         middleware.append(Middleware(BrowserFilesServed, paths=files.paths, root_path=root_path))
     return Page(service, api, folder, engine).blocks(), service, sweep, middleware

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from tiny_model import tiny_result
 
 from apps.batch import workers
 from apps.batch.workers import run_in_processes
-from enhance import Denoiser
+from enhance import Denoiser, denoise_file, list_models, model_for_files
 from enhance.io.options import DenoiseOptions
 from enhance.io.task import PARTIAL, Outcome, Task
 from enhance.utils.interrupt import Stopped, Stopper
@@ -264,6 +265,17 @@ def test_from_standard_input_to_a_file(tmp_path: Path, tiny_model: Path) -> None
     np.testing.assert_allclose(read(tmp_path / "out.flac"), tiny_result(audio), atol=2.0**-15)
 
 
+def test_files_and_standard_input_have_each_their_default_model(tmp_path: Path, shipped_denoiser: Denoiser) -> None:
+    source = write(tmp_path / "a.wav", speech_like(1, 48_000))
+    with source.open("rb") as stdin:
+        process = start("denoise", "-", "-o", tmp_path / "stream.wav", "-q", stdin=stdin)
+    assert process.wait() == 0
+    assert mpeace("denoise", source, "-o", tmp_path / "file.wav").status == 0
+    for name, model in (("stream.wav", shipped_denoiser), ("file.wav", Denoiser(model_for_files()))):
+        denoise_file(source, tmp_path / "expected.wav", model=model)
+        np.testing.assert_array_equal(read(tmp_path / name), read(tmp_path / "expected.wav"))
+
+
 def test_info_shows_the_metadata(tiny_model: Path, tiny_denoiser: Denoiser) -> None:
     ended = mpeace("info", tiny_model)
     assert ended.status == 0
@@ -273,12 +285,14 @@ def test_info_shows_the_metadata(tiny_model: Path, tiny_denoiser: Denoiser) -> N
     assert shown["delay"].startswith("20 ms")
 
 
-def test_models_lists_the_default_first(shipped_denoiser: Denoiser) -> None:
+def test_models_tells_what_each_is_the_default_of(shipped_denoiser: Denoiser) -> None:
     ended = mpeace("models")
     assert ended.status == 0
     lines = ended.stdout.splitlines()
-    assert [line[0] for line in lines] == ["*"] + [" "] * (len(lines) - 1)
-    assert mpeace("info", lines[0].split()[1]).status == 0
+    assert [line.split()[0] for line in lines] == [entry.name for entry in list_models()]
+    assert "default of streams" in lines[0]
+    assert [line.split()[0] for line in lines if re.search("default of .*files", line)] == [model_for_files()]
+    assert mpeace("info", lines[0].split()[0]).status == 0
 
 
 def test_version_and_usage() -> None:

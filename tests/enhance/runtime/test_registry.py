@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tiny_model import write_tiny_model
 
 import enhance
-from enhance import Denoiser, ModelError, find_model, list_models
+from enhance import Denoiser, ModelError, denoise, denoise_file, find_model, list_models, model_for_files
 from enhance.runtime.registry import checkpoints_folder, file_sha256, register_model
 
 
@@ -27,6 +29,33 @@ def test_models_are_listed_and_found_by_name(registry: Path) -> None:
     assert find_model(None, registry) == registry / "two.onnx"
     assert find_model("first", registry) == registry / "one.onnx"
     assert not [path for path in registry.iterdir() if path.name.startswith(".")]
+
+
+def test_files_have_a_model_of_their_own(registry: Path) -> None:
+    assert model_for_files(registry) == "second", "that of streams, where none is for files"
+    for name in ("third", "fourth"):
+        register_model(registry / "one.onnx", name, "hears what follows", for_files=True)
+    assert model_for_files(registry) == "third"
+    assert find_model(None, registry) == registry / "two.onnx"
+    register_model(registry / "one.onnx", "fourth", "hears what follows", for_files=True, default=True)
+    register_model(registry / "one.onnx", "first", "the first", default=True)
+    assert model_for_files(registry) == "fourth"
+    uses = {entry.name: (entry.default, entry.for_files) for entry in list_models(registry)}
+    assert uses == {"first": (True, False), "second": (False, False), "third": (False, True), "fourth": (True, True)}
+    assert list_models(registry)[0].name == "first"
+
+
+def test_whole_signals_are_denoised_by_the_model_for_files(
+    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_model(write_tiny_model(registry / "quarter.onnx", gain=0.25), "quarter", "for files", for_files=True)
+    monkeypatch.setattr("enhance.runtime.registry.checkpoints_folder", lambda: registry)
+    audio = np.random.default_rng(0).normal(0, 0.1, 4800).astype(np.float32)
+    half, quarter = Denoiser().denoise(audio, 48_000), denoise(audio, 48_000)
+    np.testing.assert_allclose(quarter, half / 2, rtol=0, atol=1e-7)
+    soundfile.write(tmp_path / "noisy.wav", audio, 48_000, subtype="FLOAT")
+    denoise_file(tmp_path / "noisy.wav", tmp_path / "clean.wav")
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "clean.wav", dtype="float32")[0], quarter)
 
 
 def test_a_path_needs_no_registry(tmp_path: Path, tiny_model: Path) -> None:
@@ -51,9 +80,11 @@ def test_a_changed_model_file_is_refused(registry: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colour": "red"}, "has colour, default, description, file, name, sha256; expected"),
+        ({"colour": "red"}, "has colour, default, description, file, for_files, name, sha256; expected"),
         ({"default": "yes"}, "'default' in .* is 'yes'; expected a bool"),
-        ({"default": True}, "exactly one model"),
+        ({"default": True}, "exactly one model for streams"),
+        ({"for_files": True}, "exactly one model for files"),
+        ({"for_files": "yes"}, "'for_files' in .* is 'yes'; expected a bool"),
         ({"name": "second"}, "same name twice"),
         ({"file": "../one.onnx"}, "expected the bare name of a file"),
     ],
