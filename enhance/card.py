@@ -27,7 +27,7 @@ LIMITS = (
     "The figures are means over one small set. The intervals say how far they would move with other files of the same "
     "kind; other rooms, languages and noises can move them further.",
     "It is made to keep speech and to remove all else, music included; it does not tell one talker from another.",
-    "It weighs bands of the last three frames. Words that the noise covers completely do not come back.",
+    "It weighs bands of a few frames around each moment. Words that the noise covers completely do not come back.",
     "It hears each channel alone; what is left of the noise may wander between the sides of a stereo recording. In "
     "files a voice that both sides carry is put back in its place.",
 )

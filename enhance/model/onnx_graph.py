@@ -32,7 +32,7 @@ from enhance.model.config import FINE_AFTER, FINE_BEFORE, FINE_FRAMES
 from enhance.model.layers import DualPath, Neighbours
 from enhance.model.network import FEATURES, SPECTRUM_FLOOR_DB, TINY_POWER, Enhancer
 from enhance.model.onnx_dft import FactoredDFT
-from enhance.model.onnx_nodes import END, Graph, Value, floats, integers
+from enhance.model.onnx_nodes import END, Graph, Value, both_ways, floats, integers, side_by_side
 
 OPSET = 20
 IR_VERSION = 10
@@ -153,13 +153,17 @@ def masks(
         x = g("Add", x, g.linear(f"{name}.frequency_out", path.frequency_out, across))
         normal = g("Reshape", g.norm(path.time_norm, x), by_time)
         state = g.reshape(state, 1, -1, c.channels)
-        along, last = g.gru(f"{name}.time", path.time, normal, state, outputs=2)
-        if c.ahead:
-            last = g.cut(along, -1 - c.ahead, -c.ahead, axis=0)
-        x = g("Add", x, g.linear(f"{name}.time_out", path.time_out, g.reshape(along, -1, c.channels)))
+        layer, out = path.time, path.time_out
         if path.back is not None and path.back_out is not None:
-            (back,) = g.gru(f"{name}.back", path.back, normal, direction="reverse")
-            x = g("Add", x, g.linear(f"{name}.back_out", path.back_out, g.reshape(back, -1, c.channels)))
+            # Two operators that read the same values are more than OpenVINO can do (findings/openvino-*-two-grus-*).
+            layer, out = both_ways(path.time, path.back), side_by_side(path.time_out, path.back_out)
+            state = g("Pad", state, integers(0, 0, 0, 1, 0, 0))
+        along, last = g.gru(f"{name}.time", layer, normal, state, outputs=2)
+        if c.ahead or layer.bidirectional:
+            last = g.cut(g.cut(along, 0, 1, axis=1), -1 - c.ahead, -c.ahead or END, axis=0)
+        if layer.bidirectional:
+            along = g.swap(along, 0, 2, 1, 3)
+        x = g("Add", x, g.linear(f"{name}.time_out", out, g.reshape(along, -1, out.in_features)))
         after.append(g.reshape(last, -1, positions * c.channels))
     x = g.reshape(g.linear("up", network.up, x), -1, 2 * positions, c.stem_channels)
     bias = network.skip(network.encode.out.bias)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
@@ -96,9 +97,7 @@ class Graph:
         """Return x times its sigmoid, which ONNX Runtime makes one operator of."""
         return self("Mul", x, self("Sigmoid", x))
 
-    def gru(
-        self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1, direction: str = "forward"
-    ) -> list[Value]:
+    def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
         """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the last state."""
         ends = ["", "_reverse"][: 1 + layer.bidirectional]
 
@@ -109,9 +108,25 @@ class Graph:
         by_input, by_state = (weights(name).reshape(len(ends), 3 * layer.hidden_size, -1) for name in _WEIGHTS)
         bias = np.concatenate([weights(name).reshape(len(ends), -1) for name in _BIASES], axis=1)
         attributes: dict[str, Any] = {"hidden_size": layer.hidden_size, "linear_before_reset": 1}
-        if layer.bidirectional or direction != "forward":
-            attributes["direction"] = "bidirectional" if layer.bidirectional else direction
+        if layer.bidirectional:
+            attributes["direction"] = "bidirectional"
         return self.several("GRU", outputs, x, by_input, by_state, bias, None, first, name=LAYER + name, **attributes)
 
 
 _WEIGHTS, _BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
+
+
+def both_ways(forward: nn.GRU, backward: nn.GRU) -> nn.GRU:
+    """Return one bidirectional layer in place of one that runs forward and one that runs backward."""
+    layer = nn.GRU(forward.input_size, forward.hidden_size, bidirectional=True)
+    weights = dict(forward.named_parameters())
+    weights |= {f"{name}_reverse": value for name, value in backward.named_parameters()}
+    layer.load_state_dict(weights)
+    return layer
+
+
+def side_by_side(first: nn.Linear, second: nn.Linear) -> nn.Linear:
+    """Return one layer over the inputs of two, whose outputs are added."""
+    layer = nn.Linear(first.in_features + second.in_features, first.out_features)
+    layer.load_state_dict({"weight": torch.cat([first.weight, second.weight], 1), "bias": first.bias + second.bias})
+    return layer

@@ -102,7 +102,7 @@ def test_a_password_guards_everything_and_ctrl_c_ends_it(tmp_path: Path) -> None
         assert httpx.post(f"{server.address}gradio_api/component_server", json={}).status_code == 401
         assert "denoise" not in json.dumps(httpx.get(f"{server.address}config").text)
         client = gradio_client.Client(server.address, auth=("anna", "secret"), verbose=False, analytics_enabled=False)
-        assert client.predict(api_name="/models") == ["small", "tiny"]
+        assert client.predict(api_name="/models") == ["studio", "small", "tiny"]
         begun = time.perf_counter()
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=60) == 0

@@ -110,7 +110,7 @@ def test_promise_12_the_client_gets_what_the_command_line_writes(client: Any, tm
     assert Path(path).name == "cafe_denoised.flac"
     assert Path(path).read_bytes() == expected.read_bytes()
     assert figures["seconds"] == pytest.approx(5)
-    assert client.predict(api_name="/models") == ["small", "tiny"]
+    assert client.predict(api_name="/models") == ["studio", "small", "tiny"]
 
 
 @pytest.mark.parametrize(
