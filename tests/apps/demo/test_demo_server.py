@@ -16,7 +16,7 @@ from command import ROOT, mpeace, write
 from demo_server import EXAMPLES, Server, busy, demo, wait_for
 from helpers import speech_like
 
-from enhance import Denoiser
+from enhance import Denoiser, list_models, model_for_files
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # the client asks its maker otherwise, when it is imported
 gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio: the extra 'demo'")
@@ -110,7 +110,9 @@ def test_promise_12_the_client_gets_what_the_command_line_writes(client: Any, tm
     assert Path(path).name == "cafe_denoised.flac"
     assert Path(path).read_bytes() == expected.read_bytes()
     assert figures["seconds"] == pytest.approx(5)
-    assert client.predict(api_name="/models") == ["studio", "small", "tiny"]
+    names = client.predict(api_name="/models")
+    assert names[0] == model_for_files()
+    assert sorted(names) == sorted(entry.name for entry in list_models())
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,14 @@ def test_paths_outside_are_refused(server: Server, path: str) -> None:
         assert "was not uploaded here" in call(server, "denoise", value, None, 1.0, None)
     for address in (f"file={path}", f"file=/proc/self/root{path}", f"file={server.folder}/../..{path}"):
         assert httpx.get(f"{server.address}gradio_api/{address}").status_code in (403, 404)
+
+
+def test_a_model_for_files_is_refused_live_and_none_takes_its_place(client: Any) -> None:
+    for entry in list_models():
+        if entry.for_files:
+            with pytest.raises(gradio_client.exceptions.AppError, match="hears seconds ahead"):
+                client.predict(48_000, 480, None, 1.0, entry.name, api_name="/live_open")
+    assert client.predict(48_000, 480, api_name="/live_open")["delay_ms"] == 10
 
 
 def test_the_models_of_the_page_are_the_only_ones(server: Server, client: Any, tiny_model: Path) -> None:
