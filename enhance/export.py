@@ -26,10 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--default", action="store_true", help="make it the default there: of streams, or of files if it hears ahead"
     )
+    for word in ("block", "ahead"):
+        text = f"another `{word}` of a network that hears ahead, in hops (default: as it was trained)"
+        parser.add_argument(f"--{word}", type=int, metavar="HOPS", help=text)
     arguments = parser.parse_args(argv)
     name = arguments.name or arguments.onnx.stem
     try:
-        difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence)
+        grid = {word: value for word in ("block", "ahead") if (value := getattr(arguments, word)) is not None}
+        difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence, grid)
         if arguments.describe:
             for_files = Denoiser(arguments.onnx).info.ahead > 0
             register_model(arguments.onnx, name, arguments.describe, default=arguments.default, for_files=for_files)

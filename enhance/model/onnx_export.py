@@ -1,6 +1,8 @@
 """Export of a checkpoint: the ONNX file with its metadata, compared with PyTorch, and the weights as safetensors."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +142,26 @@ def parity(network: Enhancer, model: bytes, seconds: float = PARITY_SECONDS) -> 
     return worst
 
 
-def export(checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNSTATED) -> float:
+def export(
+    checkpoint_file: Path, onnx_file: Path, name: str, licence: str = UNSTATED, grid: Mapping[str, int] | None = None
+) -> float:
     """Write ``onnx_file`` and the weights beside it as safetensors; return the largest difference from PyTorch.
 
+    Args:
+        checkpoint_file: of a training.
+        onnx_file: to write.
+        name: of the model.
+        licence: of the weights.
+        grid: another `block` and `ahead` of `NetworkConfig`, of a network that hears ahead: no weight depends on them.
+
     Raises:
-        ValueError: the checkpoint is damaged, or the runtime disagrees with PyTorch.
+        ValueError: the checkpoint is damaged, the network does not hear ahead, or the runtime disagrees with PyTorch.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     network = load_network(checkpoint)
+    if grid and not network.config.block:
+        raise ValueError(f"{', '.join(grid)}: this network does not hear ahead")
+    network.config = replace(network.config, **(grid or {}))
     training = {key: checkpoint[key] for key in ("task", "config", "step", "torch", "averaged") if key in checkpoint}
     model = to_onnx(network, metadata(network, name, training, licence)).SerializeToString()
     difference = parity(network, model)

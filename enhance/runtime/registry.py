@@ -85,7 +85,7 @@ def list_models(folder: Path | None = None, collection: Collection = DENOISERS) 
         raise ModelError(f"the model registry {path} has the same name twice: {', '.join(names)}")
     for for_files, use in ((False, "streams"), (True, "files")):
         ones = [entry.default for entry in entries if entry.for_files == for_files]
-        if (ones or not for_files) and sum(ones) != 1:
+        if (ones or not entries) and sum(ones) != 1:
             raise ModelError(f'the model registry {path} must mark exactly one model for {use} as "default": true')
     return sorted(entries, key=lambda entry: not entry.default or entry.for_files)
 

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
-from enhance import Denoiser, export
+from enhance import Denoiser, export, list_models
 from enhance.model import onnx_export
 from enhance.model.checkpoint import FORMAT, save_atomically
 from enhance.model.config import NetworkConfig
@@ -112,6 +112,26 @@ def test_the_file_says_all_about_itself(exported: Path) -> None:
     assert info.training["step"] == 7
     registry = json.loads((exported.parent / "registry.json").read_text())
     assert registry["models"][0]["name"] == "mine"
+
+
+def test_the_grid_of_a_network_that_hears_ahead_is_chosen_afterwards(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onnx_export, "parity", partial(onnx_export.parity, seconds=1.0))
+    config = replace(CONFIG, lookahead=0, backward=True, ahead=5, block=12)
+    values = torch.load(checkpoint, weights_only=True)
+    values |= {"task": {"dimensions": config.to_dict()}, "average": Enhancer(config).state_dict()}
+    save_atomically(values, tmp_path / "last.pt")
+    grid = ["--block", "20", "--ahead", "3"]
+    command = [str(tmp_path / "last.pt"), str(tmp_path / "far.onnx"), "--describe", "for files", *grid]
+    assert export.main(command) == 0
+    info = Denoiser(tmp_path / "far.onnx").info
+    assert (info.block, info.ahead) == (20, 3)
+    (entry,) = list_models(tmp_path)
+    assert entry.for_files
+    capsys.readouterr()
+    assert export.main([str(checkpoint), str(tmp_path / "x.onnx"), *grid]) == 1
+    assert "this network does not hear ahead" in capsys.readouterr().err
 
 
 def test_a_network_that_disagrees_is_not_written(
