@@ -93,7 +93,7 @@ def card(
 
 
 def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
-    """All evaluations of a model in a folder, sorted by the name of their set; other reports in it are passed over.
+    """Return all evaluations of a model in a folder, sorted by the name of their set; other reports are passed over.
 
     Raises:
         ValueError: if a file of that name is no evaluation.

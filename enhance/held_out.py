@@ -75,7 +75,7 @@ def read(path: Path, kind: Kind) -> Audio:
 
 
 def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:
-    """`SECONDS` of recordings of one group in random order, the first one begun anywhere if it is long enough."""
+    """Return `SECONDS` of recordings of one group in random order, the first begun anywhere if it is long enough."""
     length, parts = round(SECONDS * SAMPLE_RATE), list[Audio]()
     while sum(part.size for part in parts) < length:
         for index in draw.permutation(len(files)):

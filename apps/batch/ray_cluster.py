@@ -35,7 +35,7 @@ def the_ray() -> Any:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster; one that was started here ends with the block.
+    """Connect to a cluster; one that was started here ends with the block.
 
     Args:
         address: HOST:PORT, `auto`, or None for that of `RAY_ADDRESS`, one that runs on this machine, or else a new one.

@@ -188,7 +188,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Times MR-STFT, target cached and analysed, on the first device."""
+    """Draw the times of MR-STFT, target cached and analysed, on the first device."""
     mine = [row for row in rows if row.device == rows[0].device and row.loss not in YARDSTICKS]
     names = list(dict.fromkeys(row.loss for row in mine))
     figure = Figure(figsize=(9, 1.8 + 0.3 * len(names)), layout="constrained")

@@ -99,7 +99,7 @@ def mix(clean: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np.ndarray
 
 
 def compressed_complex() -> Distance:
-    """The baseline: distance of complex spectra whose magnitudes are raised to the power 0.3, with and without phase.
+    """Return the baseline: distance of spectra with magnitudes raised to the power 0.3, with and without phase.
 
     Example:
         >>> target = torch.randn(1, 4000)

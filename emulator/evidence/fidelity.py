@@ -184,7 +184,7 @@ def mean(rows: Sequence[dict[str, Any]], preset: str, system: str, kind: str, na
 
 
 def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -> Figure:
-    """Noisy speech before and after the codec, what the emulator makes of it, and both noises, as spectrograms."""
+    """Return spectrograms of noisy speech before and after the codec, as the emulator makes it, and of both noises."""
     config = PRESETS[preset]
     maker = PieceMaker(
         sources, config.sample_rate, CorpusConfig(0, 0, 0, 1, 0, 0, piece_seconds=seconds, corpus_seed=SEED)

@@ -200,7 +200,7 @@ def is_codec(system: str) -> bool:
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
-    """For each preset with a codec beside it: its terms' mean selectivity on the spread probe, minus the codec's."""
+    """Return the terms' mean selectivity on the spread probe minus the codec's, for presets with a codec."""
 
     def mean(system: str, rate: int) -> float:
         chosen = [

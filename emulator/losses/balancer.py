@@ -97,7 +97,7 @@ class Balancer(nn.Module):
         return {name: self.total_norm * share / means[name] for name, share in self.shares.items()}
 
     def forward(self, terms: Mapping[str, Tensor] | NamedTerms, estimate: Tensor) -> Tensor:
-        """The balanced sum.
+        """Return the balanced sum.
 
         Args:
             terms: a number for each name in `weights`; others, such as a total, are left out.

@@ -117,7 +117,7 @@ class BarkEar(nn.Module):
         return torch.maximum(spread, decayed) / self.offset
 
     def forward(self, estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Noise, with phase, and mask in bands ``[signals, bands, frames]``, from ``[signals, time]``."""
+        """Return noise, with phase, and mask in bands ``[signals, bands, frames]``, from ``[signals, time]``."""
         ours, theirs = self.spectrum(estimate), self.spectrum(target)
         return self.band_power(power(ours - theirs)), self.mask(power(theirs))
 

@@ -74,7 +74,7 @@ def smooth(cells: Tensor, bands: Tensor, frames: int) -> Tensor:
 
 
 def log_noise_to_mask(error: Tensor, noise: Tensor) -> Tensor:
-    """Mean of ``log(1 + error / noise)``: next to 0 for an error below the noise, the log-ratio for one far above.
+    """Return the mean of ``log(1 + error / noise)``: about 0 for an error below the noise, the log-ratio far above it.
 
     Example:
         >>> log_noise_to_mask(torch.tensor([0.01, 100.0]), torch.ones(2))
@@ -84,7 +84,7 @@ def log_noise_to_mask(error: Tensor, noise: Tensor) -> Tensor:
 
 
 def specific_loudness(power: Tensor, quiet: Tensor) -> Tensor:
-    """Loudness of powers in critical bands, in units of that of LEVEL in a band; level below the threshold in quiet.
+    """Return the loudness of powers in critical bands, that of LEVEL being 1; level below the threshold in quiet.
 
     Example:
         >>> specific_loudness(LEVEL**2 * torch.tensor([0.0, 1.0, 100.0]), torch.tensor(1e-12)).round(decimals=2)
@@ -131,7 +131,7 @@ def output_distance(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def layer_distance(estimate: dict[str, Tensor], target: dict[str, Tensor], scales: dict[str, Tensor]) -> Tensor:
-    """Mean absolute difference of layers ``[signals, channels, frequency, time]``, each divided by its scale.
+    """Return the mean difference of layers ``[signals, channels, frequency, time]``, each divided by its scale.
 
     Args:
         estimate: at least the layers of the target.

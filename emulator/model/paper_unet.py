@@ -58,11 +58,11 @@ class PaperUNet(nn.Module):
         nn.init.constant_(self.out.bias, QUIET)  # type: ignore[arg-type]
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """``[batch, time]`` to ``[batch, bins, frames]``, as :meth:`emulator.model.network.Emulator.spectrum`."""
+        """Turn ``[batch, time]`` into ``[batch, bins, frames]``, as `emulator.model.network.Emulator.spectrum` does."""
         return stft(audio, self.get_buffer("window"), self.config.hop)
 
     def forward(self, audio: Tensor) -> PaperEmulation:
-        """Magnitudes of the coded sound from ``[batch, time]``."""
+        """Return the magnitudes of the coded sound from ``[batch, time]``."""
         spectrum = self.spectrum(audio)
         magnitude = (power(spectrum) + POWER_FLOOR).sqrt()
         frames, factor = spectrum.shape[-1], 2 ** len(CHANNELS)

@@ -173,7 +173,7 @@ def coded(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
 
 
 def allowed_noise(audio: np.ndarray, sample_rate: int, setting: Setting) -> np.ndarray:
-    """The codec's error for `[time]`; where its threshold drives it, with a faint noise added that reveals it."""
+    """Return the codec's error for `[time]`; where its threshold drives it, a faint noise is added that reveals it."""
     if setting.mode == "vbr":
         seed = zlib.crc32(audio.tobytes())
         audio = audio + threshold_noise(audio, sample_rate, np.random.default_rng(seed))

@@ -52,7 +52,7 @@ def emulation_loss(emulation: Emulation, coded: Tensor, allowed: Tensor) -> Emul
 
 
 def paper_loss(emulation: PaperEmulation, coded: Tensor) -> EmulationTerms:
-    """The distance of magnitudes; the other terms are reported as for :func:`emulator.training.loss.emulation_loss`.
+    """Return the distance of magnitudes; the other terms are reported as by `emulation_loss`.
 
     Args:
         emulation: of the original.

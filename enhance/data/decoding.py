@@ -69,7 +69,7 @@ def _to_int16(audio: np.ndarray) -> np.ndarray:
 
 
 def measure_bandwidth(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> float:
-    """Highest frequency (Hz) whose long-term level is within 75 dB of the strongest band's; `audio` is `[time]`.
+    """Return the highest frequency (Hz) of `[time]` whose long-term level is within 75 dB of the strongest band's.
 
     Example:
         >>> noise = np.random.default_rng(0).standard_normal(24_000)
@@ -91,7 +91,7 @@ def measure_bandwidth(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> floa
 
 
 def shorten_pauses(speech: np.ndarray) -> np.ndarray:
-    """Speech `[time]` at 48 kHz without what lies more than 0.6 s inside a silence (60 dB under the loudest 10 ms).
+    """Return speech `[time]` at 48 kHz without what lies over 0.6 s inside a silence (60 dB under the loudest 10 ms).
 
     Example:
         >>> speech = np.concatenate([np.ones(9_600), np.zeros(96_000), np.ones(9_600)])
@@ -110,7 +110,7 @@ def shorten_pauses(speech: np.ndarray) -> np.ndarray:
 
 
 def trim_room(response: np.ndarray) -> np.ndarray:
-    """An impulse response `[time]` at 48 kHz with its direct sound 1 ms after its start, peak 0.5, at most 1 s long.
+    """Return an impulse response `[time]` at 48 kHz, direct sound 1 ms after its start, peak 0.5, at most 1 s long.
 
     The direct sound is the first sample within 10 dB of the peak.
     """

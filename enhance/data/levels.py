@@ -11,7 +11,7 @@ SILENT_CROP_POWER = 1e-8  # power (-80 dBFS) under which a crop counts as silent
 
 
 def active_power(speech: Tensor) -> Tensor:
-    """Mean power `[batch, 1]` of the 20 ms frames of `[batch, time]` that are within 40 dB of the loudest one.
+    """Return the mean power `[batch, 1]` of the 20 ms frames of `[batch, time]` within 40 dB of the loudest one.
 
     Example:
         >>> import torch

@@ -190,7 +190,7 @@ class Mixer:
         return spectrum, np.minimum(band * np.array(self._crop_sizes)[speed] / self._size, NYQUIST)
 
     def _limit_band(self, draws: CounterRandom, gains: Sequence[Tensor]) -> np.ndarray:
-        """Limits some of the gains in place; returns the upper edges `[batch]` in Hz."""
+        """Limit some of the gains in place; return the upper edges `[batch]` in Hz."""
         config = self.config
         limited, telephone = draws.chance(config.band_limit), draws.chance(config.telephone)
         edge = np.where(telephone, 3400.0, np.array(config.low_pass_hz)[draws.index(len(config.low_pass_hz))])

@@ -75,7 +75,7 @@ def tones(batch: int, time: int, generator: Generator) -> Tensor:
 
 
 def beeps(batch: int, time: int, generator: Generator) -> Tensor:
-    """One tone keyed on and off 0.5 to 8 times a second with soft edges, with a random number of odd harmonics."""
+    """Return one tone keyed on and off 0.5 to 8 times a second, soft edges, a random number of odd harmonics."""
     seconds = _seconds(time)
     frequency = _frequency((batch, 1), generator).clamp_max(4000.0)
     rate, duty = _uniform((batch, 1), 0.5, 8.0, generator), _uniform((batch, 1), 0.15, 0.7, generator)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def send(values: np.ndarray, device: torch.device | str) -> Tensor:
-    """A tensor on `device` with the `values`, for use there in the order of its stream; on the CPU it may share them.
+    """Return a tensor on `device` with the `values`, for use in the order of its stream; on the CPU it may share them.
 
     A GPU that several processes share answers late, and a batch of mixtures needs a hundred such arrays. From ordinary
     memory CUDA stages the values before it returns, so the array may be changed at once

@@ -75,7 +75,7 @@ class DcBlocker:
         self._offset: np.ndarray | None = None  # at the end of the last hop, [channels, 1]
 
     def _accumulate(self, values: np.ndarray) -> np.ndarray:
-        """Weighted sums of [n, hops] up to each hop: sums[k] = a sums[k - 1] + values[k], as a cumulative sum."""
+        """Return weighted sums of [n, hops] up to each hop: sums[k] = a sums[k - 1] + values[k], as a running sum."""
         growth = np.exp(self._decay * np.arange(1, values.shape[1] + 1))
         sums = (self._sums + np.cumsum(values * growth, axis=1)) / growth
         self._sums = sums[:, -1:]

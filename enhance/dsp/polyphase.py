@@ -112,5 +112,5 @@ def sinc_bank(fractions: np.ndarray, half: int, cutoff: float) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _rational_bank(up: int, down: int, half: int) -> np.ndarray:
-    """The filters for all places that output samples have between two of the input; the stopband begins at Nyquist."""
+    """Return filters for all places of output samples between two of the input; the stopband begins at Nyquist."""
     return sinc_bank(np.arange(up) / up, half, cutoff=0.5 * (1 - TRANSITION) * min(1.0, up / down))

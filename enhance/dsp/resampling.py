@@ -81,7 +81,7 @@ def resample(audio: np.ndarray, in_rate: int, out_rate: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def held_back_seconds(in_rate: int, out_rate: int) -> float:
-    """Upper bound in seconds on what a `Resampler` holds back: time of its input so far minus time of its output.
+    """Return the most that a `Resampler` holds back, in seconds: time of its input so far minus time of its output.
 
     Measured on the resampler itself with blocks of a millisecond, since soxr does not publish it, with a margin; one
     block is added because the greatest value may lie inside a block. 0.02 s from 44.1 to 48 kHz, 0.04 s from 16 kHz,

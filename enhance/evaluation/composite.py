@@ -114,7 +114,7 @@ def log_likelihood_ratio(estimate: ArrayLike, target: ArrayLike, sample_rate: in
 
 
 def weighted_spectral_slope(estimate: ArrayLike, target: ArrayLike, sample_rate: int, scale: float = 1.0) -> Array:
-    """Klatt's distance of spectral slopes in critical bands, in dB squared, shape [frames]; `scale` multiplies both."""
+    """Return Klatt's distance of spectral slopes in critical bands, dB squared, [frames]; `scale` multiplies both."""
     estimates, targets = _frames(estimate, target, sample_rate)
     size = 2 ** int(np.ceil(np.log2(2 * estimates.shape[-1])))
     filters = _critical_bands(sample_rate, size // 2)

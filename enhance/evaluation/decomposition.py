@@ -89,7 +89,7 @@ def spectrum(audio: Real) -> Complex:
 
 
 def tiles(cells: Complex) -> Complex:
-    """``[frames, bins]`` to ``[tiles along time, tiles along frequency, cells of a tile]``; a rest is left out."""
+    """Cut ``[frames, bins]`` into ``[tiles in time, tiles in frequency, cells of a tile]``; a rest is left out."""
     frames, bins = (size - size % step for size, step in zip(cells.shape, (FRAMES, BINS), strict=True))
     split = cells[:frames, :bins].reshape(frames // FRAMES, FRAMES, bins // BINS, BINS)
     return split.transpose(0, 2, 1, 3).reshape(frames // FRAMES, bins // BINS, FRAMES * BINS)

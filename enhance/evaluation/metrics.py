@@ -80,7 +80,7 @@ def snr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 
 
 def pesq_wb(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Wide-band PESQ (MOS-LQO, 1.02 to 4.64); nan where PESQ finds no speech or the signal is too short for it."""
+    """Return wide-band PESQ (MOS-LQO, 1.02 to 4.64); nan where PESQ finds no speech or the signal is too short."""
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
     if not estimates.any() or not targets.any():
         return float("nan")
@@ -155,7 +155,7 @@ def lsd(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 
 
 def speech_gain_db(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Gain of the part of the estimate that correlates with the target while there is speech; 0 dB keeps its level.
+    """Return the gain of what correlates with the target in the estimate, during speech; 0 dB keeps its level.
 
     The measure of over-suppression: it falls when speech is removed, and noise does not raise it. nan without speech.
 
@@ -173,7 +173,7 @@ def speech_gain_db(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> 
 
 
 def pause_residual_db(estimate: ArrayLike, target: ArrayLike, noisy: ArrayLike, sample_rate: int) -> float:
-    """Level of the estimate relative to the noisy input in the pauses of the target, in dB; 0 dB removes nothing.
+    """Return the level in dB of the estimate in the target's pauses, over that of the input; 0 dB removes nothing.
 
     nan where the target has no pause or the input has no noise there. Limited to -120 dB for digital silence.
     """
@@ -196,7 +196,7 @@ def level_change_db(estimate: ArrayLike, reference: ArrayLike) -> float:
 
 
 def _speech_and_pauses(target: Array, sample_rate: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two masks over the samples of a target, by the level of its frames against its loud ones (95th percentile)."""
+    """Return two masks over a target's samples, by the level of its frames against its loud ones (95th percentile)."""
     length = round(LEVEL_FRAME_SECONDS * sample_rate)
     frames = target[: target.size // length * length].reshape(-1, length)
     power = np.mean(frames**2, axis=-1)

@@ -107,7 +107,7 @@ def bootstrap(values: Iterable[float], seed: int = SEED) -> Summary:
 
 
 def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str:
-    """The evaluation as Markdown: means and intervals, the means of the unprocessed input if given, and versions."""
+    """Return the evaluation as Markdown: means, intervals, the means of the unprocessed input if given, versions."""
     lines = [
         f"## {evaluation.model} on {evaluation.set}",
         "",

@@ -50,7 +50,7 @@ class Speed:
 
 
 def speech_like(seconds: float, seed: int = 0) -> Audio:
-    """A buzz with the formants, melody and syllables of speech in white noise at 10 dB SNR, float32 of shape [time].
+    """Return a buzz with formants, melody and syllables of speech in white noise at 10 dB SNR, float32 [time].
 
     Example:
         >>> speech_like(0.5).shape

@@ -183,7 +183,7 @@ def _notes_on_silence(outcome: Outcome) -> list[str]:
 
 @contextmanager
 def replacing(task: Task) -> Iterator[Path]:
-    """The partial file of a task: it takes the name of the target when the block ends well, and is removed if not."""
+    """Yield the partial file of a task: it takes the target's name when the block ends well, and is removed if not."""
     partial, target = Path(task.partial), Path(task.target)
     try:
         with problem_on_oserror(f"cannot write {target}"):

@@ -141,7 +141,7 @@ class Encoding:
 
 
 def choose_encoding(source: Encoding | None, container: Container | None, subtype: str | None) -> Encoding:
-    """Encoding of the output: what the person named, then what the input has, then the container's usual one.
+    """Return the encoding of the output: what was asked for, else what the input has, else the container's usual one.
 
     Args:
         source: of the input; None when it is no sound file of libsndfile (video).
@@ -183,7 +183,7 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
 
 
 def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
-    """WAV beyond 4 GB becomes RF64, which players of WAV read; other containers with 32-bit sizes cannot hold it.
+    """Make a WAV beyond 4 GB an RF64, which players of WAV read; other containers with 32-bit sizes cannot hold it.
 
     Args:
         encoding: chosen for the output.

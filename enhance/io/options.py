@@ -69,7 +69,7 @@ class DenoiseOptions:
 
 
 def checked_rate(sample_rate: int | None) -> int | None:
-    """A sample rate that was asked for.
+    """Return the sample rate that was asked for, if it is possible.
 
     Raises:
         UsageError: it is out of range.

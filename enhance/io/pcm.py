@@ -13,7 +13,7 @@ _BLOCK = 48_000  # samples of silence at a time: a hole may last for hours
 
 
 def block_length(sample_rate: int, channels: int) -> int:
-    """Samples per channel to work on at once: a few seconds, less with many channels, so that memory stays the same.
+    """Return the samples per channel to work on at once: fewer with many channels, so that memory stays the same.
 
     Example:
         >>> block_length(48000, 1), block_length(48000, 2), block_length(48000, 64)

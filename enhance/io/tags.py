@@ -182,7 +182,7 @@ def _moved(sheet: Any, change: Change) -> Any:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Errors of mutagen inside become the error of the file system that they hide."""
+    """Raise errors of mutagen inside as the error of the file system that they hide."""
     try:
         yield
     except MutagenError as error:

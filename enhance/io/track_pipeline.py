@@ -101,7 +101,7 @@ class Chain:
         return self._count(self._finish(denoised if self._resampler is None else self._resampler.process(denoised)))
 
     def flush(self) -> np.ndarray:
-        """The rest, float32 [channels, any]. Afterwards the whole output is as long as the whole input.
+        """Return the rest, float32 [channels, any]. Afterwards the whole output is as long as the whole input.
 
         Raises:
             FileError: when it is not: a fault of this program that must not pass unseen.
@@ -122,11 +122,11 @@ class Chain:
         return None if self._finder is None else self._finder.finish(self.samples_in / self.sample_rate)
 
     def output_length(self, samples: int) -> int:
-        """Samples per channel that so many samples of input become."""
+        """Return samples per channel that so many samples of input become."""
         return resampled_length(samples, self.sample_rate, self.output_rate)
 
     def gain_to_fit(self) -> float | None:
-        """Gain with which to start again so that the peak fits, or None when it does or the output holds it anyway."""
+        """Return the gain to start again with so that the peak fits; None when it does, or the output holds it."""
         if self._holds_over or self._policy is not Clip.RESCALE or self.peak * float(self._gain) <= 1:
             return None
         return (1 - 2.0**-20) / self.peak  # a hair below full scale: rounding must not reach over it

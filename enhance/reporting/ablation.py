@@ -115,7 +115,7 @@ def tables(rows: Sequence[Row], labels: Mapping[str, str], baseline: str) -> str
 
 
 def split_table(rows: Sequence[Row], size: str, name: str, labels: Mapping[str, str]) -> list[str]:
-    """Speech that is distorted and noise that is left, means over files and seeds, of the rows that have them."""
+    """Return distorted speech and remaining noise, means over files and seeds, of the rows that have them."""
     rows = [row for row in rows if np.isfinite(row.get("distortion", np.nan))]
     lines = []
     for loss in losses_of(rows, size, labels):

@@ -155,7 +155,7 @@ class AdaptiveModel:
             self.load.note(perf_counter() - start, samples / self.info.sample_rate, skipped)
 
     def _judge(self, state: np.ndarray) -> np.ndarray:
-        """While the sound is dry: give up a model that is hopeless. Returns the state of the one in use."""
+        """Give up a hopeless model, while the sound is dry; return the state of the one in use."""
         if self.level == len(self._models) or not self.load.hopeless:
             return state
         self._give_way(self.load.ratio)
@@ -192,7 +192,7 @@ class AdaptiveModel:
         return self.level == len(self._models) or self.level - 1 not in self._hopeless
 
     def _try_again(self, state: np.ndarray) -> np.ndarray:
-        """While the sound is dry: go back to the model that was given up last, when it is due."""
+        """Go back, while the sound is dry, to the model that was given up last, when it is due."""
         if not self._due:
             return state
         self.level -= 1

@@ -108,7 +108,7 @@ class LinkedChannels:
         return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window, late)
 
     def _spectra_of(self, audio: np.ndarray, late: np.ndarray) -> np.ndarray:
-        """Spectra, [hops, 2 channels, bins], of frames that are taken as many samples later as `late` says."""
+        """Return the spectra, [hops, 2 channels, bins], of frames taken as many samples later as `late` says."""
         begin = self._hop * np.arange(1, len(late) + 1)[:, np.newaxis] + np.concatenate([late, late], axis=1)
         windows = np.lib.stride_tricks.sliding_window_view(audio, 2 * self._hop, axis=1)
         return np.fft.rfft(windows[np.arange(len(audio)), begin] * self._window).astype(np.complex64)
@@ -141,7 +141,7 @@ class LinkedChannels:
         return levels, cross, towards
 
     def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray) -> np.ndarray:
-        """Spectra of the result, [hops, channels, bins]."""
+        """Return the spectra of the result, [hops, channels, bins]."""
         noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
         best = _best_channel(levels)
         level = _voice_levels(towards, best)
@@ -165,7 +165,7 @@ class LinkedChannels:
     def _share(
         self, level: np.ndarray, weights: np.ndarray, levels: np.ndarray, slow: np.ndarray, fast: np.ndarray
     ) -> np.ndarray:
-        """How far the voice is all that is in the channels, [hops, 1, 1], from 0 to 1."""
+        """Return how far the voice is all that is in the channels, [hops, 1, 1], from 0 to 1."""
         noise = levels[:, 1] * _weight(levels)[:, np.newaxis]
         power, own, with_voice = _agreement(weights, slow)
         explained = level**2 * power
@@ -200,29 +200,29 @@ class LinkedChannels:
 
 
 def _weight(levels: np.ndarray) -> np.ndarray:
-    """Weight of each band, [hops, bands]: what lies in it over its noise."""
+    """Return the weight of each band, [hops, bands]: what lies in it over its noise."""
     return 1 / (levels[:, 1].sum(1) + 0.1 * levels[:, 0].sum(1) + _silence(levels)[:, np.newaxis])
 
 
 def _silence(levels: np.ndarray) -> np.ndarray:
-    """Power of a band that counts as nothing, [hops]."""
+    """Return the power of a band that counts as nothing, [hops]."""
     return _SILENCE * levels.sum((1, 2)).max(-1) + _TINY
 
 
 def _best_channel(levels: np.ndarray) -> np.ndarray:
-    """The channel with the best estimate, [hops]."""
+    """Return the channel with the best estimate, [hops]."""
     voice, noise = np.einsum("tscb,tb->stc", levels, _weight(levels))
     return np.argmax(voice**2 / (noise + 0.01 * voice + _FLOOR), axis=1)
 
 
 def _voice_levels(towards: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Level of the voice in each channel against the one with the best estimate, [hops, channels]."""
+    """Return the level of the voice in each channel against the one with the best estimate, [hops, channels]."""
     pairs = np.take_along_axis(towards, best[:, np.newaxis, np.newaxis, np.newaxis], axis=3)[..., 0]
     return np.clip(pairs[:, 0] / (pairs[:, 1] + _FLOOR), -_LARGEST_RATIO, _LARGEST_RATIO)
 
 
 def _likeness(products: np.ndarray, with_input: np.ndarray, levels: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Squared correlation with the best estimate, of the channel that has the least, [hops].
+    """Return the squared correlation with the best estimate, of the channel that has the least, [hops].
 
     It is that of the estimate of a channel, or a third of that of its input: the estimate may be silent where there is
     much noise.
@@ -236,7 +236,7 @@ def _likeness(products: np.ndarray, with_input: np.ndarray, levels: np.ndarray, 
 
 
 def _agreement_now(fast: np.ndarray) -> np.ndarray:
-    """How far the estimates of two channels agree at a moment, [hops, channels, channels, bands], from 0 to 1."""
+    """Return how far the estimates of two channels agree at a time, [hops, channels, channels, bands], 0 to 1."""
     parts = fast.reshape(*fast.shape[:3], _PARTS, -1).sum(-1)
     own = np.einsum("tccp->tcp", parts)
     squared = parts**2 / (own[:, :, np.newaxis] * own[:, np.newaxis] + _FLOOR**2)
@@ -244,13 +244,13 @@ def _agreement_now(fast: np.ndarray) -> np.ndarray:
 
 
 def _agreement(weights: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Power of the voice [hops, 1], of the estimates and of their product with the voice [hops, channels]."""
+    """Return the power of the voice [hops, 1], of the estimates, of their product with the voice [hops, channels]."""
     with_voice = np.einsum("tcrb,trb->tcb", products, weights)
     power = np.einsum("tcb,tcb->t", with_voice, weights)[:, np.newaxis]
     return np.maximum(power, _FLOOR), np.einsum("tccb->tc", products), with_voice.sum(-1)
 
 
 def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
+    """Return 0 below `low`, 1 above `high`, smooth between."""
     place = np.clip((value - low) / (high - low), 0, 1)
     return place * place * (3 - 2 * place)

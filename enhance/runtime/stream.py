@@ -275,7 +275,7 @@ class Stream:
         self._wet.push(estimate if self._from_model is None else self._from_model.process(estimate))
 
     def _take(self, samples: int) -> np.ndarray:
-        """The next samples of the result."""
+        """Return the next samples of the result."""
         dry, wet = self._dry.pop(samples), self._wet.pop(samples)
         if len(glide := self._glide):
             weight = np.full(samples, self._weight)
@@ -286,7 +286,7 @@ class Stream:
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:
-    """Float32 samples of an array [time] or [channels, time], in the same shape.
+    """Return float32 samples of an array [time] or [channels, time], in the same shape.
 
     Args:
         audio: float16, 32 or 64 with full scale 1.0, or int16 or int32 with the full scale of the type.

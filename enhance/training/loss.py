@@ -78,7 +78,7 @@ class PlainLoss(nn.Module):
             self.register_buffer(f"weights_{window}", frequency_weights(window), persistent=False)
 
     def spectrum(self, audio: Tensor, size: int) -> Tensor:
-        """``[batch, samples]`` to ``[batch, bins, frames]`` with white noise of unit power at unit power per bin."""
+        """Turn ``[batch, samples]`` into ``[batch, bins, frames]``; white noise of power 1 has power 1 per bin."""
         window = self.get_buffer(f"window_{size}")
         spectrum = torch.stft(audio, size, size // 2, window=window, center=True, return_complex=True)
         return spectrum / window.square().sum().sqrt()

@@ -124,7 +124,7 @@ def load_weights(network: Enhancer, path: Path) -> None:
 
 
 def picture(audio: Tensor) -> Tensor:
-    """Spectrogram ``[1, bins, frames]`` with values from 0 (-80 dB) to 1 (the loudest cell), 0 Hz at the bottom."""
+    """Return a spectrogram ``[1, bins, frames]`` from 0 (-80 dB) to 1 (the loudest cell), 0 Hz at the bottom."""
     power = torch.stft(audio, 1024, 512, window=torch.hann_window(1024), return_complex=True).abs().square()
     level = 10 * torch.log10(power / power.max().clamp(min=1e-12) + 1e-8)
     return (1 + level / 80).clamp(0, 1).flip(0)[None]

@@ -121,7 +121,7 @@ class Stopper:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Inside, a signal raises `Stopped` at once: for a read that may block for ever."""
+        """Let a signal raise `Stopped` at once inside the block: for a read that may block for ever."""
         self._waiting = True
         try:
             self.check()

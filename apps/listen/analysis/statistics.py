@@ -59,7 +59,7 @@ def binomial_p(successes: int, trials: int, alternative: str = "two-sided") -> f
 
 
 def quartiles(values: np.ndarray) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile as BS.1534-3 (4.1.2) defines them.
+    """Return lower quartile, median and upper quartile as BS.1534-3 (4.1.2) defines them.
 
     The quartiles are the medians of the lower and of the upper half; of an odd number of values the middle one belongs
     to both.

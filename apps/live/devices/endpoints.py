@@ -157,7 +157,7 @@ def _takes(side: Endpoint, sample_rate: int) -> bool:
 
 @contextmanager
 def _on_server(sides: list[Endpoint]) -> Iterator[None]:
-    """Inside, direct new streams to the sinks and sources of these sides on the sound server."""
+    """Direct new streams, inside the block, to the sinks and sources of these sides on the sound server."""
     wanted = {name: value for side in sides for name, value in _variables(side).items()}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

@@ -106,7 +106,7 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, drop what C libraries print on standard error: messages of ALSA and PortAudio do not help a person.
+    """Drop what C libraries print on standard error inside the block: messages of ALSA and PortAudio help nobody.
 
     What Python prints goes on to where it went.
     """

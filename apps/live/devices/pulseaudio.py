@@ -125,7 +125,7 @@ def modules() -> list[Module]:
 
 @contextmanager
 def _connected() -> Iterator["Pulse"]:
-    """Inside, be connected to the server; its errors become `PulseError`."""
+    """Connect to the server; its errors become `PulseError`."""
     try:
         import pulsectl
     except ImportError:

@@ -20,7 +20,7 @@ _STEADY = 30  # calls in a row, each no sooner than half a block after the one b
 
 @contextmanager
 def input_awake(source: Endpoint, sample_rate: int, block: int, latency: str | float) -> Iterator[Callable[[], bool]]:
-    """Inside, keep the input awake. Gives a function that lets go of it sooner, and says whether it was held at all."""
+    """Keep the input awake inside the block; yield a function that ends that sooner, and says whether it was held."""
     if source.device.host_api not in _SERVERS:
         yield lambda: False
         return

@@ -114,5 +114,5 @@ class Autoencoder(nn.Module):
         return nn.functional.conv_transpose1d(coefficients, self.basis, stride=HOP)[:, 0, HOP : HOP + length]
 
     def forward(self, audio: Tensor) -> Tensor:
-        """``[batch, time]`` through the bottleneck and back."""
+        """Send ``[batch, time]`` through the bottleneck and back."""
         return self.decode(self.encode(audio), audio.shape[-1])

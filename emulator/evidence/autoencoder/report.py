@@ -228,7 +228,7 @@ def _means(results: Sequence[Result], domain: str) -> str:
 
 
 def _differences(comparisons: Sequence[Comparison], plain: int) -> str:
-    """The first `plain` comparisons are those with the best plain loss."""
+    """Return lines of differences; the first `plain` comparisons are those with the best plain loss."""
     judges = [name for name, score in SCORES.items() if score.judges]
     header = ["domain, numbers per frame, loss, opponent"]
     header += [f"{SCORES[name].label}, {SCORES[name].unit}" for name in judges]

@@ -136,7 +136,7 @@ class TrackDecoder:
             return []
 
     def _plain(self, frame: "AudioFrame | None") -> Iterator[np.ndarray]:
-        """The samples of a frame, float32 [channels, samples]; packed on the way, for planes end at eight channels."""
+        """Return a frame's samples, float32 [channels, samples]; packed on the way, as planes end at eight channels."""
         try:
             for plain in self._resampler.resample(frame):
                 yield plain.to_ndarray().reshape(-1, self.channels).T.astype(np.float32, copy=False)

@@ -137,7 +137,7 @@ def _copy_movie(old: Box, new: Box) -> None:
 
 
 def _is_in_front(path: Path) -> bool:
-    """Tell whether the movie header lies before the data."""
+    """Return whether the movie header lies before the data."""
     with path.open("rb") as file:
         kinds = [extent.kind for extent in extents(file)]
     return b"mdat" in kinds and b"moov" in kinds[: kinds.index(b"mdat")]

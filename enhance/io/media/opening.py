@@ -121,7 +121,7 @@ def notes_on_joined(path: Path) -> list[str]:
 
 
 def is_mp4(container: "InputContainer") -> bool:
-    """Tell whether a file is built of the boxes of ISO 14496-12: MP4, MOV, M4A, 3GP."""
+    """Return whether a file is built of the boxes of ISO 14496-12: MP4, MOV, M4A, 3GP."""
     return "mp4" in container.format.name
 
 

@@ -189,7 +189,7 @@ class _Remux:
         return {track.stream.index: track.new_sound() for track in self.tracks.values()}
 
     def _attach_cover(self, stream: "Stream", out: "OutputContainer") -> None:
-        """Matroska keeps covers as attachments; in MP4 they are tags, which are copied later."""
+        """Attach the cover, as Matroska keeps it; in MP4 covers are tags, which are copied later."""
         if self._muxer in _BOXES or stream.index not in self._look.covers:
             return
         name = stream.metadata.get("filename", "cover")
@@ -211,7 +211,7 @@ class _Remux:
                 self.extras[place] = extra
 
     def _hidden(self, stream: "Stream") -> float:
-        """Seconds of a copied track that its edit list hides in front: its packets are written so much earlier."""
+        """Return the seconds that a copied track's edit list hides in front: packets are written so much earlier."""
         if self._movie is None:
             return 0.0
         try:

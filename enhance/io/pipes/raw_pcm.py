@@ -107,7 +107,7 @@ class RawWriter:
         """End the sound. The stream stays open."""
 
     def abort(self) -> None:
-        """Nothing to undo: what was written is gone down the pipe."""
+        """Do nothing: what was written is gone down the pipe."""
 
     def _put(self, data: bytes) -> None:
         with self._stopper.waiting():

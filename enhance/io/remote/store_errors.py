@@ -73,7 +73,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int:
-    """The HTTP status of an answer, as aiohttp and botocore keep it."""
+    """Return the HTTP status of an answer, as aiohttp and botocore keep it."""
     status = getattr(error, "status", None)
     if not isinstance(status, int):
         response = getattr(error, "response", None)
@@ -82,7 +82,7 @@ def _status(error: BaseException) -> int:
 
 
 def _code(error: BaseException) -> str:
-    """The code of an error of S3, such as SlowDown, or the HTTP status."""
+    """Return the code of an error of S3, such as SlowDown, or the HTTP status."""
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     if isinstance(code, str) and _CODE.fullmatch(code):

@@ -273,12 +273,12 @@ def frame_length(header: bytes | bytearray, kind: _Kind) -> int:
 
 
 def side_bytes(kind: _Kind) -> int:
-    """Bytes of side information after the header of a frame of layer III: a Xing or Info mark stands behind them."""
+    """Return the bytes of side information after a header of layer III: a Xing or Info mark stands behind them."""
     return (17 if kind.mono else 32) if kind.version == 3 else (9 if kind.mono else 17)
 
 
 def _read_info(content: bytes) -> tuple[int | None, bytes]:
-    """Number of frames, and LAME's extension, of what follows the side information of a Xing or Info frame."""
+    """Return the number of frames, and LAME's extension, that follow the side information of a Xing or Info frame."""
     flags = int.from_bytes(content[4:8], "big")
     frames = int.from_bytes(content[8:12], "big") if flags & 1 else None
     start = 8 + 4 * bool(flags & 1) + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8)

@@ -39,7 +39,7 @@ def _front(recording: Recording) -> bytes:
 
 
 def _own_frame(like: bytes, content: bytes) -> bytes:
-    """A frame of layer III without sound, which holds `content` where a decoder that does not know it finds zeros."""
+    """Return a frame of layer III without sound, with `content` where a decoder that does not know it finds zeros."""
     kind, header = header_kind(like), bytearray(like)
     assert kind is not None
     header[1] |= 1  # no checksum
@@ -48,7 +48,7 @@ def _own_frame(like: bytes, content: bytes) -> bytes:
 
 
 def _back(path: Path, recording: Recording) -> bytes:
-    """The last frame once more, until libmpg123, which guesses by the length of the first, expects all of them."""
+    """Return the last frame again, until libmpg123, which guesses by the length of the first, expects all of them."""
     kind = header_kind(recording.header)
     assert kind is not None
     size = sum(end - start for start, end in recording.ranges)

@@ -145,7 +145,7 @@ def with_mask(encoding: Encoding, speakers: Speakers, channels: int) -> Encoding
 
 
 def write_speakers(path: Path, encoding: Encoding, speakers: Speakers, channels: int) -> str | None:
-    """Tell the speakers in a finished file, where its container can and the writer of the sound has not.
+    """Name the speakers in a finished file, where its container can and the writer of the sound has not.
 
     Returns:
         A note where they are lost, else None.
