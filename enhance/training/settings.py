@@ -3,9 +3,12 @@
 import inspect
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
+
+from enhance.utils.errors import silence
 
 
 def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
@@ -51,7 +54,10 @@ def print_settings(configs: Sequence[Any]) -> None:
             setting = f"{key}={json.dumps(value)}"
             lines.append(f"{setting:<28} # {meanings[key]}" if meanings.get(key) else setting)
         groups.append("\n".join(lines))
-    print("\n\n".join(groups))  # at once, so that `| head` may close the pipe
+    try:
+        print("\n\n".join(groups), flush=True)
+    except BrokenPipeError:  # by `| head`
+        silence(sys.stdout)
 
 
 def comments(config: type) -> dict[str, str]:
