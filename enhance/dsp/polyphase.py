@@ -3,7 +3,8 @@
 `enhance.dsp.resampling` filters by FFT: that is cheap and steep, and holds back 20 to 40 ms each way. Here each output
 sample is a product of 64 samples of the lower rate with a windowed sinc, so that 32 of them are held back: 0.7 ms at
 44.1 kHz, 2 ms at 16 kHz. The price is a wider transition: the band up to 84 % of the lower Nyquist frequency passes
-(18.5 kHz at 44.1 kHz, 6.7 kHz at 16 kHz), and 80 dB are reached at that frequency itself.
+(18.5 kHz at 44.1 kHz, 6.7 kHz at 16 kHz), and 80 dB are reached at that frequency itself. libsamplerate's `sinc_medium`
+has that band, 35 dB more and about the same cost, but holds back 47 samples for 32: 2.9 ms for 2 at 16 kHz.
 
 References: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", 1974; R. E. Crochiere,
 L. R. Rabiner, "Multirate Digital Signal Processing", 1983, chapter 3.
