@@ -96,6 +96,12 @@ def test_no_package_of_enhance_imports_a_command() -> None:
     assert [line for package in packages for line in arrows(package, *commands)] == []
 
 
+def test_each_module_for_files_has_tests_of_its_name() -> None:
+    names = {path.stem for path in (ROOT / "tests" / "enhance" / "io").rglob("test_*.py")}
+    alone = [path for path in modules("enhance/io") if path.stem != "__init__" and f"test_{path.stem}" not in names]
+    assert alone == []
+
+
 @pytest.mark.parametrize("package", ["enhance", "emulator", "apps"])
 def test_no_circles_of_modules(package: str) -> None:
     known = {name_of(path): path for path in modules(package)}
