@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m emulator.export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="last.pt of a training run")
     parser.add_argument("target", type=Path, help="file to write, NAME.safetensors; it is listed beside it as NAME")
-    parser.add_argument("--licence", default="not stated", help="of the weights (default: not stated)")
-    parser.add_argument("--describe", metavar="TEXT", required=True, help="one line for the list")
+    parser.add_argument("--licence", default="not stated", help="licence of the weights (default: not stated)")
+    parser.add_argument("--describe", metavar="TEXT", required=True, help="one line that describes it")
     arguments = parser.parse_args(argv)
     try:
         if arguments.target.suffix != EMULATORS.suffix:

@@ -245,20 +245,29 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m enhance.ablate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of rows, tables and figure", metavar="DIR")
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and audio", metavar="DIR")
-    parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
     parser.add_argument("--sets", type=Path, nargs="+", default=[], help="folders with clean/ and noisy/")
     parser.add_argument("--start", choices=SIZES, help="go on from this finished network", metavar="NAME")
     sizes = "of the networks (default: that of --start, else tiny and small)"
     parser.add_argument("--sizes", nargs="+", choices=SIZES, help=sizes, metavar="NAME")
     losses = f"of {', '.join(LOSSES)} (default: the first nine; with --start, those that are tried at the end)"
     parser.add_argument("--losses", nargs="+", choices=LOSSES, help=losses, metavar="NAME")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N", help="of each run (default 0 1)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1],
+        metavar="N",
+        help="random seeds, a training for each (default 0 1)",
+    )
     steps = f"of each training (default {AblationSettings.steps}; with --start {FineTuning.steps})"
     parser.add_argument("--steps", type=int, help=steps)
     parser.add_argument("--batch", type=int, help=f"examples per step (default {AblationSettings.batch})")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each (default 1)")
     parser.add_argument("--train-only", action="store_true", help="leave scoring to a later call with --sets")
-    parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
+    parser.add_argument(
+        "--arguments", nargs=argparse.REMAINDER, default=[], help="all that follows goes to enhance.train"
+    )
     return parser
 
 

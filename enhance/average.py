@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "others", type=Path, nargs="+", help="checkpoints, or weights by enhance.export", metavar="OTHER"
     )
-    parser.add_argument("--shares", type=float, nargs="+", metavar="SHARE", help="of each file (default: equal)")
+    parser.add_argument("--shares", type=float, nargs="+", metavar="SHARE", help="weight of each file (default: equal)")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write", metavar="FILE.pt")
     arguments = parser.parse_args(argv)
     files = [arguments.first, *arguments.others]

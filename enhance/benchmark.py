@@ -169,12 +169,14 @@ def get_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.benchmark", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="a registered name or an ONNX file (default: the default model)")
-    parser.add_argument("--audio", type=Path, metavar="FILE", help="48 kHz recording for speed (default: made up)")
+    parser.add_argument(
+        "--audio", type=Path, metavar="FILE", help="recording at 48 kHz to time (default: a synthetic one)"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
-    parser.add_argument("--seconds", type=float, default=20, help="audio for each turn of speed (default: 20)")
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each measurement (default: 5)")
+    parser.add_argument("--seconds", type=float, default=20, help="audio timed in one go (default 20)")
+    parser.add_argument("--repeats", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--long", action="store_true", help="measure memory on 3 hours instead of 10 minutes")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the tables there, and FILE.json beside")
+    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write tables there, and FILE.json beside it")
     return parser
 
 

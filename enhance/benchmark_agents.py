@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m enhance.benchmark_agents", description=__doc__)
     parser.add_argument("--set", type=Path, required=True, metavar="DIR", help="DIR/clean and DIR/noisy, same names")
     parser.add_argument("--output", type=Path, metavar="FILE.md", help="write a document (default: print it)")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth pair (default: all)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth pair (default: all)")
     arguments = parser.parse_args(argv)
     try:
         made, missing = processors()

@@ -110,7 +110,9 @@ def get_parser() -> argparse.ArgumentParser:
     trained = "folder of the speech trained on, for its languages"
     parser.add_argument("--trained", type=Path, required=True, help=trained, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder for table, CSV and JSON", metavar="DIR")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="files a case (default %(default)s)", metavar="N")
+    parser.add_argument(
+        "--pairs", type=int, default=PAIRS, help="pairs of each case (default %(default)s)", metavar="N"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     return parser
 

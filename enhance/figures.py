@@ -122,7 +122,7 @@ def get_parser() -> argparse.ArgumentParser:
     pictures.add_argument("noisy", type=Path)
     pictures.add_argument("estimate", type=Path)
     pictures.add_argument("out", type=Path)
-    plot = commands.add_parser("quality", help="quality against cost")
+    plot = commands.add_parser("quality", help="draw quality against cost")
     plot.add_argument("out", type=Path)
     plot.add_argument("--system", nargs=2, type=Path, action="append", metavar=("EVALUATION", "BENCHMARK"), default=[])
     return parser

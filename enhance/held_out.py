@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--noise", type=Path, required=True, help="folder of noise", metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, help="folder for clean/ and noisy/", metavar="DIR")
     parser.add_argument("--count", type=int, default=48, help="mixtures (default 48)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     arguments = parser.parse_args(argv)
     try:
         if arguments.sentences:

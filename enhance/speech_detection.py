@@ -160,8 +160,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m enhance.speech_detection", description=__doc__)
     parser.add_argument("--set", type=Path, required=True, metavar="DIR", help="DIR/clean and DIR/noisy, same names")
     parser.add_argument("--noise", type=Path, required=True, metavar="DIR", help="recordings without speech")
-    parser.add_argument("--model", metavar="NAME|FILE", help="of mpeace (default: the default model)")
-    parser.add_argument("--fit", action="store_true", help="fit slope and offset to these recordings instead")
+    parser.add_argument("--model", metavar="NAME|FILE", help="model of mpeace (default: that of streams)")
+    parser.add_argument("--fit", action="store_true", help="fit slope and offset to these recordings, and print them")
     arguments = parser.parse_args(argv)
     try:
         pairs = list(mixtures(arguments.set))

@@ -116,13 +116,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.study", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for runs, table and CSV", metavar="DIR")
-    parser.add_argument("--cache", type=Path, required=True, help="as for enhance.train", metavar="DIR")
-    parser.add_argument("--steps", type=int, default=450, help="of each training (default 450)")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
+    parser.add_argument("--steps", type=int, default=450, help="steps of each training (default 450)")
     parser.add_argument("--batch", type=int, default=8, help="examples per step (default 8)")
     parser.add_argument(
-        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME", help="default: all"
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=list(VARIANTS),
+        metavar="NAME",
+        help="networks to compare (default all)",
     )
-    parser.add_argument("--arguments", nargs=argparse.REMAINDER, default=[], help="all else for enhance.train")
+    parser.add_argument(
+        "--arguments", nargs=argparse.REMAINDER, default=[], help="all that follows goes to enhance.train"
+    )
     arguments = parser.parse_args(argv)
     rows, common = [], ["--cache", str(arguments.cache), *arguments.arguments]
     shared = {"batch": arguments.batch, "rate": 0.003, "warmup": 50, "reuse": 3, "disguise": 0}

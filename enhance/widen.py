@@ -94,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m enhance.widen", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("narrow", type=Path, help="weights by enhance.export", metavar="SMALL.safetensors")
     parser.add_argument("wide", type=Path, help="file to write", metavar="WIDE.safetensors")
-    parser.add_argument("--size", choices=SIZES, default="base", help="of the wide network (default base)")
-    parser.add_argument("--seed", type=int, default=0, help="of the shares (default 0)")
+    parser.add_argument("--size", choices=SIZES, default="base", help="size of the wide network (default base)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the shares (default 0)")
     arguments = parser.parse_args(argv)
     try:
         with safe_open(arguments.narrow, "pt") as file:

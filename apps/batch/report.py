@@ -151,12 +151,12 @@ def write_report(
         "skipped": sum(outcome.status == "skipped" for outcome in outcomes),
         "failed": sum(outcome.status == "failed" for outcome in outcomes),
         "passed_over": passed_over,
-        "files": [_told(outcome) for outcome in outcomes],
+        "files": [_as_row(outcome) for outcome in outcomes],
     }
     write_json(path, content, "--report")
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _as_row(outcome: Outcome) -> dict[str, Any]:
     values = asdict(outcome)
     del values["speech"]  # that is in a file of its own
     return {**values, "input": shown(outcome.input), "speed": round(outcome.speed, 2)}

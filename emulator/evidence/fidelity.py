@@ -247,8 +247,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m emulator.evidence.fidelity", description=(__doc__ or "").splitlines()[0]
     )
     add_source_arguments(parser)
-    parser.add_argument("--cache", type=Path, required=True, help="as for emulator.train", metavar="DIR")
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="default: all")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
+    parser.add_argument(
+        "--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="presets to measure (default all)"
+    )
     add_report_arguments(parser)
     return run_report("emulator.evidence.fidelity", make, parser.parse_args(argv))
 

@@ -43,7 +43,7 @@ class NoiseCancellation(SoundState, rtc.FrameProcessor[rtc.AudioFrame]):
         mix: float = 1.0,
     ) -> None:
         self._sound = AgentSound(model, attenuation_limit_db, mix, logger)
-        self._told: float | None = None
+        self._logged_delay: float | None = None
 
     @property
     def enabled(self) -> bool:
@@ -69,8 +69,8 @@ class NoiseCancellation(SoundState, rtc.FrameProcessor[rtc.AudioFrame]):
         channels, samples, rate = frame.num_channels, frame.samples_per_channel, frame.sample_rate
         sound = memoryview(frame.data).cast("B")[: 2 * channels * samples]
         data = self._sound.process(sound, rate, channels)
-        if self._told != (delay := self.delay_seconds) and delay is not None:
-            self._told = delay
+        if self._logged_delay != (delay := self.delay_seconds) and delay is not None:
+            self._logged_delay = delay
             logger.info("noise cancellation at %d Hz: the sound comes %.1f ms later", rate, 1000 * delay)
         return rtc.AudioFrame(data, rate, channels, samples, userdata=frame.userdata)
 

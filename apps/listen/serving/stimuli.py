@@ -110,7 +110,9 @@ class Stimuli:
                 shape = found
             if found != shape:
                 first = next(iter(paths.values()))
-                raise UsageError(f"{path} has {_told(found)}, but {first} has {_told(shape)}: they must be alike")
+                raise UsageError(
+                    f"{path} has {_described(found)}, but {first} has {_described(shape)}: they must be alike"
+                )
             if not np.isfinite(audio).all():
                 raise UsageError(f"{path} has NaN or infinite samples")
             if note is not None:
@@ -148,5 +150,5 @@ def _check(path: object, audio: np.ndarray, shape: Shape) -> None:
         raise UsageError(f"{path} is empty")
 
 
-def _told(shape: Shape) -> str:
+def _described(shape: Shape) -> str:
     return f"{shape.frames} samples at {shape.sample_rate} Hz in {shape.channels} channel{'s'[: shape.channels - 1]}"

@@ -160,11 +160,20 @@ def get_parser() -> argparse.ArgumentParser:
         prog="python -m emulator.evidence.autoencoder", description=(__doc__ or "").partition("\n")[0]
     )
     add_report_arguments(parser)
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="holds speech/{train,valid} and music")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, metavar="DIR", help="folder with speech/{train,valid} and music"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     epochs = f"passes over the training data (default {AutoencoderSettings.epochs})"
     parser.add_argument("--epochs", type=int, help=epochs)
-    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES), metavar="NAME", help="[all]")
+    parser.add_argument(
+        "--losses",
+        nargs="+",
+        choices=LOSSES,
+        default=list(LOSSES),
+        metavar="NAME",
+        help="losses to compare (default all)",
+    )
     return parser
 
 
