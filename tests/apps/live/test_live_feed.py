@@ -104,8 +104,8 @@ def test_input_that_is_lost_or_late_is_one_gap_and_the_delay_is_as_before(
 
 def test_slack_is_given_up_again_after_a_long_calm(no_streams: None, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, feed = Clock(monkeypatch), DriftCompensatedOutput(RATE, BLOCK, 1, side(OUTPUT, 1), LOW)
-    monkeypatch.setattr(feeds, "_CALM", 20.0)
-    sound = simulate(feed, clock, 180, lambda number: () if number in (100, 101, 102, 103) else (number,))
+    monkeypatch.setattr(feeds, "_CALM", 10.0)
+    sound = simulate(feed, clock, 90, lambda number: () if number in (100, 101, 102, 103) else (number,))
     assert feed.outlet.gaps == 1
     assert feed.slack == LOW.slack
     assert feed.outlet.waiting() == pytest.approx(BLOCK + LOW.slack * RATE, abs=0.002 * RATE)
