@@ -113,6 +113,6 @@ SIZES = {
     "tiny": NetworkConfig(stem_channels=24, channels=32, head_channels=8),
     "small": NetworkConfig(),
     "base": NetworkConfig(stem_channels=96, channels=160, head_channels=32),
-    "studio": NetworkConfig(backward=True, ahead=12, block=400, taps_ahead=2, fine_bins=40),
+    "studio": NetworkConfig(backward=True, ahead=25, block=400, taps_ahead=2, fine_bins=40),
 }
 """The sizes that the project trains, by name."""

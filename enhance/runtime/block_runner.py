@@ -1,7 +1,8 @@
 """A model run over hops as they come: at once, or, of a model that hears ahead, by blocks of a fixed size.
 
 The blocks of a signal begin at its first hop, so that the result does not depend on how the hops came. A block is
-denoised when the hops behind it that the model looks at are there; the last one may be shorter, and silence follows it.
+denoised when the hops behind it that the model looks at are there. The last one may be shorter, and its mirror image
+follows it: a background that stopped would be heard backwards as well, and more noise left before it.
 """
 
 from collections.abc import Iterator
@@ -63,13 +64,13 @@ class BlockRunner:
             yield self._denoised(self._waiting.peek((info.block + info.ahead) * info.hop), info.block * info.hop)
 
     def finish(self) -> Iterator[Pair]:
-        """Denoise what waits, before silence; yields as `process` does."""
+        """Denoise what waits, before its mirror image; yields as `process` does."""
         info = self._model.info
         ahead = info.ahead * info.hop
         while samples := min(len(self._waiting), info.block * info.hop):
             seen = self._waiting.peek(min(len(self._waiting), samples + ahead))
-            silence = np.zeros((self._channels, samples + ahead - seen.shape[1]), np.float32)
-            yield self._denoised(np.concatenate([seen, silence], axis=1), samples)
+            missing = samples + ahead - seen.shape[1]
+            yield self._denoised(np.pad(seen, ((0, 0), (0, missing)), mode="symmetric"), samples)
 
     def _denoised(self, audio: np.ndarray, samples: int) -> Pair:
         estimate, self._state = self._model.step(audio, self._state)

@@ -56,6 +56,17 @@ def test_promise_06_every_length_comes_back_at_its_place(tmp_path: Path, samples
     np.testing.assert_allclose(denoised, without_offset(audio), rtol=0, atol=1e-5)
 
 
+def test_the_end_is_followed_by_its_mirror_image(denoiser: Denoiser) -> None:
+    """Silence behind it would be heard backwards too, as a background that stopped."""
+    hops = speech_like(0.1, 48_000)
+    runner = BlockRunner(denoiser, 1)
+    assert not list(runner.process(hops))
+    ((noisy, estimate),) = runner.finish()
+    mirrored = np.concatenate([hops, hops[:, : -CONFIG.ahead * CONFIG.hop - 1 : -1]], axis=1)
+    np.testing.assert_array_equal(noisy, hops)
+    np.testing.assert_array_equal(estimate, denoiser.step(mirrored, denoiser.initial_state())[0])
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_other_rates_keep_their_length_and_their_time(tmp_path: Path, rate: int) -> None:
     transparent = exported(tmp_path / "open.onnx", open_gains=True)
