@@ -275,13 +275,14 @@ def info(
 
     denoiser = Denoiser(file)
     values = asdict(denoiser.info)
-    window = 1000 * denoiser.info.window / denoiser.info.sample_rate
+    delay = 1000 * denoiser.info.algorithmic_latency / denoiser.info.sample_rate
+    filled = "a block has to be filled, and what it looks ahead" if denoiser.info.block else "a window has to be filled"
     values["training"] = json.dumps(denoiser.info.training)
     width = max(map(len, values))
     typer.echo(f"{'file':<{width}}  {denoiser.path}")
     for key, value in values.items():
         typer.echo(f"{key:<{width}}  {value}")
-    typer.echo(f"{'delay':<{width}}  {window:g} ms: a window has to be filled before its first sample is known")
+    typer.echo(f"{'delay':<{width}}  {delay:g} ms: {filled} before its first sample is known")
 
 
 app.command()(interactive.demo)

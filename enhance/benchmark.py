@@ -138,7 +138,7 @@ def report(speeds: list[Speed], figures: list[Measurement], note: str) -> str:
             hops = ["-" if value is None else f"{value:.0f} us" for value in (speed.p50, speed.p95, speed.p99)]
             rows.append([speed.system, speed.mode, f"{speed.rtf:.4f}", f"{speed.ratio:.2f}", *hops])
         lines += [markdown_table(header, rows, left=2)]
-        lines += ["", "RTF: CPU seconds per second of audio (median); ratio: to the model hop by hop.", ""]
+        lines += ["", "RTF: CPU seconds per second of audio (median); ratio: to the row that has 1.00.", ""]
     if figures:
         rows = [[figure.name, f"{figure.value:.4g} {figure.unit}".rstrip(), figure.wanted] for figure in figures]
         lines += [markdown_table(["", "measured", "wanted"], rows, notes=1), ""]

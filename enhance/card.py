@@ -54,9 +54,8 @@ def card(
         limits: sentences to add to those that hold for every model.
     """
     rate = info.sample_rate
-    waits = (max(info.block, 1) + info.ahead) * info.hop
     filled = f"{info.block} hops to fill, {info.ahead} behind them" if info.block else "a hop to fill"
-    latency = f"{(info.latency + waits) / rate * 1000:g} ms ({info.latency} samples in the file and {filled})"
+    latency = f"{info.algorithmic_latency / rate * 1000:g} ms ({info.latency} samples in the file and {filled})"
     network = {
         "sample rate": f"{rate} Hz",
         "window, hop": f"{info.window}, {info.hop} samples",

@@ -50,7 +50,11 @@ def _about(sample_rate: int | None, parameters: int | None, latency_ms: float | 
     if sample_rate is None or parameters is None or latency_ms is None:
         return ["", "", ""]
     size = f"{parameters / 1e6:.2f} M" if parameters >= 1e6 else f"{parameters / 1e3:.0f} k"
-    return [f"{sample_rate / 1000:g} kHz", size, f"{latency_ms:g} ms"]
+    return [
+        f"{sample_rate / 1000:g} kHz",
+        size,
+        f"{latency_ms:g} ms" if latency_ms < 1000 else f"{latency_ms / 1000:.1f} s",
+    ]
 
 
 def _texts(values: Sequence[float]) -> list[str]:

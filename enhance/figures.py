@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from enhance.evaluation.published import ANCHOR_SET, ANCHORS, COLUMNS
 from enhance.evaluation.results import METRICS, Evaluation, load
-from enhance.evaluation.speed import HOP_BY_HOP, Speed, load_speeds
+from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, load_speeds
 from enhance.utils.errors import fail
 
 WINDOW, HOP = 2048, 512  # samples
 RANGE_DB = 80.0  # shown below the loudest point of both pictures
 SHOWN = ("pesq", "ovrl")  # metrics of the quality plot
 UNIT = "RNNoise"  # whose time is the unit of cost
-MARKERS = "sDv^P*X"  # one for each published system
+MARKERS = "sDv^P*Xp"  # one for each published system
 
 
 def level_db(audio: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,7 +85,7 @@ def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> Non
             summary = evaluation.metrics[metric]
             error = [[summary.mean - summary.low], [summary.high - summary.mean]]
             for axis, x in zip(row, (relative_cost(speeds), evaluation.parameters), strict=True):
-                axis.errorbar(x, summary.mean, error, fmt="o", capsize=3, label=f"{evaluation.model} (streaming)")
+                axis.errorbar(x, summary.mean, error, fmt="o", capsize=3, label=evaluation.model)
         row[0].set(ylabel=METRICS[metric].label)
         for axis in row:
             axis.set(xscale="log")
@@ -97,16 +97,16 @@ def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> Non
 
 
 def relative_cost(speeds: Sequence[Speed]) -> float:
-    """Return the time of the model hop by hop over that of RNNoise in the same run.
+    """Return the time of the model, hop by hop where it can, over that of RNNoise in the same run.
 
     Raises:
         ValueError: if one of the two was not measured.
     """
-    live = [speed for speed in speeds if speed.mode == HOP_BY_HOP]
-    peers = [speed.rtf for speed in live if speed.system.startswith(UNIT)]
-    if not peers or live[0].system.startswith(UNIT):
+    own = [speed for speed in speeds if speed.system == speeds[0].system and speed.mode in (HOP_BY_HOP, WHOLE_FILE)]
+    peers = [speed.rtf for speed in speeds if speed.mode == HOP_BY_HOP and speed.system.startswith(UNIT)]
+    if not peers or not own or own[-1].system.startswith(UNIT):
         raise ValueError(f"expected the speed {HOP_BY_HOP} of the model and of {UNIT} in a benchmark, found none")
-    return live[0].rtf / peers[0]
+    return own[-1].rtf / peers[0]
 
 
 def _save(figure: Figure, out: Path) -> None:

@@ -24,6 +24,7 @@ Audio = NDArray[np.float32]
 
 RATE = 48000  # Hz
 HOP_BY_HOP = "hop by hop"
+WHOLE_FILE = "whole file"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Speed:
-    """Speed of one contender: median RTF, its ratio to the model hop by hop, percentiles of a hop in microseconds."""
+    """Speed of one contender: median RTF, its ratio to that of the unit, percentiles of a hop in microseconds."""
 
     system: str
     mode: str
@@ -65,14 +66,23 @@ def speech_like(seconds: float, seed: int = 0) -> Audio:
 
 
 def measure_speed(denoiser: Denoiser, audio: Audio, repeats: int) -> list[Speed]:
-    """Return the median RTF and hop times of the model and its peers on the same audio, taken in turn."""
-    name, hop = f"mpeace {denoiser.info.name}", denoiser.info.hop
-    live = Contender(name, HOP_BY_HOP, hop, stepper(denoiser))
-    contenders = [
-        Contender(name, "whole file", audio.size, partial(denoiser.denoise, sample_rate=RATE)),
-        Contender(name, "blocks of 1 s", RATE // hop * hop, stepper(denoiser)),
-        live,
-    ]
+    """Return the median RTF and hop times of the model and its peers on the same audio, taken in turn.
+
+    A model that hears ahead has whole files only, and stands beside the default model of streams.
+    """
+
+    def whole(denoiser: Denoiser) -> Contender:
+        run = partial(denoiser.denoise, sample_rate=RATE)
+        return Contender(f"mpeace {denoiser.info.name}", WHOLE_FILE, audio.size, run)
+
+    contenders = [whole(denoiser)]
+    if denoiser.info.block:
+        contenders.append(whole(Denoiser()))
+    else:
+        name, hop = contenders[0].system, denoiser.info.hop
+        contenders.append(Contender(name, "blocks of 1 s", RATE // hop * hop, stepper(denoiser)))
+        contenders.append(Contender(name, HOP_BY_HOP, hop, stepper(denoiser)))
+    unit = contenders[-1]
     for peer in PEERS:
         try:
             system, run = peer()
@@ -93,7 +103,7 @@ def measure_speed(denoiser: Denoiser, audio: Audio, repeats: int) -> list[Speed]
         percentiles = np.percentile(np.concatenate(calls[contender]), [50, 95, 99]) / 1e3
         hops = map(float, percentiles) if contender.mode == HOP_BY_HOP else (None, None, None)
         cost = median(rtf[contender])
-        speeds.append(Speed(contender.system, contender.mode, cost, cost / median(rtf[live]), *hops))
+        speeds.append(Speed(contender.system, contender.mode, cost, cost / median(rtf[unit]), *hops))
     return speeds
 
 

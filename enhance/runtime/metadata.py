@@ -46,6 +46,11 @@ class ModelInfo:
     ahead: int = 0  # hops behind a block that a call is given to look at, and that come again in the next call
     block: int = 0  # hops that are denoised in a call; 0: any number, as the result does not depend on it
 
+    @property
+    def algorithmic_latency(self) -> int:
+        """Samples from an input to its output when computing takes no time: `latency`, and what has to be filled."""
+        return self.latency + (max(self.block, 1) + self.ahead) * self.hop
+
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], source: str) -> ModelInfo:
         """Parse the metadata of an ONNX file; keys of others (exporters add some) are ignored.

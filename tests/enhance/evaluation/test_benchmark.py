@@ -3,11 +3,13 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_model import TINY_METADATA, write_tiny_model
 
-from enhance import benchmark
+from enhance import Denoiser, benchmark, list_models
 from enhance.evaluation import peers
 from enhance.evaluation import speed as speeds
 
@@ -24,6 +26,15 @@ def test_everybody_is_measured_in_the_same_run(tiny_denoiser):
         if speed.mode == speeds.HOP_BY_HOP:
             p50, p95, p99 = (value or 0 for value in (speed.p50, speed.p95, speed.p99))
             assert 0 < p50 <= p95 <= p99
+
+
+def test_a_model_for_files_stands_beside_that_of_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speeds, "PEERS", [])
+    far = Denoiser(write_tiny_model(tmp_path / "far.onnx", TINY_METADATA | {"block": "20"}))
+    measured = speeds.measure_speed(far, speeds.speech_like(1.0), repeats=1)
+    assert {speed.mode for speed in measured} == {speeds.WHOLE_FILE}
+    assert [speed.system for speed in measured] == ["mpeace tiny-delay", f"mpeace {list_models()[0].name}"]
+    assert measured[1].ratio == 1
 
 
 def test_times_are_those_of_the_calls():

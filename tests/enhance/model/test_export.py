@@ -127,6 +127,7 @@ def test_the_grid_of_a_network_that_hears_ahead_is_chosen_afterwards(
     assert export.main(command) == 0
     info = Denoiser(tmp_path / "far.onnx").info
     assert (info.block, info.ahead) == (20, 3)
+    assert info.algorithmic_latency == info.latency + 23 * info.hop
     (entry,) = list_models(tmp_path)
     assert entry.for_files
     capsys.readouterr()
