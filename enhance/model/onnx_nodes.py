@@ -98,7 +98,7 @@ class Graph:
         return self("Mul", x, self("Sigmoid", x))
 
     def gru(self, name: str, layer: nn.GRU, x: Value, first: Input = None, outputs: int = 1) -> list[Value]:
-        """``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the last state."""
+        """Turn ``[steps, rows, channels]`` to ``[steps, directions, rows, hidden]``; a second output is the state."""
         ends = ["", "_reverse"][: 1 + layer.bidirectional]
 
         def weights(name: str) -> NDArray[np.float32]:
