@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.evidence.fidelity import table
-from emulator.model.presets import EMULATORS, describe
+from emulator.model.presets import collection_of, describe
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.runtime.registry import list_models
 from enhance.utils.errors import ModelError, fail
@@ -82,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         about = describe(arguments.preset)
-        entry = next(entry for entry in list_models(collection=EMULATORS) if entry.name == arguments.preset)
+        listed = list_models(collection=collection_of(arguments.preset))
+        entry = next(entry for entry in listed if entry.name == arguments.preset)
         rows = fidelity_rows(arguments.fidelity, arguments.preset)
         data = licence_tables(arguments.data.read_text(encoding="utf-8"))
         text = card(arguments.preset, entry.description, about, table(rows) if rows else "", data)

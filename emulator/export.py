@@ -8,7 +8,7 @@ from pathlib import Path
 from emulator.model.config import EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
-from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, save_emulator
+from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, collection_of, save_emulator
 from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import register_model
 from enhance.utils.errors import ModelError, fail
@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"the file to write must end in {EMULATORS.suffix}; got {arguments.target}")
         network = export(arguments.checkpoint, arguments.target, arguments.licence)
         name = arguments.target.stem
-        register_model(arguments.target, name, arguments.describe, default=name == DEFAULT, collection=EMULATORS)
+        default, collection = name == DEFAULT, collection_of(name)
+        register_model(arguments.target, name, arguments.describe, default=default, collection=collection)
     except (ValueError, OSError, ModelError) as error:
         return fail("emulator.export", error)
     print(f"{arguments.target}: {sum(p.numel() for p in network.parameters()):,} parameters")

@@ -16,10 +16,18 @@ from enhance.utils.atomic import replacing
 from enhance.utils.errors import ModelError
 
 EMULATORS = Collection("emulators.json", ".safetensors")
+REFERENCES = Collection(
+    "references.json", ".safetensors"
+)  # what the evidence compares with: in a checkout, not in the wheel
 FORMAT = "mpeace-emulator-1"
 DEFAULT = "mp3-v9-16k"
 PAPER = "paper-cbr16-16k"  # the paper's U-Net, the reference that fidelity is compared with
 ARCHITECTURES: dict[str, type[Emulator] | type[PaperUNet]] = {"Emulator": Emulator, "PaperUNet": PaperUNet}
+
+
+def collection_of(name_or_path: str | Path) -> Collection:
+    """Return the registry that a network is listed in."""
+    return REFERENCES if name_or_path == PAPER else EMULATORS
 
 
 def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, Any]) -> None:
@@ -71,7 +79,7 @@ def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
     Raises:
         ModelError: as `load_emulator`.
     """
-    path = find_model(name_or_path, collection=EMULATORS)
+    path = find_model(name_or_path, collection=collection_of(name_or_path))
     metadata, weights = _read(path)
     network = ARCHITECTURES[metadata["architecture"]](EmulatorConfig.from_dict(json.loads(metadata["dimensions"])))
     try:
@@ -100,7 +108,7 @@ def describe(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         ModelError: as `load_emulator`.
     """
-    metadata, weights = _read(find_model(name_or_path, collection=EMULATORS))
+    metadata, weights = _read(find_model(name_or_path, collection=collection_of(name_or_path)))
     parameters = sum(weight.numel() for weight in weights.values())
     dimensions = json.loads(metadata["dimensions"])
     architecture = metadata["architecture"]
