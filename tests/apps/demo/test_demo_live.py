@@ -14,6 +14,8 @@ from demo_page import MICROPHONE, any_like, delays, download, example, place, wa
 from demo_server import EXAMPLES, Server, busy, demo, heard, wait_for
 from tiny_model import tiny_result
 
+from enhance import list_models
+
 pytestmark = pytest.mark.browser
 
 SPARE = 36  # milliseconds of delay that may be left beyond what is needed: half a block, and quanta of the clock
@@ -120,7 +122,7 @@ def test_the_live_tab_plays_cleaned_sound(page: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="Noisy").click()
     wait_for(lambda: any_like(heard(page), read(MICROPHONE)[0], 0.99))
     page.get_by_role("button", name="Cleaned").click()
-    mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "-q")
+    mpeace("denoise", MICROPHONE, "-o", tmp_path / "cleaned.flac", "--model", list_models()[0].name, "-q")
     wait_for(lambda: any_like(heard(page), read(tmp_path / "cleaned.flac")[0], 0.93))
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Start the microphone").wait_for()
@@ -196,7 +198,7 @@ def test_another_model_denoises_the_same_file_again(browser: Any, other_server: 
         np.testing.assert_allclose(read(download(page, tmp_path / "tiny")), half, atol=2**-15)
         page.get_by_label("Model").click()
         page.get_by_role("option", name="small").click()
-        mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cli.flac", "-q")
+        mpeace("denoise", EXAMPLES / "cafe.flac", "-o", tmp_path / "cli.flac", "--model", "small", "-q")
         small = (tmp_path / "cli.flac").read_bytes()
         page.get_by_text(re.compile(r"small, \d+ k parameters")).wait_for()
 
