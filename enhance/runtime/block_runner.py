@@ -2,8 +2,7 @@
 
 The blocks of a signal begin at its first hop, so that the result does not depend on how the hops came. A block is
 denoised when the hops behind it that the model looks at are there. The last one may be shorter, and its mirror image
-follows it: a background that stopped would be heard backwards as well, and more noise left before it. The model has
-also heard the mirror image of the beginning before that, so that it knows the background from the first sample on.
+follows it: a background that stopped would be heard backwards as well, and more noise left before it.
 """
 
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.runtime.metadata import ModelInfo
-
-BEFORE = 200  # hops of the mirror image that a model which hears ahead is given before the beginning
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -47,7 +44,6 @@ class BlockRunner:
         """Forget everything."""
         self._waiting.clear()
         self._state = self._model.initial_state(self._channels)
-        self._begun = not self._model.info.block
 
     def process(self, hops: np.ndarray) -> Iterator[Pair]:
         """Denoise what is ready.
@@ -77,11 +73,6 @@ class BlockRunner:
             yield self._denoised(np.pad(seen, ((0, 0), (0, missing)), mode="symmetric"), samples)
 
     def _denoised(self, audio: np.ndarray, samples: int) -> Pair:
-        if not self._begun:
-            hop, self._begun = self._model.info.hop, True
-            first = audio[:, : min(samples, BEFORE * hop)]
-            before = np.concatenate([first[:, ::-1], audio[:, : self._model.info.ahead * hop]], axis=1)
-            _, self._state = self._model.step(before, self._state)
         estimate, self._state = self._model.step(audio, self._state)
         if len(self._waiting):
             self._waiting.drop(samples)

@@ -7,7 +7,7 @@ import pytest
 from helpers import speech_like
 from tiny_model import tiny_result
 
-from enhance import Denoiser
+from enhance import Denoiser, model_for_files
 from enhance.ray import Denoise
 
 SAME = 1e-6  # several channels in one call of the network round in another order
@@ -21,7 +21,8 @@ def rows(*lengths: int, rate: int = 16_000) -> np.ndarray:
     return column
 
 
-def test_each_row_is_what_it_would_be_alone(shipped_denoiser: Denoiser) -> None:
+def test_each_row_is_what_it_would_be_alone() -> None:
+    denoiser = Denoiser(model_for_files())
     column = rows(9_000, 4_000, 9_000, 0, 1, 9_000, 9_000)
     rates = np.array([16_000, 16_000, 16_000, 16_000, 16_000, 8_000, 48_000])
     calls: list[tuple[int, ...]] = []
@@ -37,7 +38,7 @@ def test_each_row_is_what_it_would_be_alone(shipped_denoiser: Denoiser) -> None:
     assert "denoised" not in given
     assert batch["audio"] is column
     for sound, rate, clean in zip(column, rates, batch["denoised"], strict=True):
-        alone = shipped_denoiser.denoise(sound, int(rate))
+        alone = denoiser.denoise(sound, int(rate))
         assert clean.shape == sound.shape
         np.testing.assert_allclose(clean, alone, atol=SAME)
     assert (9_000, 9_000) in calls, "rows of one rate and length share a call"
