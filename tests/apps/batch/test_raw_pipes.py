@@ -159,7 +159,8 @@ def test_a_recorder_and_a_player_talk_to_it_as_the_readme_says(tmp_path: Path) -
     (tmp_path / "given.raw").write_bytes(to_bytes(audio.T, "PCM_16"))
     run_in_shell(readme_line("arecord"), tmp_path, os.environ, arecord="cat given.raw", aplay="cat > played.raw")
     write(tmp_path / "given.wav", audio, 16_000, subtype="PCM_16")
-    assert mpeace("denoise", tmp_path / "given.wav", "-o", tmp_path / "file.wav").status == 0
+    model = list_models()[0].name
+    assert mpeace("denoise", tmp_path / "given.wav", "-o", tmp_path / "file.wav", "--model", model).status == 0
     played = to_floats((tmp_path / "played.raw").read_bytes(), "PCM_16").reshape(1, -1)
     assert played.shape == audio.shape
     assert si_sdr_db(played[0], read(tmp_path / "file.wav")[0]) > 18, "but for the resampling of the lowest delay"

@@ -26,6 +26,8 @@ from livecommand import (
 )
 from soundserver import PULSEAUDIO, RATE, Cable, SoundServer
 
+from enhance import list_models
+
 pytestmark = pytest.mark.sound
 
 ROOMY_PAIR = ("--latency", "0.4")  # shared by three
@@ -65,7 +67,7 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
         heard, played = heard[middle.start :], played[middle.start :]
         lost_in, lost_out = shifts(heard, cable.heard, begin), shifts(played, cable.out, end)
         lost = (last["xruns"], last["skipped"], last["repaired"])
-        assert mpeace("denoise", given, "-o", folder / "file.flac").status == 0
+        assert mpeace("denoise", given, "-o", folder / "file.flac", "--model", list_models()[0].name).status == 0
         fidelity = si_sdr_db(played, read(folder / "file.flac")[0][middle.start :])
         print(
             f"{len(heard) / RATE:.0f} s: samples shifted in {lost_in}, out {lost_out}; "
@@ -118,7 +120,7 @@ def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rat
             break
     given, out = recordings(folder)
     played = read(out)[0]
-    assert mpeace("denoise", given, "-o", folder / "file.flac").status == 0
+    assert mpeace("denoise", given, "-o", folder / "file.flac", "--model", list_models()[0].name).status == 0
     settled = slice(5 * rate, None)
     # The hops of the network lie elsewhere when the recording is denoised, and files are resampled by longer filters.
     fidelity = si_sdr_db(played[settled], read(folder / "file.flac")[0][settled])
