@@ -189,7 +189,9 @@ def test_a_model_for_files_is_refused_live_and_none_takes_its_place(client: Any)
         if entry.for_files:
             with pytest.raises(gradio_client.exceptions.AppError, match="hears seconds ahead"):
                 client.predict(48_000, 480, None, 1.0, entry.name, api_name="/live_open")
-    assert client.predict(48_000, 480, api_name="/live_open")["delay_ms"] == 10
+    opened = client.predict(48_000, 480, api_name="/live_open")
+    assert opened["delay_ms"] == 10
+    client.predict(opened["token"], api_name="/live_close")
 
 
 def test_the_models_of_the_page_are_the_only_ones(server: Server, client: Any, tiny_model: Path) -> None:
