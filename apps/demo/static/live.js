@@ -18,9 +18,10 @@ const strength = () => {
 // Said before the microphone opens, since it is about what the microphone hears.
 function tellWhere() {
   const here = denoising ? denoising.here : props.engine?.models[strength().model] && !barred;
+  find(".live-where").textContent = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
   const { model } = strength();
-  const place = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
-  find(".live-where").textContent = model === props.value?.model ? place : `${place} The model is ${model}, since ${props.value?.model} hears what follows and is for files.`;
+  const chosen = props.value?.model;
+  find(".live-model").textContent = model === chosen ? "" : `The model is ${model}, since ${chosen} hears what follows and is for files.`;
 }
 
 function meter(name, samples) {
