@@ -21,6 +21,7 @@ from typing import Any
 
 from apps.batch import workers
 from apps.batch.ray_cluster import connected, in_words, the_ray
+from apps.batch.worker_process import MOST_MEMORY
 from enhance.io.options import DenoiseOptions
 from enhance.io.remote.address import is_in_memory, is_url
 from enhance.io.remote.copies import discard, new_spool
@@ -145,7 +146,7 @@ def _loaded(model: str | None) -> Any:
     from enhance import Denoiser
 
     denoiser = Denoiser(model)
-    limit_memory(workers.MOST_MEMORY)
+    limit_memory(MOST_MEMORY)
     return denoiser
 
 

@@ -5,31 +5,28 @@ of memory or a codec crashes. Here the parent notices which file it was, removes
 file as failed and starts another process for the rest.
 """
 
-import multiprocessing
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from time import monotonic
 
+from apps.batch.worker_process import start_worker
 from enhance.io.options import DenoiseOptions
 from enhance.io.remote.copies import discard
 from enhance.io.task import Outcome, Task
 from enhance.utils.errors import ModelError
-from enhance.utils.interrupt import Stopped, Stopper
-from enhance.utils.process_limits import limit_memory
+from enhance.utils.interrupt import Stopper
 
 _LOOK = 0.1  # seconds between two looks at the stopper
-_TELL = 0.1  # seconds between two words of progress from one process
 _PATIENCE = 10.0  # seconds that a process gets to clean up when it is asked to end
 STALLED = 600.0  # seconds without any more sound, after which a process is ended
-MOST_MEMORY = 4_000_000_000  # bytes of a process beside its libraries; a file takes a tenth of a gigabyte
 
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     task: Task | None = None
     reached: float = -1.0  # seconds of sound that are done
@@ -84,12 +81,10 @@ def run_in_processes(
 
 
 def _start(settings: DenoiseOptions) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, settings), daemon=True)
-    process.start()
-    theirs.close()
-    return _Worker(process, ours)
+    process, pipe = start_worker()
+    with suppress(BrokenPipeError):  # the process is dead: `_listen` finds the end of the pipe and says so
+        pipe.send(settings)
+    return _Worker(process, pipe)
 
 
 def _hand(worker: _Worker, task: Task) -> None:
@@ -158,35 +153,3 @@ def _end(workers: list[_Worker]) -> None:
         if worker.task is not None:
             discard(worker.task)
         worker.pipe.close()
-
-
-def _serve(pipe: Connection, settings: DenoiseOptions) -> None:
-    """Load the model once, then denoise each task that comes, until the pipe closes or a signal stops the process."""
-    with suppress(Stopped, EOFError, BrokenPipeError), Stopper(worker=True) as stopper:
-        from enhance import Denoiser
-        from enhance.io.denoise_file import describe, run_task
-
-        limit_memory(MOST_MEMORY)
-        last = 0.0
-
-        def on_progress(seconds: float, total: float | None) -> None:
-            nonlocal last
-            if monotonic() - last >= _TELL:
-                last = monotonic()
-                pipe.send((seconds, total))
-
-        def on_bytes() -> None:
-            nonlocal last
-            if monotonic() - last >= _TELL:
-                last = monotonic()
-                pipe.send(None)
-
-        try:
-            denoiser = Denoiser(settings.model)
-            pipe.send(describe(denoiser))
-            while True:
-                with stopper.waiting():
-                    task = pipe.recv()
-                pipe.send(run_task(denoiser, task, settings, stopper, on_progress, on_bytes))
-        except ModelError as error:
-            pipe.send(error)

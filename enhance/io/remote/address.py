@@ -3,7 +3,6 @@
 import re
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a drive of Windows has one letter
 _WEB = ("http", "https")
@@ -54,6 +53,8 @@ def without_file_scheme(text: str) -> str:
     """
     if not is_url(text) or scheme_of(text) not in _LOCAL:
         return text
+    from urllib.request import url2pathname  # loads all of HTTP
+
     return url2pathname(text.partition("://")[2].removeprefix("localhost"))
 
 
