@@ -1,8 +1,8 @@
 """`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: score a model on hard cases that a test set lacks.
 
-Eleven cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training has
-seen. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md, .csv
-and .json; `enhance.card` shows the table.
+Thirteen cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training
+has seen. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md,
+.csv and .json; `enhance.card` shows the table.
 """
 
 import argparse

@@ -143,16 +143,33 @@ def whispered(recordings: Recordings, draw: Draw) -> Pair:
     return Pair(pair.name, gain * pair.target, noisy)
 
 
-def reverberant(recordings: Recordings, draw: Draw) -> Pair:
+def in_a_room(recordings: Recordings, draw: Draw) -> tuple[str, Audio, Audio, tuple[str, Audio]]:
+    """Return name, early part and whole of speech in a room; and noise."""
     speech, noise = crop(recordings.speech, draw), crop(recordings.noise, draw)
     response = simulate_room(ROOM_SEED, int(draw.integers(1 << 20))).astype(np.float64)
     early = response[: round(EARLY_SECONDS * SAMPLE_RATE)]
     wet, target = (signal.fftconvolve(speech[1], part)[: speech[1].size] for part in (response, early))
-    pair = mixed((speech[0], target), noise, SNR_DB + 10.0)
+    return speech[0], target, wet, noise
+
+
+def reverberant(recordings: Recordings, draw: Draw) -> Pair:
+    """Return a pair whose target is without the later part of the room."""
+    name, target, wet, noise = in_a_room(recordings, draw)
+    pair = mixed((name, target), noise, SNR_DB + 10.0)
     gain = float(np.sqrt((pair.target @ pair.target) / max(float(target @ target), 1e-12)))
     noisy = pair.noisy - pair.target + gain * wet
     lower = min(1.0, PEAK / np.abs(noisy).max())
     return Pair(pair.name, lower * pair.target, lower * noisy)
+
+
+def with_its_room(snr_db: float) -> Callable[[Recordings, Draw], Pair]:
+    """Return what makes pairs whose target has the room as well."""
+
+    def pair(recordings: Recordings, draw: Draw) -> Pair:
+        name, _, wet, noise = in_a_room(recordings, draw)
+        return mixed((name, wet), noise, snr_db)
+
+    return pair
 
 
 def clicks(recordings: Recordings, draw: Draw) -> Pair:
@@ -197,6 +214,8 @@ CASES: dict[str, Callable[[Recordings, Draw], Pair]] = {
     "shouting (-6 dBFS, clipped)": shouted,
     "whispering level (-55 dBFS)": whispered,
     "reverberation, 15 dB SNR": reverberant,
+    "room in the target, 5 dB SNR": with_its_room(5.0),
+    "room in the target, 25 dB SNR": with_its_room(25.0),
     "keyboard clicks": clicks,
     "clean input": clean,
     "sung voice (synthesised)": sung,

@@ -74,6 +74,8 @@ def test_cases_are_what_they_are_called(recordings: Recordings) -> None:
     assert np.array_equal(clean.noisy, clean.target)
     room = make_pair("reverberation, 15 dB SNR", recordings, 0)
     assert level_db(room.noisy - room.target) > level_db(room.target) - 25
+    quiet = make_pair("room in the target, 25 dB SNR", recordings, 0)
+    assert level_db(quiet.noisy - quiet.target) < level_db(quiet.target) - 20, "nothing but the noise is to go"
 
 
 def test_a_sung_voice_has_harmonics_at_its_notes(recordings: Recordings) -> None:
