@@ -23,7 +23,7 @@ _early: Worker | None = None
 def begin_early() -> None:
     """Start a process that the first `start_worker` will return. Only for a program that has just begun."""
     global _early
-    _early = _start("fork" if sys.platform == "linux" else "spawn")
+    _early = _start(early=True)
 
 
 def start_worker() -> Worker:
@@ -35,7 +35,7 @@ def start_worker() -> Worker:
     """
     global _early
     taken, _early = _early, None
-    return taken or _start("spawn")
+    return taken or _start()
 
 
 def end_early() -> None:
@@ -49,10 +49,13 @@ def end_early() -> None:
         _early = None
 
 
-def _start(method: str) -> Worker:
-    context = multiprocessing.get_context(method)
+def _start(early: bool = False) -> Worker:
+    if early and sys.platform == "linux":
+        context = multiprocessing.get_context("fork")
+    else:
+        context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    inherited = ours if method == "fork" else None
+    inherited = ours if context.get_start_method() == "fork" else None
     process = context.Process(target=_serve, args=(theirs, inherited), daemon=True)
     process.start()
     theirs.close()

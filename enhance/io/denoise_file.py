@@ -28,6 +28,7 @@ from enhance.io.sound.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
+from enhance.io.write_behind import WriteBehind
 from enhance.utils.atomic import finish
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
 from enhance.utils.interrupt import Stopper
@@ -146,8 +147,8 @@ def _attempt(
                 chunks = Chunks()
                 if isinstance(source, SoundReader) and shares_chunks(source.encoding, encoding):
                     chunks = gather(Path(task.source), change)
-                sink = _writer(partial, task, encoding, source, chain.output_rate, chunks)
-                _pour(source, chain, sink, stopper, on_progress)
+                with WriteBehind(_writer(partial, task, encoding, source, chain.output_rate, chunks)) as sink:
+                    _pour(source, chain, sink, stopper, on_progress)
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
