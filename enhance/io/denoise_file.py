@@ -14,14 +14,14 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
-from enhance.io.formats import CONTAINERS, FLOATING, Encoding, choose_encoding, fit_size
+from enhance.io.formats import CONTAINERS, FLOATING, IN_BLOCKS, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawWriter
 from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
 from enhance.io.remote.copies import local_copies, with_signs_of_life
-from enhance.io.sound.chunk_copy import Chunks, append, gather
+from enhance.io.sound.chunk_copy import Chunks, append, gather, note_length
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.sound.speakers import with_mask, write_speakers
@@ -152,6 +152,8 @@ def _attempt(
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
+                if encoding.subtype in IN_BLOCKS:
+                    note_length(partial, chain.samples_out)
                 check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out

@@ -18,6 +18,7 @@ from av.stream import Disposition
 from enhance.io.codec_limits import check_input
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
+from enhance.io.media.mp4_speakers import named_speakers
 from enhance.io.media.opening import is_mp4, notes_on_joined, open_media, packets_of, reason
 from enhance.io.media.sound_clock import SoundClock
 from enhance.io.media.track_choice import choose_tracks, describe_tracks
@@ -45,6 +46,7 @@ class TrackDecoder:
 
     Attributes:
         stream, sample_rate, channels, layout: of the track.
+        speakers: of its channels.
         samples: per channel, given out so far.
         notes: what was mended, in a few words each.
 
@@ -58,6 +60,8 @@ class TrackDecoder:
         try:
             self._context = stream.codec_context
             self.sample_rate = self._context.sample_rate
+            speakers = named_speakers(stream, movie) if movie is not None else None
+            self.speakers = speakers or from_names(channel.name for channel in self._context.layout.channels)
             self.layout = self._context.layout.name
         except (AttributeError, ValueError):
             raise FileError(f"its sound track {stream.index} is in a codec that cannot be decoded") from None
@@ -230,7 +234,7 @@ class TrackReader:
             self._container.close()
             raise
         self.sample_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
-        self.speakers = from_names(channel.name for channel in self._stream.codec_context.layout.channels)
+        self.speakers = self._decoder.speakers
         self.frames: int | None = None
         self.notes = self._decoder.notes
         if is_mp4(self._container):

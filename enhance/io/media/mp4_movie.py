@@ -16,6 +16,7 @@ from pathlib import Path
 
 from enhance.io.media.edit_list import Edit, read_edits, write_edits
 from enhance.io.media.mp4_boxes import Box, clock, extents, parse, read_movie, track_id
+from enhance.io.media.mp4_speakers import carry_speakers
 
 _COPIED_BOXES = (b"udta", b"meta", b"tapt")  # of a track: user data, metadata, clean aperture
 _ONE = b"\0\0\0\1"  # description of samples: with several, the muxer does not say which belongs to which
@@ -33,12 +34,14 @@ class NewSound:
         sample_rate: in Hz, which is also the clock of its media.
         begin: time of the first sample, in samples.
         delay: samples that the encoder put in front.
+        same_order: whether its channels are in the order in which the source has them.
     """
 
     samples: int
     sample_rate: int
     begin: int
     delay: int
+    same_order: bool = False
 
 
 def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds: Mapping[int, NewSound]) -> None:
@@ -66,6 +69,8 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
         if place in sounds:
             edits = _exact(sounds[place], ticks)
             track.put(b"edts", write_edits(edits), before=b"mdia")
+            if origin is not None and sounds[place].same_order:
+                carry_speakers(origin, track)
         elif origin is not None and ticks and old_ticks:
             kept = [
                 Edit(round(edit.duration * ticks / old_ticks), edit.media_time, edit.rate)

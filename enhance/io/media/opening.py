@@ -19,7 +19,8 @@ import av.logging
 from av.error import FFmpegError
 
 from enhance.io.formats import MUXERS
-from enhance.io.media.mp4_boxes import joined_behind
+from enhance.io.media.mp4_boxes import joined_behind, read_movie
+from enhance.io.media.mp4_speakers import settle_layouts
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def open_media(path: Path, **options: str) -> "InputContainer":
         if not file.read(1):
             raise FileError("the file is empty (0 bytes)")
     try:
-        return av.open(_url(path), "r", metadata_errors="replace", container_options={**options, **_GUARD})
+        container = av.open(_url(path), "r", metadata_errors="replace", container_options={**options, **_GUARD})
     except FFmpegError as error:
         raise FileError(f"not a media file that can be read, or cut off ({reason(error)})") from None
+    movie = read_movie(path) if is_mp4(container) else None
+    if movie is not None:
+        settle_layouts(container, movie)
+    return container
 
 
 def create_media(path: Path, muxer: str, **options: str) -> "OutputContainer":

@@ -114,7 +114,8 @@ class SoundTrack:
 
     def new_sound(self) -> NewSound:
         """Return facts of the sound that was written, for the movie header of an MP4."""
-        return NewSound(self.chain.samples_out, self.chain.output_rate, self._begin or 0, self._delay or 0)
+        same_order = self.choice.name.startswith("pcm_")
+        return NewSound(self.chain.samples_out, self.chain.output_rate, self._begin or 0, self._delay or 0, same_order)
 
     def _encode(self, samples: np.ndarray) -> None:
         if samples.shape[1] == 0:

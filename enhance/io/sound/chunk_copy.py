@@ -87,7 +87,10 @@ def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
         layout = layout_of(file)
         if layout is None or layout.family != chunks.family:
             return
-        present = {chunk.name for chunk in walk(file, layout, file.seek(0, os.SEEK_END))}
+        there = list(walk(file, layout, file.seek(0, os.SEEK_END)))
+        if layout.alignment == 1 and there and there[-1].size >= 0:
+            file.truncate(there[-1].start + layout.header + there[-1].size)  # CAF has no padding: libsndfile writes it
+        present = {chunk.name for chunk in there}
         present -= {b"LIST", *(name for name, _ in chunks.before if front_is_written)}
         wanted = chunks.behind if front_is_written else [*chunks.before, *chunks.behind]
         for name, content in wanted:
@@ -101,6 +104,22 @@ def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
             place, number = layout.total
             file.seek(place)
             file.write(struct.pack(number, end + -end % layout.alignment - (0 if layout.counts_header else 8)))
+
+
+def note_length(target: Path, samples: int) -> None:
+    """Write the samples per channel into the `fact` chunk, which tells sound in blocks from the padding of the last.
+
+    libsndfile counts whole blocks of IMA ADPCM there.
+    """
+    with target.open("r+b") as file:
+        layout = layout_of(file)
+        if layout is None:
+            return
+        for chunk in walk(file, layout, file.seek(0, os.SEEK_END)):
+            if chunk.name[:4] == b"fact" and chunk.size >= 4:
+                file.seek(chunk.start + layout.header)
+                file.write(struct.pack(layout.size[0] + ("Q" if chunk.size >= 8 else "I"), samples))
+                return
 
 
 def place_of_sound(content: bytes) -> int:

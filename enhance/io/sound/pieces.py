@@ -20,7 +20,7 @@ from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Sound, find_sound, i
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _FLAC = b"fLaC\0\0\0\x22"
-_WAVE = ("wave", "wave, big-endian")
+_WAVE = ("wave", "wave, big-endian", "wave64")
 
 
 @dataclass(frozen=True)

@@ -174,11 +174,15 @@ def walk(file: BinaryIO, layout: Layout, end: int) -> Iterator[Chunk]:
 
 
 def _behind(file: BinaryIO, layout: Layout, place: int, end: int) -> int:
-    """Return where a chunk may begin behind content that ends at a place: behind its padding, if it has any."""
+    """Return where a chunk may begin behind content that ends at a place: behind its padding, if it has any.
+
+    CAF has no padding, but libsndfile puts a byte behind sound of odd size.
+    """
     padded = place + -place % layout.alignment
-    if padded == place or _next_chunk(file, layout, padded, end) or not _next_chunk(file, layout, place, end):
-        return padded
-    return place
+    usual, other = (padded, place) if padded != place else (place, place + place % 2)
+    if usual == other or _next_chunk(file, layout, usual, end) or not _next_chunk(file, layout, other, end):
+        return usual
+    return other
 
 
 def _unwrapped(file: BinaryIO, layout: Layout, begin: int, declared: int, end: int) -> int:

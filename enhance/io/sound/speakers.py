@@ -125,7 +125,7 @@ def read_speakers(path: Path, encoding: Encoding, channels: int) -> Speakers:
                 return Speakers(int(tags[_MASK_TAG][0], 0))
         return Speakers(_OF_FLAC.get(channels) if channels > 2 else None)
     if encoding.major in _APPLE:
-        return _from_apple(_chunk(path, _APPLE[encoding.major])[1], channels)
+        return from_apple(_chunk(path, _APPLE[encoding.major])[1], channels)
     return Speakers(in_format(_chunk(path, b"fmt ")[1]))
 
 
@@ -205,7 +205,8 @@ def _chunk(path: Path, name: bytes) -> tuple[int, bytes]:
     return 0, b""
 
 
-def _from_apple(content: bytes, channels: int) -> Speakers:
+def from_apple(content: bytes, channels: int) -> Speakers:
+    """Return the speakers of a layout of Apple's: its tag, mask and number of labels, then 20 bytes for each label."""
     if len(content) < 12:
         return Speakers()
     tag, mask, count = struct.unpack_from(">III", content)

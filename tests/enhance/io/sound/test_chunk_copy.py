@@ -10,7 +10,7 @@ from helpers import speech_like
 
 from enhance.io.sound.chunk_copy import append, gather
 from enhance.io.sound.chunk_values import Change
-from enhance.io.sound.riff_chunks import loss
+from enhance.io.sound.riff_chunks import layout_of, loss, walk
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "w64", "rf64"])
@@ -30,3 +30,23 @@ def test_chunks_survive_the_copy(tmp_path: Path, suffix: str) -> None:
         assert loss(target).absent == 0
     with soundfile.SoundFile(target) as file:
         assert suffix in ("w64", "caf") or file.title == "Title"
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_chunks_follow_sound_of_odd_size_in_caf_without_padding(tmp_path: Path, channels: int) -> None:
+    """CAF knows no padding; libsndfile writes a byte behind sound of odd size, and reads on without it."""
+    path = tmp_path / "a.caf"
+    soundfile.write(path, speech_like(0.1, 48_000, channels=channels).T[:4799], 48_000, subtype="PCM_24")
+    before = read(path)
+    with path.open("rb+") as file:
+        file.seek(0, 2)
+        file.write(b"mark" + bytes([0] * 7 + [8] + [0] * 8))  # behind the padding, as libsndfile would write it
+    assert not loss(path).denied
+    (tmp_path / "b.caf").write_bytes(path.read_bytes()[:-20])
+    append(gather(path, Change(48_000, 48_000)), tmp_path / "b.caf", front_is_written=True)
+    with (tmp_path / "b.caf").open("rb") as file:
+        layout, end = layout_of(file), (tmp_path / "b.caf").stat().st_size
+        assert layout is not None
+        ends = [(chunk.name, chunk.start + 12 + chunk.size) for chunk in walk(file, layout, end)]
+    assert ends[-2:] == [(b"data", end - 20), (b"mark", end)], "right behind the sound"
+    np.testing.assert_array_equal(read(tmp_path / "b.caf"), before)

@@ -283,3 +283,21 @@ def test_adpcm_ends_where_its_fact_chunk_says(tmp_path: Path, subtype: str) -> N
     assert whole(path).shape == (1, 3990)
     path.write_bytes(content[: fact + 8] + struct.pack("<I", 7) + content[fact + 12 :])  # not the blocks' length at all
     assert whole(path).shape[1] >= 4000
+
+
+@pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM", "GSM610"])
+@pytest.mark.parametrize("suffix", ["wav", "w64"])
+def test_sound_in_blocks_is_as_long_again_when_it_was_denoised(
+    tmp_path: Path, tiny_model: Path, subtype: str, suffix: str
+) -> None:
+    """8164 samples are 4.04 blocks of IMA ADPCM of another writer, which libsndfile's have other sizes than."""
+    source = write(tmp_path / "a.wav", speech_like(8164 / 8000, 8000), 8000)
+    for name in (f"b.{suffix}", f"c.{suffix}"):
+        ended = mpeace(
+            "denoise", source, "--subtype", subtype, "-o", tmp_path / name, "--mix", 0, "--model", tiny_model
+        )
+        assert ended.status == 0, ended.stderr
+        source = tmp_path / name
+        reader = SoundReader(source)
+        assert sum(block.shape[1] for block in reader.blocks()) == reader.frames == 8164
+        reader.close()

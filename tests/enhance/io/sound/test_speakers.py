@@ -158,6 +158,15 @@ def test_layouts_of_apple(tmp_path: Path, convert: Convert) -> None:
     assert heard(read(tmp_path / "f.caf")) == [2, 0, 1]
 
 
+def test_speakers_are_named_behind_sound_of_odd_size(tmp_path: Path, convert: Convert) -> None:
+    extensible(tmp_path / "a.wav", 0x7, 3, 24)
+    sound, rate = soundfile.read(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "odd.wav", sound[:-1], rate, format="WAVEX", subtype="PCM_24")
+    convert(tmp_path / "odd.wav", tmp_path / "b.caf")
+    assert seen_by_ffmpeg(tmp_path / "b.caf") == (speakers_of(0x7), [0, 1, 2])
+    assert read(tmp_path / "b.caf").shape[1] == len(sound) - 1
+
+
 @pytest.mark.parametrize("suffix", ["w64", "au"])
 def test_what_a_container_cannot_tell_is_said(tmp_path: Path, convert: Convert, suffix: str) -> None:
     source = extensible(tmp_path / "a.wav", 0x33, 4)
