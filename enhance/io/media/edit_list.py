@@ -72,9 +72,10 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
     if track is None or scale == 0 or ticks == 0:
         return None
     end = None if length is None else Fraction(length, scale)
+    in_fragments = movie.find(b"mvex") is not None  # then the header knows the length of the first of them at most
     edits = read_edits(track)
     if not edits:
-        return [_gapless(movie, scale, end) or Piece(Fraction(0), end, Fraction(0))]
+        return [_gapless(movie, scale, end) or Piece(Fraction(0), None if in_fragments else end, Fraction(0))]
     pieces: list[Piece] = []
     at = Fraction(0)
     for edit in edits:
@@ -85,7 +86,7 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
             begin = Fraction(edit.media_time, scale)
             stop = begin + duration if edit.duration else end
             if stop is not None and end is not None and stop > end - Fraction(1, ticks):
-                stop = end  # the movie's clock is coarser than that of the sound
+                stop = None if in_fragments else end  # the movie's clock is coarser than that of the sound
             if pieces and (pieces[-1].end is None or begin < (pieces[-1].end or 0)):
                 raise FileError("its edit list plays sound out of order; save it anew in a video editor first")
             pieces.append(Piece(begin, stop, at))

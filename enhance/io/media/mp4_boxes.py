@@ -89,24 +89,45 @@ def read_movie(path: Path) -> Box | None:
     return None
 
 
-def joined_behind(path: Path) -> tuple[int, int]:
-    """Return how many recordings lie behind the first one in a file, and how many bytes they take; FFmpeg skips them.
+@dataclass(frozen=True)
+class Joined:
+    """Recordings behind the first one of a file: how many, where they begin, and how many bytes they take."""
+
+    count: int = 0
+    begin: int = 0
+    size: int = 0
+
+
+def joined_behind(path: Path) -> Joined:
+    """Return which recordings lie behind the first one in a file and are not read with it.
 
     A recording begins with its type (`ftyp`) and has one movie header (`moov`); old QuickTime files have no type.
-    Where the first and the next are both in fragments (`moof`), FFmpeg reads on, and nothing is counted.
+    Where the first and the next are both in fragments (`moof`), FFmpeg reads on, and nothing is counted; unless the
+    fragments name their data by its place in the file, which is another one now.
     """
     with path.open("rb") as file:
         boxes = list(extents(file))
-    first = next((place for place, box in enumerate(boxes) if box.kind in (b"moov", b"mdat")), len(boxes))
-    begins = [box.begin for box in boxes[first:] if box.kind == b"ftyp"]
-    if not begins:
-        firsts = {box.kind: box.begin + box.size for box in reversed(boxes)}
-        behind = max(firsts.get(b"moov", 0), firsts.get(b"mdat", 0))
-        begins = [behind] * (sum(box.kind == b"moov" for box in boxes) - 1)
-    fragments = [box.begin for box in boxes if box.kind == b"moof"]
-    if not begins or (fragments and fragments[0] < begins[0] <= fragments[-1]):
-        return 0, 0
-    return len(begins), boxes[-1].begin + boxes[-1].size - begins[0]
+        first = next((place for place, box in enumerate(boxes) if box.kind in (b"moov", b"mdat")), len(boxes))
+        begins = [box.begin for box in boxes[first:] if box.kind == b"ftyp"]
+        if not begins:
+            firsts = {box.kind: box.begin + box.size for box in reversed(boxes)}
+            behind = max(firsts.get(b"moov", 0), firsts.get(b"mdat", 0))
+            begins = [behind] * (sum(box.kind == b"moov" for box in boxes) - 1)
+        if not begins:
+            return Joined()
+        fragments = [box for box in boxes if box.kind == b"moof"]
+        later = [box for box in fragments if box.begin >= begins[0]]
+        if later and later[0] is not fragments[0] and not _names_places(file, later[0]):
+            return Joined()
+    return Joined(len(begins), begins[0], boxes[-1].begin + boxes[-1].size - begins[0])
+
+
+def _names_places(file: BinaryIO, fragment: Extent) -> bool:
+    """Return whether a fragment says where in the file its data lies (`base-data-offset`), not how far from itself."""
+    file.seek(fragment.begin + fragment.head)
+    tracks = [box for box in parse(file.read(fragment.size - fragment.head)) if box.kind == b"traf"]
+    headers = [box for track in tracks for box in parse(track.data) if box.kind == b"tfhd"]
+    return any(len(header.data) >= 4 and header.data[3] & 1 for header in headers)
 
 
 def parse(data: bytes) -> list[Box]:

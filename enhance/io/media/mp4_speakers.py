@@ -2,8 +2,8 @@
 
 Apple's layouts may list the speakers in any order (C L R ...). FFmpeg reads such an order as a "custom" layout, and
 PyAV frees the list of one twice, as soon as somebody asks for it: the process ends. So it gets a layout by bits first.
-The samples of PCM stay in the order of the file, and the box goes into the new file as it is; decoders of compressed sound
-have an order of their own, which they tell when they are opened.
+The samples of PCM stay in the order of the file, and the box goes into the new file as it is; decoders of compressed
+sound have an order of their own, which they tell when they are opened.
 
 Reference: QuickTime File Format Specification, "Sound Sample Descriptions" and "Audio Channel Layout Atom".
 """

@@ -7,7 +7,7 @@ Some of FFmpeg's readers follow what a file says to other files, or into the net
 descriptions of sessions. What a file is decides which reader takes it, so such a list may be called `talk.mp4`. Only
 the readers of recordings are let in, and no protocol but that of the file itself.
 
-Reference: FFmpeg Protocols Documentation, "file"; FFmpeg Formats Documentation, "format_whitelist".
+Reference: FFmpeg Protocols Documentation, "file" and "subfile"; FFmpeg Formats Documentation, "format_whitelist".
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are print
 
 
 def open_media(path: Path, **options: str) -> "InputContainer":
-    """Open a file of FFmpeg's libraries for reading.
+    """Open a file of FFmpeg's libraries for reading, of several MP4 joined in one the first.
 
     Args:
         path: of the file.
@@ -57,8 +57,12 @@ def open_media(path: Path, **options: str) -> "InputContainer":
     with path.open("rb") as file:
         if not file.read(1):
             raise FileError("the file is empty (0 bytes)")
+    behind, url, guard = joined_behind(path), _url(path), _GUARD
+    if behind.count:  # FFmpeg stumbles over some of them
+        url = f"subfile,,start,0,end,{behind.begin},,:{url}"
+        guard = {**_GUARD, "protocol_whitelist": "subfile,file"}
     try:
-        container = av.open(_url(path), "r", metadata_errors="replace", container_options={**options, **_GUARD})
+        container = av.open(url, "r", metadata_errors="replace", container_options={**options, **guard})
     except FFmpegError as error:
         raise FileError(f"not a media file that can be read, or cut off ({reason(error)})") from None
     movie = read_movie(path) if is_mp4(container) else None
@@ -118,11 +122,11 @@ def muxer_of(path: Path) -> str:
 
 def notes_on_joined(path: Path) -> list[str]:
     """Return a note when recordings are joined behind the first one of an MP4, which FFmpeg does not read."""
-    count, size = joined_behind(path)
-    if count == 0:
+    behind = joined_behind(path)
+    if behind.count == 0:
         return []
-    others = "a second recording" if count == 1 else f"{count} more recordings"
-    return [f"{others} of {size} bytes, joined behind it, left out; take the file apart to denoise all of it"]
+    others = "a second recording" if behind.count == 1 else f"{behind.count} more recordings"
+    return [f"{others} of {behind.size} bytes, joined behind it, left out; take the file apart to denoise all of it"]
 
 
 def is_mp4(container: "InputContainer") -> bool:

@@ -23,6 +23,7 @@ _LEAST_HOLE = 0.012  # seconds, where time stamps are steady: less than a packet
 _STEADY = 8  # times the usual tremble of time stamps are a jump: 1 ms for Matroska
 _TREMBLES = 50  # frames by which the tremble is known
 _RESTART = 2.0  # seconds back from which on a clock began again: recordings were joined
+_SHORT_RESTART = 0.2  # the same where it goes back to its very beginning
 _DRIFT = 0.015  # seconds that a slow drift may reach before it is followed
 _LOOK_AHEAD = 2.0  # seconds of sound that wait, to tell a jump from a tremble and a drift from both
 _STEEPEST = 0.03  # change of speed at most, however far the clock is away
@@ -76,7 +77,8 @@ class SoundClock:
             self.start = time
         if time is not None and self.start is not None:
             late = float(time - self.start) + self._before_restart - self._heard / self._rate
-            if late < self._last - _RESTART:
+            back = self._last - late
+            if back > _RESTART or (back > _SHORT_RESTART and time <= self.start):
                 self._before_restart += self._last - late
                 self.restarts += 1
                 late = self._last

@@ -197,3 +197,24 @@ def test_edits_that_cannot_be_followed_are_refused(edits: list[tuple[int, int]],
 def test_edits_are_read_as_they_are_written() -> None:
     edits = [Edit(75, -1), Edit(2**33, 2**34), Edit(5, 0, 0)]
     assert read_edits(Box(b"trak", children=[write_edits(edits)])) == edits
+
+
+@pytest.mark.parametrize("target", ["out.wav", "out.mp4"])
+def test_the_first_fragment_is_not_the_whole_recording(tmp_path: Path, tiny_model: Path, target: str) -> None:
+    """Without an empty header in front, the header has the length of what it describes: of the first fragment."""
+    audio = marked(2.0)
+    options = {"movflags": "frag_keyframe", "frag_duration": "300000"}
+    with av.open(str(tmp_path / "a.mp4"), "w", format="mp4", container_options=options) as out:
+        stream = out.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(audio, "fltp", "mono")
+        frame.sample_rate, frame.pts = RATE, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    movie = read_movie(tmp_path / "a.mp4")
+    assert movie is not None
+    (piece,) = pieces_of(movie, 1) or []
+    assert piece.end is None
+    ended = mpeace("denoise", tmp_path / "a.mp4", "-o", tmp_path / target, "--mix", 0, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    with av.open(str(tmp_path / target)) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0))
+    assert 2.0 * RATE <= heard <= 2.05 * RATE, "up to the padding of the codec"

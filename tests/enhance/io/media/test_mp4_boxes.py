@@ -4,7 +4,7 @@ import io
 import struct
 from pathlib import Path
 
-from enhance.io.media.mp4_boxes import Box, clock, extents, joined_behind, parse, track_id
+from enhance.io.media.mp4_boxes import Box, Joined, clock, extents, joined_behind, parse, track_id
 
 TKHD = Box(b"tkhd", bytes(12) + struct.pack(">I", 7) + bytes(68))
 MOVIE = Box(b"moov", children=[Box(b"mvhd", bytes(100)), Box(b"trak", children=[TKHD, Box(b"mdia")]), Box(b"trak")])
@@ -47,6 +47,7 @@ def test_numbers_of_tracks_and_clocks_of_both_versions() -> None:
 
 def test_recordings_joined_behind_the_first_are_counted_where_they_are_skipped(tmp_path: Path) -> None:
     kind, movie, data, part = (Box(name, bytes(12)).pack() for name in (b"ftyp", b"moov", b"mdat", b"moof"))
+    placed = Box(b"moof", Box(b"traf", Box(b"tfhd", bytes([0, 0, 0, 0x39]) + bytes(20)).pack()).pack()).pack()
     plain, early, old, in_fragments = kind + data + movie, kind + movie + data, data + movie, kind + movie + part + data
     for first, behind, count in (
         (plain, b"", 0),
@@ -58,7 +59,10 @@ def test_recordings_joined_behind_the_first_are_counted_where_they_are_skipped(t
         (old, old, 1),
         (movie + data, movie + data, 1),
         (in_fragments, plain, 1),
+        (plain, in_fragments, 1),
         (in_fragments, in_fragments, 0),  # is read on
+        (in_fragments, kind + movie + placed + data, 1),  # is not found where it was
     ):
         (tmp_path / "a.mp4").write_bytes(first + behind)
-        assert joined_behind(tmp_path / "a.mp4") == (count, len(behind) if count else 0)
+        found = Joined(count, len(first), len(behind)) if count else Joined()
+        assert joined_behind(tmp_path / "a.mp4") == found

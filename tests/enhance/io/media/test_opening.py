@@ -10,6 +10,7 @@ from command import mpeace, read
 from helpers import speech_like
 
 pytest.importorskip("av")
+import av
 from av.error import InvalidDataError
 from media import make
 
@@ -89,3 +90,25 @@ def test_a_second_recording_behind_an_mp4_is_told(tmp_path: Path, tiny_model: Pa
     assert (tmp_path / target).stat().st_size > 1000
     if target == "out.wav":
         np.testing.assert_array_equal(read(tmp_path / target), read(tmp_path / "oneout.wav"))
+
+
+@pytest.mark.parametrize("fragments", ["first", "second", "both"])
+def test_recordings_that_ffmpeg_stumbles_over_are_left_out_and_told(
+    tmp_path: Path, tiny_model: Path, fragments: str
+) -> None:
+    """Fragments of FFmpeg name the place of their data in the file, which is another one behind another recording."""
+    for name in ("first", "second"):
+        flags = {"movflags": "empty_moov+frag_every_frame"} if fragments in (name, "both") else {}
+        with av.open(str(tmp_path / f"{name}.mp4"), "w", format="mp4", container_options=flags) as out:
+            stream = out.add_stream("flac", rate=48_000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(speech_like(1, 48_000), "flt", "mono")
+            frame.sample_rate, frame.pts = 48_000, 0
+            out.mux([*stream.encode(frame), *(packet for packet in stream.encode(None) if packet.size)])
+    behind = (tmp_path / "second.mp4").read_bytes()
+    (tmp_path / "a:b.mp4").write_bytes((tmp_path / "first.mp4").read_bytes() + behind)
+    for target in ("out.wav", "out.mp4"):
+        ended = mpeace("denoise", tmp_path / "a:b.mp4", "--mix", 0, "-o", tmp_path / target, "--model", tiny_model)
+        assert ended.status == 0, ended.stderr
+        assert f"a second recording of {len(behind)} bytes, joined behind it, left out" in ended.stderr
+        with av.open(str(tmp_path / target)) as container:
+            assert sum(frame.samples for frame in container.decode(audio=0)) == 48_000
