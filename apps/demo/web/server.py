@@ -120,6 +120,9 @@ def _build(
     folder: Path, model: str | None, limits: Limits, runtime: Mapping[str, Path] | None, root_path: str
 ) -> tuple["Blocks", "DemoService", Callable[[], None], list["Middleware"]]:
     """Build the app, its service, a function that removes what is no longer used, and the middleware of the app."""
+    from apps.demo.service.models import models_for_files, models_for_streams
+
+    streams = models_for_streams(model)  # refused before Gradio is loaded, which takes seconds
     try:
         with no_type_stubs():
             import gradio  # noqa: F401
@@ -131,13 +134,11 @@ def _build(
     from apps.demo.browser.serving import PREFIX, BrowserFilesServed
     from apps.demo.service.downloads import Results, remove_old
     from apps.demo.service.live_streams import LiveDesk
-    from apps.demo.service.models import models_for_files, models_for_streams
     from apps.demo.service.service import KEPT, DemoService
     from apps.demo.web.api import Api
     from apps.demo.web.middleware import Guard, SlowLogin
     from apps.demo.web.page import Page
 
-    streams = models_for_streams(model)
     service = DemoService(folder, limits, models_for_files(model), live=streams)
     service.denoiser(None)
     service.workers.prepare()

@@ -29,7 +29,8 @@ def test_promise_01_memory_is_constant(tmp_path: Path, tiny_model: Path) -> None
         for _ in range(15):  # 150 s: 58 MB as float32
             file.write(np.zeros((480_000, 2), np.int16))
     code = (
-        "import pathlib, re, sys; from apps.cli import main\n"
+        "import pathlib, re, sys; from apps.batch import denoise_all; from apps.cli import main\n"
+        "denoise_all.SINGLE_FILE_APART = False\n"  # in the process that is measured
         "for path in sys.argv[2:]:\n"
         "    assert main(['denoise', path, '--model', sys.argv[1], '-q']) == 0\n"
         "    print(int(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024)"

@@ -78,7 +78,7 @@ def test_uploads_and_results_are_removed(tmp_path: Path) -> None:
 def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
     code = (
         "from apps.demo.limits import Limits; from apps.demo.web.server import serve\n"
-        "serve('127.0.0.1', 0, None, False, None, Limits(jobs=1, waiting=1))"
+        "serve('127.0.0.1', 0, None, False, 'tiny', Limits(jobs=1, waiting=1))"
     )
     source = write(tmp_path / "a.flac", speech_like(60, 48_000))
     with demo(tmp_path, code=code) as server:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ def few_examples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rule, "BATCHES", 2)
         yield
+
+
+@pytest.fixture(scope="module")
+def alone(mixer: Mixer) -> Callable[[str], Objective]:
+    """The objective with one further loss, by its name, made once: its weight takes most of a test's time."""
+    return cache(lambda name: make(ObjectiveConfig(extra=(name,)), mixer))
 
 
 def make(config: ObjectiveConfig, mixer: Mixer) -> Objective:
@@ -71,8 +78,10 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_further_losses_do_not_hear_above_the_band_of_a_recording(mixer: Mixer, name: str) -> None:
-    objective = make(ObjectiveConfig(extra=(name,)), mixer)
+def test_further_losses_do_not_hear_above_the_band_of_a_recording(
+    mixer: Mixer, alone: Callable[[str], Objective], name: str
+) -> None:
+    objective = alone(name)
     mixture = mixer.batch(0, 0, 8)
     mixture = mixture._replace(band_limit=torch.full((8,), 4000.0))
     length = mixture.target.shape[1]
@@ -111,10 +120,10 @@ def test_two_further_losses_may_have_different_shares(mixer: Mixer) -> None:
 
 
 @pytest.mark.parametrize("name", ["loudness", "plain-loudness"])
-def test_loudness_may_count_what_is_added_more(mixer: Mixer, name: str) -> None:
+def test_loudness_may_count_what_is_added_more(mixer: Mixer, alone: Callable[[str], Objective], name: str) -> None:
     """Speech at half its amplitude costs less, and at twice its amplitude as much as in the loss it is made from."""
     mixture = mixer.batch(0, 0, 8)
-    ours, theirs = (make(ObjectiveConfig(extra=(n,)), mixer) for n in (f"{name}-added", name))
+    ours, theirs = alone(f"{name}-added"), alone(name)
     for factor, ratio in ((0.5, 0.25), (2.0, 1.0)):
         values = [float(x.distances(factor * mixture.target, mixture)[0]) for x in (ours, theirs)]
         assert values[0] == pytest.approx(ratio * values[1], rel=1e-3)
@@ -157,11 +166,13 @@ def test_the_plain_loss_can_be_left_out(mixer: Mixer) -> None:
         ObjectiveConfig(plain=0.0)
 
 
-def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer) -> None:
+def test_examples_without_speech_give_no_gradient_of_their_own(
+    mixer: Mixer, alone: Callable[[str], Objective]
+) -> None:
     mixture = mixer.batch(0, 0, 16)
     silent = mixture.target.abs().amax(dim=1) == 0
     assert 0 < int(silent.sum()) < 16
-    objective = make(ObjectiveConfig(extra=("noise-to-mask",)), mixer)
+    objective = alone("noise-to-mask")
     estimate = quieter(mixture).requires_grad_()
     (value,) = objective.distances(estimate, mixture)
     (gradient,) = torch.autograd.grad(value, estimate)
@@ -169,9 +180,9 @@ def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer) -> 
 
 
 @pytest.mark.parametrize("name", ["noise-to-mask", "bark", "mel"])
-def test_further_losses_do_not_depend_on_level(mixer: Mixer, name: str) -> None:
+def test_further_losses_do_not_depend_on_level(mixer: Mixer, alone: Callable[[str], Objective], name: str) -> None:
     mixture = mixer.batch(0, 0, 8)
-    objective = make(ObjectiveConfig(extra=(name,)), mixer)
+    objective = alone(name)
     louder = mixture._replace(noisy=2 * mixture.noisy, target=2 * mixture.target)
     ours, theirs = objective.distances(quieter(mixture), mixture), objective.distances(quieter(louder), louder)
     assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-4)
@@ -197,11 +208,10 @@ def test_the_target_side_is_computed_once_while_material_is_reused(
     assert len(made) == 3
 
 
-def test_the_best_estimate_has_the_least_loss(mixer: Mixer) -> None:
+def test_the_best_estimate_has_the_least_loss(mixer: Mixer, alone: Callable[[str], Objective]) -> None:
     mixture = mixer.batch(0, 0, 8)
     for name in OWN:
-        objective = make(ObjectiveConfig(extra=(name,)), mixer)
-        values = [float(objective.distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
+        values = [float(alone(name).distances(quieter(mixture, left), mixture)[0]) for left in (0.0, 0.1, 0.5)]
         assert values[0] < values[1] < values[2], name
 
 
