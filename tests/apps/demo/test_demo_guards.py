@@ -62,7 +62,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
             upload_at(given, tmp_path / "uploads")
 
 
-def test_uploads_and_results_are_removed(tmp_path: Path) -> None:
+def test_uploads_and_results_are_removed_and_a_terminal_that_closes_ends_it_all(tmp_path: Path) -> None:
     code = (
         "from apps.demo.limits import Limits; from apps.demo.web.server import serve\n"
         "serve('127.0.0.1', 0, None, False, None, Limits(upload_seconds=8))"
@@ -73,6 +73,9 @@ def test_uploads_and_results_are_removed(tmp_path: Path) -> None:
         assert server.files.count("cafe.flac") == 1
         assert "cafe_denoised.flac" in server.files
         wait_for(lambda: not {"cafe.flac", "cafe_denoised.flac"} & set(server.files), seconds=60)
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(timeout=60) == 0
+        assert not server.folder.exists()
 
 
 def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
@@ -87,13 +90,6 @@ def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
         told = [str(error) for job in jobs if (error := job.exception(timeout=120)) is not None]
         assert 0 < len(told) < len(jobs)
         assert all("queue is full" in words.lower() for words in told), told
-
-
-def test_a_terminal_that_closes_ends_it_and_nothing_stays(tmp_path: Path) -> None:
-    with demo(tmp_path) as server:
-        server.process.send_signal(signal.SIGHUP)
-        assert server.process.wait(timeout=60) == 0
-        assert not server.folder.exists()
 
 
 def test_a_password_guards_everything_and_ctrl_c_ends_it(tmp_path: Path) -> None:
