@@ -166,9 +166,7 @@ def test_the_plain_loss_can_be_left_out(mixer: Mixer) -> None:
         ObjectiveConfig(plain=0.0)
 
 
-def test_examples_without_speech_give_no_gradient_of_their_own(
-    mixer: Mixer, alone: Callable[[str], Objective]
-) -> None:
+def test_examples_without_speech_give_no_gradient_of_their_own(mixer: Mixer, alone: Callable[[str], Objective]) -> None:
     mixture = mixer.batch(0, 0, 16)
     silent = mixture.target.abs().amax(dim=1) == 0
     assert 0 < int(silent.sum()) < 16
