@@ -11,8 +11,9 @@ Example:
     >>> loss(estimate, target).backward()
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from enhance.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from emulator.lame import Setting, round_trip
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from emulator.losses.codec_terms import CodecTerms, Reference
     from emulator.model.network import Emulation, Emulator
     from emulator.model.presets import load_emulator
+
+    __version__: str
 
 __all__ = [
     "Balancer", "CodecLoss", "CodecTerms", "Emulation", "Emulator", "Reference", "Setting", "load_emulator",
@@ -39,19 +42,4 @@ _HOME = {
     "round_trip": "emulator.lame",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use (PEP 562)."""
-    if name == "__version__":
-        from enhance.utils.environment import own_version
-
-        return own_version()
-    if name not in _HOME:
-        raise AttributeError(f"module 'emulator' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

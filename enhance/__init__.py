@@ -13,8 +13,9 @@ Example:
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from enhance.utils.lazy import lazy_names
 
 # ONNX Runtime 1.29 and later tell their maker of each session unless this is set before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from enhance.runtime.registry import ModelEntry, find_model, list_models, model_for_files
     from enhance.runtime.stream import Stream
     from enhance.utils.errors import FileError, ModelError, MpeaceError
+
+    __version__: str
 
 __all__ = [
     "DenoisedFile", "Denoiser", "FileError", "ModelEntry", "ModelError", "ModelInfo", "MpeaceError", "Stream",
@@ -48,19 +51,4 @@ _HOME = {
     "model_for_files": "enhance.runtime.registry",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use (PEP 562)."""
-    if name == "__version__":
-        from enhance.utils.environment import own_version
-
-        return own_version()
-    if name not in _HOME:
-        raise AttributeError(f"module 'enhance' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -3,10 +3,11 @@
 Everything that follows from a dimension is derived here, so that a checkpoint needs to carry this one value only.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from emulator.lame import Setting, check_setting
+from enhance.utils.plain_values import from_plain
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class EmulatorConfig:
         >>> EmulatorConfig.from_dict({"chanels": [8]})
         Traceback (most recent call last):
         ...
-        ValueError: unknown dimension 'chanels' of an emulator; known are: setting, sample_rate, window, hop, ...
+        ValueError: unknown emulator dimension 'chanels'; known are: setting, sample_rate, window, hop, ...
     """
 
     setting: str = "v9"  # of LAME, as `emulator.lame.Setting.parse` reads it
@@ -59,12 +60,7 @@ class EmulatorConfig:
         Raises:
             ValueError: a key is not a dimension.
         """
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise ValueError(f"unknown dimension {key!r} of an emulator; known are: {', '.join(known)}")
-        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**restored)
+        return from_plain(cls, values, "emulator dimension")
 
 
 PRESETS = {

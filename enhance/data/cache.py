@@ -10,7 +10,6 @@ and then open what it built. The finished folder is put in place by a rename.
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from enhance.data.decoding import PIECE_SECONDS, SUFFIXES, Kind, decode_all
 from enhance.data.to_device import send
 from enhance.dsp.int16 import FULL_SCALE
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.utils.atomic import replacing_folder
 
 FORMAT_VERSION = 2
 
@@ -243,27 +243,21 @@ def _decoded(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[Entry]:
 def _write(
     directory: Path, entries: Iterator[Entry], kind: str, sample_rate: int, fingerprint: str, empty: str
 ) -> None:
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     recordings: list[Recording] = []
     position = 0
-    with (partial / "audio.i16").open("wb") as out:
-        for name, samples, bandwidth in entries:
-            recordings.append(Recording(name, position, samples.size, bandwidth))
-            samples.astype("<i2", copy=False).tofile(out)
-            position += samples.size
-    if not recordings:
-        shutil.rmtree(partial)
-        raise ValueError(empty)
-    index = {
-        "version": FORMAT_VERSION,
-        "kind": kind,
-        "sample_rate": sample_rate,
-        "fingerprint": fingerprint,
-        "recordings": [asdict(recording) for recording in recordings],
-    }
-    (partial / "index.json").write_text(json.dumps(index, indent=0))
-    if directory.exists():
-        shutil.rmtree(directory)
-    partial.replace(directory)
+    with replacing_folder(directory) as partial:
+        with (partial / "audio.i16").open("wb") as out:
+            for name, samples, bandwidth in entries:
+                recordings.append(Recording(name, position, samples.size, bandwidth))
+                samples.astype("<i2", copy=False).tofile(out)
+                position += samples.size
+        if not recordings:
+            raise ValueError(empty)
+        index = {
+            "version": FORMAT_VERSION,
+            "kind": kind,
+            "sample_rate": sample_rate,
+            "fingerprint": fingerprint,
+            "recordings": [asdict(recording) for recording in recordings],
+        }
+        (partial / "index.json").write_text(json.dumps(index, indent=0))

@@ -3,8 +3,10 @@
 Everything that follows from a dimension is derived here, so that a checkpoint needs to carry this one value only.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from enhance.utils.plain_values import from_plain
 
 FINE_FRAMES = 8  # spectra, 10 ms apart, that the fine powers of a frame are made of
 FINE_BEFORE, FINE_AFTER = 4, 3  # how they lie around it
@@ -102,11 +104,7 @@ class NetworkConfig:
         Raises:
             ValueError: a key is not a dimension.
         """
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise ValueError(f"unknown network dimension {key!r}; known are: {', '.join(known)}")
-        return cls(**values)
+        return from_plain(cls, values, "network dimension")
 
 
 SIZES = {

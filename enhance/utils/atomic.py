@@ -1,10 +1,11 @@
-"""Files that are whole or not there: written beside their place under another name, then renamed.
+"""Files and folders that are whole or not there: written beside their place under another name, then renamed.
 
 A rename within a folder is one step on every system, so a reader meets the old file or the new one, and processes that
 write the same file at once do not meet at all: each has a name of its own, which begins with a dot.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,31 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where nothing could be written, nothing can be removed
             partial.unlink()
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the place of `path` when the block ends, and is removed if it raises.
+
+    Its name is always the same, so that what a process left that was killed is removed by the next one. So only one
+    process at a time may do this: the caller holds a lock.
+
+    Args:
+        path: the folder to make or to replace, in a folder that exists.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def finish(partial: Path, path: Path, *, durable: bool = False) -> None:

@@ -42,13 +42,15 @@ class Stopper:
     Args:
         worker: for worker processes: a terminal sends Ctrl-C and its end to them too, but their parent ends them. It
             may send them a signal that they have had, so a second signal changes nothing; it kills those that go on.
+        once: for servers, which end in order: a second signal changes nothing.
 
     Attributes:
         unfinished: a file that is removed should the program have to be ended in the middle of a call.
     """
 
-    def __init__(self, worker: bool = False) -> None:
+    def __init__(self, worker: bool = False, once: bool = False) -> None:
         self._worker = worker
+        self._once = worker or once
         self._number: int | None = None
         self._waiting = False
         self._leaving = False
@@ -104,7 +106,7 @@ class Stopper:
         self._noted_at = time.monotonic()
         again = self._number is not None
         self._number = number
-        if self._leaving or (self._worker and again):
+        if self._leaving or (self._once and again):
             return
         if again or self._waiting:
             raise Stopped(number)

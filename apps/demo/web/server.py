@@ -6,19 +6,19 @@ set first, so that only the options of the command count.
 """
 
 import os
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from apps.demo.limits import Limits
 from apps.demo.service.server_folder import own_folder
 from apps.demo.web.gradio_patches import errors_in_one_line, no_downloads, no_matplotlib, no_type_stubs
 from enhance.utils.errors import FileError, UsageError, one_line
+from enhance.utils.interrupt import Stopped, Stopper
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from apps.demo.service.service import DemoService
 
-STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SHARED_SUFFIX = ".gradio.live"  # of the names that Gradio gives to shared pages
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,7 +41,7 @@ def serve(
     root_path: str = "",
     runtime: Mapping[str, Path] | None = None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM.
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal (SIGHUP), and then end in order.
 
     Args:
         host: address to listen on.
@@ -63,7 +62,7 @@ def serve(
     port = _free_port(host, port)
     with own_folder() as root:
         _settle_environment(root, host)
-        with _until_stopped() as stopped, errors_in_one_line():
+        with Stopper(once=True) as stopper, errors_in_one_line():
             blocks, service, sweep, middleware = _build(root, model, limits, runtime, root_path)
             from apps.origins import own_pages_only  # needs what Gradio brings
 
@@ -73,9 +72,12 @@ def serve(
             warming = threading.Thread(target=_warm, args=(service,))
             warming.start()
             try:
-                while not stopped.wait(limits.sweeping[0]):
-                    with suppress(OSError):  # the next one may succeed
-                        sweep()
+                with suppress(Stopped):
+                    while True:
+                        with stopper.waiting():
+                            time.sleep(limits.sweeping[0])
+                        with suppress(OSError):  # the next one may succeed
+                            sweep()
             finally:
                 blocks.close(verbose=False)
                 service.workers.close()
@@ -213,19 +215,3 @@ def _announce(blocks: "Blocks", address: str, host: str, has_login: bool) -> Non
         print("mpeace demo: everybody in this network can use it; --auth NAME:PASSWORD asks for a password", flush=True)
     if blocks.share_url:
         print(f"mpeace demo: {blocks.share_url}  (for everybody, through Gradio's servers)", flush=True)
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Return an event that Ctrl-C, SIGTERM and a closing terminal (SIGHUP) set, so that the server can end in order."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-
-    former = {number: signal.signal(number, stop) for number in STOPPING}
-    try:
-        yield stopped
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -52,12 +52,16 @@ def test_blocks_are_written_in_order_by_one_thread_and_may_change_afterwards() -
 def test_an_error_comes_out_of_the_next_call_or_of_close_and_nothing_is_written_after_abort(more: int) -> None:
     sink = Recorder()
     with WriteBehind(sink) as behind:
-        behind.write(block(1))
-        behind.write(block(-1))
-        with pytest.raises(OSError, match="disk full"):
+
+        def go_on() -> None:
             for _ in range(more):
                 behind.write(block(2))
             behind.close()
+
+        behind.write(block(1))
+        behind.write(block(-1))
+        with pytest.raises(OSError, match="disk full"):
+            go_on()
         behind.abort()
         told = list(sink.told)
     assert told[-1] == sink.told[-1] == "abort"

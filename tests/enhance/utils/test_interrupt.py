@@ -1,0 +1,62 @@
+"""Signals are noted and raised at a safe place; the former handlers come back."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from enhance.utils.interrupt import Stopped, Stopper
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
+
+
+def send(number: int = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_noted_and_raised_when_asked_for(number: int, status: int) -> None:
+    former = signal.getsignal(number)
+    with Stopper() as stopper:
+        assert not stopper.received
+        stopper.check()
+        send(number)
+        assert stopper.received
+        with pytest.raises(Stopped) as stopped:
+            stopper.check()
+    assert stopped.value.exit_status == status
+    assert signal.getsignal(number) is former
+
+
+def test_a_signal_breaks_a_wait_at_once() -> None:
+    with Stopper() as stopper, pytest.raises(Stopped), stopper.waiting():
+        send()
+        pytest.fail("it goes on")
+
+
+def test_a_second_signal_does_not_wait_for_a_safe_place() -> None:
+    with Stopper():
+        send()
+        with pytest.raises(Stopped):
+            send(signal.SIGINT)
+
+
+def test_for_a_server_a_second_signal_changes_nothing() -> None:
+    with Stopper(once=True) as stopper:
+        send()
+        send(signal.SIGINT)
+        with pytest.raises(Stopped) as stopped:
+            stopper.check()
+    assert stopped.value.exit_status == 130
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopper() as stopper:
+            send(signal.SIGHUP)
+            assert not stopper.received
+    finally:
+        signal.signal(signal.SIGHUP, former)
