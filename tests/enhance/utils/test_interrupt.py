@@ -30,9 +30,13 @@ def test_a_signal_is_noted_and_raised_when_asked_for(number: int, status: int) -
 
 
 def test_a_signal_breaks_a_wait_at_once() -> None:
-    with Stopper() as stopper, pytest.raises(Stopped), stopper.waiting():
-        send()
-        pytest.fail("it goes on")
+    def wait() -> None:
+        with stopper.waiting():
+            send()
+            pytest.fail("it goes on")
+
+    with Stopper() as stopper, pytest.raises(Stopped):
+        wait()
 
 
 def test_a_second_signal_does_not_wait_for_a_safe_place() -> None:
