@@ -144,7 +144,7 @@ def test_a_file_of_which_no_more_sound_comes_is_given_up_and_the_others_are_done
     assert not partial_files(tmp_path)
 
 
-def test_a_model_that_several_processes_cannot_load_is_told_once(tmp_path: Path) -> None:
+def test_a_model_that_several_processes_cannot_load_is_named_once(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / "in" / f"{number}.wav", speech_like(0.1, 48_000))
     (tmp_path / "model.onnx").write_text("not a network")
@@ -165,7 +165,7 @@ def test_a_second_signal_does_not_wait() -> None:
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_worker_that_is_told_twice_cleans_up_in_peace() -> None:
+def test_a_worker_that_gets_a_signal_twice_cleans_up_in_peace() -> None:
     with Stopper(worker=True) as stopper:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Stopped, match="SIGTERM"):
@@ -237,7 +237,7 @@ def test_a_name_that_is_not_utf8_stands_in_the_report_and_comes_back(tmp_path: P
     assert os.fsencode(file["input"]) == os.fsencode(source)
 
 
-def test_the_report_tells_each_file(tmp_path: Path, tiny_model: Path) -> None:
+def test_the_report_has_each_file(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.wav", speech_like(2, 44_100, 2), 44_100, subtype="PCM_24")
     arguments = ("denoise", source, tmp_path / "nowhere.wav", "-o", tmp_path / "out", "--model", tiny_model)
     assert mpeace(*arguments, "--mix", 0.5, "--report", tmp_path / "r.json").status == 1
@@ -285,7 +285,7 @@ def test_info_shows_the_metadata(tiny_model: Path, tiny_denoiser: Denoiser) -> N
     assert shown["delay"].startswith("20 ms")
 
 
-def test_models_tells_what_each_is_the_default_of(shipped_denoiser: Denoiser) -> None:
+def test_models_says_what_each_is_the_default_of(shipped_denoiser: Denoiser) -> None:
     ended = mpeace("models")
     assert ended.status == 0
     lines = ended.stdout.splitlines()

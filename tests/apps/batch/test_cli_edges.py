@@ -154,7 +154,7 @@ def with_data(path: Path, timecode: bool) -> Path:
     return path
 
 
-def test_promise_11_data_that_is_left_out_is_told(tmp_path: Path, tiny_model: Path) -> None:
+def test_promise_11_data_that_is_left_out_is_reported(tmp_path: Path, tiny_model: Path) -> None:
     ended = mpeace("denoise", with_data(tmp_path / "a.mp4", timecode=False), "--model", tiny_model)
     assert ended.status == 0
     assert ended.problems == [f"mpeace: {tmp_path / 'a.mp4'}: note: its data track 2 (GoPro MET) is left out"]

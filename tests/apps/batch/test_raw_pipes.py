@@ -100,7 +100,7 @@ def test_raw_sound_is_written_to_a_file_as_that_of_a_file_is(
     assert json.loads(report.read_text())["options"]["raw"] == "s16le:16000:2"
 
 
-def test_half_a_sample_at_the_end_is_left_out_and_told(
+def test_half_a_sample_at_the_end_is_left_out_and_reported(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out = piped(monkeypatch, bytes(4 * 1000 + 3), "--raw", "s16le:48000:2", "--model", tiny_model)

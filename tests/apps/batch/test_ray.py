@@ -130,7 +130,7 @@ def test_a_driver_that_is_killed_goes_on_by_the_same_command(
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
 
 
-def test_a_cluster_of_its_own_does_rows_tells_bad_files_and_ends_by_ctrl_c(
+def test_a_cluster_of_its_own_does_rows_names_bad_files_and_ends_by_ctrl_c(
     sounds: Path, tmp_path: Path, tiny_model: Path
 ) -> None:
     good, bad = sounds / "in" / "0" / "0.wav", tmp_path / "bad.wav"

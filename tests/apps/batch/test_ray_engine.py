@@ -86,7 +86,7 @@ def test_a_file_that_each_node_stops_fails_in_the_end(cluster: Ray, monkeypatch:
     assert len(tries) == 4
 
 
-def test_a_cluster_that_runs_here_is_joined_and_not_told_its_cores(cluster: Ray) -> None:
+def test_a_cluster_that_runs_here_is_joined_with_its_own_number_of_cores(cluster: Ray) -> None:
     """Ray refuses `num_cpus` where `ray start --head` was called before."""
     with connected(None):
         assert "num_cpus" not in cluster.asked

@@ -22,7 +22,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_a_row_tells_all_of_a_file_and_the_next_run_adds_to_it(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+def test_a_row_has_all_of_a_file_and_the_next_run_adds_to_it(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     report = tmp_path / f"r{suffix}"

@@ -78,7 +78,7 @@ def test_uploads_and_results_are_removed_and_a_terminal_that_closes_ends_it_all(
         assert not server.folder.exists()
 
 
-def test_promise_33_beyond_the_queue_people_are_told(tmp_path: Path) -> None:
+def test_promise_33_beyond_the_queue_the_answer_says_that_it_is_full(tmp_path: Path) -> None:
     code = (
         "from apps.demo.limits import Limits; from apps.demo.web.server import serve\n"
         "serve('127.0.0.1', 0, None, False, 'tiny', Limits(jobs=1, waiting=1))"

@@ -134,7 +134,7 @@ def test_the_live_tab_plays_cleaned_sound(page: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_the_delay_that_the_live_tab_tells_is_that_of_the_sound(page: Any) -> None:
+def test_the_delay_that_the_live_tab_shows_is_that_of_the_sound(page: Any) -> None:
     page.get_by_role("tab", name="Live").click()
     page.get_by_role("button", name="Start the microphone").click()
     page.get_by_role("button", name="Noisy").click()
@@ -152,7 +152,7 @@ SLOW_SERVER = """() => {
 }"""
 
 
-def test_of_a_server_that_is_too_slow_the_page_tells_how_much_and_passes_the_sound(page: Any) -> None:
+def test_the_page_shows_by_how_much_a_server_is_too_slow_and_passes_the_sound(page: Any) -> None:
     page.evaluate(SLOW_SERVER)
     page.get_by_role("tab", name="Live").click()
     page.get_by_role("button", name="Start the microphone").click()

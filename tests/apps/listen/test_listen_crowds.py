@@ -87,7 +87,7 @@ def test_a_share_goes_with_each_system_and_ends_the_test(make, tmp_path: Path) -
     assert [row["of"] for row in rows(tmp_path / "listen-listeners.csv")] == ["6", "6"]
 
 
-def test_a_trap_is_told_in_the_analysis_and_counts_for_no_system(make, tmp_path: Path) -> None:
+def test_a_trap_is_in_the_analysis_and_counts_for_no_system(make, tmp_path: Path) -> None:
     toml = make("acr", "[{answer = 2}]", items=2)
     session, plan, _ = open_session(toml)
     assert plan.pages == 2 * 3 + 1

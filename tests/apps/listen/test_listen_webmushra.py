@@ -137,7 +137,7 @@ def test_from_belongs_to_new_and_knows_its_method(config: Path, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mushra_test_may_have_no_anchors_and_is_told_so(sounds: Path, tmp_path: Path) -> None:
+def test_a_mushra_test_may_have_no_anchors_and_a_note_says_so(sounds: Path, tmp_path: Path) -> None:
     _, plan, stimuli = open_session(write_toml(tmp_path, method="mushra", folder=str(sounds), anchors_hz=[]))
     assert plan.on_a_page == (("loud", "soft", "reference"),)
     assert "no anchor" in " ".join(advice(plan, stimuli))

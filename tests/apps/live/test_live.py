@@ -86,7 +86,7 @@ def test_the_result_is_that_of_the_file_path_and_nothing_is_lost(
 
 
 @pytest.mark.long
-def test_promise_25_the_delay_is_what_is_told(server: SoundServer, noisy: np.ndarray) -> None:
+def test_promise_25_the_delay_is_what_is_shown(server: SoundServer, noisy: np.ndarray) -> None:
     """Within 10 ms at low latency; the best of three, as the server's own buffers grow when the machine is busy."""
     heard, told = np.inf, 0.0
     for _ in range(3):

@@ -123,7 +123,7 @@ def test_promise_20_the_model_has_run_before_a_stream_opens(
 
 
 @pytest.mark.parametrize("pair", [False, True], ids=["one device", "two devices"])
-def test_promise_20_lost_sound_is_counted_and_times_are_told(
+def test_promise_20_lost_sound_is_counted_and_times_are_shown(
     tiny_denoiser: Denoiser, calls: list[Callable[..., None]], pair: bool
 ) -> None:
     link = open_link(make_path(tiny_denoiser), pair)

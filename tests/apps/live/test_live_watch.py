@@ -134,7 +134,7 @@ def test_a_typical_desktop_has_one_device_of_a_name() -> None:
         choose("bluetooth", INPUT, found)
 
 
-def test_a_device_that_tells_no_delay_still_lets_a_slow_model_give_way() -> None:
+def test_a_device_that_reports_no_delay_still_lets_a_slow_model_give_way() -> None:
     load, late = Load(allowance=0.0), 0
     for _ in range(20):
         load.note(0.0 if load.late else 0.05, 0.01, skipped=load.late)

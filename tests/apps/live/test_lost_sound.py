@@ -54,7 +54,7 @@ def test_many_small_losses_add_up() -> None:
 
 @pytest.mark.long
 @pytest.mark.sound
-def test_promise_20_what_was_lost_is_told_and_a_delay_that_has_grown_is_mended(
+def test_promise_20_lost_sound_is_reported_and_a_delay_that_has_grown_is_mended(
     server: SoundServer, tmp_path: Path
 ) -> None:
     """The program is held up: what the loudspeaker did without is what is told, and the delay comes back."""
@@ -101,7 +101,7 @@ def inserted(recorded: np.ndarray, real: np.ndarray) -> float:
 @pytest.mark.long
 @pytest.mark.sound
 @pytest.mark.parametrize("kind", list(SERVERS))
-def test_promise_20_an_ordinary_user_is_told_what_was_lost(kind: str, tmp_path: Path) -> None:
+def test_promise_20_an_ordinary_user_sees_what_was_lost(kind: str, tmp_path: Path) -> None:
     """Server and program without rights to real-time priority, beside four programs that take all cores."""
     SERVERS[kind].skip_without_tools()
     noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]

@@ -57,7 +57,7 @@ def test_named_devices_bring_the_sound_in_and_out(pipewire: SoundServer, tmp_pat
 
 
 @pytest.mark.long
-def test_the_delay_that_is_told_is_heard(pipewire: SoundServer) -> None:
+def test_the_reported_delay_is_that_of_the_sound(pipewire: SoundServer) -> None:
     noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0]
     with (
         Cable(pipewire, repeated(noisy, LONG)) as cable,

@@ -74,7 +74,7 @@ class Session:
         return self._statuses.pop(0)
 
 
-def test_messages_leave_the_screen_and_silence_is_told_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_leave_the_screen_and_silence_is_shown_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=1000.0)
     shown: list[list[str]] = []
     with monkeypatch.context() as patch:

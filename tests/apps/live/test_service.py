@@ -89,7 +89,7 @@ def test_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.sound
-def test_it_waits_for_its_devices_and_tells_its_state(server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_for_its_devices_and_reports_its_state(server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", server.environment["XDG_RUNTIME_DIR"])  # for --status, in this process
     command = [sys.executable, "-m", "apps.cli", "live", "--service", "-i", "studio.monitor", "--latency", "0.4"]
     environment = {**server.environment, "PYTHONPATH": str(ROOT)}

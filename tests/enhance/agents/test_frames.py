@@ -30,7 +30,7 @@ def through(sound: AgentSound, audio: np.ndarray, rate: int, size: int) -> np.nd
 
 
 @pytest.mark.parametrize(("rate", "milliseconds"), [(8000, 20), (16000, 10), (24000, 50), (44100, 10), (48000, 10)])
-def test_the_sound_is_that_of_the_file_with_the_lag_that_is_told(
+def test_the_sound_is_that_of_the_file_with_the_reported_lag(
     shipped_denoiser: Denoiser, rate: int, milliseconds: int
 ) -> None:
     """Lag by cross-correlation; at 48 kHz every sample within the rounding to int16, else as near as resamplers are."""

@@ -98,7 +98,7 @@ def test_another_track_begins_anew_and_a_closed_processor_works_on(tiny_denoiser
     np.testing.assert_array_equal(first, third)
 
 
-def test_the_delay_is_told_in_the_log(tiny_denoiser: Denoiser, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_delay_is_in_the_log(tiny_denoiser: Denoiser, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     processor = NoiseCancellation(tiny_denoiser)
     for frame in frames(speech_like(0.3, 24_000), 24_000, 1200):
@@ -167,7 +167,7 @@ def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
     asyncio.run(asyncio.wait_for(session(), 60))
 
 
-def test_the_benchmark_tells_the_lag_and_that_no_frame_is_raw(
+def test_the_benchmark_reports_the_lag_and_that_no_frame_is_raw(
     shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("enhance.benchmark_agents.SESSIONS", (1, 2))

@@ -67,7 +67,7 @@ def test_promise_16_the_result_does_not_depend_on_the_blocks(rate: int, inward: 
 
 
 @pytest.mark.parametrize(("in_rate", "out_rate"), PAIRS)
-def test_what_is_held_back_is_what_is_told(in_rate: int, out_rate: int) -> None:
+def test_what_is_held_back_is_what_is_reported(in_rate: int, out_rate: int) -> None:
     resampler = Polyphase(in_rate, out_rate)
     sample, given = np.zeros((1, 1), np.float32), 0
     for taken in range(1, 4 * resampler.half):

@@ -26,7 +26,7 @@ def test_parts_that_are_known_come_back() -> None:
     assert parts.distortion < -100
 
 
-def test_noise_and_distortion_are_told_apart() -> None:
+def test_noise_and_distortion_are_kept_apart() -> None:
     """Noise at a tenth and speech with a level that moves by +-3 dB: -20 dB left, and what the movement is of it."""
     speech, noise = signals()
     noise *= 10  # as loud as the speech, or chance makes a part of the distorted speech look like it
@@ -36,7 +36,7 @@ def test_noise_and_distortion_are_told_apart() -> None:
     assert -12 < parts.distortion < -8  # (10 ** .15 - 10 ** -.15) / (10 ** .15 + 10 ** -.15) is -9.5 dB
 
 
-def test_bands_are_told_apart() -> None:
+def test_bands_are_kept_apart() -> None:
     speech, noise = signals()
     for number, (low, high) in enumerate(BANDS_HZ):
         edges = [low or 1.0, min(high, 23_900)]

@@ -231,7 +231,7 @@ def test_old_videos_keep_their_picture(
     check_video(made(tmp_path / name, muxer, codec, picture=picture), tiny_model, becomes)
 
 
-def test_the_shape_of_pixels_that_wmv_does_not_keep_is_told(tmp_path: Path, tiny_model: Path) -> None:
+def test_the_shape_of_pixels_that_wmv_does_not_keep_is_reported(tmp_path: Path, tiny_model: Path) -> None:
     source = made(tmp_path / "a.wmv", "asf", "libmp3lame", picture="wmv2", shape=Fraction(4, 3))
     assert denoised(source, tiny_model)[1] == ["its pixels are 4:3, which asf does not say"]
 

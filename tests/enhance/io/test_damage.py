@@ -103,7 +103,7 @@ def test_salvage_of_ogg_through_the_command_keeps_the_length(tmp_path: Path, tin
     assert read(tmp_path / "b.wav").shape == (1, round(SECONDS * RATE))
 
 
-def test_the_place_of_the_damage_is_told(tmp_path: Path, tiny_model: Path) -> None:
+def test_the_message_names_the_place_of_the_damage(tmp_path: Path, tiny_model: Path) -> None:
     flac, m4a = write(tmp_path / "a.flac", noise(4)), tmp_path / "a.m4a"
     flac.write_bytes(flac.read_bytes()[: round(0.4 * flac.stat().st_size)])
     av = pytest.importorskip("av")
@@ -167,7 +167,7 @@ def test_a_whole_ogg_from_a_broadcast_begins_where_it_begins(tmp_path: Path) -> 
         ("a.flac", {17: 8, 19: 81, 45: 176}, 1690, "it has no sound, and FLAC cannot be written without"),
     ],
 )
-def test_headers_that_no_reader_can_use_are_told_in_plain_words(
+def test_headers_that_no_reader_can_use_are_refused_in_plain_words(
     tmp_path: Path, tiny_model: Path, name: str, changes: dict[int, int], length: int | None, told: str
 ) -> None:
     """A CAF whose packets cannot be told apart, and a FLAC with six channels, of which not one frame is left."""

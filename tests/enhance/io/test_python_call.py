@@ -31,7 +31,7 @@ def test_it_writes_the_bytes_that_the_command_writes(tmp_path: Path, tiny_model:
     assert partial_files(tmp_path) == []
 
 
-def test_the_result_tells_lengths_and_levels(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+def test_the_result_has_lengths_and_levels(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     audio = speech_like(2, 16_000, 2)
     source, seen = write(tmp_path / "a.wav", audio, 16_000, subtype="FLOAT"), []
     result = denoise_file(

@@ -16,7 +16,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
-def test_a_missing_checkpoint_is_called_missing_and_nobody_is_told_to_delete_it(
+def test_a_missing_checkpoint_is_called_missing_without_advice_to_delete_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = str(tmp_path / "last.pt")

@@ -72,7 +72,7 @@ def centred(audio: np.ndarray) -> np.ndarray:
     return without_offset(audio[None])[0]
 
 
-def test_promise_20_a_machine_that_is_too_slow_is_told_by_how_much(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+def test_promise_20_the_message_says_by_how_much_a_machine_is_too_slow(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     slow = slow_model(tmp_path / "slow.onnx", 40)
     model = AdaptiveModel([slow, tiny_denoiser])
     model.warm_up()

@@ -14,7 +14,9 @@ from enhance.speech_detection import area_under_roc, mixtures, mpeace, recording
 DATA = Path(__file__).parents[2] / "data"
 
 
-def test_it_tells_speech_from_pauses_and_noise_better_than_silero_vad(shipped_denoiser: Denoiser, shared: Path) -> None:
+def test_it_separates_speech_from_pauses_and_noise_better_than_silero_vad(
+    shipped_denoiser: Denoiser, shared: Path
+) -> None:
     """On every fourth of the mixtures and the noises that nothing was fitted to; silero-vad 6.2.3 has .916 and .926."""
     score = mpeace(shipped_denoiser)
     pairs = [(audio, speech) for audio, speech in list(mixtures(shared / "eval"))[::4]]

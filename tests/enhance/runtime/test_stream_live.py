@@ -48,7 +48,7 @@ def test_live_returns_as_many_samples_as_it_takes_at_a_constant_delay(
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 32_000, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("milliseconds", [10, 20])
-def test_live_blocks_at_any_rate_are_as_late_as_told_and_no_later_than_needed(
+def test_live_blocks_at_any_rate_are_as_late_as_reported_and_no_later_than_needed(
     tiny_denoiser: Denoiser, rate: int, milliseconds: int
 ) -> None:
     """At the worst block nothing waits beyond what is told, and the algorithm with its block takes 30 ms at most."""

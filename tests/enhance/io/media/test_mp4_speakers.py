@@ -109,7 +109,7 @@ def test_channels_in_an_order_of_their_own_keep_it_and_their_speakers(
     assert soundfile.info(tmp_path / "c.wav").frames == 15_000
 
 
-def test_the_decoder_of_compressed_sound_tells_the_order(
+def test_the_decoder_of_compressed_sound_gives_the_order(
     tmp_path: Path, movie_with: Callable[[int, int, str], Path], convert: Callable[[Path, Path], None]
 ) -> None:
     """AAC puts the centre first in its packets, and its decoder behind left and right, whatever the layout says."""

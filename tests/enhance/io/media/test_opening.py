@@ -73,7 +73,7 @@ def test_a_file_that_is_damaged_between_packets_is_refused_at_its_place_or_ends_
 
 
 @pytest.mark.parametrize(("name", "target"), [("a.m4a", "out.m4a"), ("a.m4a", "out.wav"), ("a.mov", "out.mov")])
-def test_a_second_recording_behind_an_mp4_is_told(tmp_path: Path, tiny_model: Path, name: str, target: str) -> None:
+def test_a_second_recording_behind_an_mp4_is_reported(tmp_path: Path, tiny_model: Path, name: str, target: str) -> None:
     muxer, codec = ("ipod", "aac") if name == "a.m4a" else ("mov", "pcm_s16le")
     path = make(tmp_path / name, muxer, codec, None, 48_000, [speech_like(0.5, 48_000)])
     one = mpeace("denoise", path, "--mix", 0, "-o", tmp_path / f"one{target}", "--model", tiny_model)
@@ -93,7 +93,7 @@ def test_a_second_recording_behind_an_mp4_is_told(tmp_path: Path, tiny_model: Pa
 
 
 @pytest.mark.parametrize("fragments", ["first", "second", "both"])
-def test_recordings_that_ffmpeg_stumbles_over_are_left_out_and_told(
+def test_recordings_that_ffmpeg_stumbles_over_are_left_out_and_reported(
     tmp_path: Path, tiny_model: Path, fragments: str
 ) -> None:
     """Fragments of FFmpeg name the place of their data in the file, which is another one behind another recording."""

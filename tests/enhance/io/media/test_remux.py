@@ -195,7 +195,7 @@ def test_the_bitrate_of_matroska_stays(tmp_path: Path, tiny_model: Path, codec: 
     assert after == pytest.approx(before, rel=0.12)
 
 
-def test_statistics_of_the_old_sound_are_not_told_of_the_new(tmp_path: Path, tiny_model: Path) -> None:
+def test_statistics_of_the_old_sound_are_not_kept_for_the_new(tmp_path: Path, tiny_model: Path) -> None:
     source = tmp_path / "a.mkv"
     stale = {"BPS": "999", "NUMBER_OF_BYTES": "5", "_STATISTICS_TAGS": "BPS", "REPLAYGAIN_TRACK_GAIN": "-6 dB"}
     with av.open(str(source), "w", format="matroska") as out:
@@ -254,7 +254,7 @@ def test_tracks_by_number_language_or_title(
         assert gain == pytest.approx(0.5 if number in cleaned else 1.0, abs=0.01)
 
 
-def test_a_track_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_missing_track_is_named_with_those_that_are_there(tmp_path: Path, tiny_model: Path) -> None:
     three_tracks(tmp_path / "obs.mkv")
     ended = mpeace("denoise", tmp_path / "obs.mkv", "--track", "4", "--model", tiny_model)
     assert ended.status == 1

@@ -32,7 +32,7 @@ def test_what_is_there_is_given_at_once_and_half_a_sample_waits() -> None:
     assert not reader.notes
 
 
-def test_a_pipe_that_ends_early_is_refused_where_the_length_is_known_and_told_where_not() -> None:
+def test_a_pipe_that_ends_early_is_refused_where_the_length_is_known_and_reported_where_not() -> None:
     with pytest.raises(FileError, match="its header promises 3 samples, there are 2"):
         list(RawReader(io.BytesIO(bytes(4)), Stopper(), "PCM_16", 8000, 1, frames=3).blocks())
     reader = RawReader(io.BytesIO(bytes(5)), Stopper(), "PCM_16", 8000, 1)

@@ -93,7 +93,7 @@ def test_an_input_that_does_not_fit_onto_the_disk_is_refused_before_it_is_fetche
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_disk_that_is_full_is_told_as_such(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_says_that_the_disk_is_full(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.pipe_file("/in/a.wav", bytes(5000))
     with pytest.raises(FileError, match=r"^its copy on this machine cannot be written: no space left on device$"):
         download("memory://in/a.wav", Path("/dev/full"), Stopper(), nothing)

@@ -70,7 +70,7 @@ def test_chunks_stay_before_the_sound_where_they_were_before_it(tmp_path: Path, 
         np.testing.assert_allclose(read(tmp_path / "out.wav"), read(source), atol=1e-7)
 
 
-def test_a_level_that_changed_is_not_told_any_more(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_level_that_changed_is_left_out(tmp_path: Path, tiny_model: Path) -> None:
     source = wav(tmp_path / "a.wav", chunk(b"bext", BEXT) + chunk(b"MD5 ", bytes(16)), chunk(b"levl", bytes(200)))
     content, notes = denoised(source, tiny_model)
     assert notes == ["left out, since they describe the old sound: MD5, levl"]
@@ -114,7 +114,7 @@ def test_timers_of_a_radio_spot_move_to_the_new_sample_rate(tmp_path: Path, tiny
     assert not notes
 
 
-def test_times_of_a_big_endian_wav_are_left_out_and_told() -> None:
+def test_times_of_a_big_endian_wav_are_left_out_and_reported() -> None:
     assert converted("wave, big-endian", b"cue ", CUE, Change(48_000, 48_000)) == CUE
     assert converted("wave, big-endian", b"cue ", CUE, Change(48_000, 16_000)) is None
 
@@ -204,7 +204,7 @@ def test_gains_in_the_id3_of_wav_and_aiff_do_not_describe_the_new_level(
     assert (content, notes) == (source.read_bytes(), [])
 
 
-def test_what_is_no_chunk_behind_the_chunks_is_told(tmp_path: Path, tiny_model: Path) -> None:
+def test_what_is_no_chunk_behind_the_chunks_is_reported(tmp_path: Path, tiny_model: Path) -> None:
     tag = b"TAG".ljust(128, b"\0")
     source = wav(tmp_path / "a.wav")
     plain = source.read_bytes()
@@ -217,7 +217,7 @@ def test_what_is_no_chunk_behind_the_chunks_is_told(tmp_path: Path, tiny_model: 
     assert IXML in content
 
 
-def test_itunes_delay_of_m4a_is_left_out_and_told(tmp_path: Path, tiny_model: Path) -> None:
+def test_itunes_delay_of_m4a_is_left_out_and_reported(tmp_path: Path, tiny_model: Path) -> None:
     pytest.importorskip("av")
     from media import make_m4a
 

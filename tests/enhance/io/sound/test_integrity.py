@@ -28,7 +28,7 @@ def test_the_last_page_of_an_ogg_is_looked_at(tmp_path: Path, left_out: int) -> 
     assert cut(path, left_out) == "its last page is not complete"
 
 
-def test_sound_behind_what_the_header_tells_of_is_found(tmp_path: Path) -> None:
+def test_sound_beyond_the_length_in_the_header_is_found(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(4800)), subtype="PCM_16")
     content = bytearray(path.read_bytes())
     content[40:44] = bytes(4)  # a recorder that lost its power leaves a size of 0

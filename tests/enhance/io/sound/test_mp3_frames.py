@@ -36,7 +36,7 @@ def test_the_bitrate_is_that_of_the_frames(tmp_path: Path) -> None:
     assert constant
 
 
-def test_junk_and_a_cut_last_frame_are_told(tmp_path: Path) -> None:
+def test_junk_and_a_cut_last_frame_are_reported(tmp_path: Path) -> None:
     content = mp3(tmp_path / "a.mp3", 44_100, 1).read_bytes()
     (tmp_path / "b.mp3").write_bytes(content[:-10])
     assert scan(tmp_path / "b.mp3").cut

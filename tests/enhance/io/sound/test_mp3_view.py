@@ -11,7 +11,7 @@ from enhance.io.sound.mp3_frames import scan
 from enhance.io.sound.mp3_view import view
 
 
-def test_a_header_that_tells_too_few_frames_is_put_right(tmp_path: Path) -> None:
+def test_a_header_with_too_few_frames_is_put_right(tmp_path: Path) -> None:
     rate, path = 44_100, tmp_path / "a.mp3"
     with soundfile.SoundFile(path, "w", rate, 1, format="MP3") as file:
         file.write(0.1 * np.sin(np.arange(2 * rate) / 20))

@@ -96,7 +96,7 @@ def test_joined_mp3_of_other_rates_and_channels_become_alike(tmp_path: Path) -> 
     assert np.corrcoef(audio[1, RATE:], second[1])[0, 1] > 0.95
 
 
-def test_tags_of_an_mp3_are_no_sound_and_junk_is_told(tmp_path: Path) -> None:
+def test_tags_of_an_mp3_are_no_sound_and_junk_is_reported(tmp_path: Path) -> None:
     content = mp3(tmp_path / "a.mp3", speech_like(1, RATE))
     id3v1 = b"TAG".ljust(128, b"\0")
     ape = struct.pack("<8sIIII8x", b"APETAGEX", 2000, 32 + 9, 1, 1 << 31)  # a footer, with one item before it
@@ -181,7 +181,7 @@ def test_joined_flac_are_read_one_after_the_other(tmp_path: Path, tiny_model: Pa
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "w64", "rf64", "au"])
-def test_what_is_joined_to_a_file_of_chunks_is_told(tmp_path: Path, suffix: str) -> None:
+def test_what_is_joined_to_a_file_of_chunks_is_reported(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a.{suffix}", speech_like(0.5, 48_000), subtype="PCM_16")
     path.write_bytes(path.read_bytes() * 2)
     with pytest.raises(FileError, match=r"its header says 480\d+ bytes of sound, and \d{5} bytes follow it"):

@@ -167,12 +167,12 @@ def test_speakers_are_named_behind_sound_of_odd_size(tmp_path: Path, convert: Co
 
 
 @pytest.mark.parametrize("suffix", ["w64", "au"])
-def test_what_a_container_cannot_tell_is_said(tmp_path: Path, convert: Convert, suffix: str) -> None:
+def test_a_container_that_cannot_name_the_speakers_is_reported(tmp_path: Path, convert: Convert, suffix: str) -> None:
     source = extensible(tmp_path / "a.wav", 0x33, 4)
     assert "has no place for its speakers (quad)" in convert(source, tmp_path / f"b.{suffix}")
 
 
-def test_the_sound_of_a_video_tells_its_speakers(tmp_path: Path, convert: Convert) -> None:
+def test_the_sound_of_a_video_names_its_speakers(tmp_path: Path, convert: Convert) -> None:
     with av.open(str(tmp_path / "a.mkv"), "w") as file:
         stream = file.add_stream("flac", rate=RATE, layout="5.1(side)")
         samples = np.ascontiguousarray((tones(6).T * 32767).astype(np.int16)).reshape(1, -1)
