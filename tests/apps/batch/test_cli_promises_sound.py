@@ -1,6 +1,7 @@
 """What `mpeace denoise` promises about sound and set-up, by the number of the promise."""
 
 import ast
+import io
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import ROOT, mpeace, read, write
+from command import ROOT, mpeace, partial_files, read, write
 from helpers import speech_like
 from tiny_model import tiny_result
 
@@ -126,3 +127,28 @@ def test_promise_29_every_entry_point_is_run_from_the_wheel_in_ci() -> None:
     (modules,) = re.findall(r"local modules=\(([^)]+)\)", script)
     listed = re.findall(r"([\w.]+\.)(?:\{([\w,]+)\}|(\w+)(?=\s))", modules + "\n")
     assert programs == {package + name for package, several, one in listed for name in (several or one).split(",")}
+
+
+def test_rescale_leaves_files_that_hold_it_as_loud_as_they_are(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.wav", LOUD, subtype="FLOAT")
+    ended = mpeace("denoise", source, "-o", tmp_path / "b.wav", "--clip", "rescale", "--model", tiny_model)
+    assert "gain" not in ended.stderr
+    np.testing.assert_allclose(read(tmp_path / "b.wav"), tiny_result(read(source)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "fits"), [("wav", False), ("aiff", False), ("w64", True)])
+def test_a_length_that_nobody_knew_beyond_what_the_container_holds(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, fits: bool
+) -> None:
+    monkeypatch.setattr("enhance.io.sound.sound_file.SIZE_LIMIT", 100_000)  # in place of 4 GB
+    sound = write(tmp_path / "a.wav", speech_like(2, 48_000)).read_bytes()
+    sound = sound[:40] + b"\xff" * 4 + sound[44:]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sound)))
+    output = tmp_path / f"out.{suffix}"
+    ended = mpeace("denoise", "-", "-o", output, "--model", tiny_model)
+    assert (ended.status, output.exists()) == ((0, True) if fits else (1, False))
+    if not fits:
+        assert len(ended.problems) == 1
+        assert f"{suffix.upper()} cannot hold more than 4 GB" in ended.problems[0]
+        assert "--format rf64 or w64" in ended.problems[0]
+        assert not partial_files(tmp_path)

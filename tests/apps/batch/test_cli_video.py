@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,40 @@ def test_promise_11_without_pyav_it_says_what_to_install(tmp_path: Path, tiny_mo
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f'mpeace: {source}: it is MP4 or QuickTime, which needs PyAV: pip install "mpeace[video]"\n'
+
+
+def with_data(path: Path, timecode: bool) -> Path:
+    """Sound and a track of data, or a picture and its time code."""
+    plain = make(path.with_name("plain.mp4"), "mp4", "aac", "mpeg4", 48_000, [speech_like(1, 48_000)])
+    with av.open(str(plain)) as source, av.open(str(path), "w") as out:
+        kept = [stream for stream in source.streams if stream.type != "data"]
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in kept}
+        data = None if timecode else out.add_data_stream("bin_data")
+        if timecode:
+            out.metadata["timecode"] = "01:00:00:00"
+        for packet in source.demux():
+            if packet.dts is not None and packet.stream.index in streams:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+        if data is not None:
+            packet = av.Packet(b"52.5 N 13.4 E")
+            packet.stream, packet.time_base = data, Fraction(1, 1000)
+            packet.pts, packet.dts, packet.duration = 0, 0, 100
+            out.mux(packet)
+    plain.unlink()
+    return path
+
+
+def test_promise_11_data_that_is_left_out_is_reported(tmp_path: Path, tiny_model: Path) -> None:
+    ended = mpeace("denoise", with_data(tmp_path / "a.mp4", timecode=False), "--model", tiny_model)
+    assert ended.status == 0
+    assert ended.problems == [f"mpeace: {tmp_path / 'a.mp4'}: note: its data track 2 (GoPro MET) is left out"]
+
+
+@pytest.mark.parametrize("suffix", ["mov", "mp4"])
+def test_promise_11_the_time_code_is_kept(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+    ended = mpeace("denoise", with_data(tmp_path / f"a.{suffix}", timecode=True), "--model", tiny_model)
+    assert (ended.status, ended.problems) == (0, [])
+    with av.open(str(tmp_path / f"a_denoised.{suffix}")) as media:
+        codes = [stream.metadata.get("timecode") for stream in media.streams if stream.type == "data"]
+    assert codes == ["01:00:00:00"]

@@ -1,4 +1,4 @@
-"""What goes with `mpeace live`, on real virtual devices: the list of devices, `--setup`, `--measure`, the help."""
+"""Setting up live sound, on real virtual devices: the list of devices, `--setup`, `--measure`, the help."""
 
 import signal
 import subprocess

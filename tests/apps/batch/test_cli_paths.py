@@ -1,48 +1,13 @@
-"""The edges of a run: sizes that nobody knew, paths that cannot be looked at, lost data."""
+"""Paths of a batch: those that cannot be looked at, patterns that are none, outputs that collide."""
 
-import io
 import json
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
-from command import as_nobody, mpeace, partial_files, read, write
+from command import as_nobody, mpeace, write
 from helpers import speech_like
-from media import make
-from tiny_model import tiny_result
 
 TOO_LONG = "x" * 300  # no file system has such a name: asking for it is an error, as it is behind a folder that is shut
-
-
-def loud_wav(path: Path) -> Path:
-    return write(path, 3 * np.sin(np.arange(6 * 48_000) / 20), subtype="FLOAT")
-
-
-def test_rescale_leaves_files_that_hold_it_as_loud_as_they_are(tmp_path: Path, tiny_model: Path) -> None:
-    source = loud_wav(tmp_path / "a.wav")
-    ended = mpeace("denoise", source, "-o", tmp_path / "b.wav", "--clip", "rescale", "--model", tiny_model)
-    assert "gain" not in ended.stderr
-    np.testing.assert_allclose(read(tmp_path / "b.wav"), tiny_result(read(source)), atol=1e-6)
-
-
-@pytest.mark.parametrize(("suffix", "fits"), [("wav", False), ("aiff", False), ("w64", True)])
-def test_a_length_that_nobody_knew_beyond_what_the_container_holds(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, fits: bool
-) -> None:
-    monkeypatch.setattr("enhance.io.sound.sound_file.SIZE_LIMIT", 100_000)  # in place of 4 GB
-    sound = write(tmp_path / "a.wav", speech_like(2, 48_000)).read_bytes()
-    sound = sound[:40] + b"\xff" * 4 + sound[44:]
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sound)))
-    output = tmp_path / f"out.{suffix}"
-    ended = mpeace("denoise", "-", "-o", output, "--model", tiny_model)
-    assert (ended.status, output.exists()) == ((0, True) if fits else (1, False))
-    if not fits:
-        assert len(ended.problems) == 1
-        assert f"{suffix.upper()} cannot hold more than 4 GB" in ended.problems[0]
-        assert "--format rf64 or w64" in ended.problems[0]
-        assert not partial_files(tmp_path)
 
 
 @pytest.fixture
@@ -130,40 +95,3 @@ def test_outputs_of_a_former_run_collide_with_nothing(folder: Path, tiny_model: 
     for _ in range(2):
         assert mpeace("denoise", folder, "--model", tiny_model).status == 0
     assert {path.stem for path in folder.iterdir()} == {"good", "good_denoised", "b", "b_denoised"}
-
-
-def with_data(path: Path, timecode: bool) -> Path:
-    """Sound and a track of data, or a picture and its time code."""
-    plain = make(path.with_name("plain.mp4"), "mp4", "aac", "mpeg4", 48_000, [speech_like(1, 48_000)])
-    with av.open(str(plain)) as source, av.open(str(path), "w") as out:
-        kept = [stream for stream in source.streams if stream.type != "data"]
-        streams = {stream.index: out.add_stream_from_template(stream) for stream in kept}
-        data = None if timecode else out.add_data_stream("bin_data")
-        if timecode:
-            out.metadata["timecode"] = "01:00:00:00"
-        for packet in source.demux():
-            if packet.dts is not None and packet.stream.index in streams:
-                packet.stream = streams[packet.stream.index]
-                out.mux(packet)
-        if data is not None:
-            packet = av.Packet(b"52.5 N 13.4 E")
-            packet.stream, packet.time_base = data, Fraction(1, 1000)
-            packet.pts, packet.dts, packet.duration = 0, 0, 100
-            out.mux(packet)
-    plain.unlink()
-    return path
-
-
-def test_promise_11_data_that_is_left_out_is_reported(tmp_path: Path, tiny_model: Path) -> None:
-    ended = mpeace("denoise", with_data(tmp_path / "a.mp4", timecode=False), "--model", tiny_model)
-    assert ended.status == 0
-    assert ended.problems == [f"mpeace: {tmp_path / 'a.mp4'}: note: its data track 2 (GoPro MET) is left out"]
-
-
-@pytest.mark.parametrize("suffix", ["mov", "mp4"])
-def test_promise_11_the_time_code_is_kept(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
-    ended = mpeace("denoise", with_data(tmp_path / f"a.{suffix}", timecode=True), "--model", tiny_model)
-    assert (ended.status, ended.problems) == (0, [])
-    with av.open(str(tmp_path / f"a_denoised.{suffix}")) as media:
-        codes = [stream.metadata.get("timecode") for stream in media.streams if stream.type == "data"]
-    assert codes == ["01:00:00:00"]
