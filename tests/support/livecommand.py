@@ -116,7 +116,7 @@ def heard_delay_ms(cable: Cable) -> float:
     return 1000 * (find(cable.heard[part], cable.out, part.start, RATE) - part.start) / RATE
 
 
-def told_delay_ms(live: Live) -> float:
+def reported_delay_ms(live: Live) -> float:
     """Median of the delays that were told over those seconds: the server moves its buffers now and then."""
     return float(np.median([status["latency_ms"]["total"] for status in live.statuses[-5:-1]]))
 

@@ -44,7 +44,7 @@ def export_page(folder: Path, runtime: str, model: str | None) -> None:
     props = {
         "value": {"attenuation_limit": None, "mix": 1, "model": next(iter(models))},
         "models": list(models),
-        "engine": files.told(f"{ENGINE}/"),
+        "engine": files.for_page(f"{ENGINE}/"),
     }
     script = _HEAD.replace("{props}", json.dumps(props)) + live_script() + static_text("export/strength.js")
     page = static_text("export/index.html").replace("<!-- live.html -->", static_text("live.html"))

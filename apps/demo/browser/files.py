@@ -19,7 +19,7 @@ _FACTS = ("sample_rate", "hop", "latency", "state_size")  # of a model, that the
 
 @dataclass(frozen=True)
 class BrowserFiles:
-    """The files, and what the page is told of them.
+    """The files, and what the page needs to know of them.
 
     Attributes:
         paths: name on the page -> file.
@@ -29,7 +29,7 @@ class BrowserFiles:
     paths: Mapping[str, Path]
     models: Mapping[str, Mapping[str, Any]]
 
-    def told(self, base: str) -> dict[str, Any]:
+    def for_page(self, base: str) -> dict[str, Any]:
         """Return what `static/in_browser.js` takes: `base`, the address below which the files lie, and the models."""
         return {"base": base, "models": self.models}
 

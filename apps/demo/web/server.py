@@ -157,7 +157,7 @@ def _build(
     engine = None
     if runtime is not None:
         files = browser_files(runtime, shipped(streams))
-        engine = files.told(root_path.rstrip("/") + PREFIX)
+        engine = files.for_page(root_path.rstrip("/") + PREFIX)
         middleware.append(Middleware(BrowserFilesServed, paths=files.paths, root_path=root_path))
     return Page(service, api, folder, engine).blocks(), service, sweep, middleware
 

@@ -22,7 +22,7 @@ from livecommand import (
     repeated,
     running,
     shifts,
-    told_delay_ms,
+    reported_delay_ms,
 )
 from soundserver import PULSEAUDIO, RATE, Cable, SoundServer
 
@@ -93,7 +93,7 @@ def test_promise_25_the_delay_is_what_is_shown(server: SoundServer, noisy: np.nd
         with Cable(server, repeated(noisy, LONG)) as cable, Live(server, "-i", "headset", "-o", "headset") as live:
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
             live.stop()
-        heard, told = heard_delay_ms(cable), told_delay_ms(live)
+        heard, told = heard_delay_ms(cable), reported_delay_ms(live)
         print(f"delay {heard:.1f} ms, told {told:.1f}")
         if abs(heard - told) <= 10:
             break
@@ -115,7 +115,7 @@ def test_other_rates(server: SoundServer, noisy: np.ndarray, tmp_path: Path, rat
         ):
             last = live.until(lambda status: status["seconds"] > 9, LATER + 9)
             live.stop()
-        apart = abs(heard_delay_ms(cable) - told_delay_ms(live))
+        apart = abs(heard_delay_ms(cable) - reported_delay_ms(live))
         if not last["skipped"] and not last["xruns"] and apart <= 40:
             break
     given, out = recordings(folder)
@@ -141,7 +141,7 @@ def test_two_devices_are_kept_together(server: SoundServer, noisy: np.ndarray) -
         ):
             last = live.until(lambda status: status["seconds"] > 20, LATER + 20)
             live.stop()
-        apart = abs(heard_delay_ms(cable) - told_delay_ms(live))
+        apart = abs(heard_delay_ms(cable) - reported_delay_ms(live))
         if apart <= 40 and not last["xruns"]:
             break
     assert apart <= 40
@@ -163,7 +163,7 @@ def test_two_devices_go_on_after_the_program_was_held_up(server: SoundServer, no
         seconds = live.statuses[-1]["seconds"]
         last = live.until(lambda status: status["seconds"] > seconds + 6)
         live.stop()
-    delay, told = heard_delay_ms(cable), told_delay_ms(live)
+    delay, told = heard_delay_ms(cable), reported_delay_ms(live)
     xruns = last["xruns"] - before["xruns"]
     print(f"told before {before['latency_ms']}, after {last['latency_ms']}, heard {delay:.1f}; {xruns} xruns")
     assert last["output_rms"] > -60
@@ -183,7 +183,7 @@ def test_the_delay_that_is_aimed_at(server: SoundServer, noisy: np.ndarray, sour
         ):
             live.until(lambda status: status["seconds"] > 7, LATER + 7)
             live.stop()
-        heard, told = heard_delay_ms(cable), told_delay_ms(live)
+        heard, told = heard_delay_ms(cable), reported_delay_ms(live)
         print(f"aimed at 200 ms, told {told:.1f}, heard {heard:.1f}")
         if max(abs(told - 200), abs(heard - 200)) <= 40:
             break
