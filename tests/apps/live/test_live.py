@@ -20,9 +20,9 @@ from livecommand import (
     heard_delay_ms,
     recordings,
     repeated,
+    reported_delay_ms,
     running,
     shifts,
-    reported_delay_ms,
 )
 from soundserver import PULSEAUDIO, RATE, Cable, SoundServer
 
