@@ -23,6 +23,7 @@ from enhance.io.read_back import check_sound, check_tracks
 from enhance.io.remote.copies import local_copies, with_signs_of_life
 from enhance.io.sound.chunk_copy import Chunks, append, gather, note_length
 from enhance.io.sound.chunk_values import Change
+from enhance.io.sound.mp3_length import state_length
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.sound.speakers import with_mask, write_speakers
 from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
@@ -151,9 +152,8 @@ def _attempt(
                     _pour(source, chain, sink, stopper, on_progress)
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
+                _note_length(partial, encoding, chain.samples_out)
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
-                if encoding.subtype in IN_BLOCKS:
-                    note_length(partial, chain.samples_out)
                 check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
@@ -236,6 +236,14 @@ def _writer(
         strings = getattr(source, "strings", dict)()
     front = b"".join(chunk for _, chunk in chunks.before)
     return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings, front)
+
+
+def _note_length(partial: Path, encoding: Encoding, samples: int) -> None:
+    """Write the length where libsndfile does not: sound in frames and blocks is filled up to the end of the last."""
+    if encoding.major == "MP3" and samples:
+        state_length(partial, samples)
+    elif encoding.subtype in IN_BLOCKS:
+        note_length(partial, samples)
 
 
 def _finish(

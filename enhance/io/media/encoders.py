@@ -103,7 +103,10 @@ def choose_encoder(
     for name in dict.fromkeys(([] if same in _UNFIT else [same]) + list(substitutes)):
         if name not in known or not encoder_takes(name, channels):
             continue
-        for candidate in _layouts(layout, channels):
+        candidates = list(_layouts(layout, channels))
+        if name == "aac" and layout in _TWINS:  # AAC has a number for the twin; others are spelt out, which few read
+            candidates.reverse()
+        for candidate in candidates:
             opened = _ask(name, candidate, rate, wanted)
             if opened is None:
                 continue

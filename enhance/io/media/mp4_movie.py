@@ -17,12 +17,12 @@ from pathlib import Path
 from enhance.io.media.edit_list import Edit, read_edits, write_edits
 from enhance.io.media.mp4_boxes import Box, clock, extents, parse, read_movie, track_id
 from enhance.io.media.mp4_speakers import carry_speakers
+from enhance.utils.insertion import insert
 
 _COPIED_BOXES = (b"udta", b"meta", b"tapt")  # of a track: user data, metadata, clean aperture
 _ONE = b"\0\0\0\1"  # description of samples: with several, the muxer does not say which belongs to which
 _WRITTEN = b"chpl"  # chapters, which the muxer writes anew
 _LOOKS = 52  # bytes at the end of a track header: layer, group, volume, turn and size of the picture
-_PIECE = 2**24  # bytes moved at a time
 
 
 @dataclass(frozen=True)
@@ -158,14 +158,7 @@ def _write(path: Path, movie: Box, in_front: bool) -> None:
         file.truncate(end)
         begin = next(extent.begin for extent in extents(file) if extent.kind in (b"mdat", b"free", b"wide"))
         if in_front and _shift_chunks(movie, len(movie.pack())):
-            packed = movie.pack()
-            for place in range(begin + (end - begin - 1) // _PIECE * _PIECE, begin - 1, -_PIECE):
-                file.seek(place)
-                piece = file.read(min(_PIECE, end - place))
-                file.seek(place + len(packed))
-                file.write(piece)
-            file.seek(begin)
-            file.write(packed)
+            insert(file, begin, movie.pack())
         else:
             file.seek(end)
             file.write(movie.pack())

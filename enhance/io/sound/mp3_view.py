@@ -31,14 +31,14 @@ def _front(recording: Recording) -> bytes:
     where no delay is stated, a silent frame comes first, and all of it is stated as delay.
     """
     if recording.lame or not recording.whole:
-        return _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames) + recording.lame)
+        return own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames) + recording.lame)
     delay = recording.samples_per_frame - DECODER_DELAY
     lame = b"mpeace".ljust(21, b"\0") + (delay << 12 | DECODER_DELAY).to_bytes(3, "big") + bytes(12)
-    frame = _own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames + 1) + lame)
-    return frame + _own_frame(recording.header, b"")
+    frame = own_frame(recording.header, b"Info" + struct.pack(">II", 1, recording.frames + 1) + lame)
+    return frame + own_frame(recording.header, b"")
 
 
-def _own_frame(like: bytes, content: bytes) -> bytes:
+def own_frame(like: bytes, content: bytes) -> bytes:
     """Return a frame of layer III without sound, with `content` where a decoder that does not know it finds zeros."""
     kind, header = header_kind(like), bytearray(like)
     assert kind is not None

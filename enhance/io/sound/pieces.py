@@ -20,6 +20,7 @@ from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Sound, find_sound, i
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _FLAC = b"fLaC\0\0\0\x22"
+_FLOATS = b"\3\0"  # code of a format
 _WAVE = ("wave", "wave, big-endian", "wave64")
 
 
@@ -98,18 +99,30 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
             ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
         if ancient:  # libsndfile knows the same container by its earlier name only
             return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
-    if size == sound.declared and _is_understood(sound):
+    if size == sound.declared and _is_understood(path, sound):
         return Pieces([Piece(lambda: path, limit)])
     header = _header(path, sound, size)
     view = lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)])  # noqa: E731
     return Pieces([Piece(view, limit)], notes=notes)
 
 
-def _is_understood(sound: Sound) -> bool:
-    """Return whether libsndfile finds the sound: it trusts padding, and reads on into chunks of Wave64."""
+def _is_understood(path: Path, sound: Sound) -> bool:
+    """Return whether libsndfile finds the sound and what it is: it trusts padding, and reads on into chunks of Wave64.
+
+    Nor does it look for floats behind the extended format of Wave64.
+    """
     if sound.layout.family == "wave64":
-        return sound.begin + sound.size + CARELESS > sound.end
+        return sound.begin + sound.size + CARELESS > sound.end and _extended_floats(path, sound) is None
     return sound.aligned or sound.layout.alignment == 1
+
+
+def _extended_floats(path: Path, sound: Sound) -> int | None:
+    """Return the place of the code of a Wave64's format when that is extended and stands for floats."""
+    place = next((chunk.start + sound.layout.header for chunk in sound.before if chunk.name[:4] == b"fmt "), 0)
+    with path.open("rb") as file:
+        file.seek(place)
+        content = file.read(26)
+    return place if content[:2] == b"\xfe\xff" and content[24:] == _FLOATS else None
 
 
 def _of_flac(path: Path) -> list[Piece]:
@@ -183,6 +196,8 @@ def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
         file.seek(sound.start)
         content += file.read(layout.header)
     begin = len(content)
+    if layout.family == "wave64" and (code := _extended_floats(path, sound)) is not None:
+        content[code : code + 2] = _FLOATS
     if size >= UNKNOWN and layout.family == "wave" and content[:4] == b"RIFF":
         total = begin + 36 + size - 8
         long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", b"ds64", 28, total, size, 0, 0)

@@ -40,8 +40,9 @@ _MASK_TAG = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 _WITH_MASK = ("WAVEX", "RF64")  # containers of libsndfile with a mask in their `fmt ` chunk
 _APPLE = {"CAF": b"chan", "AIFF": b"CHAN"}
 _BY_LABELS, _BY_MASK = 0, 1 << 16
-# Apple's named layouts of more than two channels, number << 16 | channels, as FFmpeg reads them.
+# Apple's named layouts, number << 16 | channels, as FFmpeg reads them.
 _APPLE_LAYOUTS = {
+    100 << 16 | 1: "FC", 101 << 16 | 2: "FL FR",
     108 << 16 | 4: "FL FR SL SR", 113 << 16 | 3: "FL FR FC", 114 << 16 | 3: "FC FL FR", 115 << 16 | 4: "FL FR FC BC",
     116 << 16 | 4: "FC FL FR BC", 117 << 16 | 5: "FL FR FC SL SR", 118 << 16 | 5: "FL FR SL SR FC",
     119 << 16 | 5: "FL FC FR SL SR", 120 << 16 | 5: "FC FL FR SL SR", 121 << 16 | 6: "FL FR FC LFE SL SR",
@@ -218,6 +219,6 @@ def from_apple(content: bytes, channels: int) -> Speakers:
     else:
         names = _APPLE_LAYOUTS.get(tag, "").split()
     speakers = from_names(names)
-    if speakers.mask is None and channels > 2:
+    if speakers.mask is None:
         return Speakers(apple=content)
     return speakers

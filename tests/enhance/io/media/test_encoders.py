@@ -49,12 +49,13 @@ def pitches(audio: np.ndarray, rate: int) -> list[int]:
         ("camera.mkv", ["-c:a", "adpcm_ms"], 1, 44_100, "opus", "adpcm_ms became opus, 44100 Hz became 48000 Hz"),
         ("tv.mkv", ["-c:a", "wmav2"], 2, 48_000, "opus", "wmav2 became opus"),
         ("film.mkv", ["-c:a", "dca", "-strict", "-2"], 6, 48_000, "opus", "dts became opus, 5.1(side) became 5.1"),
+        ("film.ts", ["-c:a", "dca", "-strict", "-2"], 6, 48_000, "aac", "dts became aac, 5.1(side) became 5.1"),
         ("film.mkv", ["-c:a", "truehd", "-strict", "-2"], 2, 48_000, "flac", "truehd became flac"),
         ("clip.webm", ["-c:a", "libvorbis", "-c:v", "libvpx"], 2, 48_000, "opus", "vorbis became opus"),
         ("clip.mkv", ["-c:a", "libvorbis"], 2, 44_100, "opus", "vorbis became opus, 44100 Hz became 48000 Hz"),
     ],
 )
-def test_a_track_that_matroska_cannot_hold_again(
+def test_a_track_that_its_container_cannot_hold_again(
     tmp_path: Path,
     tiny_model: Path,
     name: str,

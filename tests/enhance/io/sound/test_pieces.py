@@ -301,3 +301,22 @@ def test_sound_in_blocks_is_as_long_again_when_it_was_denoised(
         reader = SoundReader(source)
         assert sum(block.shape[1] for block in reader.blocks()) == reader.frames == 8164
         reader.close()
+
+
+@pytest.mark.parametrize(("subtype", "width"), [("FLOAT", 4), ("DOUBLE", 8)])
+def test_floats_in_the_extended_format_of_wave64_are_floats(tmp_path: Path, subtype: str, width: int) -> None:
+    """As FFmpeg writes them; libsndfile takes those of 32 bits for integers, which is noise at full scale."""
+    audio = speech_like(0.1, RATE, channels=2)
+    plain = write(tmp_path / "plain.w64", audio, RATE, subtype=subtype).read_bytes()
+    guid = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    code = struct.pack("<H", 3) + bytes.fromhex("0000000010008000 00aa00389b71")
+    description = (
+        struct.pack("<HHIIHHHHI", 0xFFFE, 2, RATE, RATE * 2 * width, 2 * width, 8 * width, 22, 8 * width, 3) + code
+    )
+    fmt = b"fmt " + guid + struct.pack("<Q", 24 + len(description)) + description
+    data = plain.index(b"data" + guid)
+    content = plain[:40] + fmt + plain[data:]
+    path = tmp_path / "a.w64"
+    path.write_bytes(content[:16] + struct.pack("<Q", len(content)) + content[24:])
+    assert SoundReader(path).encoding.subtype == subtype
+    np.testing.assert_array_equal(whole(path), audio)

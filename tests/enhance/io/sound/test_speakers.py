@@ -158,6 +158,22 @@ def test_layouts_of_apple(tmp_path: Path, convert: Convert) -> None:
     assert heard(read(tmp_path / "f.caf")) == [2, 0, 1]
 
 
+@pytest.mark.parametrize(("channels", "tag"), [(1, 100 << 16 | 1), (2, 101 << 16 | 2), (2, 106 << 16 | 2)])
+@pytest.mark.parametrize(("suffix", "form"), [("caf", ">4sq"), ("aiff", ">4sI")])
+def test_a_layout_of_apple_for_mono_and_stereo_stays(
+    tmp_path: Path, convert: Convert, channels: int, tag: int, suffix: str, form: str
+) -> None:
+    """Mono, stereo, and what was recorded with a dummy head (binaural), which no mask can tell."""
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tones(channels).T, RATE, subtype="PCM_16")
+    content = path.read_bytes() + struct.pack(form, b"chan" if suffix == "caf" else b"CHAN", 12)
+    path.write_bytes(content + struct.pack(">III", tag, 0, 0))
+    convert(path, tmp_path / f"b.{suffix}")
+    speakers = read_speakers(tmp_path / f"b.{suffix}", Encoding(suffix.upper(), "PCM_16"), channels)
+    assert speakers == read_speakers(path, Encoding(suffix.upper(), "PCM_16"), channels)
+    assert speakers.mask == {100: 0x4, 101: 0x3, 106: None}[tag >> 16]
+
+
 def test_speakers_are_named_behind_sound_of_odd_size(tmp_path: Path, convert: Convert) -> None:
     sound = tones(3).T[:-1]
     soundfile.write(tmp_path / "a.flac", sound, RATE, subtype="PCM_24")  # 3.0 by its number of channels
