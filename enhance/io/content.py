@@ -10,7 +10,7 @@ References: the specifications of the containers; RFC 3533 (Ogg), RFC 8794 (EBML
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.io.formats import READ_ONLY, is_written
+from enhance.io.formats import RARE, READ_ONLY, is_written
 from enhance.io.sound.mp3_frames import is_mp3
 
 _HEAD = 4096  # bytes
@@ -122,7 +122,7 @@ def names_recording(suffix: str) -> bool:
         >>> names_recording(".WAV"), names_recording(".amr"), names_recording(".txt"), names_recording("")
         (True, True, False, False)
     """
-    return is_written(suffix) or suffix.lower() in READ_ONLY
+    return is_written(suffix) or suffix.lower() in READ_ONLY | RARE
 
 
 def is_read_only(path: Path) -> bool:

@@ -91,12 +91,18 @@ MUXERS = {
     ".divx": "avi",
 }
 
+# Suffixes of rare sound files that libsndfile reads and writes; none is made of an input of another kind.
+RARE = frozenset(
+    (".8svx", ".svx", ".avr", ".htk", ".ircam", ".nist", ".paf", ".fap", ".pvf", ".sds", ".sph", ".voc", ".wve")
+)
+
 # Suffixes of recordings that are read, mostly through PyAV, and not written: their outputs are WAV, NAME.SUFFIX.wav.
 # fmt: off
 READ_ONLY = frozenset((
     ".mp2", ".mp1", ".mpa", ".m2a", ".amr", ".awb", ".3ga", ".wma", ".ogx", ".f4v", ".rm", ".ra", ".rmvb", ".spx",
     ".ac3", ".eac3", ".ec3", ".dts", ".mlp", ".thd", ".wv", ".tta", ".ape", ".mpc", ".dsf", ".dff", ".shn", ".oma",
     ".aa3", ".at3", ".g722", ".g726", ".g729", ".sln", ".vox", ".gsm", ".dss", ".ds2", ".adts", ".raw", ".pcm",
+    ".nut", ".aptx", ".aptxhd", ".sbc",
 ))
 # fmt: on
 

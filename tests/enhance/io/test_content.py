@@ -292,3 +292,16 @@ def test_without_pyav_one_line_says_what_the_file_is(
     assert 'pip install "mpeace[video]"' in ended.problems[0]
     if name != "a.caf":
         assert "it is Matroska or WebM" in ended.problems[0]
+
+
+def test_rare_sound_files_in_a_folder_are_sound(tmp_path: Path, tiny_model: Path) -> None:
+    names = {"a.avr": "AVR", "a.paf": "PAF", "a.pvf": "PVF", "a.voc": "VOC", "a.htk": "HTK", "a.nist": "NIST"}
+    for name, major in names.items():
+        (tmp_path / "in").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "in" / name, speech_like(0.1, 16_000)[0], 16_000, format=major, subtype="PCM_16")
+    ended = mpeace("denoise", tmp_path / "in", "-o", tmp_path / "out", "--mix", 0, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert "6 done, 0 skipped, 0 failed" in ended.stderr
+    for name, major in names.items():
+        assert soundfile.info(tmp_path / "out" / name).format == major
+        np.testing.assert_array_equal(read(tmp_path / "out" / name), read(tmp_path / "in" / name))
