@@ -34,7 +34,7 @@ from enhance.utils.environment import machine  # noqa: E402
 
 REPORT = ROOT / "checkpoints" / "evaluation" / "scale.md"
 RATE = 16_000
-SHORT_SECONDS = 4.0
+SHORT_SECONDS = 1.0
 TINY_SECONDS = 0.2  # of files by which the cost of a row is found
 HEADER = ("files", "way", "files a second", "CPU s per hour of sound", "peak MB, driver", "peak MB, worker", "wall s")
 RUN = """
@@ -212,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", type=int, default=10_000, help="short files")
     parser.add_argument("--rows", type=int, default=10_000, help="tiny files, and a tenth of them, for the growth")
     parser.add_argument("--long", type=int, default=20, help="long files")
-    parser.add_argument("--minutes", type=float, default=30.0, help="of a long file")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of a long file")
     parser.add_argument("--price", type=float, default=0.04, help="dollars a core hour")
     parser.add_argument("--out", type=Path, default=REPORT, help="the page")
     options = parser.parse_args(argv)
