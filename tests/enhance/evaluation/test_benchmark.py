@@ -121,3 +121,11 @@ def test_the_command_line_is_measured_as_it_is(tiny_model, tmp_path):
 def test_a_command_without_output_has_no_first_sample(tmp_path):
     with pytest.raises(RuntimeError, match="failed with status"):
         benchmark.measure_start([sys.executable, "-c", "pass"], None, tmp_path, repeats=1)
+
+
+def test_the_share_around_the_network_is_told_for_each_format(tmp_path: Path, tiny_model: Path) -> None:
+    figures = benchmark.measure_files(str(tiny_model), tmp_path, repeats=1, seconds=1)
+    names = [figure.name for figure in figures]
+    assert names[:2] == ["FLAC, 1 s, CPU time", "FLAC, share around the network"]
+    assert {"MP3, 1 s, CPU time", "FLAC at 44.1 kHz, 1 s, CPU time"} < set(names)
+    assert all(figure.value > 0 for figure in figures)

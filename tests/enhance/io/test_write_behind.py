@@ -48,20 +48,18 @@ def test_blocks_are_written_in_order_by_one_thread_and_may_change_afterwards() -
     assert threading.get_ident() not in sink.threads
 
 
-@pytest.mark.parametrize("more", [0, 5])
-def test_an_error_comes_out_of_the_next_call_or_of_close_and_nothing_is_written_after_abort(more: int) -> None:
+def write_all(behind: WriteBehind, *values: float) -> None:
+    for value in values:
+        behind.write(block(value))
+    behind.close()
+
+
+@pytest.mark.parametrize("more", [[], [2.0] * 5])
+def test_an_error_comes_out_of_the_next_call_or_of_close_and_nothing_is_written_after_abort(more: list[float]) -> None:
     sink = Recorder()
     with WriteBehind(sink) as behind:
-
-        def go_on() -> None:
-            for _ in range(more):
-                behind.write(block(2))
-            behind.close()
-
-        behind.write(block(1))
-        behind.write(block(-1))
         with pytest.raises(OSError, match="disk full"):
-            go_on()
+            write_all(behind, 1.0, -1.0, *more)
         behind.abort()
         told = list(sink.told)
     assert told[-1] == sink.told[-1] == "abort"
