@@ -20,6 +20,8 @@ from enhance.runtime.registry import find_model, model_for_files
 from enhance.runtime.stream import Stream, check_audio
 from enhance.utils.errors import ModelError
 
+_TOGETHER = 48_000  # samples up to which channels are denoised in one call: for more it saves nothing and takes memory
+
 
 class Denoiser:
     """Removes noise from speech. Holds no signal: one object serves any number of streams and threads.
@@ -75,12 +77,19 @@ class Denoiser:
             raise ValueError(f"block of shape {block.shape}: expected [channels, a multiple of {hop} samples{more}]")
         if state.shape != (block.shape[0], self.info.state_size):
             raise ValueError(f"state of shape {state.shape}: expected {(block.shape[0], self.info.state_size)}")
-        inputs = {"audio": np.asarray(block, np.float32), "state": np.asarray(state, np.float32)}
-        estimate, next_state = self._session.run(["estimate", "next_state"], inputs)
-        estimate, next_state = np.asarray(estimate), np.asarray(next_state)
+        channels = max(1, block.shape[0])
+        together = channels if block.shape[1] <= _TOGETHER else 1
+        rows = range(0, channels, together)
+        parts = [self._run(block[row : row + together], state[row : row + together]) for row in rows]
+        estimate, next_state = map(np.concatenate, zip(*parts, strict=True)) if len(parts) != 1 else parts[0]
         if not np.isfinite(estimate).all():
             raise ModelError(f"the file {self.path} returns NaN or infinite samples; use another model")
         return estimate, next_state
+
+    def _run(self, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        inputs = {"audio": np.asarray(block, np.float32), "state": np.asarray(state, np.float32)}
+        estimate, next_state = self._session.run(["estimate", "next_state"], inputs)
+        return np.asarray(estimate), np.asarray(next_state)
 
     def stream(
         self,

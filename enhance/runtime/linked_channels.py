@@ -34,6 +34,7 @@ _LEAST_REST = 0.05  # of what the voice does not explain, however loud the noise
 _PARTS = 2  # of the band, in each of which the estimates of a moment must agree
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
+_HOPS_AT_ONCE = 100  # more take more memory
 _MARGIN = 3  # hops: a frame, which may be taken half a hop earlier or later, and put back there
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
 _SILENCE = 1e-9  # of the power of the loudest band: less counts as nothing, at whatever level the recording is
@@ -87,9 +88,12 @@ class LinkedChannels:
     def process(self, noisy: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         """Take the input and its estimate, aligned, float32 [channels, samples]; return what is ready, whole hops."""
         self._waiting.push(np.concatenate([noisy, estimate]))
-        hops = len(self._waiting) // self._hop
-        if not hops:
-            return np.zeros((self._channels, 0), np.float32)
+        given = [np.zeros((self._channels, 0), np.float32)]
+        while hops := min(len(self._waiting) // self._hop, _HOPS_AT_ONCE):
+            given.append(self._process(hops))
+        return np.concatenate(given, axis=1)
+
+    def _process(self, hops: int) -> np.ndarray:
         audio = np.concatenate([self._past, self._waiting.pop(hops * self._hop)], axis=1)
         self._past = audio[:, -_MARGIN * self._hop :]
         spectra = self._spectra_of(audio, np.zeros((hops, self._channels), int))

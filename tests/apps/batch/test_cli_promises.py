@@ -14,20 +14,17 @@ from helpers import lag, speech_like
 from tiny_model import tiny_result
 
 from apps.cli import main
+from enhance.runtime.registry import model_for_files
 
 ONE_STEP_OF_16_BITS = 2.0**-15
+NEEDS_PROC = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="reads /proc; ru_maxrss would count the peak of the test process too"
+)
 CORRELATION = 0.9  # with the input: lossy codecs take away some, and so does the band limit of 24 kHz
 
 
-@pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="reads /proc; ru_maxrss would count the peak of the test process too"
-)
-def test_promise_01_memory_is_constant(tmp_path: Path, tiny_model: Path) -> None:
-    short, long = tmp_path / "short.wav", tmp_path / "long.wav"
-    write(short, np.zeros((2, 48_000 * 10)))
-    with soundfile.SoundFile(long, "w", 48_000, 2, "PCM_16") as file:
-        for _ in range(15):  # 150 s: 58 MB as float32
-            file.write(np.zeros((480_000, 2), np.int16))
+def peaks(model: Path | str, *files: Path) -> list[float]:
+    """The highest resident memory so far after each file, MB."""
     code = (
         "import pathlib, re, sys; from apps.batch import denoise_all; from apps.cli import main\n"
         "denoise_all.SINGLE_FILE_APART = False\n"  # in the process that is measured
@@ -35,11 +32,32 @@ def test_promise_01_memory_is_constant(tmp_path: Path, tiny_model: Path) -> None
         "    assert main(['denoise', path, '--model', sys.argv[1], '-q']) == 0\n"
         "    print(int(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024)"
     )
-    command = [sys.executable, "-c", code, str(tiny_model), str(short), str(long)]
+    command = [sys.executable, "-c", code, str(model), *map(str, files)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    first, second = map(float, done.stdout.split())  # highest resident memory so far, MB
+    return list(map(float, done.stdout.split()))
+
+
+@NEEDS_PROC
+def test_promise_01_memory_is_constant(tmp_path: Path, tiny_model: Path) -> None:
+    short, long = tmp_path / "short.wav", tmp_path / "long.wav"
+    write(short, np.zeros((2, 48_000 * 10)))
+    with soundfile.SoundFile(long, "w", 48_000, 2, "PCM_16") as file:
+        for _ in range(15):  # 150 s: 58 MB as float32
+            file.write(np.zeros((480_000, 2), np.int16))
+    first, second = peaks(tiny_model, short, long)
     assert second < first + 25
     assert second < 400
+
+
+@NEEDS_PROC
+def test_promise_01_memory_stays_low_with_the_default_model_and_more_channels(tmp_path: Path) -> None:
+    """It hears 4 s at a time; eight channels take a few buffers more, not eight times as much."""
+    files = [tmp_path / f"{channels}.wav" for channels in (2, 8)]
+    for channels, path in zip((2, 8), files, strict=True):
+        write(path, np.zeros((channels, 48_000 * 5)))
+    stereo, many = peaks(model_for_files(), *files)
+    assert stereo < 300
+    assert many < stereo + 100
 
 
 def test_promise_02_length_out_is_length_in(tmp_path: Path, tiny_model: Path) -> None:
