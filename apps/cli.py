@@ -15,7 +15,7 @@ from apps import interactive
 from apps.batch.choices import Engine, IfExists
 from apps.batch.kept import KEPT
 from apps.shared_options import AttenuationLimit, Mix, Model
-from enhance.io.options import Clip, DenoiseOptions, checked_rate
+from enhance.io.options import Clip, DenoiseOptions, checked_rate, parse_channels
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
 from enhance.utils.errors import MpeaceError, UsageError, one_line, say
@@ -225,7 +225,7 @@ def denoise(
         clip=clip,
         salvage=salvage,
         raw=RawFormat.parse(raw) if raw is not None else None,
-        channels=_channels(channels),
+        channels=parse_channels(channels) if channels is not None else (),
         link=link,
         tracks=tuple(track or ()),
         speech_threshold=_speech_threshold(speech_segments, speech_threshold),
@@ -289,14 +289,6 @@ app.command()(interactive.demo)
 app.command()(interactive.listen)
 app.command()(interactive.live)
 app.command()(interactive.devices)
-
-
-def _channels(text: str | None) -> tuple[int, ...]:
-    if text is None:
-        return ()
-    from enhance.io.channel_choice import parse_channels
-
-    return parse_channels(text)
 
 
 def _speech_threshold(segments: Path | None, threshold: float | None) -> float | None:

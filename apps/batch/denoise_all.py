@@ -10,7 +10,6 @@ from apps.batch.json_file import check_place
 from apps.batch.manifest import read_manifest
 from apps.batch.manifest_plan import plan_manifest
 from apps.batch.plan import make_plan
-from apps.batch.ray_engine import run_on_ray
 from apps.batch.report import Reporter, write_report
 from apps.batch.report_rows import RowReport, is_rows
 from apps.batch.speech_file import OPTION, known_segments, write_segments
@@ -102,6 +101,8 @@ def denoise_all(
                 for outcome in plan.settled:
                     done(outcome)
                 if plan.tasks and engine is Engine.RAY:
+                    from apps.batch.ray_engine import run_on_ray
+
                     run_on_ray(plan.tasks, address, jobs, settings, stopper, lambda a, b: done(b, a), model)
                 elif plan.tasks:
                     _run(plan.tasks, jobs or 1, settings, stopper, reporter, done, model)

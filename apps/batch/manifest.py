@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from enhance.io.channel_choice import parse_channels
 from enhance.io.formats import CONTAINERS
-from enhance.io.options import Clip, DenoiseOptions, checked_rate
+from enhance.io.options import Clip, DenoiseOptions, checked_rate, parse_channels
 from enhance.io.remote.address import file_name, is_url, shown
 from enhance.runtime.link import Link
 from enhance.utils.errors import FileError, UsageError, one_line

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from enhance.utils.errors import FileError, UsageError
+from enhance.utils.errors import FileError
 
 
 class BlockStream(Protocol):
@@ -54,20 +54,3 @@ def choose_channels(wanted: tuple[int, ...], channels: int) -> list[int]:
     if missing is not None:
         raise FileError(f"--channels names channel {missing}, but it has only {channels}")
     return sorted({number - 1 for number in wanted}) or list(range(channels))
-
-
-def parse_channels(text: str) -> tuple[int, ...]:
-    """Return the channels that a text names: numbers from 1 and the words left and right, with commas between.
-
-    Raises:
-        UsageError: it names none.
-
-    Example:
-        >>> parse_channels("left, 4")
-        (1, 4)
-    """
-    words = [word.strip().lower() for word in text.split(",")]
-    numbers = [{"left": "1", "right": "2"}.get(word, word) for word in words]
-    if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
-        raise UsageError(f"--channels takes numbers from 1, left or right, with commas between, not {text!r}")
-    return tuple(map(int, numbers))

@@ -82,3 +82,20 @@ def checked_rate(sample_rate: int | None) -> int | None:
         return check_sample_rate(sample_rate)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Return the channels that a text names: numbers from 1 and the words left and right, with commas between.
+
+    Raises:
+        UsageError: it names none.
+
+    Example:
+        >>> parse_channels("left, 4")
+        (1, 4)
+    """
+    words = [word.strip().lower() for word in text.split(",")]
+    numbers = [{"left": "1", "right": "2"}.get(word, word) for word in words]
+    if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
+        raise UsageError(f"--channels takes numbers from 1, left or right, with commas between, not {text!r}")
+    return tuple(map(int, numbers))

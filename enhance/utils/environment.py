@@ -2,7 +2,6 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -28,6 +27,8 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         >>> sorted(versions(("numpy", "no-such-package")))
         ['numpy', 'python']
     """
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for package in packages:
         try:

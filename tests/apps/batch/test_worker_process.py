@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from command import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are looked at by signals")
 
@@ -84,3 +85,13 @@ def test_the_early_process_ends_when_the_program_was_killed() -> None:
         assert program.stdout.readline() == b"begun\n"
         program.send_signal(signal.SIGKILL)
         program.communicate(timeout=60)  # until nobody holds the other end of the pipe
+
+
+def test_the_program_that_waits_for_its_processes_loads_no_numpy_and_no_codec(tiny_model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from apps.cli import main; status = main(sys.argv[1:]);"
+        "print(status, sorted({'numpy', 'onnxruntime', 'soundfile', 'soxr', 'mutagen'} & set(sys.modules)))"
+    )
+    command = ["denoise", ROOT / "tests/data/noisy.flac", "-o", tmp_path / "out.flac", "--model", tiny_model, "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0 []"
