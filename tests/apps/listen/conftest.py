@@ -21,6 +21,12 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sounds(tmp_path_factory.mktemp("sounds"))
 
 
+@pytest.fixture(scope="module")
+def short_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of half a second, for sessions in which dozens are heard to their end."""
+    return write_sounds(tmp_path_factory.mktemp("short_sounds"), seconds=0.5)
+
+
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     with pages_opened(chromium) as opener:

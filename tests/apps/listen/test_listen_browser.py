@@ -26,9 +26,9 @@ from apps.listen.design.plan import make_plan
 pytestmark = pytest.mark.browser
 
 
-def test_a_whole_pairwise_session(open_page, sounds: Path, tmp_path: Path) -> None:
+def test_a_whole_pairwise_session(open_page, short_sounds: Path, tmp_path: Path) -> None:
     """Practice, then A, no preference, B: stored is what was chosen, by the names that stood behind the letters."""
-    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), instructions="First.\n\nSecond.")
+    toml = write_toml(tmp_path, method="pairwise", folder=str(short_sounds), instructions="First.\n\nSecond.")
     with served(toml) as (address, _):
         page = open_page()
         page.goto(address)
@@ -60,8 +60,8 @@ def test_a_whole_pairwise_session(open_page, sounds: Path, tmp_path: Path) -> No
         assert answer.seconds > 1
 
 
-def test_a_whole_mushra_session(open_page, sounds: Path, tmp_path: Path) -> None:
-    toml = write_toml(tmp_path, method="mushra", folder=str(sounds), items=2, anchors_hz=[2000, 3500])
+def test_a_whole_mushra_session(open_page, short_sounds: Path, tmp_path: Path) -> None:
+    toml = write_toml(tmp_path, method="mushra", folder=str(short_sounds), items=2, anchors_hz=[2000, 3500])
     given = [[100, 80, 60, 40, 20], [15, 35, 100, 75, 55]]
     with served(toml) as (address, _):
         page = open_page()
@@ -83,8 +83,8 @@ def test_a_whole_mushra_session(open_page, sounds: Path, tmp_path: Path) -> None
         assert answer.content["ratings"] == dict(zip(names, grades, strict=True))
 
 
-def test_abx_by_keyboard_alone(open_page, sounds: Path, tmp_path: Path) -> None:
-    toml = write_toml(tmp_path, method="abx", folder=str(sounds), pairs=[["loud", "soft"]], items=1, training=0)
+def test_abx_by_keyboard_alone(open_page, short_sounds: Path, tmp_path: Path) -> None:
+    toml = write_toml(tmp_path, method="abx", folder=str(short_sounds), pairs=[["loud", "soft"]], items=1, training=0)
     with served(toml) as (address, _):
         page = open_page()
         page.goto(address)
@@ -118,9 +118,9 @@ def test_abx_by_keyboard_alone(open_page, sounds: Path, tmp_path: Path) -> None:
     assert {answer.content["a"], answer.content["b"]} == {"loud", "soft"}
 
 
-def test_mushra_grades_only_what_is_heard_and_wants_a_hundred(open_page, sounds: Path, tmp_path: Path) -> None:
+def test_mushra_grades_only_what_is_heard_and_wants_a_hundred(open_page, short_sounds: Path, tmp_path: Path) -> None:
     """BS.1534-3: attachment 2 (only the control of the sound that is heard is enabled), attachment 1 (one gets 100)."""
-    toml = write_toml(tmp_path, method="mushra", folder=str(sounds), anchors_hz=[2000], training=0)
+    toml = write_toml(tmp_path, method="mushra", folder=str(short_sounds), anchors_hz=[2000], training=0)
     with served(toml) as (address, _):
         page = open_page()
         begin(page, address, "anna")
@@ -150,9 +150,9 @@ def test_mushra_grades_only_what_is_heard_and_wants_a_hundred(open_page, sounds:
     assert sorted(stored(toml)[0].content["ratings"].values()) == [70, 80, 90, 100]
 
 
-def test_two_browsers_at_once(open_page, sounds: Path, tmp_path: Path) -> None:
+def test_two_browsers_at_once(open_page, short_sounds: Path, tmp_path: Path) -> None:
     """Two listeners take turns on one server, each in an order and with answers of their own."""
-    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
+    toml = write_toml(tmp_path, method="pairwise", folder=str(short_sounds), training=0)
     with served(toml) as (address, _):
         anna, ben = open_page(), open_page()
         for page, name in ((anna, "anna"), (ben, "ben")):
@@ -174,9 +174,9 @@ def test_two_browsers_at_once(open_page, sounds: Path, tmp_path: Path) -> None:
         assert [a.page for a in answers if a.listener == name] == [page.key for page in pages(plan, name)]
 
 
-def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: Path) -> None:
+def test_the_server_is_killed_in_the_middle(open_page, short_sounds: Path, tmp_path: Path) -> None:
     """SIGKILL between pages and within one: the open tab goes on by itself, and a new browser goes on where he was."""
-    toml = write_toml(tmp_path, method="mushra", folder=str(sounds), anchors_hz=[2000], training=0, repeats=1)
+    toml = write_toml(tmp_path, method="mushra", folder=str(short_sounds), anchors_hz=[2000], training=0, repeats=1)
     page = open_page()
     with served(toml) as (address, process):
         port = int(address.rsplit(":", 1)[1])
@@ -224,9 +224,9 @@ def test_the_server_is_killed_in_the_middle(open_page, sounds: Path, tmp_path: P
     ]
 
 
-def test_a_reply_that_breaks_off_is_asked_for_again(open_page, sounds: Path, tmp_path: Path) -> None:
+def test_a_reply_that_breaks_off_is_asked_for_again(open_page, short_sounds: Path, tmp_path: Path) -> None:
     """A server that ends in the middle of a reply: the answer is sent again, and counts once."""
-    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
+    toml = write_toml(tmp_path, method="pairwise", folder=str(short_sounds), training=0)
     with served(toml) as (address, _):
         page = open_page()
         begin(page, address, "anna")
@@ -239,8 +239,8 @@ def test_a_reply_that_breaks_off_is_asked_for_again(open_page, sounds: Path, tmp
     assert len(stored(toml)) == 1
 
 
-def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, sounds: Path, tmp_path: Path) -> None:
-    toml = write_toml(tmp_path, method="pairwise", folder=str(sounds), training=0)
+def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, short_sounds: Path, tmp_path: Path) -> None:
+    toml = write_toml(tmp_path, method="pairwise", folder=str(short_sounds), training=0)
     with served(toml) as (address, _):
         page = open_page()
         begin(page, address, "anna")
