@@ -243,7 +243,7 @@ def is_unknown(size: int) -> bool:
     """Return whether a size stands for "until the end": ffmpeg, sox and arecord write such when they cannot go back.
 
     Example:
-        >>> is_unknown(UNKNOWN), is_unknown(96000)
-        (True, False)
+        >>> is_unknown(UNKNOWN), is_unknown(2**63 - 25), is_unknown(96000)
+        (True, True, False)
     """
-    return size <= 0 or 0x7FFF0000 <= size <= 0x80000100 or 0xFFFFFF00 <= size <= UNKNOWN
+    return size <= 0 or 0x7FFF0000 <= size <= 0x80000100 or 0xFFFFFF00 <= size <= UNKNOWN or size >= 2**62

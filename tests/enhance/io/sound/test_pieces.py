@@ -320,3 +320,14 @@ def test_floats_in_the_extended_format_of_wave64_are_floats(tmp_path: Path, subt
     path.write_bytes(content[:16] + struct.pack("<Q", len(content)) + content[24:])
     assert SoundReader(path).encoding.subtype == subtype
     np.testing.assert_array_equal(whole(path), audio)
+
+
+def test_a_wave64_from_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    """FFmpeg leaves the largest sizes there are where it cannot go back."""
+    audio = speech_like(0.1, RATE, channels=2)[:, :4408]
+    path = write(tmp_path / "a.w64", audio, RATE, subtype="PCM_16")
+    content = path.read_bytes()
+    data = content.index(b"data") + 16
+    most = struct.pack("<Q", 2**63 - 1)
+    path.write_bytes(content[:16] + most + content[24:data] + most + content[data + 8 :])
+    np.testing.assert_allclose(whole(path), audio, atol=1e-4)
