@@ -44,7 +44,7 @@ def live(
         functions: those of `apps.demo.web.api`.
         value: the strength and the model.
         models: those that it can use; the first one takes the place of another.
-        engine: what `apps.demo.browser.files.BrowserFiles.told` gives; None to denoise on the server.
+        engine: what `apps.demo.browser.files.BrowserFiles.for_page` gives; None to denoise on the server.
     """
     return gr.HTML(
         value=value,
