@@ -62,7 +62,7 @@ _LIMITS = {
 }
 _MOST_PLAIN = CodecLimits("", 1024)  # channels of PCM in any container of libsndfile
 _MEDIA = {  # by the names of FFmpeg's encoders, whose nearest rate is taken: here only channels count
-    "aac": 8,
+    "aac": 16,
     "libopus": 255,
     "libmp3lame": 2,
     "mp2": 2,

@@ -49,6 +49,7 @@ _OGG = {  # by the first bytes of the first packet
     b"\x80theora": Content("Ogg Theora", (".ogv", ".ogg", ".ogx"), ffmpeg=True),
     b"fishead\0": Content("Ogg", (".ogv", ".ogg", ".oga", ".ogx"), ffmpeg=True),
 }
+OPUS_WITHOUT_SPEAKERS = Content("Ogg Opus without speakers", (".opus", ".ogg", ".oga"), ffmpeg=True)
 _BEGINNINGS = {
     b"fLaC": Content("FLAC", (".flac",)),
     b"caff": Content("CAF", (".caf",)),
@@ -95,6 +96,8 @@ def content_of(path: Path) -> Content:
         return _AIFF
     if head[:4] == b"OggS" and len(head) > 27:
         packet = head[27 + head[26] :]
+        if packet.startswith(b"OpusHead") and packet[18:19] not in (b"\0", b"\1"):
+            return OPUS_WITHOUT_SPEAKERS
         return next((content for mark, content in _OGG.items() if packet.startswith(mark)), UNKNOWN)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"pnot"):
         return Content("MP4 or QuickTime", _MP4, ffmpeg=True)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from enhance.io.content import UNKNOWN, Content, content_of
+from enhance.io.content import OPUS_WITHOUT_SPEAKERS, UNKNOWN, Content, content_of
 from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawReader
@@ -14,7 +14,7 @@ from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
 _RAW = frozenset({".raw", ".pcm"})
-_OGG_MEDIA = frozenset({"Ogg FLAC", "Ogg Theora"})  # called .ogg too, and not for libsndfile
+_OGG_MEDIA = frozenset({"Ogg FLAC", "Ogg Theora", OPUS_WITHOUT_SPEAKERS.name})  # called .ogg, and not for libsndfile
 
 
 def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Source:

@@ -50,7 +50,7 @@ _SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "vob": (("ac3", "mp2"), ("ac3", "mp2")),
 }
 _TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the same speakers in the living room
-_USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is named
+_USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}
 _STEPS = frozenset({"mp2", "ac3", "eac3"})  # encoders that take certain bitrates only: those that a header names
 _OPUS_BITS = (6_000, 256_000)  # per second: the least in all, the most of a channel
 _LEAST_BITS = 64_000  # per second and channel: FFmpeg's AAC encoder (AAC-LC) sounds poor below
@@ -148,6 +148,7 @@ def short_of_packets(choice: EncoderChoice) -> int:
     encoder: AudioCodecContext = CodecContext.create(choice.name, "w")  # type: ignore[assignment]
     encoder.layout, encoder.format, encoder.sample_rate = choice.layout, choice.format, choice.sample_rate
     encoder.time_base = Fraction(1, choice.sample_rate)
+    encoder.options = options_of(choice.name, choice.layout)
     encoder.open()
     size = encoder.frame_size
     if not size or size == 1:
@@ -160,6 +161,22 @@ def short_of_packets(choice: EncoderChoice) -> int:
         for packet in encoder.encode(frame):
             return round((packet.pts or 0) * (packet.time_base or 0) * choice.sample_rate) % size
         begin += size
+
+
+def options_of(name: str, layout: str) -> dict[str, str]:
+    """Return the options with which an encoder keeps the channels of a layout as they are.
+
+    By default FFmpeg writes those of Opus 5.0 and 6.1 in another order, and takes none that belong to no speaker.
+
+    Example:
+        >>> options_of("libopus", "6.1"), options_of("libopus", "7 channels"), options_of("aac", "6.1")
+        ({'mapping_family': '1'}, {'mapping_family': '255'}, {})
+    """
+    if name == "libopus" and layout in ("5.0", "6.1"):
+        return {"mapping_family": "1"}
+    if name == "libopus" and layout.endswith("channels") and int(layout.split()[0]) > 2:
+        return {"mapping_family": "255"}
+    return {}
 
 
 def _is_lossless(stream: "AudioStream") -> bool:
@@ -192,6 +209,7 @@ def _ask(name: str, layout: str, rate: int, wanted: str) -> "AudioCodecContext |
         context.sample_rate = rate
         context.format = (wanted if wanted in formats else next(iter(same), "")) or (formats[0] if formats else wanted)
         context.time_base = Fraction(1, rate)
+        context.options = options_of(name, layout)
         context.open()
     except (FFmpegError, ValueError):
         return None

@@ -17,7 +17,7 @@ from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
 from enhance.io.media.decoder import TrackDecoder
-from enhance.io.media.encoders import EncoderChoice, choose_encoder, short_of_packets
+from enhance.io.media.encoders import EncoderChoice, choose_encoder, options_of, short_of_packets
 from enhance.io.media.mp4_movie import NewSound
 from enhance.io.options import DenoiseOptions
 from enhance.io.track_pipeline import Chain
@@ -83,10 +83,7 @@ class SoundTrack:
             self.choice.name, rate=self.choice.sample_rate, layout=self.choice.layout
         )
         self.stream.codec_context.format = self.choice.format
-        if self.choice.name == "libopus" and self.choice.layout in ("5.0", "6.1"):
-            self.stream.codec_context.options = {
-                "mapping_family": "1"
-            }  # by default FFmpeg writes them in another order
+        self.stream.codec_context.options = options_of(self.choice.name, self.choice.layout)
         if self.choice.bit_rate:
             self.stream.codec_context.bit_rate = self.choice.bit_rate
         self.dropped = copy_description(decoder.stream, self.stream, new_sound=True)

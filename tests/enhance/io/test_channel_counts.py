@@ -48,7 +48,7 @@ def test_sound_files_of_every_number_of_channels(tmp_path: Path, tiny_model: Pat
     [
         ("a.mov", "mov", "pcm_s16le", COUNTS),
         ("a.mka", "matroska", "pcm_s24le", COUNTS),
-        ("a.m4a", "ipod", "aac", (1, 2, 3, 4, 5, 6, 8)),
+        ("a.m4a", "ipod", "aac", (1, 2, 3, 4, 5, 6, 8, 16)),
         ("a.mp4", "mp4", "alac", (1, 2, 3, 4, 5, 6)),
         ("a.webm", "webm", "libopus", (1, 2, 6, 8)),
         ("a.avi", "avi", "pcm_s16le", (2, 6, 8, 16)),
@@ -73,6 +73,32 @@ def test_tracks_of_every_number_of_channels(
         assert pitches(decoded(av, target)) == pitches(decoded(av, source))
         if codec != "aac":  # which has its LFE channel for 120 Hz and less
             assert sorted(pitches(decoded(av, target))) == [500 + 300 * channel for channel in range(count)]
+
+
+@pytest.mark.parametrize("name", ["a.opus", "a.mka"])
+@pytest.mark.parametrize("count", [4, 7, 10])
+def test_channels_of_opus_that_belong_to_no_speaker_stay_so(
+    tmp_path: Path, tiny_model: Path, name: str, count: int
+) -> None:
+    """Mapping family 255 (RFC 7845): several microphones. As speakers, the fourth or last would be the LFE channel."""
+    av = pytest.importorskip("av")
+    source, target, layout = tmp_path / name, tmp_path / f"out_{name}", f"{count} channels"
+    packed = np.ascontiguousarray(tones(count).T).reshape(1, -1)
+    with av.open(str(source), "w", format="ogg" if name == "a.opus" else "matroska") as out:
+        out.metadata["TITLE"] = "Microphones"
+        track = out.add_stream("libopus", rate=RATE, layout=layout, options={"mapping_family": "255"})
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+        frame.sample_rate = RATE
+        out.mux([*track.encode(frame), *track.encode(None)])
+    ended = mpeace("denoise", source, "-o", target, "--mix", 0, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    kept = decoded(av, target)
+    assert kept.shape == decoded(av, source).shape
+    assert pitches(kept) == [500 + 300 * channel for channel in range(count)]
+    with av.open(str(target)) as container:
+        track = container.streams.audio[0]
+        assert track.codec_context.layout.name == layout
+        assert "Microphones" in {**container.metadata, **track.metadata}.values()
 
 
 def decoded(av: Any, path: Path) -> np.ndarray:
