@@ -102,7 +102,7 @@ READ_ONLY = frozenset((
     ".mp2", ".mp1", ".mpa", ".m2a", ".amr", ".awb", ".3ga", ".wma", ".ogx", ".f4v", ".rm", ".ra", ".rmvb", ".spx",
     ".ac3", ".eac3", ".ec3", ".dts", ".mlp", ".thd", ".wv", ".tta", ".ape", ".mpc", ".dsf", ".dff", ".shn", ".oma",
     ".aa3", ".at3", ".g722", ".g726", ".g729", ".sln", ".vox", ".gsm", ".dss", ".ds2", ".adts", ".raw", ".pcm",
-    ".nut", ".aptx", ".aptxhd", ".sbc",
+    ".nut", ".aptx", ".aptxhd", ".sbc", ".loas",
 ))
 # fmt: on
 
