@@ -24,6 +24,7 @@ from typing import Self
 _GRACE = 10.0  # seconds from a signal until it must be noted
 _JUST_NOW = 1.0  # seconds before the thread hears of a signal, in which it may have been noted
 _LOOK = 0.1  # seconds between two looks
+_NAP = 0.25  # seconds of sleep until a signal is raised
 
 
 class Stopped(BaseException):
@@ -120,6 +121,17 @@ class Stopper:
         """Raise `Stopped` when a signal came since the context was entered."""
         if self._number is not None:
             raise Stopped(self._number)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, and raise `Stopped` when a signal comes.
+
+        It looks again and again: of two signals at once another thread may take both, and nothing wakes this one then.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, _NAP))
+        self.check()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

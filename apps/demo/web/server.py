@@ -8,7 +8,6 @@ set first, so that only the options of the command count.
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -74,8 +73,7 @@ def serve(
             try:
                 with suppress(Stopped):
                     while True:
-                        with stopper.waiting():
-                            time.sleep(limits.sweeping[0])
+                        stopper.sleep(limits.sweeping[0])
                         with suppress(OSError):  # the next one may succeed
                             sweep()
             finally:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -37,6 +38,19 @@ def test_a_signal_breaks_a_wait_at_once() -> None:
 
     with Stopper() as stopper, pytest.raises(Stopped):
         wait()
+
+
+def test_a_sleep_ends_with_a_signal_that_another_thread_took() -> None:
+    def take() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    thread = threading.Timer(0.05, take)
+    with Stopper() as stopper:
+        stopper.sleep(0.01)
+        thread.start()
+        with pytest.raises(Stopped):
+            stopper.sleep(300)
+    thread.join()
 
 
 def test_a_second_signal_does_not_wait_for_a_safe_place() -> None:
