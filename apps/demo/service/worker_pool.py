@@ -154,8 +154,9 @@ class WorkerPool:
 
     def _give_back(self, worker: _Worker) -> None:
         with self._lock:
-            self._busy.remove(worker)
-            self._idle.append(worker)
+            if worker in self._busy:  # else `close` has ended it
+                self._busy.remove(worker)
+                self._idle.append(worker)
 
     def _end(self, worker: _Worker) -> None:
         """End a process. The first of two threads that want it does it, as `close` may come while a job is given up."""

@@ -94,6 +94,21 @@ def test_a_process_that_does_not_go_on_is_ended(tmp_path: Path, tiny_model: Path
         workers.close()
 
 
+def test_a_job_that_is_done_while_the_server_ends_has_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = WorkerPool(700, 60)
+    answer = object()
+
+    def talk(*_: object) -> tuple[object, None]:
+        workers.close()
+        return answer, None
+
+    monkeypatch.setattr(workers, "_talk", talk)
+    assert workers.run(None, print) is answer  # type: ignore[arg-type]
+    assert workers.processes() == []
+    with pytest.raises(FileError, match="the server is ending"):
+        workers.run(None, print)  # type: ignore[arg-type]
+
+
 def test_the_limit_of_memory_holds_and_a_lower_one_stays() -> None:
     code = (
         "import resource, sys; from enhance.utils.process_limits import limit_memory\n"
