@@ -89,6 +89,8 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
     if sound is None:
         return _of_mp3(path) if mp3_frames.is_mp3(path) else Pieces([Piece(lambda: path)])
     size, notes, limit = sound.size, [], None
+    if sound.more:
+        notes.append(f"{sound.more} bytes of sound in a further chunk are left out: players stop at the first")
     if sound.wrapped:
         notes.append(f"its header says {sound.declared} bytes of sound, there are {size}: all are read")
     elif salvage and sound.rest:
@@ -99,8 +101,8 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
             ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
         if ancient:  # libsndfile knows the same container by its earlier name only
             return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
-    if size == sound.declared and _is_understood(path, sound):
-        return Pieces([Piece(lambda: path, limit)])
+    if size == sound.declared and not sound.more and _is_understood(path, sound):
+        return Pieces([Piece(lambda: path, limit)], notes=notes)
     header = _header(path, sound, size)
     view = lambda: ByteView(path, [*header, (sound.begin, sound.begin + size)])  # noqa: E731
     return Pieces([Piece(view, limit)], notes=notes)

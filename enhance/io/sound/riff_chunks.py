@@ -90,6 +90,7 @@ class Sound:
         rest: bytes that follow and are neither chunk, tag nor padding.
         end: of the file.
         before: the chunks before it.
+        more: bytes of sound in further chunks of its kind, which players never reach, and libsndfile refuses.
     """
 
     layout: Layout
@@ -100,6 +101,7 @@ class Sound:
     rest: int
     end: int
     before: tuple[Chunk, ...]
+    more: int = 0
 
     @property
     def aligned(self) -> bool:
@@ -131,7 +133,9 @@ def find_sound(path: Path) -> Sound | None:
         if sound is chunks[-1] and sound.size == sound.declared and end - begin - sound.size >= CARELESS:
             file.seek(begin + sound.size)
             rest = 0 if _is_no_sound(file) else end - begin - sound.size
-        return Sound(layout, sound.start, begin, sound.declared, min(sound.size, end - begin), rest, end, before)
+        size = min(sound.size, end - begin)
+        more = sum(chunk.size for chunk in chunks if chunk.name == sound.name and chunk is not sound)
+        return Sound(layout, sound.start, begin, sound.declared, size, rest, end, before, more)
 
 
 def loss(path: Path) -> Truncation:

@@ -188,6 +188,17 @@ def test_what_is_joined_to_a_file_of_chunks_is_reported(tmp_path: Path, suffix: 
         SoundReader(path)
 
 
+def test_a_second_chunk_of_sound_is_reported_and_the_first_is_read(tmp_path: Path) -> None:
+    sound = np.round(32_768 * speech_like(0.5, 48_000)) / 32_768
+    content = write(tmp_path / "a.wav", sound, subtype="PCM_16").read_bytes()
+    content += content[content.index(b"data") :]
+    path = tmp_path / "two.wav"
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    np.testing.assert_array_equal(whole(path), np.atleast_2d(sound))
+    notes = SoundReader(path).notes
+    assert notes == ["48000 bytes of sound in a further chunk are left out: players stop at the first"]
+
+
 def test_a_chunk_behind_the_sound_of_wave64_is_no_sound(tmp_path: Path, tiny_model: Path) -> None:
     source = write(tmp_path / "a.w64", speech_like(0.5, 48_000))
     plain, tail = source.read_bytes(), bytes.fromhex("f3acd3118cd100c04f8edb8a")
