@@ -36,7 +36,7 @@ async function inBrowser({ base, models }, hooks) {
   const { sample_rate, hop, latency } = models[hooks.strength().model];
   return {
     seconds: hop / sample_rate,
-    margin: (0.75 * hop) / sample_rate,
+    margin: hop / sample_rate,
     here: true,
     delay: (1000 * latency) / sample_rate,
     get work() {

@@ -65,7 +65,7 @@ class Duplex extends AudioWorkletProcessor {
     return done;
   }
   catchUp(out) { // leaves out what waits too long, with a crossfade
-    const excess = Math.floor(this.least - this.margin - this.block.length / 4);
+    const excess = Math.floor(this.least - this.margin - this.block.length / 2);
     this.least = Infinity;
     if (excess < out.length || excess > this.waiting - out.length) return;
     this.take(new Float32Array(excess - out.length));
