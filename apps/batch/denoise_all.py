@@ -13,6 +13,7 @@ from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, write_report
 from apps.batch.report_rows import RowReport, is_rows
 from apps.batch.speech_file import OPTION, known_segments, write_segments
+from apps.batch.worker_process import end_early
 from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
 from enhance.io.remote.address import is_in_memory, shown
@@ -103,6 +104,7 @@ def denoise_all(
                 if plan.tasks and engine is Engine.RAY:
                     from apps.batch.ray_engine import run_on_ray
 
+                    end_early()
                     run_on_ray(plan.tasks, address, jobs, settings, stopper, lambda a, b: done(b, a), model)
                 elif plan.tasks:
                     _run(plan.tasks, jobs or 1, settings, stopper, reporter, done, model)
@@ -145,6 +147,7 @@ def _run(
 
         run_in_processes(tasks, min(jobs, len(tasks)), settings, stopper, reporter.on_progress, done_in_process, model)
         return
+    end_early()
     from enhance import Denoiser
     from enhance.io.denoise_file import describe, run_task
     from enhance.runtime.low_delay import LowDelayStream

@@ -95,3 +95,17 @@ def test_the_program_that_waits_for_its_processes_loads_no_numpy_and_no_codec(ti
     command = ["denoise", ROOT / "tests/data/noisy.flac", "-o", tmp_path / "out.flac", "--model", tiny_model, "--quiet"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0 []"
+
+
+def test_where_no_process_of_ours_denoises_the_early_one_ends_before_the_work(tiny_model: Path, tmp_path: Path) -> None:
+    code = """
+from pathlib import Path
+from apps.cli import main
+
+number = worker_process._early[0].pid
+status = main(["denoise", sys.argv[1], "-o", "memory://out.wav", "--model", sys.argv[2], "--quiet"])
+print(status, worker_process._early, Path(f"/proc/{number}").exists())
+"""
+    command = [sys.executable, "-c", BEGIN + code, ROOT / "tests/data/noisy.flac", tiny_model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "None", "False"]
