@@ -64,7 +64,7 @@ def spectrogram(noisy: Path, estimate: Path, out: Path) -> None:
 
 
 def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> None:
-    """Draw quality against the cost of streaming and the parameters, for evaluated systems and the published ones.
+    """Draw quality against the cost and the parameters, for evaluated systems and the published ones.
 
     The cost is in units of RNNoise's hop by hop in the same benchmark, so that machines may differ.
 
@@ -84,8 +84,9 @@ def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> Non
                 raise ValueError(f"expected an evaluation of a model on {ANCHOR_SET}, got one on {evaluation.set}")
             summary = evaluation.metrics[metric]
             error = [[summary.mean - summary.low], [summary.high - summary.mean]]
-            for axis, x in zip(row, (relative_cost(speeds), evaluation.parameters), strict=True):
-                axis.errorbar(x, summary.mean, error, fmt="o", capsize=3, label=evaluation.model)
+            mode, cost = relative_cost(speeds)
+            for axis, x in zip(row, (cost, evaluation.parameters), strict=True):
+                axis.errorbar(x, summary.mean, error, fmt="o", capsize=3, label=f"{evaluation.model} ({mode})")
         row[0].set(ylabel=METRICS[metric].label)
         for axis in row:
             axis.set(xscale="log")
@@ -96,8 +97,8 @@ def quality(systems: Sequence[tuple[Evaluation, list[Speed]]], out: Path) -> Non
     _save(figure, out)
 
 
-def relative_cost(speeds: Sequence[Speed]) -> float:
-    """Return the time of the model, hop by hop where it can, over that of RNNoise in the same run.
+def relative_cost(speeds: Sequence[Speed]) -> tuple[str, float]:
+    """Return how the model was timed, hop by hop where it can, and its time over that of RNNoise in the same run.
 
     Raises:
         ValueError: if one of the two was not measured.
@@ -106,7 +107,7 @@ def relative_cost(speeds: Sequence[Speed]) -> float:
     peers = [speed.rtf for speed in speeds if speed.mode == HOP_BY_HOP and speed.system.startswith(UNIT)]
     if not peers or not own or own[-1].system.startswith(UNIT):
         raise ValueError(f"expected the speed {HOP_BY_HOP} of the model and of {UNIT} in a benchmark, found none")
-    return own[-1].rtf / peers[0]
+    return own[-1].mode, own[-1].rtf / peers[0]
 
 
 def _save(figure: Figure, out: Path) -> None:

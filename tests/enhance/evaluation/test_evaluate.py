@@ -14,7 +14,7 @@ from enhance import card, comparison, evaluate, figures
 from enhance.evaluation import results
 from enhance.evaluation.metrics import si_sdr
 from enhance.evaluation.pairs import read_pair
-from enhance.evaluation.speed import HOP_BY_HOP, Speed, speech_like
+from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, speech_like
 
 HALF_DB = 20 * math.log10(0.5)  # what the tiny model does to everything
 
@@ -220,7 +220,8 @@ def test_quality_against_cost_needs_figures_that_compare(evaluated, tmp_path):
     own = Speed("mpeace tiny", HOP_BY_HOP, 0.02, 1.0, 200.0, 220.0, 250.0)
     peer = Speed("RNNoise (pyrnnoise 0.4.5)", HOP_BY_HOP, 0.08, 4.0, 800.0, 820.0, 850.0)
     speeds = [own, peer]
-    assert figures.relative_cost(speeds) == pytest.approx(0.25)
+    assert figures.relative_cost(speeds) == (HOP_BY_HOP, pytest.approx(0.25))
+    assert figures.relative_cost([replace(own, mode=WHOLE_FILE, rtf=0.01), peer]) == (WHOLE_FILE, pytest.approx(0.125))
     figures.quality([(evaluation, speeds)], tmp_path / "q.png")
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="expected an evaluation of a model on eval, got one on made"):
