@@ -11,9 +11,10 @@ channel. a is unbiased whatever the masks removed, as noise and voice are not co
 the least noise of what the channels agree on. The weights w and the noise, x - e, are those of ERB bands. Where the
 voice reaches the channels at different times (`channel_delays`), they are aligned first, and put back afterwards.
 
-Channels are linked where their estimates are alike, and where the voice explains what is in each of them, but for as
-much as the noise may have left there: channels with different voices are left as the network made them. Two people at
-different places are separated within a tenth of a second: an estimate that is much louder than a[c] v is not linked.
+Channels are linked where their estimates are as alike as the noise lets them be, and where the voice explains what is
+in each of them, but for as much as the noise may have left there: channels with different voices are left as the
+network made them. Two people at different places are separated within a tenth of a second: an estimate that is much
+louder than a[c] v, and than the noise of that moment, is not linked.
 
 Short-time spectra with square-root Hann windows of two hops; the means look half a second ahead, so this is for files.
 """
@@ -28,12 +29,14 @@ from enhance.runtime.channel_delays import ChannelDelays
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
-_ALIKE = (0.01, 0.03)  # squared correlation with the best estimate: not linked below, wholly linked above
-_SAME_VOICE = (0.35, 0.65)  # share of an estimate that the voice explains, as far as it is no noise
+_ALIKE = (0.12, 0.2)  # squared correlation with the best estimate, per `_clearness`: not linked below, wholly above
+_CLEARNESS = (0.2, 3.0)  # least and most: estimates of one voice are the more alike the less noise there is
+_SAME_VOICE = (0.35, 0.75)  # share of an estimate that the voice explains, as far as it is no noise
 _LEAST_REST = 0.05  # of what the voice does not explain, however loud the noise is
 _PARTS = 2  # of the band, in each of which the estimates of a moment must agree
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
 _LOUD = (0.1, 0.4)  # power of an estimate now over its slow mean: below it is no voice, and may be anywhere
+_CLEAR = (2.0, 4.0)  # power of an estimate over that of the noise now: below, noise was taken for a voice
 _HOPS_AT_ONCE = 100  # more take more memory
 _MARGIN = 3  # hops: a frame, which may be taken half a hop earlier or later, and put back there
 _LARGEST_RATIO = 10.0  # between the levels of the voice in two channels
@@ -79,10 +82,12 @@ class LinkedChannels:
         self._late = np.zeros((0, channels), int)  # samples by which the channels of the following are late
         self._spectra = np.zeros((0, 2 * channels, hop + 1), np.complex64)  # aligned, not yet given out
         self._fast = np.zeros((0, channels, channels, BANDS))
+        self._noise = np.zeros((0, channels))  # that of the moment
         self._levels_mean = np.zeros((2, channels, BANDS))
         self._cross_mean = np.zeros((channels, channels, BANDS))
         self._towards_mean = np.zeros((3, channels, channels))
         self._fast_mean = np.zeros((channels, channels, BANDS))
+        self._noise_mean = np.zeros(channels)
         self._skip = _MARGIN * hop  # samples before the signal, still to be left out
 
     def process(self, noisy: np.ndarray, estimate: np.ndarray) -> np.ndarray:
@@ -109,6 +114,7 @@ class LinkedChannels:
         linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:], towards[-ready:])
         late = self._late[:ready]
         self._spectra, self._fast, self._late = self._spectra[ready:], self._fast[ready:], self._late[ready:]
+        self._noise = self._noise[ready:]
         return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window, late)
 
     def _spectra_of(self, audio: np.ndarray, late: np.ndarray) -> np.ndarray:
@@ -120,9 +126,9 @@ class LinkedChannels:
     def _means(self, spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Slow means up to each hop: powers of estimates and noise [hops, 2, channels, bands], and weighted products.
 
-        The products are those of estimates with estimates [hops, channels, channels, bands], whose fast means are kept,
-        and those of the inputs of both channels of each pair with the estimate of the second, as far as the two
-        estimates agree, and of that of the first as it is [hops, 3, channels, channels].
+        The products are those of estimates with estimates [hops, channels, channels, bands], whose fast means are kept
+        (and those of the noise), and those of the inputs of both channels of each pair with the estimate of the second,
+        as far as the two estimates agree, and of that of the first as it is [hops, 3, channels, channels].
         """
         channels, real, imaginary = self._channels, np.real(spectra).copy(), np.imag(spectra).copy()
         products = real[:, :, np.newaxis] * real[:, np.newaxis, channels:]
@@ -132,16 +138,18 @@ class LinkedChannels:
         with_estimate, voice = np.einsum("tsccb->stcb", products)
         noise = np.maximum(own @ self._bands - 2 * with_estimate + voice, 0)
         levels = exponential_means(np.stack([voice, noise], axis=1), self._levels_mean, self._slow_gain)
-        with_input, alone = np.moveaxis(products * _weight(levels)[:, np.newaxis, np.newaxis, np.newaxis], 1, 0)
+        weight = _weight(levels)[:, np.newaxis]
+        with_input, alone = np.moveaxis(products * weight[:, np.newaxis, np.newaxis], 1, 0)
         cross = exponential_means(alone, self._cross_mean, self._slow_gain)
         fast = exponential_means(alone, self._fast_mean, self._fast_gain)
+        fast_noise = exponential_means((noise * weight).sum(-1), self._noise_mean, self._fast_gain)
         agreement = _agreement_now(fast)
         own_input = np.einsum("trrb->trb", with_input)[:, np.newaxis]
         pairs = [(agreement * with_input).sum(-1), (agreement * own_input).sum(-1), with_input.sum(-1)]
         towards = exponential_means(np.stack(pairs, axis=1), self._towards_mean, self._slow_gain)
         self._levels_mean, self._cross_mean, self._fast_mean = levels[-1], cross[-1], fast[-1]
-        self._towards_mean = towards[-1]
-        self._fast = np.concatenate([self._fast, fast])
+        self._towards_mean, self._noise_mean = towards[-1], fast_noise[-1]
+        self._fast, self._noise = np.concatenate([self._fast, fast]), np.concatenate([self._noise, fast_noise])
         return levels, cross, towards
 
     def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray) -> np.ndarray:
@@ -153,10 +161,9 @@ class LinkedChannels:
         weights = level[..., np.newaxis] / (levels[:, 1] + 0.01 * levels[:, 0] + silence[:, np.newaxis, np.newaxis])
         weights /= np.einsum("tc,tcb->tb", level, weights)[:, np.newaxis] + _TINY
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
-        share = self._share(level, weights, levels, cross, self._fast[soon])
-        share *= _ramp(_likeness(cross, towards[:, 2], levels, best), *_ALIKE)[:, np.newaxis, np.newaxis].astype(
-            np.float32
-        )
+        share = self._share(level, weights, levels, cross, self._fast[soon], self._noise[soon])
+        likeness = _likeness(cross, towards[:, 2], levels, best) / _clearness(levels)
+        share *= _ramp(likeness, *_ALIKE)[:, np.newaxis, np.newaxis].astype(np.float32)
         if not self._always and not share.any():
             return estimate
         voice = np.sum((weights.astype(np.float32) @ self._bands.T) * estimate, axis=1)
@@ -167,7 +174,13 @@ class LinkedChannels:
         return alone + share * (level[..., np.newaxis].astype(np.float32) * voice[:, np.newaxis] - alone)
 
     def _share(
-        self, level: np.ndarray, weights: np.ndarray, levels: np.ndarray, slow: np.ndarray, fast: np.ndarray
+        self,
+        level: np.ndarray,
+        weights: np.ndarray,
+        levels: np.ndarray,
+        slow: np.ndarray,
+        fast: np.ndarray,
+        noise_now: np.ndarray,
     ) -> np.ndarray:
         """Return how far the voice is all that is in the channels, [hops, 1, 1], from 0 to 1."""
         noise = levels[:, 1] * _weight(levels)[:, np.newaxis]
@@ -179,7 +192,7 @@ class LinkedChannels:
         power, now, with_voice = _agreement(weights, fast)
         with_voice = np.maximum(np.abs(with_voice) - (noise * weights).sum(-1), _FLOOR)
         place = np.clip(level * power / with_voice, -1, 1) ** 2
-        loud = _ramp(now / (own + _FLOOR), *_LOUD)
+        loud = _ramp(now / (own + _FLOOR), *_LOUD) * _ramp(now / (noise_now + _FLOOR), *_CLEAR)
         elsewhere = ((1 - _ramp(place, *_SAME_PLACE)) * loud).max(1)
         share = _ramp(same_voice, *_SAME_VOICE) * (1 - elsewhere)
         return share[:, np.newaxis, np.newaxis].astype(np.float32)
@@ -237,6 +250,12 @@ def _likeness(products: np.ndarray, with_input: np.ndarray, levels: np.ndarray, 
     among, across = (np.take_along_axis(pairs, column, axis=2)[..., 0] ** 2 for pairs in (products, with_input))
     alike = np.maximum(among / (own + _FLOOR), across / (3 * whole + _FLOOR))
     return (alike / (np.take_along_axis(own, best[:, np.newaxis], axis=1) + _FLOOR)).min(1)
+
+
+def _clearness(levels: np.ndarray) -> np.ndarray:
+    """Return the power of the estimate over that of the noise, of the channel that has the least, [hops]."""
+    voice, noise = np.einsum("tscb,tb->stc", levels, _weight(levels))
+    return np.clip((voice / (noise + _FLOOR)).min(1), *_CLEARNESS)
 
 
 def _agreement_now(fast: np.ndarray) -> np.ndarray:

@@ -113,6 +113,32 @@ def test_different_voices_are_left_as_they_are(shipped_denoiser: Denoiser, recor
     assert np.abs(together - alone).max() > 0.01  # one mask for both
 
 
+@pytest.mark.parametrize("model", ["streams", "files"])
+def test_two_people_who_speak_at_once_keep_their_places(
+    shipped_denoiser: Denoiser, recordings: tuple[np.ndarray, ...], model: str
+) -> None:
+    """One to the left, one to the right, each also in the other channel, 12 dB softer."""
+    voice, noise, more, other = recordings
+    other = scaled(other, voice, 0)
+    spoken = np.stack([voice + 0.25 * other, 0.25 * voice + other])
+    noisy = spoken + 0.3 * np.stack([noise, more])
+    denoiser = shipped_denoiser if model == "streams" else Denoiser(model_for_files())
+    alone = denoiser.denoise(noisy, RATE)
+    linked = denoiser.denoise(noisy, RATE, link=Link.AUTO)
+    for channel in (0, 1):
+        assert si_sdr_db(linked[channel], spoken[channel]) > si_sdr_db(alone[channel], spoken[channel]) - 0.5
+
+
+def test_noise_that_passes_as_a_voice_for_a_moment_moves_nothing(shared: Path) -> None:
+    """A voice to the left; for a quarter of a second the right channel's estimate is louder than what it explains."""
+    names = sorted(path.stem for path in (shared / "eval" / "clean").glob("*.flac"))
+    (voice, _), (_, noise), (_, more) = (voice_and_noise(shared, names[place]) for place in (29, 9, 6))
+    spoken = np.stack([voice, 0.5 * voice])
+    noisy = spoken + np.stack([scaled(noise, voice, 0), scaled(more, voice, 0)])
+    linked = Denoiser(model_for_files()).denoise(noisy, RATE, link=Link.AUTO)
+    assert wander_db(linked, spoken) < 1
+
+
 def test_a_voice_that_one_channel_has_alone_stays(
     shipped_denoiser: Denoiser, recordings: tuple[np.ndarray, ...]
 ) -> None:
