@@ -41,6 +41,7 @@ _AIFF = Content("AIFF", (".aiff", ".aif", ".aifc", ".afc"))
 _MP3 = Content("MP3", (".mp3", ".mp2", ".mp1", ".mpa", ".m2a"))
 _MP4 = (".mp4", ".m4a", ".m4b", ".m4v", ".m4r", ".mp4a", ".mov", ".qt", ".3gp", ".3g2", ".3gpp", ".3ga", ".f4v")
 _TS = Content("MPEG-TS", (".ts", ".mts", ".m2ts", ".m2t"), ffmpeg=True)
+_VOC = b"Creative Voice File"
 _OGG = {  # by the first bytes of the first packet
     b"\x01vorbis": Content("Ogg Vorbis", (".ogg", ".oga", ".ogv")),
     b"OpusHead": Content("Ogg Opus", (".opus", ".ogg", ".oga")),
@@ -56,7 +57,6 @@ _BEGINNINGS = {
     b".snd": Content("AU", (".au", ".snd")),
     b"riff\x2e\x91\xcf\x11": Content("Wave64", (".w64",)),
     b"NIST_1A": Content("NIST SPHERE", (".sph", ".nist", ".wav")),
-    b"Creative Voice File": Content("VOC", (".voc",)),
     b"\x1aE\xdf\xa3": Content("Matroska or WebM", (".mkv", ".mka", ".webm", ".weba", ".mk3d", ".mks"), ffmpeg=True),
     b"FLV\x01": Content("FLV", (".flv", ".f4v"), ffmpeg=True),
     b"#!AMR": Content("AMR", (".amr", ".awb", ".3ga"), ffmpeg=True),
@@ -99,6 +99,8 @@ def content_of(path: Path) -> Content:
         if packet.startswith(b"OpusHead") and packet[18:19] not in (b"\0", b"\1"):
             return OPUS_WITHOUT_SPEAKERS
         return next((content for mark, content in _OGG.items() if packet.startswith(mark)), UNKNOWN)
+    if head.startswith(_VOC):
+        return Content("VOC", (".voc",), ffmpeg=_has_more_blocks(path, head))
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"pnot"):
         return Content("MP4 or QuickTime", _MP4, ffmpeg=True)
     for mark, content in _BEGINNINGS.items():
@@ -111,6 +113,13 @@ def content_of(path: Path) -> Content:
     if head[:1] == b"\xff" and len(head) > 7 and head[1] & 0xF6 == 0xF0:
         return Content("AAC", (".aac", ".adts"), ffmpeg=True)
     return UNKNOWN
+
+
+def _has_more_blocks(path: Path, head: bytes) -> bool:
+    """Return whether a VOC has more blocks than one and its end: libsndfile reads their headers as sound."""
+    first = int.from_bytes(head[20:22], "little")
+    end = first + 4 + int.from_bytes(head[first + 1 : first + 4], "little")
+    return path.stat().st_size > end + 1
 
 
 def is_recording(path: Path) -> bool:

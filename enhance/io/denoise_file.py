@@ -14,14 +14,14 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import Compression, compression_like
-from enhance.io.formats import CONTAINERS, FLOATING, IN_BLOCKS, Encoding, choose_encoding, fit_size
+from enhance.io.formats import BYTES, CONTAINERS, FLOATING, IN_BLOCKS, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawWriter
 from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
 from enhance.io.remote.copies import local_copies, with_signs_of_life
-from enhance.io.sound.chunk_copy import Chunks, append, gather, note_length
+from enhance.io.sound.chunk_copy import Chunks, append, gather, note_length, note_odd_length
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.mp3_length import state_length
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
@@ -152,7 +152,7 @@ def _attempt(
                     _pour(source, chain, sink, stopper, on_progress)
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
-                _note_length(partial, encoding, chain.samples_out)
+                _note_length(partial, encoding, source.channels, chain.samples_out)
                 _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
                 check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
@@ -238,12 +238,14 @@ def _writer(
     return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings, front)
 
 
-def _note_length(partial: Path, encoding: Encoding, samples: int) -> None:
+def _note_length(partial: Path, encoding: Encoding, channels: int, samples: int) -> None:
     """Write the length where libsndfile does not: sound in frames and blocks is filled up to the end of the last."""
     if encoding.major == "MP3" and samples:
         state_length(partial, samples)
     elif encoding.subtype in IN_BLOCKS:
         note_length(partial, samples)
+    elif encoding.major == "AIFF" and encoding.subtype in BYTES and channels == 1 and samples % 2:
+        note_odd_length(partial, samples)
 
 
 def _finish(

@@ -16,6 +16,7 @@ FLOATING = frozenset({"FLOAT", "DOUBLE"})  # hold samples over full scale
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of the others at most 1
 
+BYTES = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})  # a sample each: an odd number of them is padded
 IN_BLOCKS = frozenset({"IMA_ADPCM", "MS_ADPCM", "GSM610"})  # of which the last is filled up
 
 SIZE_LIMIT = 2**32 - 2**26  # bytes of sound that a 32-bit chunk size surely holds beside the header and the tags

@@ -16,6 +16,7 @@ from enhance.io.sound.riff_chunks import layout_of, remainder, walk
 from enhance.io.untrue_tags import true_id3
 
 _LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
+_BEFORE_AIFF_SOUND = 8  # bytes in its chunk
 
 
 @dataclass
@@ -120,6 +121,21 @@ def note_length(target: Path, samples: int) -> None:
                 file.seek(chunk.start + layout.header)
                 file.write(struct.pack(layout.size[0] + ("Q" if chunk.size >= 8 else "I"), samples))
                 return
+
+
+def note_odd_length(target: Path, samples: int) -> None:
+    """Write the odd number of bytes of mono sound into AIFF, where libsndfile counts the one that pads it as well."""
+    with target.open("r+b") as file:
+        layout = layout_of(file)
+        if layout is None or layout.family != "aiff":
+            return
+        for chunk in list(walk(file, layout, file.seek(0, os.SEEK_END))):
+            if chunk.name == b"COMM":
+                file.seek(chunk.start + layout.header + 2)
+                file.write(struct.pack(">I", samples))
+            elif chunk.name == layout.sound:
+                file.seek(chunk.start + 4)
+                file.write(struct.pack(">I", _BEFORE_AIFF_SOUND + samples))
 
 
 def place_of_sound(content: bytes) -> int:

@@ -305,3 +305,19 @@ def test_rare_sound_files_in_a_folder_are_sound(tmp_path: Path, tiny_model: Path
     for name, major in names.items():
         assert soundfile.info(tmp_path / "out" / name).format == major
         np.testing.assert_array_equal(read(tmp_path / "out" / name), read(tmp_path / "in" / name))
+
+
+@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le"])
+def test_voc_of_many_blocks_is_sound_without_their_headers(tmp_path: Path, tiny_model: Path, codec: str) -> None:
+    source, there = tmp_path / "a.voc", speech_like(2, RATE)
+    with av.open(str(source), "w") as out:
+        track = out.add_stream(codec, rate=RATE, layout="mono")
+        for start in range(0, 2 * RATE, 960):
+            frame = av.AudioFrame.from_ndarray(there[:, start : start + 960], "flt", "mono")
+            frame.sample_rate, frame.pts = RATE, start
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    assert mpeace("denoise", source, "-o", tmp_path / "a.wav", "--mix", 0, "--model", tiny_model).status == 0
+    heard = read(tmp_path / "a.wav")
+    assert heard.shape == there.shape
+    assert np.abs(heard - there).max() < (0.02 if codec == "pcm_u8" else 1e-4)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from command import read, write
+from command import mpeace, read, write
 from helpers import speech_like
 
 from enhance.io.sound.chunk_copy import append, gather
@@ -50,3 +50,19 @@ def test_chunks_follow_sound_of_odd_size_in_caf_without_padding(tmp_path: Path, 
         ends = [(chunk.name, chunk.start + 12 + chunk.size) for chunk in walk(file, layout, end)]
     assert ends[-2:] == [(b"data", end - 20), (b"mark", end)], "right behind the sound"
     np.testing.assert_array_equal(read(tmp_path / "b.caf"), before)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "ULAW", "ALAW"])
+@pytest.mark.parametrize("samples", [1, 801, 802])
+def test_aiff_of_bytes_has_as_many_samples_as_its_input(
+    tmp_path: Path, tiny_model: Path, subtype: str, samples: int
+) -> None:
+    """libsndfile counts the byte that pads an odd number of them."""
+    source, target = write(tmp_path / "a.wav", speech_like(1, 48_000)[:, :samples]), tmp_path / "a.aiff"
+    command = ("denoise", source, "-o", target, "--subtype", subtype, "--mix", 0, "--model", tiny_model)
+    assert mpeace(*command).status == 0
+    assert soundfile.info(target).frames == samples
+    assert len(target.read_bytes()) % 2 == 0
+    content = target.read_bytes()
+    assert int.from_bytes(content[4:8], "big") == len(content) - 8
+    assert np.abs(read(target) - read(source)).max() < 0.05
