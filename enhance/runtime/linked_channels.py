@@ -111,8 +111,8 @@ class LinkedChannels:
         ready = max(0, len(self._spectra) - self._ahead)
         if not ready:
             return np.zeros((self._channels, 0), np.float32)
-        linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:], towards[-ready:])
         late = self._late[:ready]
+        linked = self._linked(self._spectra[:ready], late, levels[-ready:], cross[-ready:], towards[-ready:])
         self._spectra, self._fast, self._late = self._spectra[ready:], self._fast[ready:], self._late[ready:]
         self._noise = self._noise[ready:]
         return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window, late)
@@ -152,7 +152,9 @@ class LinkedChannels:
         self._fast, self._noise = np.concatenate([self._fast, fast]), np.concatenate([self._noise, fast_noise])
         return levels, cross, towards
 
-    def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    def _linked(
+        self, spectra: np.ndarray, late: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray
+    ) -> np.ndarray:
         """Return the spectra of the result, [hops, channels, bins]."""
         noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
         best = _best_channel(levels)
@@ -163,6 +165,7 @@ class LinkedChannels:
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
         share = self._share(level, weights, levels, cross, self._fast[soon], self._noise[soon])
         likeness = _likeness(cross, towards[:, 2], levels, best) / _clearness(levels)
+        likeness[((level < 0) & (late != late[:, :1])).any(1)] = 0  # a delay is that of equal signs: it was a wrong one
         share *= _ramp(likeness, *_ALIKE)[:, np.newaxis, np.newaxis].astype(np.float32)
         if not self._always and not share.any():
             return estimate

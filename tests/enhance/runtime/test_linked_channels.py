@@ -47,11 +47,17 @@ def recordings(shared: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return voice, scaled(noise, voice, 0), scaled(more, voice, 0), other
 
 
+def names(shared: Path) -> list[str]:
+    """Names of the evaluation mixtures, in order."""
+    return sorted(path.stem for path in (shared / "eval" / "clean").glob("*.flac"))
+
+
 def crowd(shared: Path, seed: int) -> np.ndarray:
     """Six other voices at once, [time]."""
-    names = sorted(path.stem for path in (shared / "eval" / "clean").glob("*.flac"))
     order = np.random.default_rng(seed)
-    voices = [voice_and_noise(shared, names[place])[0] for place in order.choice(range(15, 32), 6, replace=False)]
+    voices = [
+        voice_and_noise(shared, names(shared)[place])[0] for place in order.choice(range(15, 32), 6, replace=False)
+    ]
     return np.sum([np.roll(voice / np.std(voice), order.integers(RATE)) for voice in voices], axis=0)
 
 
@@ -131,12 +137,23 @@ def test_two_people_who_speak_at_once_keep_their_places(
 
 def test_noise_that_passes_as_a_voice_for_a_moment_moves_nothing(shared: Path) -> None:
     """A voice to the left; for a quarter of a second the right channel's estimate is louder than what it explains."""
-    names = sorted(path.stem for path in (shared / "eval" / "clean").glob("*.flac"))
-    (voice, _), (_, noise), (_, more) = (voice_and_noise(shared, names[place]) for place in (29, 9, 6))
+    (voice, _), (_, noise), (_, more) = (voice_and_noise(shared, names(shared)[place]) for place in (29, 9, 6))
     spoken = np.stack([voice, 0.5 * voice])
     noisy = spoken + np.stack([scaled(noise, voice, 0), scaled(more, voice, 0)])
     linked = Denoiser(model_for_files()).denoise(noisy, RATE, link=Link.AUTO)
     assert wander_db(linked, spoken) < 1
+
+
+def test_a_delay_that_is_taken_wrongly_costs_nothing(shared: Path) -> None:
+    """The noise hides by how much the second of two spaced microphones is later, for two seconds."""
+    (voice, noise), (_, more) = (voice_and_noise(shared, names(shared)[place]) for place in (11, 28))
+    spoken = np.stack([voice, 0.5 * np.roll(voice, 70)])
+    noisy = spoken + np.stack([scaled(noise, voice, 0), scaled(more, voice, 0)])
+    denoiser = Denoiser(model_for_files())
+    alone = denoiser.denoise(noisy, RATE)
+    linked = denoiser.denoise(noisy, RATE, link=Link.AUTO)
+    for channel in (0, 1):
+        assert si_sdr_db(linked[channel], spoken[channel]) > si_sdr_db(alone[channel], spoken[channel]) - 1
 
 
 def test_a_voice_that_one_channel_has_alone_stays(
