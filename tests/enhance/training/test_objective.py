@@ -12,20 +12,22 @@ from recordings import SHORT, build
 from torch import Tensor
 
 import emulator.losses.distances
-from emulator.losses.plugins import EXTRAS, find_extras
+from emulator.losses.plugins import EXTRAS, Extra, find_extras
 from enhance.data.mixing import Mixer, Mixture
 from enhance.training import objective as rule
 from enhance.training.loss import LossConfig, PlainLoss
 from enhance.training.objective import Objective, ObjectiveConfig, gradient_norm
 
 LOSS = LossConfig()
+SHARE = 0.5  # of the gradient, that a further loss gets
+distance = cache(Extra.make)  # an emulator is loaded once, and each distance keeps nothing
 OWN = [name for name in EXTRAS if name != "pesq"]  # that one needs a package which nothing here depends on
 
 
 @pytest.fixture(scope="module")
 def mixer(tmp_path_factory: pytest.TempPathFactory) -> Mixer:
-    """Mixtures of half a second, each material used twice, one in five without speech."""
-    config = replace(SHORT, reuse=2, noise_only=0.2, clip=0.0)
+    """Mixtures of a quarter of a second, each material used twice, one in five without speech."""
+    config = replace(SHORT, segment_seconds=0.25, reuse=2, noise_only=0.2, clip=0.0)
     return Mixer(*build(tmp_path_factory.mktemp("caches")), config, seed=0)
 
 
@@ -40,12 +42,12 @@ def few_examples() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def alone(mixer: Mixer) -> Callable[[str], Objective]:
     """The objective with one further loss, by its name, made once: its weight takes most of a test's time."""
-    return cache(lambda name: make(ObjectiveConfig(extra=(name,)), mixer))
+    return cache(lambda name: make(ObjectiveConfig(extra=(name,), extra_share=SHARE), mixer))
 
 
 def make(config: ObjectiveConfig, mixer: Mixer) -> Objective:
     """The objective with its further losses, as `enhance.train` puts it together."""
-    return Objective(config, LOSS, mixer, [extra.make(mixer.device) for extra in find_extras(config.extra)])
+    return Objective(config, LOSS, mixer, [distance(extra, mixer.device) for extra in find_extras(config.extra)])
 
 
 def quieter(mixture: Mixture, left: float = 0.3) -> Tensor:
@@ -63,9 +65,11 @@ def test_without_further_losses_it_is_the_plain_loss(mixer: Mixer) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: str) -> None:
+def test_every_further_loss_gets_its_share_of_the_gradient(
+    mixer: Mixer, alone: Callable[[str], Objective], name: str
+) -> None:
     """By the stated rule: equal norms, in the mean, on the first mixtures with their noise lowered by 10 dB."""
-    objective = make(ObjectiveConfig(extra=(name,), extra_share=0.5), mixer)
+    objective = alone(name)
     plain, further = [], []
     for batch in range(rule.BATCHES):
         mixture = mixer.batch(0, rule.EXAMPLES * batch, rule.EXAMPLES)
@@ -74,7 +78,7 @@ def test_every_further_loss_gets_its_share_of_the_gradient(mixer: Mixer, name: s
         plain.append(gradient_norm(objective.plain(estimate, target, noisy, limit, 1.0).total, estimate))
         (value,) = objective.distances(estimate, mixture)
         further.append(gradient_norm(objective.weights[0] * value, estimate))
-    assert float(sum(further) / sum(plain)) == pytest.approx(0.5, rel=1e-3)
+    assert float(sum(further) / sum(plain)) == pytest.approx(SHARE, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", OWN)
