@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyroomacoustics
 import soundfile
 
 from enhance.data.decoding import trim_room
@@ -34,6 +33,8 @@ def simulate_room(seed: int, index: int) -> np.ndarray:
 
     At most 1 s long, the direct sound within the first 2 ms, peak 0.5.
     """
+    import pyroomacoustics  # here: it takes seconds, with SciPy, that trainings in recorded rooms do without
+
     random = np.random.default_rng((seed, index))
     size = np.append(random.uniform(*LENGTH_METRES, 2), random.uniform(*HEIGHT_METRES))
     shortest = 0.05 * float(np.prod(size)) ** (1 / 3)  # Sabine: a large room cannot be as dry as a small one

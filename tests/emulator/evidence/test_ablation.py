@@ -3,7 +3,10 @@
 import csv
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -50,15 +53,13 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Recordings, a set of two pairs, and the ablation of two losses on them.
 
-    The first command works in this process, and so does its second training. What PyTorch would convert to ONNX in half
-    a minute, as its own tests see, becomes the tiny model.
+    The commands work in this process, and so do the trainings, each by its command line: to load PyTorch again and
+    again would take most of the time. What PyTorch would convert to ONNX becomes the tiny model.
     """
 
-    def train(chosen: list[str], steps: int, folder: Path, arguments: list[str]) -> float:
-        if "bark" not in folder.name:
-            return training_process.train(chosen, steps, folder, arguments)
-        assert train_main(["--out", str(folder), *arguments, "--set", f"steps={steps}", *chosen]) == 0
-        return 0.5
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        assert command[:3] == [sys.executable, "-m", "enhance.train"]
+        return subprocess.CompletedProcess(command, train_main(command[3:]))
 
     path = tmp_path_factory.mktemp("ablation")
     write_folders(path)
@@ -68,7 +69,7 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
-        patch.setattr(ablate, "train", train)
+        patch.setattr(training_process, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
         patch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(tiny_model))
         patch.setattr(onnx_export, "parity", lambda *_: 0.0)
         assert main(arguments(path, "--train-only")) == 0
@@ -96,6 +97,12 @@ def test_each_run_has_a_row_for_each_file_with_all_scores(folder: Path) -> None:
     assert all(table.count(LOSSES[name].label) >= 2 for name in ("baseline", "bark"))
     assert all(metric.label in table for metric in SPLIT.values())
     assert (folder / "out" / "ablation.png").stat().st_size > 10_000
+
+
+@pytest.mark.long
+def test_a_training_in_a_process_that_fails_ends_the_ablation_with_its_status(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="failed with exit status 1"):
+        training_process.train(["stepps=3"], 2, tmp_path / "run", arguments(tmp_path)[-15:])
 
 
 def test_what_is_finished_is_not_trained_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers import AtOnce
 
 from emulator.evidence.autoencoder import __main__ as autoencoder
 from emulator.evidence.autoencoder import report as autoencoder_report
@@ -41,10 +42,11 @@ def domain() -> Domain:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the command leaves, run in two processes."""
+    """The folder that the command leaves; what two processes would do, this one does."""
     out = tmp_path_factory.mktemp("autoencoder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(autoencoder, "QUICK", TINY)
+        patch.setattr(autoencoder, "ProcessPoolExecutor", lambda *_, **__: AtOnce())
         assert autoencoder.main([*arguments(out), "--jobs", "2"]) == 0
     return out
 
@@ -64,6 +66,14 @@ def test_only_the_loss_differs(finished):
         for key in ("start", "order", "steps", "settings"):
             assert runs[0][key] == runs[1][key]
         assert runs[0]["scores"] != runs[1]["scores"]
+
+
+@pytest.mark.long
+def test_processes_share_the_runs(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(autoencoder, "QUICK", TINY)
+    assert autoencoder.main([*arguments(tmp_path), "--jobs", "2"]) == 0
+    names = [{path.name for path in (out / "runs").iterdir()} for out in (tmp_path, finished)]
+    assert names[0] == names[1]
 
 
 def test_seeds_differ_in_weights_and_order(domain):

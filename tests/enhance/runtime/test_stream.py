@@ -21,10 +21,10 @@ FILTER_TOLERANCE = 2e-4  # two passes of soxr HQ
 
 
 def parity_blocks(audio: np.ndarray, size: int) -> list[np.ndarray]:
-    """Blocks of `size`; to save time, single samples come at both ends only, 9600 each, with blocks of 331 between."""
+    """Blocks of `size`; to save time, single samples come at both ends only, 2400 each, with blocks of 331 between."""
     if size > 1:
         return blocks(audio, size)
-    first, middle, last = np.split(audio, [9600, audio.shape[1] - 9600], axis=1)
+    first, middle, last = np.split(audio, [2400, audio.shape[1] - 2400], axis=1)
     return [*blocks(first, 1), *blocks(middle, 331), *blocks(last, 1)]
 
 
@@ -83,7 +83,7 @@ def test_a_sine_comes_back_in_phase(tiny_denoiser: Denoiser, rate: int) -> None:
 @pytest.mark.parametrize("rate", [*RATES, 1000, 11025, 44101, 47999, 192000, 768000])
 @pytest.mark.parametrize("size", [1, 313, 20000])
 def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, size: int) -> None:
-    for samples in (0, 1, 2, 479, 480, 481, 1441, 9001):
+    for samples in (0, 1, 2, 479, 480, 481, 1441, 2401 if size == 1 else 9001):
         audio = np.full((2, samples), 0.1, np.float32)
         assert streamed(tiny_denoiser.stream(rate, 2), blocks(audio, size)).shape == (2, samples)
 
@@ -92,7 +92,7 @@ def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, si
 def test_no_more_is_held_back_than_the_latency_says(tiny_denoiser: Denoiser, rate: int) -> None:
     stream = tiny_denoiser.stream(rate)
     given = most = 0
-    for taken in range(7, 2 * rate, 7):
+    for taken in range(7, rate // 2, 7):
         given += stream.process(np.zeros((1, 7), np.float32)).shape[1]
         assert given <= taken
         most = max(most, taken - given)
