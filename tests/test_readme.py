@@ -34,12 +34,12 @@ def blocks(language: str, page: str = README) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_snippets_run(page: Path, tmp_path: Path) -> None:
-    """All of a page as one program: later ones may use what earlier ones have made."""
+def test_python_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a page as one program: later ones may use what earlier ones have made. PyTorch is loaded once for all."""
     (tmp_path / "tests").symlink_to(ROOT / "tests")
+    monkeypatch.chdir(tmp_path)
     program = "\n".join(blocks("python", page.read_text()))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=120, env=environment)
+    exec(compile(program, str(page), "exec"), {"__name__": "__main__"})
 
 
 def test_the_readme_opens_with_two_commands_of_one_line() -> None:

@@ -17,7 +17,7 @@ if find_spec("gradio"):
         import gradio  # noqa: F401
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # to start one takes more than most tests of its page
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with page_server(tmp_path_factory.mktemp("page")) as running:
         yield running

@@ -5,18 +5,12 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from demo_server import Server, chromium, demo, open_page
+from demo_server import Server, chromium, open_page
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, which holds axe-core")
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 WIDE = {"viewport": {"width": 1280, "height": 940}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with demo(tmp_path_factory.mktemp("demo")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
