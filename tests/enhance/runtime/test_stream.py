@@ -92,7 +92,7 @@ def test_promise_02_total_out_is_total_in(tiny_denoiser: Denoiser, rate: int, si
 def test_no_more_is_held_back_than_the_latency_says(tiny_denoiser: Denoiser, rate: int) -> None:
     stream = tiny_denoiser.stream(rate)
     given = most = 0
-    for taken in range(7, rate // 2, 7):
+    for taken in range(7, max(rate // 2, 5000), 7):
         given += stream.process(np.zeros((1, 7), np.float32)).shape[1]
         assert given <= taken
         most = max(most, taken - given)
