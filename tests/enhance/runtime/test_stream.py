@@ -50,7 +50,7 @@ def test_promise_16_sample_by_sample_for_over_60_s(tiny_denoiser: Denoiser) -> N
     np.testing.assert_allclose(whole, tiny_denoiser.denoise(audio, 8000), rtol=0, atol=SAME_SAMPLES_TOLERANCE)
 
 
-@pytest.mark.parametrize(("rate", "size"), _long_but({(44100, 4096), (48000, 480)}))
+@pytest.mark.parametrize(("rate", "size"), _long_but({(48000, 480)}))
 def test_promise_31_the_shipped_model_streams_like_offline_for_over_60_s(
     shipped_denoiser: Denoiser, rate: int, size: int
 ) -> None:
