@@ -1,5 +1,6 @@
 """Fixtures: the shared recordings, a tiny model that is known in closed form, and the shipped model."""
 
+import atexit
 import gc
 import os
 import signal
@@ -52,11 +53,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """So that all of it can end."""
-    gc.unfreeze()
+        atexit.register(gc.unfreeze)  # so that all of it can end
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
