@@ -1,6 +1,5 @@
 """`python each_help.py MODULE...`: each command's --help, in one process, as PyTorch takes seconds to load."""
 
-import gc
 import io
 import runpy
 import sys
@@ -10,7 +9,6 @@ from contextlib import redirect_stdout
 
 def main(modules: list[str]) -> None:
     """Print a line for each module whose --help works; exit with status 1 at the first one whose does not."""
-    gc.disable()  # what is loaded stays; to search it for garbage takes a quarter of the time
     warnings.filterwarnings("ignore", "'.*' found in sys.modules")  # by another command
     for module in modules:
         sys.argv = [module, "--help"]
