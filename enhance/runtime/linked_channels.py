@@ -30,8 +30,9 @@ BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
 _ALIKE = (0.12, 0.2)  # squared correlation with the best estimate, per `_clearness`: not linked below, wholly above
-_CLEARNESS = (0.2, 3.0)  # least and most: estimates of one voice are the more alike the less noise there is
-_SAME_VOICE = (0.35, 0.75)  # share of an estimate that the voice explains, as far as it is no noise
+_CLEARNESS = (0.1, 3.0)  # least and most: estimates of one voice are the more alike the less noise there is
+_OPPOSITE = 4.0  # times as alike as others must estimates be of which one has the other sign: mostly it is an error
+_SAME_VOICE = (0.1, 0.45)  # share of an estimate that the voice explains, as far as it is no noise
 _LEAST_REST = 0.05  # of what the voice does not explain, however loud the noise is
 _PARTS = 2  # of the band, in each of which the estimates of a moment must agree
 _SAME_PLACE = (0.25, 0.6)  # power of the linked voice over that of the estimate, as far as they agree
@@ -111,8 +112,8 @@ class LinkedChannels:
         ready = max(0, len(self._spectra) - self._ahead)
         if not ready:
             return np.zeros((self._channels, 0), np.float32)
+        linked = self._linked(self._spectra[:ready], levels[-ready:], cross[-ready:], towards[-ready:])
         late = self._late[:ready]
-        linked = self._linked(self._spectra[:ready], late, levels[-ready:], cross[-ready:], towards[-ready:])
         self._spectra, self._fast, self._late = self._spectra[ready:], self._fast[ready:], self._late[ready:]
         self._noise = self._noise[ready:]
         return self._overlapped(np.fft.irfft(linked, 2 * self._hop).astype(np.float32) * self._window, late)
@@ -152,9 +153,7 @@ class LinkedChannels:
         self._fast, self._noise = np.concatenate([self._fast, fast]), np.concatenate([self._noise, fast_noise])
         return levels, cross, towards
 
-    def _linked(
-        self, spectra: np.ndarray, late: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray
-    ) -> np.ndarray:
+    def _linked(self, spectra: np.ndarray, levels: np.ndarray, cross: np.ndarray, towards: np.ndarray) -> np.ndarray:
         """Return the spectra of the result, [hops, channels, bins]."""
         noisy, estimate = spectra[:, : self._channels], spectra[:, self._channels :]
         best = _best_channel(levels)
@@ -165,7 +164,7 @@ class LinkedChannels:
         soon = np.minimum(np.arange(len(spectra)) + self._fast_ahead, len(self._fast) - 1)
         share = self._share(level, weights, levels, cross, self._fast[soon], self._noise[soon])
         likeness = _likeness(cross, towards[:, 2], levels, best) / _clearness(levels)
-        likeness[((level < 0) & (late != late[:, :1])).any(1)] = 0  # a delay is that of equal signs: it was a wrong one
+        likeness[(level < 0).any(1)] /= _OPPOSITE
         share *= _ramp(likeness, *_ALIKE)[:, np.newaxis, np.newaxis].astype(np.float32)
         if not self._always and not share.any():
             return estimate
