@@ -73,7 +73,8 @@ def run(python: str, lowest: bool, tests: Sequence[str]) -> bool:
         installed = {normal(package["name"]): package["version"] for package in json.loads(listing)}
         lines = moved({name: installed[name] for name in installed if name not in (OURS, "pip")}, locked())
         print(f"== {version}: {len(lines) or 'no'} packages differ from the lock", *lines, sep="\n", flush=True)
-        command = [inside, "-m", "pytest", "--quiet", "--long", "-rfE", "--tb=line", "-p", "no:cacheprovider", *tests]
+        command = [inside, "-m", "pytest", "--quiet", "--long", "-rfE", "--tb=line", "-p", "no:cacheprovider"]
+        command += ["--max-worker-restart=0", *tests]  # a test that ends its process is named; others would wait for it
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         broken = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         closing = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
