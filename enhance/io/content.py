@@ -41,7 +41,8 @@ _AIFF = Content("AIFF", (".aiff", ".aif", ".aifc", ".afc"))
 _MP3 = Content("MP3", (".mp3", ".mp2", ".mp1", ".mpa", ".m2a"))
 _MP4 = (".mp4", ".m4a", ".m4b", ".m4v", ".m4r", ".mp4a", ".mov", ".qt", ".3gp", ".3g2", ".3gpp", ".3ga", ".f4v")
 _TS = Content("MPEG-TS", (".ts", ".mts", ".m2ts", ".m2t"), ffmpeg=True)
-_VOC = b"Creative Voice File"
+_VOC, _VOC_HEADER_SIZE = b"Creative Voice File", 20  # and the place of the size of its header
+_VOC_SOUND, _VOC_BLOCKS = (1, 2, 9), 100  # kinds of blocks with sound; so many are looked at
 _OGG = {  # by the first bytes of the first packet
     b"\x01vorbis": Content("Ogg Vorbis", (".ogg", ".oga", ".ogv")),
     b"OpusHead": Content("Ogg Opus", (".opus", ".ogg", ".oga")),
@@ -100,7 +101,7 @@ def content_of(path: Path) -> Content:
             return OPUS_WITHOUT_SPEAKERS
         return next((content for mark, content in _OGG.items() if packet.startswith(mark)), UNKNOWN)
     if head.startswith(_VOC):
-        return Content("VOC", (".voc",), ffmpeg=_has_more_blocks(path, head))
+        return Content("VOC", (".voc",), ffmpeg=_has_more_blocks(path))
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"pnot"):
         return Content("MP4 or QuickTime", _MP4, ffmpeg=True)
     for mark, content in _BEGINNINGS.items():
@@ -115,11 +116,26 @@ def content_of(path: Path) -> Content:
     return UNKNOWN
 
 
-def _has_more_blocks(path: Path, head: bytes) -> bool:
-    """Return whether a VOC has more blocks than one and its end: libsndfile reads their headers as sound."""
-    first = int.from_bytes(head[20:22], "little")
-    end = first + 4 + int.from_bytes(head[first + 1 : first + 4], "little")
-    return path.stat().st_size > end + 1
+def _has_more_blocks(path: Path) -> bool:
+    """Return whether a VOC has its sound in more than one block: libsndfile reads the headers of the others as sound.
+
+    What stands before the sound (the block of stereo with 8 bits, a text) and sound behind the end of its block, as SoX
+    leaves it, are no blocks of sound.
+    """
+    size, sounds = path.stat().st_size, 0
+    with path.open("rb") as file:
+        file.seek(_VOC_HEADER_SIZE)
+        place = int.from_bytes(file.read(2), "little")
+        for _ in range(_VOC_BLOCKS):
+            file.seek(place)
+            header = file.read(4)
+            place += 4 + int.from_bytes(header[1:], "little")
+            if len(header) < 4 or place > size:
+                return False
+            sounds += header[0] in _VOC_SOUND
+            if sounds > 1:
+                return True
+    return False
 
 
 def is_recording(path: Path) -> bool:

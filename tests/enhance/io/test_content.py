@@ -321,3 +321,23 @@ def test_voc_of_many_blocks_is_sound_without_their_headers(tmp_path: Path, tiny_
     heard = read(tmp_path / "a.wav")
     assert heard.shape == there.shape
     assert np.abs(heard - there).max() < (0.02 if codec == "pcm_u8" else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "channels", "short"), [("PCM_U8", 2, 0), ("PCM_16", 1, 0), ("PCM_16", 1, 8), ("PCM_16", 2, 8)]
+)
+def test_voc_of_one_block_of_sound_stays_voc(
+    tmp_path: Path, tiny_model: Path, subtype: str, channels: int, short: int
+) -> None:
+    """Also with a block before it that says stereo, and with a block size without its own header, as SoX writes it."""
+    source = tmp_path / "a.voc"
+    soundfile.write(source, speech_like(0.5, 16_000, channels=channels).T, 16_000, format="VOC", subtype=subtype)
+    content = bytearray(source.read_bytes())
+    place = 26 + 8 * (content[26] == 8) + 1
+    size = int.from_bytes(content[place : place + 3], "little") - short
+    content[place : place + 3] = size.to_bytes(3, "little")
+    source.write_bytes(content)
+    ended = mpeace("denoise", source, "-o", tmp_path / "b.voc", "--mix", 0, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert soundfile.info(tmp_path / "b.voc").subtype == subtype
+    np.testing.assert_array_equal(read(tmp_path / "b.voc"), read(source))
