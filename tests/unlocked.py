@@ -48,14 +48,15 @@ def moved(installed: dict[str, str], lock: dict[str, set[str]]) -> list[str]:
 
 
 def install(python: Path, lowest: bool) -> bool:
-    """Into a fresh environment, without the lock; whether it went well. uv chooses: pip tries for hours."""
+    """Into a fresh environment, without the lock; whether it went well. uv does it: pip tries versions for hours."""
     wanted, more = python.parent / "wanted.txt", python.parent / "more.in"
     more.write_text("" if lowest else "\n".join(S3_SERVER))
     resolve = [python, "-m", "uv", "pip", "compile", "--quiet", "--no-universal", "--python", python]
     resolve += ["--resolution", "lowest-direct"] if lowest else ["--extra", "cloud", "--extra", "ray"]
     resolve += ["--extra", "dev", "--output-file", wanted, ROOT / "pyproject.toml", more]
     pip = [python, "-m", "pip", "install", "--quiet"]
-    commands = [[*pip, "uv"], resolve, [*pip, "--requirement", wanted]]
+    packages = [python, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--requirement", wanted]
+    commands = [[*pip, "uv"], resolve, packages]
     commands.append([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT])
     return all(subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0 for command in commands)
 
