@@ -6,6 +6,7 @@ did. It takes the time of the tests and some minutes for PyTorch, in a temporary
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -76,8 +77,9 @@ def run(python: str, lowest: bool, tests: Sequence[str]) -> bool:
         print(f"== {version}: {len(lines) or 'no'} packages differ from the lock", *lines, sep="\n", flush=True)
         command = [inside, "-m", "pytest", "--quiet", "--long", "-rfE", "--tb=line", "-p", "no:cacheprovider"]
         command += ["--max-worker-restart=0", *tests]  # a test that ends its process is named; others would wait for it
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        broken = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        wide = {**os.environ, "COLUMNS": "300"}  # so that pytest says with each name why
+        done = subprocess.run(command, cwd=ROOT, env=wide, capture_output=True, text=True, check=False)
+        broken = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))]
         closing = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         ended = "" if done.returncode in (0, 1) else f"; pytest did not finish, it ended with {done.returncode}"
         print(f"== {version}: {len(broken) or 'no'} tests broke{ended}", *broken, *closing, sep="\n", flush=True)

@@ -11,9 +11,12 @@ class Duplex extends AudioWorkletProcessor {
     this.waiting = 0; // samples in the queue
     this.margin = margin; // samples that wait when a block comes as late as any: room for later ones
     this.settling = settling; // samples after which it plays
+    this.soon = settling / 128; // quanta: of two gaps, so that the second one tells that blocks come later now
     this.oldest = 0; // samples: of all that came back before it plays, how long ago the first one of a block was captured
     this.least = Infinity; // samples that waited, since the last look
     this.captured = this.came = this.quanta = this.gaps = 0;
+    this.lastGap = -Infinity; // in quanta
+    this.missed = 0; // samples that were not there when it was their turn, since it ran dry
     this.playing = this.dry = false;
     this.to = this.port; // who gets the blocks
     this.port.onmessage = ({ data }) => {
@@ -30,10 +33,22 @@ class Duplex extends AudioWorkletProcessor {
   receive(samples) {
     this.oldest = Math.max(this.oldest, this.captured - this.came);
     this.came += samples.length;
-    if (this.dry) this.hush(this.margin);
-    this.dry = false;
-    this.push(samples);
+    if (this.dry) samples = this.late(samples);
+    if (samples.length) {
+      this.dry = false;
+      this.push(samples);
+    }
     if (!this.playing && this.came >= this.settling) this.begin();
+  }
+  late(samples) { // what is left to be played: one late block leaves the delay as it was, others soon after it add to it
+    this.firstLate ??= this.quanta;
+    if (this.again || (this.quanta - this.firstLate) * 128 > this.margin + this.block.length) {
+      this.hush(this.margin);
+      return samples;
+    }
+    const left = samples.subarray(Math.min(this.missed, samples.length));
+    this.missed -= samples.length - left.length;
+    return left;
   }
   push(samples) {
     this.queue.push(samples);
@@ -64,8 +79,16 @@ class Duplex extends AudioWorkletProcessor {
     this.waiting -= done;
     return done;
   }
+  ranDry(missed) {
+    this.dry = true;
+    this.missed = missed;
+    this.firstLate = null; // in quanta
+    this.again = this.quanta - this.lastGap < this.soon;
+    this.lastGap = this.quanta;
+    this.gaps++;
+  }
   catchUp(out) { // leaves out what waits too long, with a crossfade
-    const excess = Math.floor(this.least - this.margin - this.block.length / 2);
+    const excess = this.least - this.margin - out.length;
     this.least = Infinity;
     if (excess < out.length || excess > this.waiting - out.length) return;
     this.take(new Float32Array(excess - out.length));
@@ -86,9 +109,10 @@ class Duplex extends AudioWorkletProcessor {
     }
     this.captured += sound.length;
     this.quanta++;
-    if (this.playing && !this.dry) {
-      this.dry = this.take(out) < out.length;
-      if (this.dry) this.gaps++;
+    if (this.playing && this.dry) this.missed += out.length;
+    else if (this.playing) {
+      const done = this.take(out);
+      if (done < out.length) this.ranDry(out.length - done);
       this.least = Math.min(this.least, this.waiting);
       if (this.quanta % 375 === 0) this.catchUp(out);
       for (let channel = 1; channel < output.length; channel++) output[channel].set(out);
