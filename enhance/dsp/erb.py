@@ -38,8 +38,8 @@ def wide_band_matrix(bins: int, first_bin: int, bands: int, sample_rate: int) ->
         ``[bins - first_bin, bands]``; row sums are 1.
 
     Example:
-        >>> wide_band_matrix(481, 100, 28, 48000).sum(axis=1).round(6).min()
-        np.float64(1.0)
+        >>> float(wide_band_matrix(481, 100, 28, 48000).sum(axis=1).round(6).min())
+        1.0
     """
     frequency = np.linspace(0, sample_rate / 2, bins)[first_bin:]
     centres = erb_frequency(np.linspace(erb_rate(frequency[0]), erb_rate(frequency[-1]), bands))
