@@ -60,12 +60,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def page(browser: Any, server: Server) -> Iterator[Any]:
+def live_page(browser: Any, server: Server) -> Iterator[Any]:
     with watched_page(browser, server) as page:
         page.set_default_timeout(PATIENCE)
-        page.evaluate(RECORD)
         page.get_by_role("tab", name="Live").click()
         yield page
+
+
+@pytest.fixture
+def page(live_page: Any) -> Any:
+    """One that keeps what crosses, which makes it late."""
+    live_page.evaluate(RECORD)
+    return live_page
 
 
 def judged(page: Any, condition: str) -> None:
@@ -119,7 +125,8 @@ def test_the_page_denoises_as_a_stream_in_python_does(page: Any, shipped_denoise
 
 
 @pytest.mark.long
-def test_the_delay_is_that_of_the_device_and_20_to_40_ms(page: Any) -> None:
+def test_the_delay_is_that_of_the_device_and_20_to_40_ms(live_page: Any) -> None:
+    page = live_page
     judged(page, "false")
     start(page)
     page.get_by_text("It is denoised in this browser: nothing leaves this machine.").wait_for()
@@ -127,6 +134,7 @@ def test_the_delay_is_that_of_the_device_and_20_to_40_ms(page: Any) -> None:
     found: list[tuple[float, float]] = []
 
     def agree() -> bool:
+        page.wait_for_timeout(3000)  # to look takes time of the page and of the machine, and with it come gaps
         shown, behind = delays(page)
         found.append((shown, behind))
         return abs(shown - behind) < 10 and 20 <= behind <= 40
