@@ -236,7 +236,6 @@ def make(arguments: argparse.Namespace) -> Report:
         "pieces": count,
         "seconds": seconds,
         "seed": SEED,
-        "quick": arguments.quick,
     }
     return Report("fidelity", rows, table(rows), settings, picture(shown, load_emulator(shown), sources, 4.0))
 

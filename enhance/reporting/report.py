@@ -13,7 +13,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
 def run_report(program: str, make: Callable[[argparse.Namespace], Report], arguments: argparse.Namespace) -> int:
     """Measure and write; what goes wrong becomes one line on standard error. Return the exit status.
 
+    The settings that are written say whether it was a quick run.
+
     Args:
         program: what an error line begins with.
         make: measures; may raise ValueError, RuntimeError, OSError or ModelError.
@@ -65,6 +67,7 @@ def run_report(program: str, make: Callable[[argparse.Namespace], Report], argum
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         report = make(arguments)
+        report = replace(report, settings={**report.settings, "quick": arguments.quick})
         save_report(report, arguments.out, time.monotonic() - begin)
     except (ValueError, RuntimeError, OSError, MpeaceError) as error:
         return fail(program, error)
