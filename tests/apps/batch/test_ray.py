@@ -98,7 +98,7 @@ def test_a_node_or_a_worker_that_dies_costs_no_file_and_none_is_done_twice(
     else:
         for number in workers():
             os.kill(number, signal.SIGKILL)
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=900)
     assert process.returncode == 0, stderr.decode()[-2000:]
     check_equal(out, sounds)
     rows = [json.loads(line) for line in report.read_text().splitlines()]
@@ -121,7 +121,7 @@ def test_a_driver_that_is_killed_goes_on_by_the_same_command(
     before = {path: path.stat().st_mtime_ns for path in outputs(out)}
     assert len(before) < FILES
     process = start(*command)
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=900)
     assert process.returncode == 0, stderr.decode()[-2000:]
     skipped = re.search(r"(\d+) done, (\d+) skipped, 0 failed", stderr.decode())
     assert skipped is not None
@@ -141,7 +141,7 @@ def test_a_cluster_of_its_own_does_rows_names_bad_files_and_ends_by_ctrl_c(
     )
     ray_here = ("--model", tiny_model, "--engine", "ray", "--jobs", 2)
     process = start("denoise", "--manifest", manifest, *ray_here, cwd=tmp_path)
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=900)
     assert process.returncode == 1, stderr.decode()
     assert "2 done, 0 skipped, 1 failed" in stderr.decode()
     assert (tmp_path / "a.wav").read_bytes() == (sounds / "local" / "0" / "0.wav").read_bytes()
@@ -151,7 +151,7 @@ def test_a_cluster_of_its_own_does_rows_names_bad_files_and_ends_by_ctrl_c(
     process = start("denoise", *long, "-o", tmp_path / "out", *ray_here)
     wait_for(lambda: len(partial_files(tmp_path / "out")) == 2, process)
     os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=900)
     assert process.returncode == 130, stderr.decode()
     assert "mpeace: stopped; finished files are kept" in stderr.decode().splitlines()[-1]
     assert not list((tmp_path / "out").iterdir())
@@ -172,7 +172,7 @@ def test_a_cluster_that_is_not_there_is_one_line(
     process = start(
         "denoise", file, "-o", tmp_path / "out", "--model", tiny_model, "--engine", "ray", "--address", address
     )
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=900)
     assert process.returncode == 2
     assert len(stderr.decode().splitlines()) == 1
     assert words in stderr.decode()
@@ -215,5 +215,5 @@ def test_ray_data_denoises_a_column_of_sound(sounds: Path, tmp_path: Path, tiny_
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, str(tiny_model)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
