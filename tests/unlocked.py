@@ -48,6 +48,16 @@ def moved(installed: dict[str, str], lock: dict[str, set[str]]) -> list[str]:
     ]
 
 
+def broke(said: str) -> list[str]:
+    """The lines in which pytest names what failed, not those of a log.
+
+    Example:
+        >>> broke("FAILED enhance/a.py::enhance.a\\nERROR tests/test_b.py - why\\nERROR    ray:services.py:1\\n1 failed")
+        ['FAILED enhance/a.py::enhance.a', 'ERROR tests/test_b.py - why']
+    """
+    return [line for line in said.splitlines() if re.match(r"(FAILED|ERROR) \S+\.py", line)]
+
+
 def install(python: Path, lowest: bool) -> bool:
     """Into a fresh environment, without the lock; whether it went well. uv does it: pip tries versions for hours."""
     wanted, more = python.parent / "wanted.txt", python.parent / "more.in"
@@ -79,7 +89,7 @@ def run(python: str, lowest: bool, tests: Sequence[str]) -> bool:
         command += ["--max-worker-restart=0", *tests]  # a test that ends its process is named; others would wait for it
         wide = {**os.environ, "COLUMNS": "300"}  # so that pytest says with each name why
         done = subprocess.run(command, cwd=ROOT, env=wide, capture_output=True, text=True, check=False)
-        broken = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))]
+        broken = broke(done.stdout)
         closing = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         ended = "" if done.returncode in (0, 1) else f"; pytest did not finish, it ended with {done.returncode}"
         print(f"== {version}: {len(broken) or 'no'} tests broke{ended}", *broken, *closing, sep="\n", flush=True)

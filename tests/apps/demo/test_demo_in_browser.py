@@ -126,16 +126,15 @@ def test_the_page_denoises_as_a_stream_in_python_does(page: Any, shipped_denoise
 
 @pytest.mark.long
 def test_the_delay_is_that_of_the_device_and_20_to_40_ms(live_page: Any) -> None:
-    page = live_page
-    judged(page, "false")
-    start(page)
-    page.get_by_text("It is denoised in this browser: nothing leaves this machine.").wait_for()
-    page.get_by_role("button", name="Noisy").click()
+    judged(live_page, "false")
+    start(live_page)
+    live_page.get_by_text("It is denoised in this browser: nothing leaves this machine.").wait_for()
+    live_page.get_by_role("button", name="Noisy").click()
     found: list[tuple[float, float]] = []
 
     def agree() -> bool:
-        page.wait_for_timeout(3000)  # to look takes time of the page and of the machine, and with it come gaps
-        shown, behind = delays(page)
+        live_page.wait_for_timeout(3000)  # to look takes time of the page and of the machine, and with it come gaps
+        shown, behind = delays(live_page)
         found.append((shown, behind))
         return abs(shown - behind) < 10 and 20 <= behind <= 40
 
@@ -143,11 +142,11 @@ def test_the_delay_is_that_of_the_device_and_20_to_40_ms(live_page: Any) -> None
         wait_for(agree)
     finally:
         print(
-            page.locator(".live-figures").inner_text(),
+            live_page.locator(".live-figures").inner_text(),
             *(f"{a:.1f} ms shown, {b:.1f} ms heard" for a, b in found),
             sep="\n",
         )
-    page.get_by_role("button", name="Stop").click()
+    live_page.get_by_role("button", name="Stop").click()
 
 
 def test_the_stream_of_the_page_takes_offset_strength_and_delay_as_that_of_python(
