@@ -52,7 +52,7 @@ def broke(said: str) -> list[str]:
     """The lines in which pytest names what failed, not those of a log.
 
     Example:
-        >>> broke("FAILED enhance/a.py::enhance.a\\nERROR tests/test_b.py - why\\nERROR    ray:services.py:1\\n1 failed")
+        >>> broke("FAILED enhance/a.py::enhance.a\\nERROR tests/test_b.py - why\\nERROR    ray:services.py:1")
         ['FAILED enhance/a.py::enhance.a', 'ERROR tests/test_b.py - why']
     """
     return [line for line in said.splitlines() if re.match(r"(FAILED|ERROR) \S+\.py", line)]
