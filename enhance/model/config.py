@@ -1,4 +1,4 @@
-"""Dimensions of the enhancement network: one frozen dataclass and the three sizes that the project trains.
+"""Dimensions of the enhancement network: one frozen dataclass and the sizes that the project trains.
 
 Everything that follows from a dimension is derived here, so that a checkpoint needs to carry this one value only.
 """
@@ -108,9 +108,10 @@ class NetworkConfig:
 
 
 SIZES = {
+    "micro": NetworkConfig(stem_channels=12, channels=16, head_channels=4),
     "tiny": NetworkConfig(stem_channels=24, channels=32, head_channels=8),
     "small": NetworkConfig(),
     "base": NetworkConfig(stem_channels=96, channels=160, head_channels=32),
     "studio": NetworkConfig(backward=True, ahead=25, block=400, taps_ahead=2, fine_bins=40),
 }
-"""The sizes that the project trains, by name."""
+"""The sizes that the project trains, by name; `micro` is for comparisons alone."""

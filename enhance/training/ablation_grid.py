@@ -56,7 +56,23 @@ LOSSES |= {
     ),
     "bark-plain-loudness": Loss("+ Bark noise-to-mask + ERB loudness", ('extra=["bark", "plain-loudness"]',)),
     "pesq": Loss("+ PESQ itself (torch-pesq)", ('extra=["pesq"]',)),
+    "some-pesq": Loss("+ half of PESQ", ('extra=["pesq"]', "extra_share=0.5")),
+    "some-pesq-noise-to-mask": Loss(
+        "+ half of PESQ + a fifth of V9 noise-to-mask", ('extra=["pesq", "noise-to-mask"]', "extra_shares=[0.5, 0.2]")
+    ),
+    "some-pesq-bark": Loss(
+        "+ half of PESQ + a fifth of Bark noise-to-mask", ('extra=["pesq", "bark"]', "extra_shares=[0.5, 0.2]")
+    ),
+    "layers-alone": Loss("CBR16 layers alone (the paper's)", ('extra=["layers"]', "plain=0")),
+    "random-layers-alone": Loss("layers with random weights alone", ('extra=["random-layers"]', "plain=0")),
+    "noise-to-mask-alone": Loss(
+        "V9 noise-to-mask + a tenth of l1", ('extra=["noise-to-mask", "l1"]', "extra_shares=[1.0, 0.1]", "plain=0")
+    ),
 }
+CLAIM = (BASELINE, "l1", "l2", "layers-alone", "random-layers-alone", "noise-to-mask-alone")
+"""The paper's claim, a codec against l1 and l2, for a denoiser."""
+RECIPE = (BASELINE, "some-pesq", "some-pesq-noise-to-mask", "some-pesq-bark")
+"""What the shipped networks end with, and the same without the codec."""
 FINE_GRID = (
     *(BASELINE, "symmetric", "reversed", "more-reversed", "no-snr", "more-compressed"),
     *("less-noise-to-mask", "noise-to-mask", "more-noise-to-mask", "loudness", "loudness-added"),
