@@ -69,10 +69,6 @@ LOSSES |= {
         "V9 noise-to-mask + a tenth of l1", ('extra=["noise-to-mask", "l1"]', "extra_shares=[1.0, 0.1]", "plain=0")
     ),
 }
-CLAIM = (BASELINE, "l1", "l2", "layers-alone", "random-layers-alone", "noise-to-mask-alone")
-"""The paper's claim, a codec against l1 and l2, for a denoiser."""
-RECIPE = (BASELINE, "some-pesq", "some-pesq-noise-to-mask", "some-pesq-bark")
-"""What the shipped networks end with, and the same without the codec."""
 FINE_GRID = (
     *(BASELINE, "symmetric", "reversed", "more-reversed", "no-snr", "more-compressed"),
     *("less-noise-to-mask", "noise-to-mask", "more-noise-to-mask", "loudness", "loudness-added"),
