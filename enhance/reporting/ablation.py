@@ -35,11 +35,7 @@ SPLIT = {
     **{f"pause_left_{number}": Metric(f"In pauses {band} kHz", "dB", 1) for number, band in enumerate(BANDS)},
 }
 """What an estimate is made of; runs on record from before it was measured lack it."""
-OPPONENTS = (
-    "l1",
-    "l2",
-    "some-pesq",
-)  # losses that others are compared with beside the baseline, where there are runs of them
+OPPONENTS = ("l1", "l2", "some-pesq")  # that others are compared with, beside the baseline, if there are runs of them
 DRAWN = ("pesq", "estoi", "si_sdr", "ovrl", "visqol", "nmr")
 MISSING = "-"  # no such run, or a score that no file of the set has, as pauses where nobody pauses
 LOWER_IS_BETTER = ("nmr", "pause_residual")
