@@ -7,6 +7,7 @@ the factors that it found: afterwards it costs a weighted sum, the loss no longe
 minimised, and a term that has been learned fades instead of being amplified.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -137,19 +138,20 @@ class Balancer(nn.Module):
         items = gradient.float().flatten(1) if gradient.dim() > 1 else gradient.float()[None]
         return items.norm(dim=1).sum()
 
-    def get_extra_state(self) -> dict[str, list[Any]]:
-        """Return the calibration, for the ``state_dict``."""
-        return {"terms": list(self._known), "calibration": [list(known) for known in self._known.values()]}
+    def get_extra_state(self) -> Tensor:
+        """Return the calibration for the ``state_dict``: JSON in bytes, as safetensors keeps tensors alone."""
+        text = json.dumps({name: list(known) for name, known in self._known.items()})
+        return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
-    def set_extra_state(self, state: dict[str, list[Any]]) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Restore the calibration.
 
         Raises:
             ValueError: it is that of other terms.
         """
-        if set(state["terms"]) != set(self._known):
+        saved = json.loads(bytes(state.tolist()))
+        if set(saved) != set(self._known):
             raise ValueError(
-                f"the saved calibration is of {', '.join(state['terms'])}; this balancer has {', '.join(self._known)}"
+                f"the saved calibration is of {', '.join(saved)}; this balancer has {', '.join(self._known)}"
             )
-        saved = zip(state["terms"], state["calibration"], strict=True)
-        self._known.update({name: Calibration(float(norms), int(calls)) for name, (norms, calls) in saved})
+        self._known.update({name: Calibration(float(norms), int(calls)) for name, (norms, calls) in saved.items()})

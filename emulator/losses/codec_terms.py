@@ -44,5 +44,8 @@ class Reference(NamedTuple):
         )
 
 
+torch.serialization.add_safe_globals([Reference])  # so that `torch.load` reads it by default
+
+
 def _moved(value: Tensor | None, device: str | torch.device) -> Tensor | None:
     return None if value is None else value.to(device)

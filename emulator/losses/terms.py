@@ -19,6 +19,7 @@ SILENCE_DB = -60.0  # dBFS; a softer target is taken for silence with a little n
 BANDS_PER_ERB = 1.0  # the ear adds up power within one ERB; finer bands would tell a probe from its masker beside it
 LOWEST_HZ = 20.0  # what lies below is not heard
 COMPRESSION = 0.3  # power of magnitudes, about that by which loudness grows; as in `enhance.training.loss`
+LEAST = 1e-15  # magnitude, far below what is heard, whose square is an ordinary number in float32
 COMPRESSION_FLOOR = 1e-6  # power from which compression starts (-60 dB): the gradient at 0 is 1e-6 ** -0.35 = 126
 LOUDNESS = 0.23  # power of the intensity that specific loudness grows with, as in PEAQ (Zwicker and Fastl, ch. 8)
 MISSING = 2.0  # by default, loudness that is missing counts this much more than loudness that is added
@@ -119,6 +120,18 @@ def compress(spectrum: Tensor, unit: float) -> Tensor:
     return spectrum * (power(spectrum) + COMPRESSION_FLOOR) ** ((COMPRESSION - 1) / 2)
 
 
+def magnitude(spectrum: Tensor) -> Tensor:
+    """Return the magnitude of a complex tensor, :data:`LEAST` at least; the gradient of what is softer is 0.
+
+    That of `abs()` is not finite where a magnitude is subnormal, as at the end of a sound that fades out.
+
+    Example:
+        >>> magnitude(torch.tensor([3 + 4j]))
+        tensor([5.])
+    """
+    return power(spectrum).clamp(min=LEAST**2).sqrt()
+
+
 def output_distance(estimate: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared distance of compressed spectra, half with phase and half of magnitudes.
 
@@ -127,7 +140,7 @@ def output_distance(estimate: Tensor, target: Tensor) -> Tensor:
         tensor(1.)
     """
     with_phase = power(estimate - target).mean()
-    return (with_phase + (estimate.abs() - target.abs()).square().mean()) / 2  # the gradient of abs() at 0 is 0
+    return (with_phase + (magnitude(estimate) - magnitude(target)).square().mean()) / 2
 
 
 def layer_distance(estimate: dict[str, Tensor], target: dict[str, Tensor], scales: dict[str, Tensor]) -> Tensor:

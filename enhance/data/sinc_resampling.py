@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ROLL_OFF = 0.99  # of half the lower rate: middle of the transition band
+LARGEST = 2**25  # taps of all kernels together: 256 MiB while they are made
 WIDTH = 6  # zero crossings on either side, for `SincResample` without another wish
 
 
@@ -30,7 +31,7 @@ class SincResample(nn.Module):
         width: zero crossings of the kernel on either side of its centre; more are steeper and slower.
 
     Raises:
-        ValueError: a rate or the width is not positive.
+        ValueError: a rate or the width is not positive, or the rates have too small a common divisor.
 
     Example:
         >>> resample = SincResample(48_000, 16_000)
@@ -50,12 +51,17 @@ class SincResample(nn.Module):
         self.old_rate, self.new_rate = old_rate // divisor, new_rate // divisor
         cutoff = ROLL_OFF * min(self.old_rate, self.new_rate)
         self.reach = math.ceil(width * self.old_rate / cutoff)  # input samples on either side
+        if self.new_rate * (2 * self.reach + self.old_rate) > LARGEST:
+            raise ValueError(
+                f"{old_rate} Hz and {new_rate} Hz have too small a common divisor, {divisor}: the kernels would fill "
+                "the memory; resample by another package to an ordinary rate first"
+            )
         taps = torch.arange(-self.reach, self.reach + self.old_rate, dtype=torch.float64) / self.old_rate
         phases = torch.arange(self.new_rate, dtype=torch.float64)[:, None, None] / self.new_rate
         time = cutoff * (taps - phases)  # in zero crossings
         window = torch.cos(math.pi / 2 * (time / width).clamp(-1, 1)).square()
         kernels = torch.sinc(time) * window * (cutoff / self.old_rate)
-        self.register_buffer("kernels", kernels.float(), persistent=False)
+        self.register_buffer("kernels", kernels.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         if self.old_rate == self.new_rate:

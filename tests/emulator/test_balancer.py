@@ -4,34 +4,15 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
+from balanced import SHARES, batch, make_terms, rank
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from emulator.losses.balancer import Balancer
-
-SHARES = {"loud": 3.0, "soft": 1.0}
-
-
-class Terms(NamedTuple):
-    """As those of a loss, with a total that is not balanced."""
-
-    total: Tensor
-    loud: Tensor
-    soft: Tensor
-
-
-def make_terms(estimate: Tensor, scale: float = 1.0) -> Terms:
-    """Means over the items, whose gradients have norms of 500 and 0.02 times `scale`, whatever the estimate."""
-    slope = torch.ones_like(estimate[0]) / estimate[0].numel() ** 0.5
-    loud, soft = (gain * scale * (estimate * slope).sum() / len(estimate) for gain in (500.0, 0.02))
-    return Terms(loud + soft, loud, soft)
-
-
-def batch(items: int = 4) -> Tensor:
-    return torch.randn(items, 2, 50, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
 
 def gradients(count: Callable[[], None]) -> Any:
@@ -155,19 +136,6 @@ def test_it_works_where_torch_has_no_processes(monkeypatch: pytest.MonkeyPatch) 
     assert torch.isfinite(Balancer(SHARES)(make_terms(estimate), estimate))
 
 
-def rank(number: int, store: str, results: Any) -> None:
-    """One of two processes; their gradients differ, and that of the second overflows once."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=number, world_size=2)
-    try:
-        balancer = Balancer(SHARES, warmup=2)
-        for scale in ((1.0, 3.0), (1.0, math.inf), (1.0, 1.0)):
-            estimate = batch()
-            balancer(make_terms(estimate, scale[number]), estimate)
-        results.put((balancer.calibrated, balancer.factors))
-    finally:
-        torch.distributed.destroy_process_group()
-
-
 def test_processes_agree_on_the_mean_of_their_gradients(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -206,3 +174,13 @@ def test_terms_that_make_no_sense_are_refused() -> None:
     for other in (torch.zeros(()), batch().sum()):
         with pytest.raises(ValueError, match="the term 'soft' does not depend on the estimate"):
             balancer({**terms, "soft": other}, estimate)
+
+
+def test_its_state_is_kept_by_safetensors(tmp_path: Path) -> None:
+    """Which keeps tensors alone, as do tools that save by it."""
+    balancer, restored = Balancer(SHARES, warmup=1), Balancer(SHARES, warmup=1)
+    estimate = batch()
+    balancer(make_terms(estimate), estimate)
+    save_model(balancer, str(tmp_path / "model.safetensors"))
+    load_model(restored, tmp_path / "model.safetensors")
+    assert restored.factors == balancer.factors

@@ -88,6 +88,14 @@ def test_silence_of_both_costs_nothing_and_has_no_gradient(loss: CodecLoss) -> N
     assert not gradient(loss, zeros, zeros).any()
 
 
+@pytest.mark.parametrize("level", [1e-45, 1e-41, 1e-38, 1e-30, 1e-20])
+def test_an_estimate_far_below_what_is_heard_has_a_finite_gradient(loss: CodecLoss, level: float) -> None:
+    """As a sound that fades out: that of PyTorch's complex `abs` is not finite for subnormal magnitudes."""
+    estimate, target = signals(1)
+    for name in TERMS:
+        assert gradient(loss, level * estimate, target, name).isfinite().all(), name
+
+
 def test_an_estimate_of_zeros_is_led_towards_the_target(loss: CodecLoss) -> None:
     """A loss of magnitudes alone has no gradient there: loudness and layers."""
     target = signals(2)[1]
@@ -297,6 +305,16 @@ def test_signals_at_48_khz_cost_what_they_cost_at_the_rate_of_the_emulator(emula
     slope = torch.fft.rfft(torch.hann_window(3 * SAMPLES) * gradient(high, fine[0], fine[1])[0]).abs().square()
     assert slope[SAMPLES // 3 * 2 :].sum() < 1e-4 * slope.sum()  # from 10.7 kHz up
     assert slope.sum() > 0
+
+
+def test_other_rates_work_where_double_is_the_default(emulator: Emulator) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        estimate, target = torch.randn(2, 48_000)
+        assert CodecLoss("mp3-v9-16k", sample_rate=48_000)(estimate, target).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(before)
 
 
 def test_other_rates_are_resampled(emulator: Emulator) -> None:

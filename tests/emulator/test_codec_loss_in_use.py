@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ def test_a_copy_gives_the_same_values_and_gradients(loss: CodecLoss, how: str) -
         value_and_gradient(ours, *signals(2)), value_and_gradient(loss, *signals(2)), strict=True
     ):
         torch.testing.assert_close(theirs, expected, **EXACT)
+
+
+def test_a_reference_kept_on_disk_is_read_by_default(loss: CodecLoss, tmp_path: Path) -> None:
+    """By `torch.load`, which takes only what is known to be safe."""
+    estimate, target = signals(1)
+    torch.save(loss.reference(target), tmp_path / "reference.pt")
+    kept = torch.load(tmp_path / "reference.pt")
+    torch.testing.assert_close(loss(estimate, kept), loss(estimate, target), **EXACT)
 
 
 def test_a_reference_can_be_pickled_for_a_loader_in_another_process(loss: CodecLoss) -> None:

@@ -25,6 +25,7 @@ def emulator() -> Emulator:
         ({"sample_rate": 0}, "sample_rate must be a positive whole number of Hz; got 0"),
         ({"sample_rate": -16_000}, "positive whole number of Hz; got -16000"),
         ({"sample_rate": 16_000.0}, r"positive whole number of Hz; got 16000\.0"),
+        ({"sample_rate": 47_999}, "47999 Hz and 16000 Hz have too small a common divisor, 1"),
         ({"output": -1.0}, "weights must be finite, 0 or more, and one of them more than 0; got .*'output': -1.0"),
         ({"layers": math.nan}, "weights must be finite"),
         ({"missing": -1.0}, r"missing must be finite and 0 or more; got -1\.0"),
