@@ -11,7 +11,7 @@ from pathlib import Path
 
 from enhance.model.onnx_export import PARITY_SECONDS, UNSTATED, export
 from enhance.runtime.denoiser import Denoiser
-from enhance.runtime.registry import register_model
+from enhance.runtime.registry import DENOISERS, register_model
 from enhance.utils.errors import ModelError, fail
 
 
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{word}", type=int, metavar="HOPS", help=text)
     arguments = parser.parse_args(argv)
     name = arguments.name or arguments.onnx.stem
+    if arguments.onnx.suffix != DENOISERS.suffix:
+        return fail("enhance.export", f"'{arguments.onnx}' must end in {DENOISERS.suffix}, by which a network is known")
     try:
         grid = {word: value for word in ("block", "ahead") if (value := getattr(arguments, word)) is not None}
         difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence, grid)

@@ -38,12 +38,15 @@ PEAK = 0.99
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Return the recordings below a folder, sorted.
+    """Return the recordings below a folder, sorted; hidden files, as other systems leave them, are none.
 
     Raises:
         ValueError: there are none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not folder.is_dir():
+        raise ValueError(f"no folder '{folder}'")
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    found = sorted(path for path in paths if path.is_file())
     if not found:
         raise ValueError(f"no recordings in '{folder}'")
     return found
@@ -162,6 +165,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     arguments = parser.parse_args(argv)
     try:
+        if arguments.count < 1:
+            raise ValueError(f"--count: expected 1 or more, got {arguments.count}")
         if arguments.sentences:
             write_sentences(arguments.sentences, arguments.noise, arguments.out, arguments.seed)
             return 0

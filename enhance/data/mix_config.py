@@ -6,11 +6,16 @@ from enhance.dsp.rate import SAMPLE_RATE
 
 SUBGROUP = 8  # examples among which noises are exchanged when a processed batch is used again
 MOST_NOISES = 3
+POSITIVE = ("speeds", "noise_speeds", "low_pass_hz")  # settings of one number or more
+RANGES = ("formant_range", "onset", "early_seconds", "tail_db", "noise_swing_db", "snr_db", "level_db", "clip_db")
 
 
 @dataclass(frozen=True)
 class MixConfig:
     """Mixtures: what is in them, how often and how strongly.
+
+    Raises:
+        ValueError: a setting is out of range.
 
     Example:
         >>> MixConfig(segment_seconds=2.0).samples
@@ -55,6 +60,13 @@ class MixConfig:
     synthetic_count: int = 120  # synthetic noises, made when the mixer is made
 
     def __post_init__(self) -> None:
+        for name in POSITIVE:
+            if not getattr(self, name) or min(getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be one number or more, each above 0; got {list(getattr(self, name))}")
+        for name in RANGES:
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} must be two numbers, the lower one first; got {[low, high]}")
         if self.segment_seconds < 0.1:
             raise ValueError(f"a segment must last 0.1 s or more; got {self.segment_seconds} s")
         if not 1 <= self.reuse <= SUBGROUP:

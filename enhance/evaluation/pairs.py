@@ -15,7 +15,7 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Return pairs (clean, noisy) of a set, sorted by name.
 
     Raises:
-        DatasetError: if a folder is missing or empty, or a file has no partner.
+        DatasetError: if a folder is missing or empty, a file has no partner, or :func:`check_headers` raises it.
     """
     names: dict[str, set[str]] = {}
     for part in ("clean", "noisy"):
@@ -28,27 +28,48 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
             raise DatasetError(f"{folder / part / alone[0]}{more}: no file of the same name in {other}/")
     if not names["clean"]:
         raise DatasetError(f"{folder}: expected pairs of files in clean/ and noisy/, found none")
-    return [(folder / "clean" / name, folder / "noisy" / name) for name in sorted(names["clean"])]
+    pairs = [(folder / "clean" / name, folder / "noisy" / name) for name in sorted(names["clean"])]
+    for pair in pairs:  # before hours of work, not in the middle of them
+        check_headers(*pair)
+    return pairs
+
+
+def check_headers(clean: Path, noisy: Path) -> None:
+    """Check what two files say of themselves.
+
+    Raises:
+        DatasetError: if a file cannot be read, is empty, is not mono, or differs from its partner in rate or length.
+    """
+    found: list[tuple[int, int]] = []
+    for path in (clean, noisy):
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
+        if info.channels != 1:
+            raise DatasetError(f"{path}: expected one channel, got {info.channels}")
+        if not info.frames:
+            raise DatasetError(f"{path}: expected a recording, got an empty one")
+        found.append((info.frames, info.samplerate))
+    if found[0] != found[1]:
+        sizes = [f"{frames} samples at {rate} Hz" for frames, rate in found]
+        raise DatasetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
 
 
 def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
     """Return both recordings, float32 of shape [time], and their rate.
 
     Raises:
-        DatasetError: if a file cannot be read, is not mono, or differs from its partner in rate or length.
+        DatasetError: if :func:`check_headers` raises it, or a sample is not finite.
     """
+    check_headers(clean, noisy)
     signals: list[Audio] = []
-    rates: list[int] = []
     for path in (clean, noisy):
         try:
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            audio, rate = soundfile.read(path, dtype="float32")
         except soundfile.LibsndfileError as error:
             raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
-        if audio.shape[1] != 1:
-            raise DatasetError(f"{path}: expected one channel, got {audio.shape[1]}")
-        signals.append(audio[:, 0].astype(np.float32))
-        rates.append(rate)
-    if rates[0] != rates[1] or signals[0].size != signals[1].size:
-        sizes = [f"{signal.size} samples at {rate} Hz" for signal, rate in zip(signals, rates, strict=True)]
-        raise DatasetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
-    return signals[0], signals[1], rates[0]
+        if not np.isfinite(audio).all():
+            raise DatasetError(f"{path}: {np.sum(~np.isfinite(audio))} samples are NaN or infinite")
+        signals.append(audio.astype(np.float32))
+    return signals[0], signals[1], rate

@@ -11,7 +11,11 @@ FORMAT = 1
 
 
 def save_atomically(value: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint, so that a reader or a power cut meets the former one or this one, never a part."""
+    """Write a checkpoint, so that a reader or a power cut meets the former one or this one, never a part.
+
+    Its folder is made if there is none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, durable=True) as partial:
         torch.save(value, partial)
 

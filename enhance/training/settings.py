@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from enhance.utils.errors import silence
 
@@ -36,11 +36,28 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
         if isinstance(before, float) and type(value) is int:
             value = float(value)
         if isinstance(before, tuple) and isinstance(value, list):
-            value = tuple(value)
+            value = elements(value, type(configs[owners[0]]), key)
         if type(value) is not type(before):
             raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
         changes[owners[0]][key] = value
     return [replace(config, **change) for config, change in zip(configs, changes, strict=True)]
+
+
+def elements(values: list[Any], config: type, key: str) -> tuple[Any, ...] | None:
+    """Return a list as the tuple that a field of a dataclass wants; None where number or type of its elements differ.
+
+    Example:
+        >>> from enhance.training.loss import LossConfig
+        >>> elements([512, 2048, 64], LossConfig, "more_windows"), elements([0.5], LossConfig, "more_windows")
+        ((512, 2048, 64), None)
+    """
+    wanted = get_args(get_type_hints(config)[key])
+    if wanted[1:] == (...,):
+        wanted = (wanted[0],) * len(values)
+    if len(values) != len(wanted):
+        return None
+    made = tuple(float(v) if kind is float and type(v) is int else v for v, kind in zip(values, wanted, strict=True))
+    return made if all(type(v) is kind for v, kind in zip(made, wanted, strict=True)) else None
 
 
 def print_settings(configs: Sequence[Any]) -> None:

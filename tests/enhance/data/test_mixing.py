@@ -256,6 +256,9 @@ def test_synthetic_noise_is_finite_and_repeatable(generate) -> None:
         ({"noises": (0.5, 0.2)}, "probabilities with sum 1"),
         ({"noises": (0.25, 0.25, 0.25, 0.25)}, "one to 3 probabilities"),
         ({"onset": (0.2, 1.0)}, "after the end of the segment"),
+        ({"speeds": ()}, r"speeds must be one number or more, each above 0; got \[\]"),
+        ({"noise_speeds": (1.0, 0.0)}, "noise_speeds must be one number or more, each above 0"),
+        ({"snr_db": (5.0, -5.0)}, r"snr_db must be two numbers, the lower one first; got \[5.0, -5.0\]"),
     ],
 )
 def test_absurd_settings_are_refused(setting: dict, message: str) -> None:

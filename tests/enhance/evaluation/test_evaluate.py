@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tiny_model import tiny_result
 from enhance import card, comparison, evaluate, figures
 from enhance.evaluation import results
 from enhance.evaluation.metrics import si_sdr
-from enhance.evaluation.pairs import read_pair
+from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, speech_like
 
 HALF_DB = 20 * math.log10(0.5)  # what the tiny model does to everything
@@ -123,7 +124,9 @@ def test_a_set_with_missing_partners_is_refused_by_name(pairs, tmp_path, capsys)
             "expected what its clean file has, 4800 samples at 48000 Hz, got 4800 samples at 44100",
         ),
         (np.zeros(4799), 48000, "expected what its clean file has, 4800 samples at 48000 Hz, got 4799 samples"),
-        (None, 48000, "cannot be read"),
+        (None, 48000, "noisy.wav: cannot be read"),
+        (np.zeros(0), 48000, "noisy.wav: expected a recording, got an empty one"),
+        (np.full(4800, np.nan), 48000, "noisy.wav: 4800 samples are NaN or infinite"),
     ],
 )
 def test_a_pair_that_does_not_fit_is_refused(tmp_path, noisy, rate, expected):
@@ -131,7 +134,7 @@ def test_a_pair_that_does_not_fit_is_refused(tmp_path, noisy, rate, expected):
     if noisy is None:
         (tmp_path / "noisy.wav").write_text("no sound")
     else:
-        soundfile.write(tmp_path / "noisy.wav", noisy, rate)
+        soundfile.write(tmp_path / "noisy.wav", noisy, rate, subtype="FLOAT")
     with pytest.raises(evaluate.DatasetError, match=expected):
         read_pair(tmp_path / "clean.wav", tmp_path / "noisy.wav")
 
@@ -264,3 +267,11 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
     (tmp_path / "data.md").write_text("nothing")
     assert card.main([*command, str(tmp_path / "other.md")]) == 1
     assert not (tmp_path / "other.md").exists()
+
+
+def test_a_file_that_cannot_be_used_is_named_before_anything_is_scored(pairs, tmp_path):
+    shutil.copytree(pairs, tmp_path / "set")
+    for part in ("clean", "noisy"):
+        (tmp_path / "set" / part / "zz.txt").write_text("no sound")
+    with pytest.raises(evaluate.DatasetError, match=r"zz\.txt: cannot be read"):
+        find_pairs(tmp_path / "set")

@@ -32,8 +32,8 @@ def test_each_weight_is_the_mean_by_shares(tmp_path: Path) -> None:
     save_file(other, tmp_path / "other.safetensors")
     for name in ("other.pt", "other.safetensors"):
         files = [str(tmp_path / "last.pt"), str(tmp_path / name)]
-        assert main([*files, "--shares", "0.7", "0.3", "--out", str(tmp_path / "mean.pt")]) == 0
-        got = torch.load(tmp_path / "mean.pt", weights_only=True)["average"]
+        assert main([*files, "--shares", "0.7", "0.3", "--out", str(tmp_path / "new" / "mean.pt")]) == 0
+        got = torch.load(tmp_path / "new" / "mean.pt", weights_only=True)["average"]
         assert got.keys() == first.keys()
         for key, x in got.items():
             torch.testing.assert_close(x, 0.7 * first[key] + 0.3 * other[key])

@@ -157,3 +157,8 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "last.pt").write_bytes(b"no checkpoint")
     assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "x.onnx")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_name_by_which_no_network_is_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "mine")]) == 1
+    assert capsys.readouterr().err.endswith("mine' must end in .onnx, by which a network is known\n")

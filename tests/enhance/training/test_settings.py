@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
 from command import ROOT
+
+from enhance.data.mixing import MixConfig
+from enhance.training.objective import ObjectiveConfig
+from enhance.training.settings import apply_settings
 
 
 def test_who_reads_the_list_may_stop_at_any_line() -> None:
@@ -20,3 +25,19 @@ def test_who_reads_the_list_may_stop_at_any_line() -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["onset=[0.5]", 'snr_db=["a","b"]', "level_db=[-20,-10,0]", "speeds=[true]", "extra=[1]", "noises=0.5"]
+)
+def test_lists_of_other_numbers_or_types_are_refused(wrong: str) -> None:
+    key = wrong.partition("=")[0]
+    with pytest.raises(ValueError, match=f"setting {key} needs a value like .*; got"):
+        apply_settings([MixConfig(), ObjectiveConfig()], [wrong])
+
+
+def test_lists_are_taken_with_whole_numbers_too() -> None:
+    mix, objective = apply_settings(
+        [MixConfig(), ObjectiveConfig()], ["snr_db=[-5,5.5]", 'extra=["bark"]', "noises=[1]", "extra_shares=[1]"]
+    )
+    assert (mix.snr_db, mix.noises, objective.extra, objective.extra_shares) == ((-5.0, 5.5), (1.0,), ("bark",), (1.0,))
