@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from apps.batch.apart import check_apart
 from apps.batch.choices import Engine, IfExists
-from apps.batch.json_file import check_place
 from apps.batch.manifest import read_manifest
 from apps.batch.manifest_plan import plan_manifest
 from apps.batch.plan import make_plan
-from apps.batch.report import Reporter, write_report
+from apps.batch.report import Reporter, check_report, write_report
 from apps.batch.report_rows import RowReport, is_rows
 from apps.batch.speech_file import OPTION, known_segments, write_segments
 from apps.batch.worker_process import end_early
@@ -69,13 +69,12 @@ def denoise_all(
     if address is not None and engine is not Engine.RAY:
         raise UsageError("--address belongs to --engine ray")
     if report is not None:
-        check_place(report, "--report")
+        check_report(report)
     if is_rows(report):
         threshold = THRESHOLD if settings.speech_threshold is None else settings.speech_threshold
         settings = replace(settings, sha256=True, speech_threshold=threshold)
     known = {}
     if speech_segments is not None:
-        check_place(speech_segments, OPTION)
         known = known_segments(speech_segments)
     check_settings(settings.container, settings.subtype, settings.sample_rate)
     with Stopper() as stopper:
@@ -83,6 +82,8 @@ def denoise_all(
             plan = make_plan(inputs, output, name, if_exists, settings)
         else:
             plan = plan_manifest(read_manifest(manifest, settings), if_exists, settings)
+        targets = [task.target for task in plan.tasks] + [outcome.output or "" for outcome in plan.settled]
+        check_apart(targets, {"--manifest": manifest, "--report": report, OPTION: speech_segments})
         if settings.model is None and plan.tasks and plan.tasks[0].source != PIPE:
             settings = replace(settings, model=model_for_files())
         rows = RowReport(report) if report is not None and is_rows(report) else None

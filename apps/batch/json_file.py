@@ -13,15 +13,48 @@ from enhance.utils.errors import UsageError, one_line, problem_on_oserror
 _UNDECODABLE = re.compile("[\ud800-\udfff]")  # bytes of a name that is not UTF-8, as Python holds them (PEP 383)
 
 
-def check_place(path: Path, option: str) -> None:
+def check_place(path: Path, option: str, suffixes: tuple[str, ...]) -> None:
     """Refuse a path that cannot be written to, before the work begins.
 
+    Args:
+        path: what was named.
+        option: that names it.
+        suffixes: of the files that the option writes.
+
     Raises:
-        UsageError: its folder is not there.
+        UsageError: it has another suffix, its folder is not there, or it is there and is no file.
     """
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {path}: expected a file whose name ends in {' or '.join(suffixes)}")
     with problem_on_oserror(f"{option} {path} cannot be written", UsageError):
         if not stat.S_ISDIR(mode_of(path.absolute().parent)):
             raise UsageError(f"{option} {path} cannot be written: there is no such folder")
+        if stat.S_IFMT(mode_of(path)) not in (0, stat.S_IFREG):
+            raise UsageError(f"{option} {path} cannot be written: it is there and is no file")
+
+
+def read_former(path: Path, option: str, *keys: str) -> dict[str, Any]:
+    """Return what the option wrote into this file before; nothing when there is no file, or an empty one.
+
+    Args:
+        path: of the file.
+        option: that names it.
+        keys: by which its own files are known.
+
+    Raises:
+        UsageError: there is a file, and it is none that this option wrote.
+    """
+    try:
+        if not path.exists() or not path.stat().st_size:
+            return {}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.keys() >= set(keys):
+            return content
+    except OSError as error:
+        raise UsageError(f"{option} {path}: {one_line(error)}") from None
+    except (ValueError, AttributeError, RecursionError):  # no text, no JSON, no object
+        pass
+    raise UsageError(f"{option} {path}: this file was not written by this option; name another")
 
 
 def escaped(text: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from apps.batch.json_file import write_json
+from apps.batch.json_file import check_place, read_former, write_json
+from apps.batch.report_rows import OPTION, ROWS, is_rows
 from enhance.io.remote.address import shown
 from enhance.io.task import Outcome, Task
 from enhance.utils.environment import own_version
@@ -135,6 +136,17 @@ class Reporter:
             say(text)
 
 
+def check_report(path: Path) -> None:
+    """Refuse a report that cannot be written, or would replace what is none, before the work begins.
+
+    Raises:
+        UsageError: with what is wrong with the path.
+    """
+    check_place(path, OPTION, (".json", *ROWS))
+    if not is_rows(path):  # those are looked at when they are opened
+        read_former(path, OPTION, "model", "options", "files")
+
+
 def write_report(
     path: Path, outcomes: list[Outcome], passed_over: list[str], model: dict[str, str], options: dict[str, Any]
 ) -> None:
@@ -153,7 +165,7 @@ def write_report(
         "passed_over": passed_over,
         "files": [_as_row(outcome) for outcome in outcomes],
     }
-    write_json(path, content, "--report")
+    write_json(path, content, OPTION)
 
 
 def _as_row(outcome: Outcome) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from apps.batch.json_file import check_place, escaped
+from apps.batch.json_file import escaped
 from enhance.io.remote.address import is_url, shown
 from enhance.io.task import Outcome
 from enhance.utils.atomic import replacing
@@ -46,7 +46,6 @@ class RowReport:
     def __init__(self, path: Path) -> None:
         if is_url(str(path)):
             raise UsageError(f"{OPTION}: rows are added to a file of this machine; name a path")
-        check_place(path, OPTION)
         self._path = path
         self._is_parquet = path.suffix.lower() == ".parquet"
         self._journal = path.with_name(path.name + ".jsonl") if self._is_parquet else path

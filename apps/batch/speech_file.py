@@ -3,16 +3,14 @@
 A batch that goes on keeps what is known of the files that it skips, since they are not listened to again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from apps.batch.json_file import write_json
+from apps.batch.json_file import check_place, read_former, write_json
 from enhance.io.remote.address import shown
 from enhance.io.task import Outcome
 from enhance.runtime.speech_segments import BELOW, LEAST_PAUSE, LEAST_SPEECH, PAD
 from enhance.utils.environment import own_version
-from enhance.utils.errors import UsageError, one_line
 
 OPTION = "--speech-segments"
 
@@ -21,17 +19,11 @@ def known_segments(path: Path) -> dict[str, Any]:
     """Return what the file says of each input so far; nothing when there is no file.
 
     Raises:
-        UsageError: there is a file, and it is none that this command wrote.
+        UsageError: it cannot be written, or there is a file, and it is none that this option wrote.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {entry["input"]: entry for entry in content["files"] if entry["segments"] is not None}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UsageError(f"{OPTION} {path}: {one_line(error)}") from None
-    except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{OPTION} {path}: this file was not written by this option; name another") from None
+    check_place(path, OPTION, (".json",))
+    content = read_former(path, OPTION, "threshold_of_the_end", "files")
+    return {entry["input"]: entry for entry in content.get("files", ()) if entry["segments"] is not None}
 
 
 def write_segments(path: Path, outcomes: list[Outcome], known: dict[str, Any], threshold: float) -> None:

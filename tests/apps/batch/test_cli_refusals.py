@@ -112,6 +112,12 @@ def test_a_damaged_model(tmp_path: Path, tiny_model: Path, damage: str) -> None:
         (("--name", "{nonsense}"), "{stem}"),
         (("--name", "../{stem}"), "without folders"),
         (("--report", "no/such/folder/report.json"), "--report"),
+        (
+            ("--report", "a.wav"),
+            "--report a.wav: expected a file whose name ends in .json or .jsonl or",
+        ),
+        (("--report", "-"), "--report -: expected a file whose name ends in"),
+        (("--speech-segments", "a.wav"), "--speech-segments a.wav: expected a file whose name ends in .json"),
         (("-o", "-", "--clip", "rescale"), "--clip rescale"),
         (("-o", "-", "--format", "flac"), "standard output is WAV"),
         (("-o", "out.m4a"), ".m4a"),
@@ -136,3 +142,39 @@ def test_a_rate_that_the_container_lacks(tmp_path: Path, tiny_model: Path) -> No
     assert ended.status == 1
     assert "--sample-rate" in ended.problems[0]
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_report_takes_the_place_of_no_other_file(tmp_path: Path, tiny_model: Path) -> None:
+    """Not of somebody's JSON, nor of what another option wrote; of a former report it does."""
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    report, segments = tmp_path / "r.json", tmp_path / "s.json"
+    arguments = ("denoise", source, "-o", tmp_path / "out.wav", "--model", tiny_model)
+    assert mpeace(*arguments, "--speech-segments", segments).status == 0
+    for content in ('{"files": []}', "[]", "no JSON", segments.read_text()):
+        report.write_text(content)
+        usage(mpeace(*arguments, "--report", report), f"--report {report}: this file was not written by this option")
+        assert report.read_text() == content
+    report.write_text("")
+    for _ in range(2):
+        assert mpeace(*arguments, "--report", report).status == 0
+    written = report.read_text()
+    usage(mpeace(*arguments, "--speech-segments", report), "this file was not written by this option; name another")
+    os.mkfifo(tmp_path / "pipe.json")
+    usage(mpeace(*arguments, "--report", tmp_path / "pipe.json"), "it is there and is no file")
+    assert (report.read_text(), '"skipped": 1' in written) == (written, True)
+
+
+def test_an_output_is_no_file_of_an_option(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    report, manifest = tmp_path / "r.json", tmp_path / "m.csv"
+    rest = ("--model", tiny_model, "--if-exists", "overwrite")
+    both = f"--report and --speech-segments both name {report}"
+    usage(mpeace("denoise", source, *rest, "--report", report, "--speech-segments", report), both)
+    for option in ("--report", "--speech-segments"):
+        ended = mpeace("denoise", source, "-o", report, *rest, option, tmp_path / "." / "r.json")
+        usage(ended, f"the output {report} is the file of {option}; name another for one of them")
+    manifest.write_text(f"input,output\n{source},{manifest}\n")
+    before = manifest.read_text()
+    usage(mpeace("denoise", "--manifest", manifest, *rest), f"the output {manifest} is the file of --manifest")
+    assert manifest.read_text() == before
+    assert sorted(tmp_path.iterdir()) == [source, manifest]
