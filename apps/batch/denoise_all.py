@@ -151,13 +151,15 @@ def _run(
     end_early()
     from enhance import Denoiser
     from enhance.io.denoise_file import describe, run_task
+    from enhance.io.track_pipeline import open_stream
     from enhance.runtime.low_delay import LowDelayStream
 
     denoiser = Denoiser(settings.model)
     model.update(describe(denoiser))
     if settings.raw and tasks[0].target == PIPE:
-        stream = LowDelayStream(denoiser, settings.raw.sample_rate, settings.raw.channels)
-        reporter.pipe(str(settings.raw), (stream.latency_samples + stream.block) / stream.sample_rate)
+        stream = open_stream(denoiser, settings.raw.sample_rate, settings.raw.channels, settings, low_delay=True)
+        waits = stream.block if isinstance(stream, LowDelayStream) else 0
+        reporter.pipe(str(settings.raw), (stream.latency_samples + waits) / stream.sample_rate)
     for task in tasks:
         done(run_task(denoiser, task, settings, stopper, partial(reporter.on_progress, task)), task)
 

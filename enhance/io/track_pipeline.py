@@ -4,7 +4,6 @@ One `Chain` serves one sound track from its first sample to its last, in blocks 
 came out can be held against what went in.
 """
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +14,30 @@ from enhance.io.channel_choice import ChosenChannels, choose_channels
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.runtime.low_delay import LowDelayStream
 from enhance.runtime.speech_segments import SegmentFinder, SpeechSegment
+from enhance.runtime.stream import Stream
 from enhance.utils.errors import FileError
 
 if TYPE_CHECKING:
     from enhance.runtime.denoiser import Denoiser
+
+
+def open_stream(
+    denoiser: "Denoiser", sample_rate: int, channels: int, settings: DenoiseOptions, low_delay: bool
+) -> Stream | LowDelayStream:
+    """Return the stream that denoises a sound track.
+
+    Args:
+        denoiser: the model.
+        sample_rate: Hz.
+        channels: number of channels.
+        settings: strength and link.
+        low_delay: give each sample as soon as it is known; at other rates than the model's, the top of the band is cut
+            for that. A model that hears seconds ahead has no such stream, and waits.
+    """
+    limit, mix = settings.attenuation_limit_db, settings.mix
+    if low_delay and not denoiser.info.block:
+        return LowDelayStream(denoiser, sample_rate, channels, attenuation_limit_db=limit, mix=mix)
+    return denoiser.stream(sample_rate, channels, attenuation_limit_db=limit, mix=mix, link=settings.link)
 
 
 class Chain:
@@ -31,8 +50,7 @@ class Chain:
         settings: strength, output rate and clipping policy.
         holds_over: whether the output can hold samples over full scale (float): then none is touched.
         gain: factor on the result, to make it fit (`Clip.RESCALE`).
-        low_delay: give each sample as soon as it is known; at other rates than the model's, the top of the band is cut
-            for that.
+        low_delay: as for `open_stream`.
 
     Attributes:
         samples_in, samples_out: samples per channel so far.
@@ -61,14 +79,8 @@ class Chain:
             raise FileError(str(error)) from None
         self.samples_in = self.samples_out = self.clamped = 0
         self.peak = self.energy_in = self.energy_out = 0.0
-        stream = partial(LowDelayStream, denoiser) if low_delay else partial(denoiser.stream, link=settings.link)
         chosen = choose_channels(settings.channels, channels)
-        self._stream = stream(
-            self.sample_rate,
-            len(chosen),
-            attenuation_limit_db=settings.attenuation_limit_db,
-            mix=settings.mix,
-        )
+        self._stream = open_stream(denoiser, self.sample_rate, len(chosen), settings, low_delay)
         self._finder = None
         self._denoising = self._stream
         if settings.speech_threshold is not None:

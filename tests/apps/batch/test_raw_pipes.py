@@ -16,7 +16,7 @@ from helpers import lag, si_sdr_db, speech_like
 from readme import readme_line, run_in_shell
 
 from apps.cli import main
-from enhance import list_models
+from enhance import list_models, model_for_files
 from enhance.dsp.resampling import resample
 from enhance.io.pipes.raw_pcm import to_bytes, to_floats
 
@@ -98,6 +98,24 @@ def test_raw_sound_is_written_to_a_file_as_that_of_a_file_is(
     assert mpeace("denoise", source, "-o", tmp_path / "file.flac", "--model", tiny_model).status == 0
     np.testing.assert_array_equal(read(tmp_path / "out.flac"), read(tmp_path / "file.flac"))
     assert json.loads(report.read_text())["options"]["raw"] == "s16le:16000:2"
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_a_model_that_hears_what_follows_makes_of_a_pipe_what_it_makes_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], header: bool
+) -> None:
+    """Samples without a header, and WAV that does not say how long it is."""
+    source = write(tmp_path / "in.wav", speech_like(0.3, 48_000), subtype="PCM_16")
+    model = ("--model", model_for_files())
+    assert mpeace("denoise", source, *model, "-o", tmp_path / "out.wav").status == 0
+    if header:
+        sound = source.read_bytes().replace(struct.pack("<I", 2 * 14_400), struct.pack("<I", 2**32 - 1))
+        status, out = piped(monkeypatch, sound, *model)
+    else:
+        status, out = piped(monkeypatch, to_bytes(read(source).T, "PCM_16"), *model, "--raw", "s16le:48000:1")
+    assert status == 0
+    np.testing.assert_array_equal(to_floats(out[-28_800:], "PCM_16"), read(tmp_path / "out.wav")[0])
+    assert ("a sample comes out at most 4" in capsys.readouterr().err) != header
 
 
 def test_half_a_sample_at_the_end_is_left_out_and_reported(
