@@ -206,9 +206,11 @@ def model_ladder(model: str | None) -> list[Denoiser]:
     """Return the wanted model and the registered smaller ones of the same shape, largest first.
 
     Raises:
-        ModelError: when the wanted model cannot be used.
+        ModelError: when the wanted model cannot be used, or hears seconds ahead.
     """
     wanted = Denoiser(model)
+    if wanted.info.block:
+        raise ModelError(f"the model {wanted.info.name} hears seconds ahead, for files; take another one live")
     models = [wanted]
     registered = {entry.name for entry in list_models()}
     for name in SMALLER:

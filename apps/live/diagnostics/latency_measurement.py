@@ -18,7 +18,7 @@ from apps.live.engine.latency import Latency
 from apps.live.engine.streams import BLOCKS_PER_SECOND, make_link
 from apps.live.session.device_watch import sides
 from apps.live.session.session import LiveSettings
-from enhance import Denoiser
+from enhance.runtime.adaptive import model_ladder
 from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -100,7 +100,7 @@ def run_measure(settings: LiveSettings) -> int:
         rate = common_rate(source, target, settings.sample_rate)
         block = round(rate / BLOCKS_PER_SECOND)
         signal = bursts(rate)
-        network = Denoiser(settings.model).stream(rate, live_block=block)
+        network = model_ladder(settings.model)[0].stream(rate, live_block=block)
         probe = Probe(signal, rate, block)
         print(f"{given.name} <- {out.name}, {rate} Hz: {_BURSTS} bursts of noise, one a second", file=sys.stderr)
         link = make_link(probe, source, target, settings.policy, settings.shared_clock)

@@ -13,6 +13,7 @@ from tiny_model import TINY_METADATA, without_offset, write_tiny_model
 from enhance import Denoiser
 from enhance.model import onnx_export
 from enhance.model.network import Enhancer
+from enhance.runtime.adaptive import model_ladder
 from enhance.runtime.block_runner import BlockRunner
 from enhance.utils.errors import ModelError
 
@@ -113,6 +114,8 @@ def test_what_comes_is_heard_and_what_has_been_denoised_is_not_denoised_again(de
 def test_it_is_not_for_live_use(denoiser: Denoiser) -> None:
     with pytest.raises(ValueError, match="the model ahead hears seconds ahead, for files"):
         denoiser.stream(48_000, live_block=480)
+    with pytest.raises(ModelError, match="the model ahead hears seconds ahead, for files"):
+        model_ladder(str(denoiser.path))
 
 
 def test_a_step_needs_more_than_the_hops_ahead(denoiser: Denoiser) -> None:
