@@ -60,9 +60,9 @@ def test_a_pattern_that_is_none(folder: Path, tiny_model: Path) -> None:
     assert "pattern" in one_fails(folder, tiny_model, pattern, pattern, folder / "good.wav")
 
 
-@pytest.mark.parametrize("option", ["-o", "--report"])
-def test_an_output_that_cannot_be_looked_at(folder: Path, tiny_model: Path, option: str) -> None:
-    ended = mpeace("denoise", folder / "good.wav", option, folder / TOO_LONG / "a.wav", "--model", tiny_model)
+@pytest.mark.parametrize(("option", "name"), [("-o", "a.wav"), ("--report", "a.json")])
+def test_an_output_that_cannot_be_looked_at(folder: Path, tiny_model: Path, option: str, name: str) -> None:
+    ended = mpeace("denoise", folder / "good.wav", option, folder / TOO_LONG / name, "--model", tiny_model)
     assert ended.status == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "name too long" in ended.stderr
