@@ -22,7 +22,7 @@ from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.remote.address import file_name, is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import new_spool
 from enhance.io.remote.store import Store, Stores
-from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, partial_of
+from enhance.io.task import PARTIAL, PIPE, Outcome, Status, Task, check_target, partial_of
 from enhance.utils.errors import FileError, UsageError, problem_on_oserror
 
 _APART = 'tell them apart, for example with --name "{stem}_{extension}{suffix}"'
@@ -83,7 +83,7 @@ def make_plan(
         if name is not None:
             raise UsageError("--name is for outputs in folders; -o already names the file")
         targets = [normal_output(output)]
-        _check_target(targets[0])
+        check_target(targets[0], UsageError)
     else:
         if found and folder is not None and _kind(folder) not in (0, stat.S_IFDIR):
             raise UsageError(f"{folder} is a file, expected a folder for the outputs")
@@ -98,15 +98,14 @@ def make_plan(
 def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions) -> None:
     if name is not None:
         raise UsageError("--name needs input files, not standard input")
-    target = output or PIPE
-    if target == PIPE:
+    if not output or output == PIPE:
         plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
         return
-    target = normal_output(target)
-    suffix = Path(target).suffix
-    if _kind(target) == stat.S_IFDIR or suffix.lower() in MUXERS:
-        raise UsageError(f"standard input is written to a sound file such as out.wav, not to {target}")
-    _check_target(target)
+    target = normal_output(output)
+    names_a_folder = output.endswith(("/", os.sep)) or _kind(target) == stat.S_IFDIR
+    if names_a_folder or Path(target).suffix.lower() in MUXERS:
+        raise UsageError(f"standard input is written to a sound file such as out.wav, not to {shown(output)}")
+    check_target(target, UsageError)
     refusal = _existing(target, look_at_all([target], None)[0], None, if_exists)
     if refusal is None:
         named = container_of(Path(target))
@@ -245,11 +244,6 @@ def _existing(target: str, place: Place, source: Found | None, if_exists: IfExis
     if source and source.modified and place.modified and source.modified > place.modified:
         return "failed", f"the output {target} is older than the input (--if-exists overwrite makes it again)"
     return "skipped", f"the output {target} exists"
-
-
-def _check_target(target: str) -> None:
-    if _kind(target) != stat.S_IFREG and (_kind(target) or (not is_url(target) and os.path.lexists(target))):
-        raise UsageError(f"the output {target} is there and is no file")
 
 
 def _kind(output: str) -> int:

@@ -14,7 +14,7 @@ from enhance.io.formats import CONTAINERS, container_between
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
-from enhance.io.task import OnProgress, Outcome, Task, partial_of
+from enhance.io.task import OnProgress, Outcome, Task, check_target, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
 from enhance.runtime.registry import model_for_files
@@ -139,6 +139,11 @@ def denoise_file(
     if isinstance(target, str) and is_web(target):
         reason = f"{shown(target)}: web servers are read and not written to; name another target"
         raise FileError(f"{_name_of(source)}: {reason}")
+    if isinstance(target, str | PathLike):
+        try:
+            check_target(without_file_scheme(fspath(target)))
+        except FileError as error:
+            raise FileError(f"{_name_of(source)}: {error}") from None
     if not isinstance(model, Denoiser):
         model = Denoiser(model_for_files() if model is None else model)
     try:

@@ -3,13 +3,16 @@
 import math
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from enhance.io.options import DenoiseOptions
+from enhance.io.remote.address import is_url, shown
 from enhance.runtime.speech_segments import SpeechSegment
+from enhance.utils.errors import FileError, one_line
 
 OnProgress = Callable[[float, float | None], object]  # seconds of sound that are done, and of the whole if known
 Status = Literal["done", "skipped", "failed"]
@@ -44,6 +47,30 @@ def partial_of(target: Path | str) -> str:
     """Return a path to write to until the target is whole: in its folder, under a name that no other program has."""
     folder = os.path.dirname(target)  # noqa: PTH120 - quick, for many files
     return os.path.join(folder, f".{secrets.token_hex(6)}{PARTIAL}")  # noqa: PTH118
+
+
+def check_target(target: str, kind: type[FileError] = FileError) -> None:
+    """Check that an output is a file, or nothing yet: what takes the name of a folder, device or pipe destroys it.
+
+    Args:
+        target: path or URL as it was given; of a URL, which is known to its store only, the end is looked at.
+        kind: of the error.
+
+    Raises:
+        FileError: it is something else, or nobody can say what it is.
+    """
+    if target.endswith(("/", os.sep)):
+        raise kind(f"the output {shown(target)} is a folder; name a file")
+    if is_url(target):
+        return
+    try:
+        is_file = stat.S_ISREG(os.stat(target).st_mode)  # noqa: PTH116 - quick, for many files
+    except (FileNotFoundError, NotADirectoryError):
+        is_file = not os.path.lexists(target)  # a link that leads nowhere is there
+    except OSError as error:
+        raise kind(f"the output {target} cannot be reached: {one_line(error)}") from None
+    if not is_file:
+        raise kind(f"the output {target} is there and is no file")
 
 
 def decibels(energy: float, samples: int) -> float | None:

@@ -1,6 +1,7 @@
 """`enhance.denoise_file`: what the command does for one file, from Python."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,23 @@ def test_a_file_is_not_written_over_itself(tmp_path: Path, tiny_denoiser: Denois
         with pytest.raises(FileError, match="written over itself"):
             denoise_file(source, target, model=tiny_denoiser)
     assert source.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """A pipe stands for devices such as /dev/null, which only root may make."""
+    source = write(tmp_path / "a.wav", np.ones(10))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(FileError, match=f"^{source}: the output {tmp_path / name} is there and is no file$"):
+            denoise_file(source, tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    for folder in (f"{tmp_path}/new/", "s3://bucket/new/"):
+        with pytest.raises(FileError, match=f"the output {folder} is a folder; name a file"):
+            denoise_file(source, folder)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
