@@ -10,7 +10,7 @@ from apps.batch.manifest import Row
 from apps.batch.outputs import entries_of
 from apps.batch.plan import Plan, normal_output, settle
 from enhance.io.options import DenoiseOptions
-from enhance.io.remote.address import is_url, is_web, without_file_scheme
+from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.store import Entry, Stores
 from enhance.io.task import Outcome
 from enhance.utils.errors import FileError, UsageError, one_line
@@ -32,6 +32,8 @@ def plan_manifest(rows: list[Row], if_exists: IfExists, settings: DenoiseOptions
     found, targets, options = [], [], []
     for row in rows:
         item = _find(row.source, known, stores)
+        if row.target.endswith(("/", os.sep)):
+            item = f"the output {shown(row.target)} is a folder; name a file"
         if isinstance(item, str):
             plan.settled.append(Outcome(row.source, row.target, "failed", item))
             continue

@@ -178,3 +178,10 @@ def test_an_output_is_no_file_of_an_option(tmp_path: Path, tiny_model: Path) -> 
     usage(mpeace("denoise", "--manifest", manifest, *rest), f"the output {manifest} is the file of --manifest")
     assert manifest.read_text() == before
     assert sorted(tmp_path.iterdir()) == [source, manifest]
+
+
+def test_standard_input_goes_to_a_file_and_not_to_a_folder(tmp_path: Path, tiny_model: Path) -> None:
+    for folder in (f"{tmp_path}/new/", str(tmp_path)):
+        ended = mpeace("denoise", "-", "-o", folder, "--model", tiny_model)
+        usage(ended, f"standard input is written to a sound file such as out.wav, not to {folder}")
+    assert not list(tmp_path.iterdir())

@@ -57,6 +57,14 @@ def test_each_row_has_its_input_its_output_and_its_settings(
     assert "0 done, 3 skipped, 1 failed" in again.stderr
 
 
+def test_an_output_that_ends_as_a_folder_is_none(tmp_path: Path, sound: Path, tiny_model: Path) -> None:
+    folder = f"{tmp_path}/clean/"
+    rows = write_rows(tmp_path / "rows.csv", [{"input": str(sound), "output": folder}])
+    ended = mpeace("denoise", "--manifest", rows, "--model", tiny_model)
+    assert ended.problems == [f"mpeace: {sound}: the output {folder} is a folder; name a file"]
+    assert not (tmp_path / "clean").exists()
+
+
 def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
     tmp_path: Path, sound: Path, tiny_model: Path
 ) -> None:
