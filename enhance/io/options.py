@@ -3,8 +3,11 @@
 Light on purpose: the command line imports it to build its help, so it must not pull in numpy or a codec.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Integral
+from typing import Any
 
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
@@ -99,3 +102,41 @@ def parse_channels(text: str) -> tuple[int, ...]:
     if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
         raise UsageError(f"--channels takes numbers from 1, left or right, with commas between, not {text!r}")
     return tuple(map(int, numbers))
+
+
+def checked_channels(channels: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of channels that a program names.
+
+    Raises:
+        ValueError: they are no list of whole numbers from 1.
+
+    Example:
+        >>> checked_channels([1, 3])
+        (1, 3)
+    """
+    numbers = _listed(channels)
+    if numbers is None or not all(isinstance(number, Integral) and int(number) >= 1 for number in numbers):
+        raise ValueError(f"channels {channels!r}: expected a list of whole numbers from 1, as [1, 3]; empty for all")
+    return tuple(map(int, numbers))
+
+
+def checked_tracks(tracks: Sequence[str]) -> tuple[str, ...]:
+    """Return the sound tracks that a program names.
+
+    Raises:
+        ValueError: they are no list of texts.
+
+    Example:
+        >>> checked_tracks(["2", "eng"])
+        ('2', 'eng')
+    """
+    names = _listed(tracks)
+    if names is None or not all(isinstance(name, str) for name in names):
+        what = "each a number from 1, a language or a title, as ['2', 'eng']"
+        raise ValueError(f"tracks {tracks!r}: expected a list of texts, {what}; empty for all")
+    return names
+
+
+def _listed(values: object) -> tuple[Any, ...] | None:
+    """Return the items of a list; None for what is none, and for a text, whose items are letters."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else None

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, TypeGuard
 from enhance.dsp.rate import check_sample_rate
 from enhance.io.denoise_file import perform
 from enhance.io.formats import CONTAINERS, container_between
-from enhance.io.options import Clip, DenoiseOptions
+from enhance.io.options import Clip, DenoiseOptions, checked_channels, checked_tracks
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
 from enhance.io.task import OnProgress, Outcome, Task, check_target, partial_of
@@ -132,9 +132,9 @@ def denoise_file(
         sample_rate=sample_rate,
         clip=Clip(clip),
         salvage=salvage,
-        channels=tuple(channels),
+        channels=checked_channels(channels),
         link=Link(link),
-        tracks=tuple(tracks),
+        tracks=checked_tracks(tracks),
     )
     if isinstance(target, str) and is_web(target):
         reason = f"{shown(target)}: web servers are read and not written to; name another target"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -142,13 +143,35 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
         ({"sample_rate": 10}, "sample rate 10 Hz"),
         ({"format": "docx"}, "format 'docx': expected one of wav"),
         ({"clip": "loud"}, "'loud' is not a valid Clip"),
+        *(
+            (
+                {"channels": wrong},
+                f"channels {wrong!r}: expected a list of whole numbers from 1, as [1, 3]; empty for all",
+            )
+            for wrong in ([0], [-1], [1, -5], [1.0], ["left"], "12", 1, None)
+        ),
+        *(
+            (
+                {"tracks": wrong},
+                f"tracks {wrong!r}: expected a list of texts, each a number from 1, a language or a title",
+            )
+            for wrong in ("eng", [2], 2, [None])
+        ),
     ],
 )
 def test_values_out_of_range_are_refused_before_anything_is_read(
     tmp_path: Path, wrong: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         denoise_file(tmp_path / "missing.wav", tmp_path / "out.wav", **wrong)  # type: ignore[arg-type]
+
+
+def test_channels_are_named_by_numbers_of_any_kind(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    audio = speech_like(0.2, 48_000, 2)
+    source = write(tmp_path / "a.wav", audio, subtype="FLOAT")
+    denoise_file(source, tmp_path / "b.wav", model=tiny_denoiser, channels=np.array([2]))  # type: ignore[arg-type]
+    kept = read(tmp_path / "b.wav")
+    assert [np.array_equal(out, given) for out, given in zip(kept, audio, strict=True)] == [True, False]
 
 
 def test_a_model_that_is_not_there_is_a_model_error(tmp_path: Path) -> None:
