@@ -41,6 +41,8 @@ _AIFF = Content("AIFF", (".aiff", ".aif", ".aifc", ".afc"))
 _MP3 = Content("MP3", (".mp3", ".mp2", ".mp1", ".mpa", ".m2a"))
 _MP4 = (".mp4", ".m4a", ".m4b", ".m4v", ".m4r", ".mp4a", ".mov", ".qt", ".3gp", ".3g2", ".3gpp", ".3ga", ".f4v")
 _TS = Content("MPEG-TS", (".ts", ".mts", ".m2ts", ".m2t"), ffmpeg=True)
+_BRANDS = {b"M4A": ".m4a", b"M4B": ".m4b", b"M4V": ".m4v", b"qt ": ".mov", b"3gp": ".3gp", b"3g2": ".3g2"}  # else MP4
+_DOC_TYPE = b"\x42\x82"  # id of the element of EBML by which WebM says that it is
 _VOC, _VOC_HEADER_SIZE = b"Creative Voice File", 20  # and the place of the size of its header
 _VOC_SOUND, _VOC_BLOCKS = (1, 2, 9), 100  # kinds of blocks with sound; so many are looked at
 _OGG = {  # by the first bytes of the first packet
@@ -114,6 +116,22 @@ def content_of(path: Path) -> Content:
     if head[:1] == b"\xff" and len(head) > 7 and head[1] & 0xF6 == 0xF0:
         return Content("AAC", (".aac", ".adts"), ffmpeg=True)
     return UNKNOWN
+
+
+def suffix_of(path: Path) -> str:
+    """Return the usual suffix of a file with this content, whatever its name is; empty when the content is not known.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    content = content_of(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if content.suffixes == _MP4:
+        return _BRANDS.get(head[8:11], ".mp4") if head[4:8] == b"ftyp" else ".mov"
+    if content.name.startswith("Matroska"):
+        return ".webm" if b"webm" in head[(place := head.find(_DOC_TYPE)) : place + 14] else ".mkv"
+    return next(iter(content.suffixes), "")
 
 
 def _has_more_blocks(path: Path) -> bool:

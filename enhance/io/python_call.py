@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeGuard
 
 from enhance.dsp.rate import check_sample_rate
+from enhance.io.content import content_of, suffix_of
 from enhance.io.denoise_file import perform
-from enhance.io.formats import CONTAINERS, container_between
+from enhance.io.formats import CONTAINERS, MUXERS, container_between, is_written
 from enhance.io.options import Clip, DenoiseOptions, checked_channels, checked_tracks
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
@@ -21,8 +22,6 @@ from enhance.runtime.registry import model_for_files
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
-
-_MAGIC = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))  # of what libsndfile does not read
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def denoise_file(
         source: path, URL (`s3://`, `gs://`, `az://`, `https://`; extra `cloud`), or binary file object, which
             is read from where it stands to its end (by way of a temporary file).
         target: path or URL (of a store, not of a web server), whose suffix chooses the format, or binary file object
-            to write to; with an object, `format`.
+            to write to; with an object, `format`, or what the source is.
         model: None for the default model of files, a registered name, the path of an .onnx file, or a `Denoiser`,
             which saves the time to load it when there are many files.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
@@ -151,7 +150,9 @@ def denoise_file(
             outcome = _between(_path(source), _path(target), model, options, on_progress)
         else:
             with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
-                path = _path(source) if _is_local(source) else _fetch(source, Path(folder))
+                path = _path(source) if _is_local(source) else _fetch(source, Path(folder), target)
+                if format is None and not isinstance(target, str | PathLike):
+                    _check_written(path)
                 output = _path(target) if _is_local(target) else _place_for(target, Path(folder), path.suffix)
                 outcome = _between(path, output, model, options, on_progress)
                 if isinstance(target, str):
@@ -205,12 +206,23 @@ def _place_for(target: str | PathLike[str] | BinaryIO, folder: Path, suffix: str
     return folder / "out" / (local_name(target) if isinstance(target, str) else f"output{suffix}")
 
 
-def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path) -> Path:
+def _check_written(path: Path) -> None:
+    """Check that a file like this one is written, where no name and no format say what is.
+
+    Raises:
+        FileError: it is not.
+    """
+    content = content_of(path)
+    if content.ffmpeg and not is_written(path.suffix):
+        raise FileError(f"it is {content.name}, and cannot be written as it is: pass format, such as format='wav'")
+
+
+def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path, target: str | PathLike[str] | BinaryIO) -> Path:
     """Copy what is no file of this machine into one."""
     if isinstance(source, PathLike):
         return Path(source)
     if not isinstance(source, str):
-        return _spool(source, folder)
+        return _spool(source, folder, Path(_name_of(target)).suffix)
     path = folder / local_name(source)
     download(source, path, Stopper(), lambda: None)
     return path
@@ -223,14 +235,23 @@ def _name_of(source: str | PathLike[str] | BinaryIO) -> str:
     return name if isinstance(name, str) else "the file object"
 
 
-def _spool(source: BinaryIO, folder: Path) -> Path:
-    """Copy a file object into a file, under a suffix by which M4A and video are known."""
+def _spool(source: BinaryIO, folder: Path, suffix: str) -> Path:
+    """Copy a file object into a file, whose name fits what it is: media keep the container that their name stands for.
+
+    Args:
+        source: where it stands.
+        folder: for the file.
+        suffix: of the target, which counts as that of the source where both are one container: .m4b, and .m4a.
+    """
     head = source.read(16)
     if not isinstance(head, bytes):
         raise FileError("expected a file object opened in binary mode")
-    found = [suffix for place, magic, suffix in _MAGIC if head[place : place + len(magic)] == magic]
-    path = folder / f"input{found[0] if found else Path(_name_of(source)).suffix}"
+    path = folder / "input"
     with path.open("wb") as file:
         file.write(head)
         shutil.copyfileobj(source, file)
-    return path
+    content, usual, named = content_of(path), suffix_of(path), Path(_name_of(source)).suffix
+    if content.ffmpeg and not (named and content.fits(Path(_name_of(source)))):
+        same = MUXERS.get(usual) in (None, MUXERS.get(suffix.lower()))
+        named = suffix if same and suffix and content.fits(Path(f"a{suffix}")) else usual
+    return path.rename(path.with_suffix(named))

@@ -1,5 +1,6 @@
 """The content of a file decides how it is read, not its suffix; and nothing in a folder is passed over in silence."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ import soundfile
 from command import mpeace, read, write
 from helpers import lag, speech_like
 
-from enhance.io.content import content_of
+from enhance import Denoiser, FileError, denoise_file
+from enhance.io.content import content_of, suffix_of
 
 av: Any = pytest.importorskip("av")
 RATE = 48_000
@@ -341,3 +343,45 @@ def test_voc_of_one_block_of_sound_stays_voc(
     assert ended.status == 0, ended.stderr
     assert soundfile.info(tmp_path / "b.voc").subtype == subtype
     np.testing.assert_array_equal(read(tmp_path / "b.voc"), read(source))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "muxer", "codec"),
+    [
+        (".webm", "webm", "libopus"),
+        (".mka", "matroska", "libopus"),
+        (".m4a", "ipod", "aac"),
+        (".mov", "mov", "aac"),
+        (".3gp", "3gp", "aac"),
+        (".ts", "mpegts", "mp2"),
+        (".flv", "flv", "libmp3lame"),
+        (".avi", "avi", "libmp3lame"),
+        (".aac", "adts", "aac"),
+    ],
+)
+def test_a_file_object_stays_in_the_container_that_it_is(
+    tmp_path: Path, tiny_denoiser: Denoiser, suffix: str, muxer: str, codec: str
+) -> None:
+    """To a file object, and to a path of that kind, whether the object has a name or not."""
+    source, clean, named = made(tmp_path / f"a{suffix}", muxer, codec), io.BytesIO(), io.BytesIO()
+    denoise_file(source, tmp_path / f"path{suffix}", model=tiny_denoiser)
+    result = denoise_file(io.BytesIO(source.read_bytes()), clean, model=tiny_denoiser)
+    denoise_file(io.BytesIO(source.read_bytes()), tmp_path / f"b{suffix}", model=tiny_denoiser)
+    with source.open("rb") as file:
+        denoise_file(file, named, model=tiny_denoiser)
+    (tmp_path / "c").write_bytes(clean.getvalue())
+    (tmp_path / "d").write_bytes(named.getvalue())
+    expected = suffix_of(tmp_path / f"path{suffix}")
+    assert expected in (suffix, ".mkv")
+    assert [suffix_of(tmp_path / name) for name in (f"b{suffix}", "c", "d")] == [expected] * 3
+    assert (result.format, result.notes) == (muxer, ())
+    np.testing.assert_array_equal(sound(tmp_path / "c"), sound(tmp_path / f"path{suffix}"))
+
+
+def test_a_file_object_that_is_not_written_asks_for_a_format(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    noisy = made(tmp_path / "a.wma", "asf", "wmav2").read_bytes()
+    with pytest.raises(
+        FileError, match="it is WMA or WMV, and cannot be written as it is: pass format, such as format"
+    ):
+        denoise_file(io.BytesIO(noisy), io.BytesIO(), model=tiny_denoiser)
+    assert denoise_file(io.BytesIO(noisy), io.BytesIO(), model=tiny_denoiser, format="wav").format == "WAV"
