@@ -17,7 +17,7 @@ from apps.batch.inputs import find_inputs
 from apps.batch.naming import BESIDE, ELSEWHERE, name_output
 from apps.batch.outputs import look_at_all
 from apps.batch.sweeping import sweep
-from enhance.io.formats import MUXERS, container_between, container_of
+from enhance.io.formats import MUXERS, RARE, READ_ONLY, container_between, container_of
 from enhance.io.options import Clip, DenoiseOptions
 from enhance.io.remote.address import file_name, is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import new_spool
@@ -103,8 +103,9 @@ def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfEx
         return
     target = normal_output(output)
     names_a_folder = output.endswith(("/", os.sep)) or _kind(target) == stat.S_IFDIR
-    if names_a_folder or Path(target).suffix.lower() in MUXERS:
-        raise UsageError(f"standard input is written to a sound file such as out.wav, not to {shown(output)}")
+    if names_a_folder or Path(target).suffix.lower() in MUXERS.keys() | READ_ONLY | RARE:
+        hint = "; -o - gives samples without a header" if settings.raw else ""
+        raise UsageError(f"standard input is written to a sound file such as out.wav, not to {shown(output)}{hint}")
     check_target(target, UsageError)
     refusal = _existing(target, look_at_all([target], None)[0], None, if_exists)
     if refusal is None:

@@ -127,7 +127,7 @@ def container_between(source: Path | str, target: Path | str, named: str | None 
     """Return the container for an output: the one that was named, or that its suffix stands for; None as the input's.
 
     Raises:
-        UsageError: M4A or video is asked for, and the input is something else.
+        UsageError: M4A or video is asked for, and the input is something else; or what is not written at all.
     """
     if named is not None:
         return named
@@ -136,6 +136,10 @@ def container_between(source: Path | str, target: Path | str, named: str | None 
         return None
     if after.lower() in MUXERS:
         raise UsageError(f"{target}: {after} is written only from {after}, not from {before}")
+    if after.lower() in READ_ONLY | RARE:
+        raise UsageError(
+            f"{target}: {after} is not written from {before or 'such a file'}; name an output like out.wav"
+        )
     container = _BY_SUFFIX.get(after.lower())
     return container.name if container else None
 

@@ -136,6 +136,7 @@ def test_half_a_sample_at_the_end_is_left_out_and_reported(
         (["-", "--raw", "s16le:100:1"], "the rate is 100 Hz, expected 1000 to 768000"),
         (["-", "--raw", "s16le:16000:0"], "0 channels, expected 1 to 64"),
         (["a.raw", "--raw", "s16le:16000:1"], "give - as the only INPUT"),
+        (["-", "--raw", "s16le:16000:1", "-o", "out.raw"], "not to out.raw; -o - gives samples without a header"),
         (["-", "--raw", "s16le:16000:1", "--sample-rate", "8000"], "standard output is as standard input"),
     ],
 )
