@@ -84,7 +84,7 @@ def checked_rate(sample_rate: int | None) -> int | None:
     try:
         return check_sample_rate(sample_rate)
     except ValueError as error:
-        raise UsageError(f"--{error}") from None
+        raise UsageError(f"--{error}".replace("sample rate", "sample-rate")) from None
 
 
 def parse_channels(text: str) -> tuple[int, ...]:

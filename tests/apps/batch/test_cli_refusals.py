@@ -107,7 +107,7 @@ def test_a_damaged_model(tmp_path: Path, tiny_model: Path, damage: str) -> None:
         (("--mix", "1.5"), "--mix"),
         (("--mix", "nan"), "--mix"),
         (("--attenuation-limit", "-3"), "--attenuation-limit"),
-        (("--sample-rate", "12"), "sample rate 12 Hz"),
+        (("--sample-rate", "12"), "--sample-rate 12 Hz"),
         (("--format", "mp5"), "mp5"),
         (("--name", "{nonsense}"), "{stem}"),
         (("--name", "../{stem}"), "without folders"),

@@ -22,5 +22,5 @@ def test_a_strength_out_of_range_is_said_as_the_option_is_called(options: dict[s
 def test_rates_that_nothing_has_are_refused() -> None:
     assert checked_rate(None) is None
     assert checked_rate(44_100) == 44_100
-    with pytest.raises(UsageError, match=r"^--sample rate 999 Hz: expected a whole number from 1000 to 768000 Hz"):
+    with pytest.raises(UsageError, match=r"^--sample-rate 999 Hz: expected a whole number from 1000 to 768000 Hz"):
         checked_rate(999)
