@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
+from enhance.dsp.rate import check_sample_rate
 from enhance.runtime.stream import Model, Stream, check_audio
 
 _RAMP_SECONDS = 0.003  # of fading out and in where the delay has to grow
@@ -73,7 +74,7 @@ class LowDelayStream(_Around["Stream"]):
         attenuation_limit_db: float | None = None,
         mix: float = 1.0,
     ) -> None:
-        hop, rate = denoiser.info.hop, denoiser.info.sample_rate
+        hop, rate, sample_rate = denoiser.info.hop, denoiser.info.sample_rate, check_sample_rate(sample_rate)
         self.block = hop * sample_rate // rate if hop * sample_rate % rate == 0 else 1
         self._stream = Stream(
             denoiser, sample_rate, channels, attenuation_limit_db=attenuation_limit_db, mix=mix, live_block=self.block

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 
@@ -76,10 +77,10 @@ class Stream:
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
         link = Link(link)
-        if channels < 1:
-            raise ValueError(f"{channels} channels: expected at least 1")
-        if live_block is not None and live_block < 1:
-            raise ValueError(f"live_block {live_block}: expected at least 1 sample, or None")
+        if not _is_count(channels):
+            raise ValueError(f"{channels} channels: expected a whole number from 1")
+        if live_block is not None and not _is_count(live_block):
+            raise ValueError(f"live_block {live_block}: expected a whole number of samples from 1, or None")
         if live_block is not None and link is not Link.OFF:
             raise ValueError(f"link {link.value} with live_block {live_block}: live channels cannot be linked")
         if live_block is not None and denoiser.info.block:
@@ -154,8 +155,10 @@ class Stream:
         somebody listens makes no click.
 
         Raises:
-            ValueError: when the limit is negative or the mix is not from 0 to 1.
+            ValueError: when the limit or the time is negative, or the mix is not from 0 to 1; nothing changes then.
         """
+        if not 0 <= glide_seconds < math.inf:
+            raise ValueError(f"glide_seconds {glide_seconds}: expected 0 or more seconds")
         target = np.float32(Strength(attenuation_limit_db, mix).weight)
         samples = round(glide_seconds * self.sample_rate)
         present = self._glide[0] if len(self._glide) else self._weight
@@ -283,6 +286,10 @@ class Stream:
             self._glide = glide[samples:]
             return blend(dry, wet, weight)
         return blend(dry, wet, self._weight)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:

@@ -147,10 +147,14 @@ def test_blocks_of_another_shape_are_refused(tiny_denoiser: Denoiser, shape: tup
 def test_values_out_of_range_are_refused(tiny_denoiser: Denoiser) -> None:
     with pytest.raises(ValueError, match="sample rate 0 Hz"):
         tiny_denoiser.stream(0)
-    with pytest.raises(ValueError, match="0 channels"):
-        tiny_denoiser.stream(48000, 0)
-    with pytest.raises(ValueError, match="live_block 0"):
-        tiny_denoiser.stream(48000, live_block=0)
+    for wrong in (0, -1, 1.5, "2"):
+        with pytest.raises(ValueError, match=f"^{wrong} channels: expected a whole number from 1$"):
+            tiny_denoiser.stream(48000, wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=f"^live_block {wrong}: expected a whole number of samples from 1"):
+            tiny_denoiser.stream(48000, live_block=wrong)  # type: ignore[arg-type]
+    for seconds in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"^glide_seconds {seconds}: expected 0 or more seconds$"):
+            tiny_denoiser.stream(48000).adjust(mix=0.5, glide_seconds=seconds)
     for limit in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="attenuation limit"):
             tiny_denoiser.stream(48000, attenuation_limit_db=limit)
