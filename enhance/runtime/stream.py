@@ -319,9 +319,10 @@ def check_audio(audio: np.ndarray) -> np.ndarray:
 
 def _float_samples(audio: np.ndarray) -> np.ndarray:
     audio = np.asarray(audio)
-    if audio.dtype in (np.int16, np.int32):
-        return audio.astype(np.float32) / -np.float32(np.iinfo(audio.dtype).min)
-    if audio.dtype not in (np.float32, np.float64, np.float16):
+    kind = audio.dtype.newbyteorder("=")  # bytes of another order are the same samples
+    if kind in (np.int16, np.int32):
+        return audio.astype(np.float32) / -np.float32(np.iinfo(kind).min)
+    if kind not in (np.float32, np.float64, np.float16):
         raise ValueError(f"samples of type {audio.dtype}: expected float16, 32 or 64 (full scale 1.0), int16 or int32")
     if audio.size and not float(np.abs(audio).max()) <= LOUDEST:
         broken = int(audio.size - np.isfinite(audio).sum())

@@ -28,10 +28,10 @@ def test_length_out_is_length_in(tiny_denoiser: Denoiser, rate: int, samples: in
         assert denoised.dtype == np.float32
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.int32])
-def test_sample_types_are_scaled_by_their_full_scale(tiny_denoiser: Denoiser, dtype: type) -> None:
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", "<i2", "<i4", ">f2", ">f4", ">f8", ">i2", ">i4"])
+def test_sample_types_of_either_byte_order_are_scaled_by_their_full_scale(tiny_denoiser: Denoiser, dtype: str) -> None:
     steps = np.arange(-8, 8) / 8  # exact in every type
-    scale = 1 if issubclass(dtype, np.floating) else -float(np.iinfo(dtype).min)
+    scale = 1 if np.dtype(dtype).kind == "f" else -float(np.iinfo(dtype).min)
     audio = (np.tile(steps, 100) * scale).astype(dtype)
     denoised = tiny_denoiser.denoise(audio, 48000)
     assert denoised.dtype == np.float32
