@@ -95,7 +95,8 @@ def denoise_file(
         link: whether the channels share one estimate of the voice, so that it keeps its place between them: "auto" for
             two channels as far as they carry the same voice, "on" for all, "off" for none.
         tracks: sound tracks of M4A and video that are meant, by number from 1, language or title; empty for all.
-        on_progress: called with the seconds that are done, and those of the whole if they are known.
+        on_progress: called with the seconds that are done, and those of the whole if they are known; what it raises
+            ends the work and comes out as it is.
 
     Returns:
         Lengths, levels and format of what was written.
@@ -145,16 +146,17 @@ def denoise_file(
             raise FileError(f"{_name_of(source)}: {error}") from None
     if not isinstance(model, Denoiser):
         model = Denoiser(model_for_files() if model is None else model)
+    told = _Told(on_progress)
     try:
         if _is_local(source) and _is_local(target):
-            outcome = _between(_path(source), _path(target), model, options, on_progress)
+            outcome = _between(_path(source), _path(target), model, options, told)
         else:
             with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
                 path = _path(source) if _is_local(source) else _fetch(source, Path(folder), target)
                 if format is None and not isinstance(target, str | PathLike):
                     _check_written(path)
                 output = _path(target) if _is_local(target) else _place_for(target, Path(folder), path.suffix)
-                outcome = _between(path, output, model, options, on_progress)
+                outcome = _between(path, output, model, options, told)
                 if isinstance(target, str):
                     if is_url(target):
                         upload(output, target, Stopper(), lambda: None)
@@ -162,6 +164,8 @@ def denoise_file(
                     with output.open("rb") as file:
                         shutil.copyfileobj(file, target)
     except Exception as error:
+        if told.raised is not None:
+            raise told.raised from None
         kind = type(error) if isinstance(error, MpeaceError) else FileError
         raise kind(f"{_name_of(source)}: {one_line(error)}") from error
     return DenoisedFile(
@@ -179,15 +183,31 @@ def denoise_file(
     )
 
 
+class _Told:
+    """Calls the caller's `on_progress`, if there is one, and keeps what it raises, which is no fault of the file."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self.raised: Exception | None = None
+
+    def __call__(self, seconds: float, total: float | None) -> None:
+        try:
+            if self._on_progress is not None:
+                self._on_progress(seconds, total)
+        except Exception as error:
+            self.raised = error
+            raise
+
+
 def _between(
-    source: Path, target: Path, denoiser: Denoiser, options: DenoiseOptions, on_progress: OnProgress | None
+    source: Path, target: Path, denoiser: Denoiser, options: DenoiseOptions, on_progress: OnProgress
 ) -> Outcome:
     if target.exists() and source.exists() and target.samefile(source):
         raise FileError("it would be written over itself; name another target")
     container = container_between(source, target, options.container)
     task = Task(str(source), str(target), partial_of(target), container)
     outcome = Outcome(task.source, task.target, "failed")
-    perform(denoiser, task, options, Stopper(), on_progress or (lambda *_: None), outcome)
+    perform(denoiser, task, options, Stopper(), on_progress, outcome)
     return outcome
 
 

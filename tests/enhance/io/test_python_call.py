@@ -52,6 +52,20 @@ def test_the_result_has_lengths_and_levels(tmp_path: Path, tiny_denoiser: Denois
     assert seen[-1] == (2.0, 2.0)
 
 
+@pytest.mark.parametrize("problem", [RuntimeError("of the caller"), OSError(5, "of the caller"), StopIteration()])
+def test_what_on_progress_raises_ends_the_work_and_comes_out_as_it_is(
+    tmp_path: Path, tiny_denoiser: Denoiser, problem: Exception
+) -> None:
+    def on_progress(*_: object) -> None:
+        raise problem
+
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    with pytest.raises(type(problem)) as caught:
+        denoise_file(source, tmp_path / "b.wav", model=tiny_denoiser, on_progress=on_progress)
+    assert caught.value is problem
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_silence_has_no_level_and_no_sound_has_no_length(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     silence = write(tmp_path / "silence.wav", np.zeros(4800))
     result = denoise_file(silence, tmp_path / "a.wav", model=tiny_denoiser)
