@@ -25,6 +25,8 @@ class Compression:
 _VORBIS_RATES = (32e3, 40e3, 48e3, 56e3, 64e3, 80e3, 96e3, 112e3, 128e3, 160e3, 250e3)
 _LAME_RATES = (32e3, 42e3, 50e3, 57e3, 65e3, 82e3, 87e3, 95e3, 112e3, 122e3)
 
+_OPUS_RATE = 64e3  # of one channel of many: no more than what it gives a mono file
+
 
 def compression_like(
     path: Path, encoding: Encoding, seconds: float | None, channels: int, sample_rate: int
@@ -49,9 +51,27 @@ def compression_like(
         mode = mode if declared else "CONSTANT" if constant else "VARIABLE"
     if bits_per_second <= 0:
         if not seconds:
-            return Compression()
+            return usual_compression(encoding, channels)
         bits_per_second = 8 * path.stat().st_size / seconds
     return match_compression(encoding.subtype, bits_per_second, channels, sample_rate, mode)
+
+
+def usual_compression(encoding: Encoding, channels: int) -> Compression:
+    """Return the compression of sound that was in another codec: what the encoder does by itself, if that is good.
+
+    libsndfile 1.2.2 leaves Opus of three channels or more without anything above 8 kHz unless it gets a level.
+
+    Args:
+        encoding: of the output.
+        channels: number of channels.
+
+    Example:
+        >>> usual_compression(Encoding("OGG", "OPUS"), 6).level, usual_compression(Encoding("OGG", "OPUS"), 2).level
+        (0.768, None)
+    """
+    if encoding.subtype == "OPUS" and channels > 2:
+        return Compression(_opus_level(_OPUS_RATE))
+    return Compression()
 
 
 def _stream(path: Path, encoding: Encoding) -> Any:
@@ -86,8 +106,8 @@ def match_compression(subtype: str, bits_per_second: float, channels: int, sampl
         Compression(level=0.768, mode=None)
     """
     each = bits_per_second / channels
-    if subtype == "OPUS":  # libsndfile: 6 + (256 - 6) * (1 - level) kbit/s per channel
-        return Compression(_clamped((256e3 - each) / 250e3))
+    if subtype == "OPUS":
+        return Compression(_opus_level(each))
     if subtype == "VORBIS":  # quality = 1 - level
         return Compression(_clamped(1 - _place(each, _VORBIS_RATES)))
     if subtype != "MPEG_LAYER_III":
@@ -97,6 +117,11 @@ def match_compression(subtype: str, bits_per_second: float, channels: int, sampl
     # libsndfile: from the highest to the lowest rate of MPEG-1, 2 and 2.5, linear in the level
     highest, lowest = (320e3, 32e3) if sample_rate >= 32000 else (160e3, 8e3) if sample_rate >= 16000 else (64e3, 8e3)
     return Compression(_clamped((highest - bits_per_second) / (highest - lowest)), mode)
+
+
+def _opus_level(each: float) -> float:
+    """Return the level for bits per second and channel; libsndfile: 6 + (256 - 6) * (1 - level) kbit/s."""
+    return _clamped((256e3 - each) / 250e3)
 
 
 def _place(value: float, steps: tuple[float, ...]) -> float:

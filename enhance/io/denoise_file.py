@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from enhance.io.bitrate import Compression, compression_like
+from enhance.io.bitrate import compression_like, usual_compression
 from enhance.io.formats import BYTES, CONTAINERS, FLOATING, IN_BLOCKS, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
@@ -228,7 +228,7 @@ def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
 def _writer(
     partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int, chunks: Chunks
 ) -> SoundWriter:
-    compression, strings = Compression(), {}
+    compression, strings = usual_compression(encoding, source.channels), {}
     if isinstance(source, SoundReader) and source.encoding.subtype == encoding.subtype:
         seconds = None if source.frames is None else source.frames / source.sample_rate
         compression = compression_like(Path(task.source), encoding, seconds, source.channels, sample_rate)

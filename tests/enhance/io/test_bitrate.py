@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
+from command import mpeace, read, write
 from denoised import denoised
 from helpers import speech_like
 from mutagen.mp3 import MP3, BitrateMode
@@ -39,6 +41,19 @@ def test_ogg_comes_back_at_about_its_bitrate(tmp_path: Path, tiny_model: Path, s
         sizes.append(output.stat().st_size)
         output.unlink()
     assert sizes[0] > 2 * sizes[1]
+
+
+@pytest.mark.parametrize("channels", [3, 6])
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_sound_of_many_channels_keeps_its_treble_in_another_codec(
+    tmp_path: Path, tiny_model: Path, suffix: str, channels: int
+) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal((channels, 48_000)).astype(np.float32)
+    source, output = write(tmp_path / "a.wav", noise), tmp_path / f"b.{suffix}"
+    command = ("denoise", source, "-o", output, "--format", suffix, "--mix", 0, "--model", tiny_model)
+    assert mpeace(*command).status == 0
+    above = [np.abs(np.fft.rfft(sound[:, :48_000]))[:, 9_000:16_000].mean() for sound in (noise, read(output))]
+    assert 20 * np.log10(above[1] / above[0]) > -3
 
 
 def test_variable_bitrate_follows_the_input() -> None:
