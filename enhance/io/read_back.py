@@ -6,10 +6,12 @@ channels in CAF by libsndfile 1.2.2.
 
 from pathlib import Path
 
+from enhance.io.formats import BYTES, CONTAINERS, FLOATING, PCM_BITS
 from enhance.io.sound.sound_file import SoundReader
 from enhance.utils.errors import FileError
 
 _PADDING = 8192  # samples by which a codec in blocks may be longer than its sound
+_EXACT = frozenset(container.major for container in CONTAINERS.values() if not container.coded)
 
 
 def check_sound(path: Path, sample_rate: int, channels: int, samples: int) -> None:
@@ -27,6 +29,7 @@ def check_sound(path: Path, sample_rate: int, channels: int, samples: int) -> No
         try:
             there = (reader.sample_rate, reader.channels)
             frames = samples if reader.frames is None else reader.frames
+            plain = reader.encoding.subtype in {*PCM_BITS, *FLOATING, *BYTES} and reader.encoding.major in _EXACT
             next(reader.blocks(), None)
         finally:
             reader.close()
@@ -34,7 +37,7 @@ def check_sound(path: Path, sample_rate: int, channels: int, samples: int) -> No
         raise FileError(
             f"what was written cannot be read again ({problem}); name another --format or --subtype"
         ) from None
-    if there != (sample_rate, channels) or not samples <= frames <= samples + _PADDING:
+    if there != (sample_rate, channels) or not samples <= frames <= samples + (0 if plain else _PADDING):
         raise FileError(
             f"{samples} samples of {channels} channels at {sample_rate} Hz were written, and {frames} of {there[1]} at "
             f"{there[0]} Hz can be read again; name another --format or --subtype"

@@ -100,11 +100,12 @@ def append(chunks: Chunks, target: Path, front_is_written: bool) -> None:
             file.seek(0, os.SEEK_END)
             file.write(bytes(-file.tell() % layout.alignment) + content)
         end = file.seek(0, os.SEEK_END)
-        file.write(bytes(-end % layout.alignment))
+        if layout.family != "wave64":  # where libsndfile reads padding as sound; chunks bring their own
+            end += file.write(bytes(-end % layout.alignment))
         if layout.total is not None:
             place, number = layout.total
             file.seek(place)
-            file.write(struct.pack(number, end + -end % layout.alignment - (0 if layout.counts_header else 8)))
+            file.write(struct.pack(number, end - (0 if layout.counts_header else 8)))
 
 
 def note_length(target: Path, samples: int) -> None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from enhance.dsp.rate import resampled_length
 from enhance.io.sound import mp3_frames, mp3_view, ogg_pages
 from enhance.io.sound.byte_view import ByteView, Range
-from enhance.io.sound.riff_chunks import CARELESS, UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
+from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown, layout_of, walk
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _FLAC = b"fLaC\0\0\0\x22"
@@ -109,12 +109,12 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
 
 
 def _is_understood(path: Path, sound: Sound) -> bool:
-    """Return whether libsndfile finds the sound and what it is: it trusts padding, and reads on into chunks of Wave64.
+    """Return whether libsndfile finds the sound and what it is: it trusts padding, but reads it as sound in Wave64.
 
     Nor does it look for floats behind the extended format of Wave64.
     """
     if sound.layout.family == "wave64":
-        return sound.begin + sound.size + CARELESS > sound.end and _extended_floats(path, sound) is None
+        return sound.begin + sound.size == sound.end and _extended_floats(path, sound) is None
     return sound.aligned or sound.layout.alignment == 1
 
 

@@ -214,6 +214,18 @@ def test_a_chunk_behind_the_sound_of_wave64_is_no_sound(tmp_path: Path, tiny_mod
     np.testing.assert_array_equal(whole(output), before)
 
 
+@pytest.mark.parametrize("padding", [0, 6])  # FFmpeg pads, libsndfile does not
+def test_padding_of_wave64_is_no_sound_and_none_is_added(tmp_path: Path, tiny_model: Path, padding: int) -> None:
+    source, output = write(tmp_path / "a.w64", speech_like(0.5, 48_000)[:, :4801]), tmp_path / "b.w64"
+    before = read(source)
+    content = bytearray(source.read_bytes() + bytes(padding))
+    content[16:24] = struct.pack("<Q", len(content))
+    source.write_bytes(content)
+    np.testing.assert_array_equal(whole(source), before)
+    assert mpeace("denoise", source, "-o", output, "--mix", 0, "--model", tiny_model).status == 0
+    np.testing.assert_array_equal(read(output), before)
+
+
 @pytest.mark.parametrize("size", [15, 14])
 @pytest.mark.parametrize("family", ["RIFF", "RIFX", "FORM"])
 def test_odd_chunks_without_padding_do_not_hide_the_sound(
