@@ -21,12 +21,12 @@ from enhance.io.pipes.raw_pcm import RawWriter
 from enhance.io.pipes.wav_pipe import PipeWriter
 from enhance.io.read_back import check_sound, check_tracks
 from enhance.io.remote.copies import local_copies, with_signs_of_life
-from enhance.io.sound.chunk_copy import Chunks, append, gather, note_length, note_odd_length
+from enhance.io.sound.chunk_copy import Chunks, append, for_rf64, gather, note_length, note_odd_length
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.mp3_length import state_length
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.sound.speakers import with_mask, write_speakers
-from enhance.io.tags import carry_tags, note_of, shares_chunks, shares_tags
+from enhance.io.tags import carry_tags, chunk_family, note_of, shares_tags
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
 from enhance.io.write_behind import WriteBehind
@@ -145,9 +145,7 @@ def _attempt(
             encoding = fit_size(with_mask(encoding, source.speakers, source.channels), frames, source.channels)
             with replacing(task) as partial:
                 change = Change(chain.sample_rate, chain.output_rate, level=settings.mix > 0 or outcome.gain != 1)
-                chunks = Chunks()
-                if isinstance(source, SoundReader) and shares_chunks(source.encoding, encoding):
-                    chunks = gather(Path(task.source), change)
+                chunks = _chunks(task, source, encoding, change)
                 with WriteBehind(_writer(partial, task, encoding, source, chain.output_rate, chunks)) as sink:
                     _pour(source, chain, sink, stopper, on_progress)
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
@@ -225,6 +223,17 @@ def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
     return Encoding("WAV", "PCM_16")
 
 
+def _chunks(task: Task, source: Source, encoding: Encoding, change: Change) -> Chunks:
+    """Return the chunks beside the sound that the output takes as they are; none between containers of two families."""
+    family = chunk_family(encoding)
+    if task.source == PIPE or not family or (source.encoding and chunk_family(source.encoding) != family):
+        return Chunks()
+    chunks = gather(Path(task.source), change)
+    if source.encoding is None and chunks.family != family:
+        return Chunks()
+    return for_rf64(chunks) if encoding.major == "RF64" else chunks
+
+
 def _writer(
     partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int, chunks: Chunks
 ) -> SoundWriter:
@@ -232,7 +241,7 @@ def _writer(
     if isinstance(source, SoundReader) and source.encoding.subtype == encoding.subtype:
         seconds = None if source.frames is None else source.frames / source.sample_rate
         compression = compression_like(Path(task.source), encoding, seconds, source.channels, sample_rate)
-    if not shares_tags(source.encoding, encoding):
+    if not chunks.family and not shares_tags(source.encoding, encoding):
         strings = getattr(source, "strings", dict)()
     front = b"".join(chunk for _, chunk in chunks.before)
     return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings, front)

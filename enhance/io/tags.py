@@ -54,9 +54,9 @@ def shares_tags(before: Encoding | None, after: Encoding) -> bool:
     return both_known and (before.major == "MP3") == (after.major == "MP3")
 
 
-def shares_chunks(before: Encoding | None, after: Encoding) -> bool:
-    """Return whether both are containers of chunks of one family."""
-    return before is not None and before.major in _FAMILIES and shares_tags(before, after)
+def chunk_family(encoding: Encoding) -> str:
+    """Return the family of a container of chunks, within which they are copied; empty for other containers."""
+    return _FAMILIES.get(encoding.major, "")
 
 
 def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, change: Change) -> list[str]:

@@ -8,7 +8,7 @@ others behind it.
 
 import os
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from enhance.io.sound.chunk_values import Change, converted
@@ -16,6 +16,7 @@ from enhance.io.sound.riff_chunks import layout_of, remainder, walk
 from enhance.io.untrue_tags import true_id3
 
 _LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
+_FILLING = {b"bext": b"\0", b"iXML": b" "}  # what may stand at their ends and says nothing
 _BEFORE_AIFF_SOUND = 8  # bytes in its chunk
 
 
@@ -70,6 +71,23 @@ def gather(source: Path, change: Change) -> Chunks:
         if chunks and (rest := remainder(file, layout, chunks[-1], end)):
             found.notes.append(f"{rest} bytes behind its last chunk are none, and are left out")
     return found
+
+
+def for_rf64(chunks: Chunks) -> Chunks:
+    """Return chunks of WAV as an RF64 may hold them: libsndfile finds no sound there behind a chunk of odd size.
+
+    Broadcast data and iXML get one byte more, which says nothing; others go behind the sound.
+    """
+    before, behind = [], []
+    for name, whole in chunks.before:
+        (size,) = struct.unpack("<I", whole[4:8])
+        if size % 2 and name not in _FILLING:
+            behind.append((name, whole))
+            continue
+        if size % 2:
+            whole = name + struct.pack("<I", size + 1) + whole[8:-1] + _FILLING[name]
+        before.append((name, whole))
+    return replace(chunks, before=before, behind=behind + chunks.behind)
 
 
 def _text(name: bytes) -> str:

@@ -20,6 +20,7 @@ from enhance.io.sound.riff_chunks import UNKNOWN, Sound, find_sound, is_unknown,
 
 _BLOCKS = {0x0002: 2, 0x0011: 2, 0x0031: 1}  # MS ADPCM, IMA ADPCM, GSM 6.10: blocks of padding at the end at most
 _FLAC = b"fLaC\0\0\0\x22"
+_LONG = b"ds64"  # the chunk with the sizes of an RF64
 _FLOATS = b"\3\0"  # code of a format
 _WAVE = ("wave", "wave, big-endian", "wave64")
 
@@ -99,7 +100,7 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         with path.open("rb") as file:
             limit = _counted(file, sound)
             ancient = file.seek(0) == 0 and file.read(4) == b"BW64"
-        if ancient:  # libsndfile knows the same container by its earlier name only
+        if ancient and _is_understood(path, sound):  # libsndfile knows the same container by its earlier name only
             return Pieces([Piece(lambda: ByteView(path, [b"RF64", (4, sound.end)]))])
     if size == sound.declared and not sound.more and _is_understood(path, sound):
         return Pieces([Piece(lambda: path, limit)], notes=notes)
@@ -111,8 +112,10 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
 def _is_understood(path: Path, sound: Sound) -> bool:
     """Return whether libsndfile finds the sound and what it is: it trusts padding, but reads it as sound in Wave64.
 
-    Nor does it look for floats behind the extended format of Wave64.
+    Nor does it look for floats behind the extended format of Wave64, or skip the padding of odd chunks in RF64.
     """
+    if any(chunk.name == _LONG for chunk in sound.before) and any(chunk.size % 2 for chunk in sound.before):
+        return False
     if sound.layout.family == "wave64":
         return sound.begin + sound.size == sound.end and _extended_floats(path, sound) is None
     return sound.aligned or sound.layout.alignment == 1
@@ -191,18 +194,25 @@ def _header(path: Path, sound: Sound, size: int) -> list[bytes | Range]:
     layout = sound.layout
     with path.open("rb") as file:
         content = bytearray(file.read(layout.start))
+        becomes_long = size >= UNKNOWN and layout.family == "wave" and content[:4] == b"RIFF"
+        counts_padding = becomes_long or content[:4] in (b"RF64", b"BW64")  # which libsndfile does not skip there
+        if content[:4] == b"BW64":
+            content[:4] = b"RF64"
         for chunk in sound.before:
             file.seek(chunk.start)
+            place = len(content)
             content += file.read(layout.header + chunk.size)
             content += bytes(-len(content) % layout.alignment)
+            if counts_padding:
+                content[place + 4 : place + layout.header] = struct.pack("<I", len(content) - place - layout.header)
         file.seek(sound.start)
         content += file.read(layout.header)
     begin = len(content)
     if layout.family == "wave64" and (code := _extended_floats(path, sound)) is not None:
         content[code : code + 2] = _FLOATS
-    if size >= UNKNOWN and layout.family == "wave" and content[:4] == b"RIFF":
+    if becomes_long:
         total = begin + 36 + size - 8
-        long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", b"ds64", 28, total, size, 0, 0)
+        long = struct.pack("<4sI4s4sIQQQI", b"RF64", UNKNOWN, b"WAVE", _LONG, 28, total, size, 0, 0)
         return [long, bytes(content[12 : begin - layout.header]), struct.pack("<4sI", b"data", UNKNOWN)]
     if size != sound.declared:
         number = struct.pack(layout.size, size + (layout.header if layout.counts_header else 0))

@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import av
 import mutagen
 import numpy as np
 import pytest
@@ -68,6 +69,43 @@ def test_chunks_stay_before_the_sound_where_they_were_before_it(tmp_path: Path, 
         assert content.count(before) == content.count(behind) == 1
         assert content.index(before) < content.index(b"data") < content.index(behind)
         np.testing.assert_allclose(read(tmp_path / "out.wav"), read(source), atol=1e-7)
+
+
+def test_chunks_of_odd_sizes_become_an_rf64_and_stay_in_it(tmp_path: Path, tiny_model: Path) -> None:
+    """libsndfile finds no sound there behind a chunk of odd size."""
+    long, other = BEXT + b"A=PCM", chunk(b"abcd", b"odd")
+    xml = IXML + b" " * (len(IXML) % 2 == 0)
+    source = wav(tmp_path / "a.wav", chunk(b"bext", long) + chunk(b"iXML", xml) + other)
+    content, notes = denoised(source, tiny_model, "--mix", 0, "--format", "rf64")
+    assert not notes
+    front = chunk(b"bext", long + b"\0") + chunk(b"iXML", xml + b" ")
+    assert content.index(front) < content.index(b"data") < content.index(other)
+    assert soundfile.info(tmp_path / "out.wav").frames == 24_000
+    for name in (b"RF64", b"BW64"):  # as others write it: all three before the sound
+        odd = content.replace(front, chunk(b"bext", long) + chunk(b"iXML", xml) + other).removesuffix(other)
+        (tmp_path / "b.rf64").write_bytes(name + odd[4:])
+        again, notes = denoised(tmp_path / "b.rf64", tiny_model, "--mix", 0)
+        assert not notes
+        assert front in again
+        np.testing.assert_array_equal(read(tmp_path / "out.rf64"), read(source))
+
+
+def test_chunks_are_kept_where_ffmpeg_reads_the_sound(tmp_path: Path, tiny_model: Path) -> None:
+    source = tmp_path / "a.wav"
+    with av.open(str(source), "w") as out:
+        track = out.add_stream("adpcm_yamaha", rate=RATE, layout="mono")
+        sound = np.round(speech_like(0.5, RATE) * 2**15).astype(np.int16)
+        for start in range(0, sound.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + 1024]), "s16", "mono")
+            frame.sample_rate, frame.pts = RATE, start
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    content = source.read_bytes()
+    content = content[:4] + struct.pack("<I", len(content) + 602) + content[8:] + chunk(b"bext", BEXT)
+    source.write_bytes(content)
+    content, notes = denoised(source, tiny_model, "--mix", 0)
+    assert notes == ["adpcm_yamaha became PCM_16"]
+    assert chunk(b"bext", BEXT) in content
 
 
 def test_a_level_that_changed_is_left_out(tmp_path: Path, tiny_model: Path) -> None:
