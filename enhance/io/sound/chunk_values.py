@@ -63,7 +63,7 @@ def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes
     convert = (_BIG if family in ("aiff", "caf") else _LITTLE).get(name)
     try:
         return content if convert is None else convert(content, change)
-    except struct.error:  # shorter than it says
+    except struct.error:  # shorter than it says, or it counts in ways that nobody knows
         return None
 
 
@@ -130,7 +130,7 @@ def _cart(content: bytes, change: Change) -> bytes:
 def _ixml(content: bytes, change: Change) -> bytes:
     new = re.sub(rb"(<FILE_SAMPLE_RATE>\s*)\d+", rb"\g<1>%d" % change.after, content)
     stamp = re.search(rb"<TIMESTAMP_SAMPLE_RATE>\s*(\d+)", new)
-    if stamp is not None and int(stamp[1]) == change.before:
+    if stamp is None or int(stamp[1]) == change.before:
         new = re.sub(rb"(<TIMESTAMP_SAMPLE_RATE>\s*)\d+", rb"\g<1>%d" % change.after, new)
         new = _halves(new, change, b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI", b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO")
     new = _halves(new, change, b"BWF_TIME_REFERENCE_HIGH", b"BWF_TIME_REFERENCE_LOW")
@@ -138,15 +138,28 @@ def _ixml(content: bytes, change: Change) -> bytes:
 
 
 def _halves(text: bytes, change: Change, high: bytes, low: bytes) -> bytes:
-    """Move the counts that stand in two elements of 32 bits each, as often as there are both."""
+    """Move the counts that stand in two elements of 32 bits each, as often as there are any.
+
+    Some recorders leave the high ones out, as they are 0; they are put in where they no longer are.
+
+    Raises:
+        struct.error: only some counts have a high element: nobody knows which.
+    """
     form = rb"(<%s>\s*)(\d+)"
     highs, lows = re.findall(form % high, text), re.findall(form % low, text)
-    moved = [change.moved(int(top) << 32 | int(rest)) for (_, top), (_, rest) in zip(highs, lows, strict=False)]
-    if len(highs) != len(lows):
-        return text
-    tops, rests = iter(moved), iter(moved)
-    text = re.sub(form % high, lambda found: found[1] + b"%d" % (next(tops) >> 32), text)
-    return re.sub(form % low, lambda found: found[1] + b"%d" % (next(rests) & 0xFFFFFFFF), text)
+    if highs and len(highs) != len(lows):
+        raise struct.error(f"{len(highs)} high halves of {len(lows)} counts")
+    tops = [int(top) for _, top in highs] or [0] * len(lows)
+    moved = [change.moved(top << 32 | int(rest)) for top, (_, rest) in zip(tops, lows, strict=True)]
+
+    def new_low(found: re.Match[bytes]) -> bytes:
+        count = moved.pop(0)
+        missing = b"" if highs or not count >> 32 else b"<%s>%d</%s>" % (high, count >> 32, high)
+        return missing + found[1] + b"%d" % (count & 0xFFFFFFFF)
+
+    new_tops = iter(moved.copy())
+    text = re.sub(form % high, lambda found: found[1] + b"%d" % (next(new_tops) >> 32), text)
+    return re.sub(form % low, new_low, text)
 
 
 def _aiff_marks(content: bytes, change: Change) -> bytes:

@@ -141,6 +141,18 @@ def test_times_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> 
     assert b"_LO>%d<" % (moved & 0xFFFFFFFF) in body(b"iXML")
 
 
+def test_times_of_ixml_move_without_their_high_half_and_get_one_where_they_need_it() -> None:
+    name = b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT"
+    for rates in (b"", b"<TIMESTAMP_SAMPLE_RATE>48000</TIMESTAMP_SAMPLE_RATE>"):
+        xml = rates + b"<%s_LO>4000000000</%s_LO>" % (name, name)
+        less, more = (converted("wave", b"iXML", xml, Change(48_000, rate)) for rate in (44_100, 96_000))
+        assert less == rates.replace(b"48000", b"44100") + b"<%s_LO>3675000000</%s_LO>" % (name, name)
+        halves = (name, name, name, 8_000_000_000 - 2**32, name)
+        assert more == rates.replace(b"48000", b"96000") + b"<%s_HI>1</%s_HI><%s_LO>%d</%s_LO>" % halves
+    xml = b"<SYNC_POINT_LOW>1</SYNC_POINT_LOW><SYNC_POINT_HIGH>0</SYNC_POINT_HIGH><SYNC_POINT_LOW>1</SYNC_POINT_LOW>"
+    assert converted("wave", b"iXML", xml, Change(48_000, 44_100)) is None, "left out, with a note"
+
+
 def test_timers_of_a_radio_spot_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> None:
     timers = b"".join(struct.pack("<4sI", name, 6000 * number) for number, name in enumerate((b"INT1", b"SEG1")))
     cart = b"0101" + b"Title".ljust(680, b"\0") + timers.ljust(64, b"\0") + bytes(1300)
