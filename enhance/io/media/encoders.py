@@ -52,6 +52,17 @@ _SUBSTITUTES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _TWINS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}  # the same speakers in the living room
 _USUAL = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}
 _STEPS = frozenset({"mp2", "ac3", "eac3"})  # encoders that take certain bitrates only: those that a header names
+# Bits per second of MP2 up to 24 kHz and above, in thousands.
+_MP2_LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MP2_HIGH = (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
+_FLASH = (11_025, 22_050, 44_100)
+_HELD_RATES = {  # where a muxer holds fewer sample rates than the encoder has
+    ("mxf", "pcm_s16le"): (48_000,),
+    ("mxf", "pcm_s24le"): (48_000,),
+    ("flv", "libmp3lame"): (*_FLASH, 48_000),
+    ("flv", "pcm_s16le"): _FLASH,
+    ("flv", "pcm_u8"): _FLASH,
+}
 _OPUS_BITS = (6_000, 256_000)  # per second: the least in all, the most of a channel
 _LEAST_BITS = 64_000  # per second and channel: FFmpeg's AAC encoder (AAC-LC) sounds poor below
 _LEAST_BITS_PER_SAMPLE = 1.5  # the same at low sample rates
@@ -107,7 +118,7 @@ def choose_encoder(
         if name == "aac" and layout in _TWINS:  # AAC has a number for the twin; others are spelt out, which few read
             candidates.reverse()
         for candidate in candidates:
-            opened = _ask(name, candidate, rate, wanted)
+            opened = _ask(name, candidate, rate, wanted, _HELD_RATES.get((muxer, name), ()))
             if opened is None:
                 continue
             taken = opened.sample_rate
@@ -138,6 +149,8 @@ def _bit_rate(name: str, bits: float, rate: int, channels: int, share: float) ->
     bits = bits or _LEAST_BITS * channels
     if name == "aac":
         bits = max(bits, share * min(_LEAST_BITS, _LEAST_BITS_PER_SAMPLE * rate) * channels)
+    if name == "mp2":
+        bits = 1000 * min(_MP2_LOW if rate <= 24_000 else _MP2_HIGH, key=lambda step: abs(1000 * step - bits))
     if name == "libopus":
         bits = min(max(bits, _OPUS_BITS[0]), _OPUS_BITS[1] * channels)
     return round(bits)
@@ -192,13 +205,16 @@ def _layouts(layout: str, channels: int) -> Iterator[str]:
         yield _USUAL[channels]
 
 
-def _ask(name: str, layout: str, rate: int, wanted: str) -> "AudioCodecContext | None":
-    """Open an encoder with these settings, or with the nearest rate that it has; None when it refuses."""
+def _ask(name: str, layout: str, rate: int, wanted: str, held: tuple[int, ...]) -> "AudioCodecContext | None":
+    """Open an encoder with these settings, or with the nearest rate that it has; None when it refuses.
+
+    `held` are the rates of its that the container holds; empty for all.
+    """
     try:
         codec = Codec(name, "w")
     except UnknownCodecError:
         return None
-    rates = codec.audio_rates
+    rates = held or codec.audio_rates
     if rates and rate not in rates:
         rate = min((candidate for candidate in rates if candidate >= rate), default=max(rates))
     formats = [form.name for form in codec.audio_formats or []]

@@ -6,6 +6,7 @@ written as they came. Chapters, attachments and the time code are written anew, 
 data of MP4 (`mp4_movie`). Other data (the places that a camera noted) is left out, and a note says so.
 """
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,11 @@ def clean_tracks(
                 work.set_up(out, denoiser, settings, outcome)
                 work.pass_through(stopper, on_progress)
         except FFmpegError as error:
-            if isinstance(error, OSError):
+            refused = error.errno == errno.EPERM and partial.exists()  # -1 of a muxer, and no permission
+            if isinstance(error, OSError) and not refused:
                 raise
-            raise FileError(f"{muxer} cannot hold its tracks as they are ({error.strerror})") from None
+            why = "" if refused else f" ({error.strerror})"
+            raise FileError(f"{muxer} cannot hold its tracks as they are{why}; name an output like out.wav") from None
     tracks = list(work.tracks.values())
     if muxer in _BOXES:
         finish_movie(path, partial, work.origins, work.new_sounds())

@@ -104,6 +104,26 @@ def test_a_track_that_m4a_cannot_hold_again(
 
 
 @needs_ffmpeg
+@pytest.mark.parametrize(
+    ("name", "options", "asked", "held"),
+    [
+        ("a.mxf", ("-c:v", "mpeg2video"), 44_100, 48_000),
+        ("a.mpg", ("-c:v", "mpeg2video", "-b:a", "384k"), 22_050, 22_050),
+        ("a.flv", ("-c:v", "flv", "-c:a", "libmp3lame"), 32_000, 44_100),
+    ],
+)
+def test_a_rate_that_a_container_does_not_hold_becomes_the_nearest_that_it_does(
+    tmp_path: Path, tiny_model: Path, name: str, options: tuple[str, ...], asked: int, held: int
+) -> None:
+    source = convert(write(tmp_path / "a.wav", speech_like(2, RATE)), tmp_path / name, *options)
+    output = tmp_path / f"out{source.suffix}"
+    ended = mpeace("denoise", source, "-o", output, "--sample-rate", asked, "--model", tiny_model)
+    assert ended.status == 0, ended.stderr
+    assert look(output).rates == [held]
+    assert [line.split(": note: ")[1] for line in ended.problems] == [f"{asked} Hz became {held} Hz"] * (asked != held)
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("name", ["memo.m4a", "memo.mp4", "memo.mkv", "memo.mov"])
 @pytest.mark.parametrize(("channels", "kilobits"), [(1, 32), (1, 64), (2, 64), (2, 128)])
 def test_a_memo_of_low_bitrate_does_not_grow(
