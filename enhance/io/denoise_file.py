@@ -26,7 +26,8 @@ from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.mp3_length import state_length
 from enhance.io.sound.sound_file import Sink, SoundReader, SoundWriter, Source
 from enhance.io.sound.speakers import with_mask, write_speakers
-from enhance.io.tags import carry_tags, chunk_family, note_of, shares_tags
+from enhance.io.tag_fields import from_general
+from enhance.io.tags import Beside, carry_tags, chunk_family, gather_fields, note_of, shares_tags, write_fields
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
 from enhance.io.write_behind import WriteBehind
@@ -146,12 +147,13 @@ def _attempt(
             with replacing(task) as partial:
                 change = Change(chain.sample_rate, chain.output_rate, level=settings.mix > 0 or outcome.gain != 1)
                 chunks = _chunks(task, source, encoding, change)
-                with WriteBehind(_writer(partial, task, encoding, source, chain.output_rate, chunks)) as sink:
+                beside = _beside(task, source, encoding, change, chunks)
+                with WriteBehind(_writer(partial, task, encoding, source, chain.output_rate, chunks, beside)) as sink:
                     _pour(source, chain, sink, stopper, on_progress)
                 _check_rest(chain.samples_in, getattr(source, "notes", []))
                 _check_fit(chain.gain_to_fit())
                 _note_length(partial, encoding, source.channels, chain.samples_out)
-                _finish(task, partial, source, encoding, change, chunks, chain.samples_in, outcome)
+                _finish(task, partial, source, encoding, change, chunks, beside, chain.samples_in, outcome)
                 check_sound(partial, chain.output_rate, source.channels, chain.samples_out)
         outcome.notes += [*notes_on(task, source, encoding, settings), *getattr(source, "notes", [])]
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
@@ -234,15 +236,30 @@ def _chunks(task: Task, source: Source, encoding: Encoding, change: Change) -> C
     return for_rf64(chunks) if encoding.major == "RF64" else chunks
 
 
+def _beside(task: Task, source: Source, encoding: Encoding, change: Change, chunks: Chunks) -> Beside | None:
+    """Return what goes to tags of another kind; None between containers that share theirs, and from a pipe."""
+    if task.source == PIPE or chunks.family or shares_tags(source.encoding, encoding):
+        return None
+    if isinstance(source, SoundReader):
+        return gather_fields(Path(task.source), source.encoding, source.strings(), change)
+    fields, lost, untrue = from_general(getattr(source, "metadata", dict)())
+    return Beside(fields, lost, notes=note_of(untrue))
+
+
 def _writer(
-    partial: Path, task: Task, encoding: Encoding, source: Source, sample_rate: int, chunks: Chunks
+    partial: Path,
+    task: Task,
+    encoding: Encoding,
+    source: Source,
+    sample_rate: int,
+    chunks: Chunks,
+    beside: Beside | None,
 ) -> SoundWriter:
-    compression, strings = usual_compression(encoding, source.channels), {}
+    compression = usual_compression(encoding, source.channels)
     if isinstance(source, SoundReader) and source.encoding.subtype == encoding.subtype:
         seconds = None if source.frames is None else source.frames / source.sample_rate
         compression = compression_like(Path(task.source), encoding, seconds, source.channels, sample_rate)
-    if not chunks.family and not shares_tags(source.encoding, encoding):
-        strings = getattr(source, "strings", dict)()
+    strings = {} if beside is None else beside.strings(encoding)
     front = b"".join(chunk for _, chunk in chunks.before)
     return SoundWriter(partial, encoding, sample_rate, source.channels, compression, strings, front)
 
@@ -264,6 +281,7 @@ def _finish(
     encoding: Encoding,
     change: Change,
     chunks: Chunks,
+    beside: Beside | None,
     samples: int,
     outcome: Outcome,
 ) -> None:
@@ -276,6 +294,8 @@ def _finish(
     if chunks.family:
         append(chunks, partial, front_is_written=samples > 0)
         outcome.notes += note_of(chunks.dropped) + chunks.notes
+    elif beside is not None:
+        outcome.notes += write_fields(partial, encoding, beside)
     elif isinstance(source, SoundReader):
         try:
             outcome.notes += note_of(carry_tags(Path(task.source), partial, source.encoding, encoding, change))

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from mutagen import MutagenError
 from mutagen.apev2 import APENoHeaderError, APETextValue, APEv2
-from mutagen.easyid3 import EasyID3
 from mutagen.id3 import ID3, ID3NoHeaderError
 
 from enhance.io.bounded_tags import read_bounded
+from enhance.io.tag_fields import renamed
 from enhance.utils.errors import FileError
-
-_SAME = {"year": "date", "track": "tracknumber", "album artist": "albumartist", "disc": "discnumber"}  # APE -> Vorbis
 
 
 def read_id3_of_flac(path: Path) -> ID3 | None:
@@ -31,15 +29,6 @@ def read_id3_of_flac(path: Path) -> ID3 | None:
         return None
     except MutagenError as error:
         raise FileError(f"its ID3 tag cannot be read, and is not kept ({error})") from None
-
-
-def fields_of_id3(path: Path) -> dict[str, list[str]]:
-    """Return the fields of an ID3 tag that have a name in Vorbis comments."""
-    try:
-        tags = read_bounded(EasyID3, path)
-    except MutagenError:
-        return {}
-    return {key: [str(value) for value in tags[key]] for key in tags}
 
 
 def read_ape_of_mp3(path: Path) -> APEv2 | None:
@@ -58,5 +47,4 @@ def read_ape_of_mp3(path: Path) -> APEv2 | None:
 
 def fields_of_ape(tags: APEv2) -> dict[str, list[str]]:
     """Return the texts of an APEv2 tag under the names of Vorbis comments."""
-    texts = {str(key).lower(): list(value) for key, value in tags.items() if isinstance(value, APETextValue)}
-    return {_SAME.get(key, key): text for key, text in texts.items()}
+    return {renamed(str(key)): list(value) for key, value in tags.items() if isinstance(value, APETextValue)}

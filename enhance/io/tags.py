@@ -2,22 +2,25 @@
 
 Three ways, by what the containers share. Within one family of chunk files (WAV, AIFF, CAF, Wave64) the chunks are
 copied (`enhance.io.sound.chunk_copy`). FLAC, Vorbis and Opus share the Vorbis comment, which also holds chapters; MP3
-keeps its ID3 tag, and M4A and MP4 their atoms. Between other containers go the fields that libsndfile knows (title,
-artist, album, ...: `SoundReader.strings`) and the cover. What describes the old stream and not the recording (the delay
-of its encoder, gains for its level) is left out, and a note says so.
+keeps its ID3 tag, and M4A and MP4 their atoms. Between other containers go the cover and the fields that both have
+names for (`enhance.io.tag_fields`), and a note says what stays behind. What describes the old stream and not the
+recording (the delay of its encoder, gains for its level) is left out, and a note says so.
 
 Reference: the Vorbis comment and METADATA_BLOCK_PICTURE of Xiph.Org, ID3v2.3 and 2.4 (id3.org), through mutagen.
 """
 
 import base64
 import errno
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mutagen import FileType, MutagenError
 from mutagen.aiff import AIFF
+from mutagen.apev2 import APEv2
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3
 from mutagen.mp3 import MP3
@@ -28,16 +31,19 @@ from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
 from enhance.io.bounded_tags import read_bounded
-from enhance.io.foreign_tags import fields_of_ape, fields_of_id3, read_ape_of_mp3, read_id3_of_flac
+from enhance.io.foreign_tags import fields_of_ape, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
 from enhance.io.sound.chunk_values import Change
-from enhance.io.untrue_tags import drop_untrue, is_untrue
+from enhance.io.sound.sound_file import SoundReader
+from enhance.io.tag_fields import Fields, from_id3, from_strings, is_name, renamed, to_id3, to_strings
+from enhance.io.untrue_tags import drop_untrue
 from enhance.utils.errors import FileError
 
 _FAMILIES = {"WAV": "wave", "WAVEX": "wave", "RF64": "wave", "AIFF": "aiff", "CAF": "caf", "W64": "wave64"}
 _CLASSES: dict[str, type[FileType]] = {"FLAC": FLAC, "MP3": MP3, "WAV": WAVE, "WAVEX": WAVE, "AIFF": AIFF}
 _OGG: dict[str, type[FileType]] = {"VORBIS": OggVorbis, "OPUS": OggOpus}
 _VORBIS = (FLAC, OggFLAC, OggOpus, OggVorbis)  # whose tags are Vorbis comments
+_CHAPTER = re.compile(r"chapter\d+(name|url)?$")  # a field of Vorbis comments
 _PICTURE = "metadata_block_picture"
 _CUESHEET = 5  # code of the metadata block in FLAC; it counts samples
 _APPLICATION = 2  # code of a block of FLAC that some program wrote
@@ -84,7 +90,7 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
     if not old.tags and not pictures and ape is None and id3 is None and not blocks:
         return dropped
     dropped += drop_untrue(old.tags, change.level) + drop_untrue(ape, change.level)
-    fields = fields_of_ape(ape) if ape is not None else fields_of_id3(source) if id3 is not None else {}
+    fields = from_id3(id3)[0] if id3 is not None else {}
     if id3 is not None and not pictures:
         pictures = [_from_frame(frame) for frame in id3.getall("APIC")]
     with _writing():
@@ -106,12 +112,123 @@ def carry_tags(source: Path, target: Path, before: Encoding, after: Encoding, ch
         if _has_comments(old) and _has_comments(new):
             new.tags[:] = [(key, text) for key, text in old.tags if key.lower() != _PICTURE]
         if _has_comments(new):
-            new.tags.update({key: text for key, text in fields.items() if key not in new.tags and _is_name(key)})
+            new.tags.update({key: text for key, text in fields.items() if key not in new.tags and is_name(key)})
         _add_pictures(new, pictures)
         if blocks:
             new.metadata_blocks.extend(blocks)
         new.save()
     return dropped
+
+
+@dataclass
+class Beside:
+    """What lies beside the sound of an input, on its way to tags of another kind.
+
+    Attributes:
+        fields: by the names of Vorbis comments.
+        pictures: cover and others.
+        lost: names of what has no place among the fields.
+        notes: on what is left out for other reasons.
+    """
+
+    fields: Fields
+    lost: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def strings(self, after: Encoding) -> dict[str, str]:
+        """Return what libsndfile writes of the fields; nothing where mutagen writes them all."""
+        return {} if _writes_fields(after) else to_strings(self.fields)
+
+
+def gather_fields(source: Path, before: Encoding, strings: Mapping[str, str], change: Change) -> Beside:
+    """Return what a sound file has beside its sound, for a container with tags of another kind.
+
+    Args:
+        source: the file.
+        before: its encoding.
+        strings: that libsndfile reads from it.
+        change: of the sound.
+    """
+    found = Beside({} if before.major == "MP3" else from_strings(strings))  # whose ID3 libsndfile reads in part
+    kind = _class_of(before)
+    if kind is None:
+        return found
+    try:
+        old, found.pictures = _read(kind, source)
+        ape = read_ape_of_mp3(source) if before.major == "MP3" else None
+        id3 = read_id3_of_flac(source) if before.major == "FLAC" else None
+    except FileError as problem:
+        found.notes.append(str(problem))
+        found.fields = from_strings(strings)
+        return found
+    for tags in (ape, id3, old.tags):
+        found.notes += note_of(drop_untrue(tags, change.level))
+        if isinstance(tags, ID3):
+            own, lost = from_id3(tags)
+            found.lost += lost
+        elif isinstance(tags, APEv2):
+            own = fields_of_ape(tags)
+        else:
+            own = _comments(tags) if tags and _has_comments(old) else {}
+        found.fields.update({key: texts for key, texts in own.items() if any(texts)})
+    found.fields.pop("encoder", None)  # of the old file
+    if id3 is not None and not found.pictures:
+        found.pictures = [_from_frame(frame) for frame in id3.getall("APIC")]
+    if getattr(old, "cuesheet", None) is not None:
+        found.lost.append("cue sheet")
+    return found
+
+
+def write_fields(target: Path, after: Encoding, beside: Beside) -> list[str]:
+    """Give the finished sound file `target`, which has the strings of libsndfile, what else was beside the old sound.
+
+    Returns:
+        Notes on what is left out.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    lost, kind = list(beside.lost), _class_of(after)
+    held = {} if _writes_fields(after) or not beside.fields else _strings_of(target)
+    absent = [] if _writes_fields(after) else [name for name in beside.fields if name not in held]
+    if kind is None:
+        lost += absent + ["cover"] * bool(beside.pictures)
+    elif _writes_fields(after) or absent or beside.pictures:
+        with _writing():
+            new = _opened(kind, target)
+            if _has_comments(new):
+                new.tags.update({key: texts for key, texts in beside.fields.items() if is_name(key)})
+            else:
+                for frame in to_id3(beside.fields, new.info.length).values():
+                    new.tags.add(frame)
+            _add_pictures(new, beside.pictures)
+            if new.tags or beside.pictures:
+                new.save()
+    names = ", ".join(dict.fromkeys("chapters" if _CHAPTER.match(name) else name for name in lost))
+    return beside.notes + ([f"left out, since {after.major} has no place for them: {names}"] if names else [])
+
+
+def _strings_of(path: Path) -> dict[str, str]:
+    """Return what libsndfile reads of the tags of a file; nothing of one that it cannot read."""
+    try:
+        reader = SoundReader(path)
+    except FileError:
+        return {}
+    try:
+        return reader.strings()
+    finally:
+        reader.close()
+
+
+def _comments(tags: Any) -> Fields:
+    """Return Vorbis comments as fields."""
+    return {renamed(key): list(tags[key]) for key in tags.keys() if key.lower() != _PICTURE}  # noqa: SIM118
+
+
+def _writes_fields(encoding: Encoding) -> bool:
+    """Return whether mutagen writes all fields of a container: Vorbis comments, and the ID3 of MP3."""
+    return encoding.major in ("FLAC", "OGG", "MP3")
 
 
 def carry_atoms(source: Path, target: Path) -> list[str]:
@@ -148,13 +265,6 @@ def _id3v1(path: Path) -> bytes:
         file.seek(max(0, file.seek(0, 2) - 128))
         tag = file.read()
     return tag if tag.startswith(b"TAG") else b""
-
-
-def _is_name(key: str) -> bool:
-    """Return whether Vorbis comments can hold a field of this name, and it describes nothing of the old stream."""
-    return (
-        not is_untrue(key, level=True) and key != "" and all(" " <= letter <= "}" and letter != "=" for letter in key)
-    )
 
 
 def _blocks(file: Any, change: Change, same: bool) -> tuple[list[Any], list[str]]:

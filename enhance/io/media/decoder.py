@@ -242,7 +242,8 @@ class TrackReader:
         covers = any(stream.disposition & Disposition.attached_pic for stream in self._container.streams.video)
         lost = [name for name, there in (("chapters", self._container.chapters()), ("cover", covers)) if there]
         if lost:
-            self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and are left out")
+            are = "is" if lost == ["cover"] else "are"
+            self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and {are} left out")
         context = self._stream.codec_context
         lossless = context.name.startswith("pcm") or context.name in _LOSSLESS
         self.codec = context.name
@@ -264,9 +265,7 @@ class TrackReader:
         """Close the file."""
         self._container.close()
 
-    def strings(self) -> dict[str, str]:
-        """Return title, artist and the like, under the names of libsndfile."""
-        names = {"track": "tracknumber"}
-        kept = ("title", "copyright", "artist", "comment", "date", "album", "tracknumber", "genre")
-        found = {names.get(key.lower(), key.lower()): text for key, text in self._container.metadata.items()}
-        return {key: found[key] for key in kept if key in found}
+    def metadata(self) -> dict[str, str]:
+        """Return title, artist and the like, under the names of FFmpeg."""
+        of_track = self._stream.metadata if self._container.format.name == "ogg" else {}
+        return {**of_track, **self._container.metadata}
