@@ -29,6 +29,7 @@ _SUBTYPES = {
 _BITS = {subtype: (tag, bits) for (tag, bits), subtype in _SUBTYPES.items()}
 _CONTENT = 64  # bytes of a chunk that are looked at
 _PART = 2**16  # bytes that are read at a time of a chunk that is passed over
+_HINT = "convert it on its way, for example: ffmpeg -i FILE -f wav - | mpeace denoise -"
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 
@@ -56,7 +57,7 @@ class PipeReader(RawReader):
         self._stopper = stopper
         magic = self._exactly(12, "a WAV header")
         if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
-            raise FileError("not WAV; convert it on its way, for example: ffmpeg -i FILE -f wav - | mpeace denoise -")
+            raise FileError(f"not WAV; {_HINT}")
         size = self._header()
         frames = None if size is None else size // (self.channels * WIDTH[self.encoding.subtype])
         super().__init__(stream, stopper, self.encoding.subtype, self.sample_rate, self.channels, frames)
@@ -90,7 +91,8 @@ class PipeReader(RawReader):
             (tag,) = struct.unpack("<H", content[24:26])
             self.speakers = Speakers(in_format(content))
         if (tag, bits) not in _SUBTYPES:
-            raise FileError(f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float")
+            what = f"a WAV with format {tag}, {bits} bits, {self.channels} channels, expected PCM or float"
+            raise FileError(f"{what}; {_HINT}")
         check_input(self.sample_rate, self.channels)
         self.encoding = Encoding("WAV", _SUBTYPES[tag, bits])
 

@@ -57,3 +57,11 @@ def test_a_length_that_nobody_knows_is_until_the_end() -> None:
 def test_what_is_no_wav_is_said_in_one_line(data: bytes, said: str) -> None:
     with pytest.raises(FileError, match=said):
         PipeReader(io.BytesIO(data), Stopper())
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_a_wav_in_another_codec_is_refused_with_the_way_to_convert_it(subtype: str) -> None:
+    data = io.BytesIO()
+    soundfile.write(data, SOUND.T, 8000, format="WAV", subtype=subtype)
+    with pytest.raises(FileError, match="expected PCM or float; convert it on its way, for example: ffmpeg"):
+        PipeReader(io.BytesIO(data.getvalue()), Stopper())
