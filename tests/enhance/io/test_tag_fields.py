@@ -9,6 +9,7 @@ from command import Ended, mpeace, write
 from helpers import speech_like
 from mutagen.flac import FLAC
 from mutagen.id3 import APIC, CHAP, ID3, POPM, TALB, TCON, TDRC, TIT2, TPE1, TPE2, TSRC, TXXX, USLT
+from mutagen.mp4 import MP4, MP4Cover
 from mutagen.oggopus import OggOpus
 from mutagen.wave import WAVE
 
@@ -122,5 +123,9 @@ def test_tags_of_m4a_go_into_a_sound_file(tmp_path: Path, tiny_model: Path) -> N
     expected = {"title": ["Tïtle"], "albumartist": ["Both"], "composer": ["Carla"], "discnumber": ["1/2"]}
     assert not moved(source, tmp_path / "b.flac", tiny_model).problems
     assert dict(FLAC(tmp_path / "b.flac")) == expected
-    assert not moved(source, tmp_path / "b.mp3", tiny_model).problems
+    cover: Any = MP4(source)
+    cover["covr"] = [MP4Cover(COVER, MP4Cover.FORMAT_PNG)]
+    cover.save()
+    (problem,) = moved(source, tmp_path / "b.mp3", tiny_model).problems
+    assert problem.endswith("note: its cover cannot be carried to a sound file, and is left out")
     assert from_id3(ID3(tmp_path / "b.mp3")) == (expected, [])
