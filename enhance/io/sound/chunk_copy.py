@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from enhance.io.sound.chunk_values import Change, converted
+from enhance.io.sound.chunk_values import Change, converted, tells_loudness
 from enhance.io.sound.riff_chunks import layout_of, remainder, walk
 from enhance.io.untrue_tags import true_id3
 
@@ -58,7 +58,10 @@ def gather(source: Path, change: Change) -> Chunks:
                 found.notes.append(f"its chunk {_text(plain)} of {chunk.size} bytes is left out")
                 continue
             file.seek(chunk.start + layout.header)
-            content = converted(layout.family, plain, file.read(chunk.size), change)
+            old = file.read(chunk.size)
+            if plain == b"bext" and change.level and tells_loudness(old):
+                found.dropped.append("loudness (bext)")
+            content = converted(layout.family, plain, old, change)
             if content is None:
                 found.dropped.append(_text(plain))
                 continue

@@ -80,6 +80,11 @@ def without_loudness(bext: bytes) -> bytes:
     return bext[: _LOUDNESS.start] + 5 * _NOT_MEASURED + bext[_LOUDNESS.stop :]
 
 
+def tells_loudness(bext: bytes) -> bool:
+    """Return whether a broadcast chunk gives a loudness that `without_loudness` takes away; zeros give none."""
+    return without_loudness(bext) != bext and any(bext[_LOUDNESS])
+
+
 def _numbers(content: bytes, change: Change, form: str, places: list[int]) -> bytes:
     """Return the content with the counts at some places moved to the new rate."""
     new = bytearray(content)

@@ -111,12 +111,14 @@ def test_chunks_are_kept_where_ffmpeg_reads_the_sound(tmp_path: Path, tiny_model
 def test_a_level_that_changed_is_left_out(tmp_path: Path, tiny_model: Path) -> None:
     source = wav(tmp_path / "a.wav", chunk(b"bext", BEXT) + chunk(b"MD5 ", bytes(16)), chunk(b"levl", bytes(200)))
     content, notes = denoised(source, tiny_model)
-    assert notes == ["left out, since they describe the old sound: MD5, levl"]
+    assert notes == ["left out, since they describe the old sound: loudness (bext), MD5, levl"]
     assert b"MD5 " not in content
     assert b"levl" not in content
     place = content.index(b"bext") + 8
     assert content[place : place + 412] == BEXT[:412]
     assert content[place + 412 : place + 422] == 5 * b"\xff\x7f", "EBU Tech 3285: not measured"
+    for unknown in (content[place : place + 602], BEXT[:412] + bytes(190)):
+        assert denoised(wav(tmp_path / "a.wav", chunk(b"bext", unknown)), tiny_model)[1] == [], "none to leave out"
 
 
 def test_times_move_to_the_new_sample_rate(tmp_path: Path, tiny_model: Path) -> None:
