@@ -30,8 +30,8 @@ AMR WMA MP2 GSM   what a sound file can hold               become WAV, named NAM
 and others
 a wrong suffix    what the content is, if it is a sound    else what the name says: WebM named .wav
                   file (MP3 named .wav)                    becomes WAV
-another kind of   fields with usual names, cover,          names that it has no place for; from M4A and
-file              chapters of FLAC, Ogg, Opus and MP3      others that FFmpeg reads cover and chapters
+another kind of   fields with usual names, cover,          names and chunks that it has no place for;
+file              chapters of FLAC, Ogg, Opus and MP3      cover and chapters of what FFmpeg reads
 sound of a video  title, artist and the like, one track    cover, chapters, other tracks
 into a file       (the first, or --track)
 all               rate, channels, length, holes            a clock that drifts is followed; a damaged

@@ -33,6 +33,7 @@ from mutagen.wave import WAVE
 from enhance.io.bounded_tags import read_bounded
 from enhance.io.foreign_tags import fields_of_ape, read_ape_of_mp3, read_id3_of_flac
 from enhance.io.formats import Encoding
+from enhance.io.sound.chunk_copy import gather, names_beside
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import SoundReader
 from enhance.io.tag_fields import Fields, from_id3, from_strings, is_name, renamed, to_id3, to_strings
@@ -152,6 +153,10 @@ def gather_fields(source: Path, before: Encoding, strings: Mapping[str, str], ch
     """
     found = Beside({} if before.major == "MP3" else from_strings(strings))  # whose ID3 libsndfile reads in part
     kind = _class_of(before)
+    if chunk_family(before):
+        chunks = gather(source, change)
+        found.lost += names_beside(chunks)
+        found.notes += note_of(chunks.dropped) + chunks.notes
     if kind is None:
         return found
     try:

@@ -16,6 +16,7 @@ from enhance.io.sound.riff_chunks import layout_of, remainder, walk
 from enhance.io.untrue_tags import true_id3
 
 _LARGEST_COPY = 2**28  # bytes; what is larger is no description of the sound
+_TAGS = frozenset({b"ID3 ", b"id3 ", b"NAME", b"AUTH", b"ANNO", b"(c) ", b"APPL", b"info", b"strg"})
 _FILLING = {b"bext": b"\0", b"iXML": b" "}  # what may stand at their ends and says nothing
 _BEFORE_AIFF_SOUND = 8  # bytes in its chunk
 
@@ -74,6 +75,17 @@ def gather(source: Path, change: Change) -> Chunks:
         if chunks and (rest := remainder(file, layout, chunks[-1], end)):
             found.notes.append(f"{rest} bytes behind its last chunk are none, and are left out")
     return found
+
+
+def names_beside(chunks: Chunks) -> list[str]:
+    """Return the names of chunks that only containers of their family take: all but those of texts that are tags."""
+    found = (*chunks.before, *chunks.behind)
+    return [_text(name[:4]) for name, whole in found if name[:4] not in _TAGS and not _is_info(whole, len(name))]
+
+
+def _is_info(chunk: bytes, name_bytes: int) -> bool:
+    """Return whether a chunk is a list of title, artist and the like, by its kind behind the name and the size."""
+    return chunk[name_bytes + (4 if name_bytes == 4 else 8) :].startswith(b"INFO")
 
 
 def for_rf64(chunks: Chunks) -> Chunks:

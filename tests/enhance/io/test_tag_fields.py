@@ -1,10 +1,12 @@
 """Tags that move between containers of two kinds keep their fields, and a note names what stays behind."""
 
 import itertools
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from command import Ended, mpeace, write
 from helpers import speech_like
 from mutagen.flac import FLAC
@@ -108,6 +110,25 @@ def test_an_id3_tag_becomes_comments_with_its_chapters(
         "chapter001name": ["First"],
         "chapter002": ["00:01:01.400"],
     }
+
+
+@pytest.mark.parametrize("suffix", ["wav", "w64", "aiff"])
+def test_chunks_that_a_container_has_no_place_for_are_named(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+    with soundfile.SoundFile(tmp_path / f"a.{suffix}", "w", 48_000, 1) as file:
+        if suffix != "w64":
+            file.title = "Title"
+        file.write(speech_like(0.5, 48_000)[0])
+    source, name = tmp_path / f"a.{suffix}", b"MARK" if suffix == "aiff" else b"bext"
+    tail = bytes.fromhex("f3acd3118cd100c04f8edb8a") if suffix == "w64" else b""
+    content = bytearray(source.read_bytes())
+    size = struct.pack({"wav": "<I", "w64": "<Q", "aiff": ">I"}[suffix], 602 + 24 * (suffix == "w64"))
+    content += bytes(-len(content) % 8 * bool(tail)) + name + tail + size + bytes(602)
+    if not tail:
+        content[4:8] = struct.pack(">I" if suffix == "aiff" else "<I", len(content) - 8)
+    source.write_bytes(content)
+    (problem,) = moved(source, tmp_path / "b.flac", tiny_model).problems
+    assert problem.endswith(f": note: left out, since FLAC has no place for them: {name.decode()}")
+    assert suffix == "w64" or FLAC(tmp_path / "b.flac")["title"] == ["Title"]
 
 
 def test_tags_of_m4a_go_into_a_sound_file(tmp_path: Path, tiny_model: Path) -> None:
