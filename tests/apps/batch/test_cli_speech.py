@@ -29,8 +29,8 @@ def segments(path: Path) -> dict[str, Any]:
 
 
 def is_right(found: list[dict[str, float]]) -> bool:
-    """Speech in no other place, and for most of the time."""
-    inside = all(1.3 < segment["start"] < segment["end"] < 3.75 for segment in found)
+    """Speech in no other place, but for .3 s before it, and for most of the time."""
+    inside = all(1.2 < segment["start"] < segment["end"] < 3.75 for segment in found)
     return inside and found[0]["start"] < 1.75 and sum(part["end"] - part["start"] for part in found) > 1
 
 
