@@ -88,12 +88,15 @@ def test_silence_of_both_costs_nothing_and_has_no_gradient(loss: CodecLoss) -> N
     assert not gradient(loss, zeros, zeros).any()
 
 
-@pytest.mark.parametrize("level", [1e-45, 1e-41, 1e-38, 1e-30, 1e-20])
+@pytest.mark.parametrize("level", [1e-44, 1e-42, 1e-41, 1e-40, 1e-38, 1e-30])
 def test_an_estimate_far_below_what_is_heard_has_a_finite_gradient(loss: CodecLoss, level: float) -> None:
-    """As a sound that fades out: that of PyTorch's complex `abs` is not finite for subnormal magnitudes."""
-    estimate, target = signals(1)
+    """As a sound that fades out: that of PyTorch's complex `abs` is not finite for subnormal magnitudes.
+
+    So it is where an odd number of cells leaves one behind its vector instructions.
+    """
+    estimate, target = 0.1 * torch.randn(2, 1, 16_000, generator=torch.Generator().manual_seed(0))
     for name in TERMS:
-        assert gradient(loss, level * estimate, target, name).isfinite().all(), name
+        assert gradient(loss, 10 * level * estimate, target, name).isfinite().all(), name
 
 
 def test_an_estimate_of_zeros_is_led_towards_the_target(loss: CodecLoss) -> None:
