@@ -1,8 +1,13 @@
 """`python -m enhance.study`: short trainings of equal length that differ in one thing, for choosing a network.
 
-Each variant is trained by `enhance.train`, exported, and scored on the same held-out mixtures; its cost is measured by
-ONNX Runtime. The table answers what a variant gives per minute of training, per multiplication and per microsecond of
-streaming. Small differences mean nothing: these are single runs of a few minutes.
+Each variant is trained by `enhance.train`, exported, and scored on the same pairs, such as `enhance.held_out` makes;
+its cost is measured by ONNX Runtime. The table has what a variant gives for its cost, and differences from the first
+one, file by file, with intervals over the files. These are single runs of a few minutes: what another seed would change
+is not in the intervals.
+
+With `--start NAME` each variant goes on from that finished network, at a rate that falls to zero: what the parts are
+worth by which a network for files hears what follows. Finished variants have their rows in `OUT/study.csv`: the same
+command goes on with what is missing there.
 """
 
 import argparse
@@ -13,21 +18,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
+from typing import Any
 
 import numpy as np
 
-from enhance.data.cache import AudioCache
-from enhance.data.mixing import MixConfig, Mixer
-from enhance.dsp.rate import SAMPLE_RATE
-from enhance.evaluation.metrics import estoi, pesq_wb, si_sdr
+from enhance.evaluation.pairs import find_pairs, read_pair
+from enhance.evaluation.results import METRICS, bootstrap
+from enhance.evaluation.scoring import score
+from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.markdown import markdown_table
+from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
+from enhance.training.ablation_grid import AblationSettings, FineTuning
 from enhance.training.training_process import train
-from enhance.utils.environment import machine, versions
-from enhance.utils.errors import fail
+from enhance.utils.errors import DatasetError, ModelError, fail
 
+NAME = "study"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "small": (),
     "all weights by AdamW": ("muon=false",),
@@ -38,117 +46,163 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "constant weight of the SNR": ("snr_last=0.05",),
     "tiny": ("stem_channels=24", "channels=32", "head_channels=8"),
 }
-MIXTURES = 48  # of 3 s each
-HOPS = 1500  # one-hop calls whose median is taken
+"""What is compared from random weights on, as settings of `enhance.train`."""
+
+_BLOCKS = ("block=400", "ahead=25")
+VARIANTS_AHEAD: dict[str, tuple[str, ...]] = {
+    "nothing of what follows": (),
+    "look-ahead of 2 hops": ("lookahead=2",),
+    "look-ahead of 4 hops": ("lookahead=4",),
+    "taps on two later frames": (*_BLOCKS, "taps_ahead=2"),
+    "fine powers under 2 kHz (90 ms)": (*_BLOCKS, "fine_bins=40"),
+    "GRUs in both directions": (*_BLOCKS, "backward=true"),
+    "all three": (*_BLOCKS, "taps_ahead=2", "fine_bins=40", "backward=true"),
+    "window of 32 ms": ("window=1536", "hop=768"),
+    "window of 40 ms": ("window=1920", "hop=960"),
+}
+"""What is compared from a finished causal network on."""
+
+SCORES = ("pesq", "estoi", "si_sdr", "lsd", "ovrl")
+REPEATS = 20  # calls whose median is the time of a second
+PACKAGES = ("torch", "onnxruntime", "pesq", "pystoi", "speechmos")
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
-    """Measurements of one variant."""
+class Cost:
+    """Cost of one variant."""
 
-    variant: str
     parameters: int
     mmacs: float  # million multiplications per second of audio
-    hop_microseconds: float  # median of a call of one hop
+    milliseconds: float  # of one thread for a second of audio, many hops a call
     minutes: float  # of training
-    pesq: float
-    estoi: float
-    si_sdr: float  # dB
 
 
-def held_out(cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return fixed mixtures ``[MIXTURES, time]`` and their targets from the validation caches, dry, 0 to 15 dB SNR."""
-    config = MixConfig(
-        room=0.0,
-        snr_db=(0.0, 15.0),
-        noise_only=0.0,
-        clean_only=0.0,
-        clip=0.0,
-        band_limit=0.0,
-        late_onset=0.0,
-        disguise=0.0,
-    )
-    mixer = Mixer(AudioCache(cache / "valid_speech"), AudioCache(cache / "valid_noise"), None, config, seed=2)
-    noisy, target, *_ = mixer.batch(0, 0, MIXTURES)
-    return noisy.numpy(), target.numpy()
-
-
-def measure(variant: str, model: Path, minutes: float, noisy: np.ndarray, target: np.ndarray) -> Row:
-    """Return scores and costs of an exported network."""
-    denoiser = Denoiser(model)
-    estimates = [denoiser.denoise(row, SAMPLE_RATE) for row in noisy]
-    pairs = [(estimate, row) for estimate, row in zip(estimates, target, strict=True) if np.abs(row).max() > 1e-3]
-    scores = {f.__name__: [f(e, t, SAMPLE_RATE) for e, t in pairs] for f in (pesq_wb, estoi, si_sdr)}
-    hop = np.ascontiguousarray(noisy[:1, : denoiser.info.hop])
-    state, times = denoiser.initial_state(1), []
-    for _ in range(HOPS):
-        begin = time.perf_counter()
-        _, state = denoiser.step(hop, state)
-        times.append(time.perf_counter() - begin)
-    means = {name: fmean(v for v in values if np.isfinite(v)) for name, values in scores.items()}
+def cost(denoiser: Denoiser, minutes: float) -> Cost:
+    """Return what a network costs; the time is that of calls of about four seconds."""
     info = denoiser.info
-    return Row(
-        variant,
-        info.parameters,
-        info.macs_per_second / 1e6,
-        1e6 * median(times),
-        minutes,
-        means["pesq_wb"],
-        means["estoi"],
-        means["si_sdr"],
+    hops = info.block or 4 * info.sample_rate // info.hop
+    rng = np.random.default_rng(0)
+    block = (0.01 * rng.standard_normal((1, (hops + info.ahead) * info.hop))).astype(np.float32)
+    times = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        denoiser.step(block, denoiser.initial_state())
+        times.append(time.perf_counter() - begin)
+    seconds = hops * info.hop / info.sample_rate
+    return Cost(info.parameters, info.macs_per_second / 1e6, 1000 * median(times) / seconds, minutes)
+
+
+def measure(variant: str, model: Path, minutes: float, pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
+    """Return a row for each pair: scores of an exported network, and its cost in each.
+
+    Raises:
+        DatasetError: a pair cannot be used.
+    """
+    denoiser, rows = Denoiser(model), []
+    about = {"variant": variant} | asdict(cost(denoiser, minutes))
+    for clean, noisy in pairs:
+        target, mixture, sample_rate = read_pair(clean, noisy)
+        scores = score(denoiser.denoise(mixture, sample_rate), target, mixture, sample_rate)
+        rows.append(about | {"file": clean.stem} | {name: scores[name] for name in SCORES})
+    return rows
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of finished variants; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            {k: v if k in ("variant", "file") else float(v) for k, v in row.items()} for row in csv.DictReader(file)
+        ]
+    return [row | {"parameters": int(row["parameters"])} for row in rows]
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Return means and costs, and the differences from the first variant with their intervals, as Markdown."""
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    header = [METRICS[name].label for name in SCORES]
+    means, differences = [], []
+    for variant in variants:
+        own = [row for row in rows if row["variant"] == variant]
+        costs = f"{own[0]['parameters']:,}|{own[0]['mmacs']:.0f}|{own[0]['milliseconds']:.1f}|{own[0]['minutes']:.0f}"
+        means.append([variant, *costs.split("|"), *(_mean(own, name) for name in SCORES)])
+        if variant != variants[0]:
+            first = {row["file"]: row for row in rows if row["variant"] == variants[0]}
+            differences.append([variant, *(_difference(own, first, name) for name in SCORES)])
+    parts = [markdown_table(["variant", "parameters", "MMAC/s", "ms per s", "minutes", *header], means)]
+    if differences:
+        parts += ["", f"Difference from '{variants[0]}', with its 95 % interval over the files:", ""]
+        parts.append(markdown_table(["variant", *header], differences))
+    return "\n".join(parts)
+
+
+def _mean(rows: Sequence[Row], name: str) -> str:
+    return f"{bootstrap(row[name] for row in rows).mean:.{METRICS[name].digits}f}"
+
+
+def _difference(rows: Sequence[Row], first: Mapping[str, Row], name: str) -> str:
+    found = bootstrap(row[name] - first[row["file"]][name] for row in rows)
+    mean, low, high = (f"{value:+.{METRICS[name].digits}f}" for value in (found.mean, found.low, found.high))
+    return f"**{mean}** ({low} to {high})" if found.low > 0 or found.high < 0 else f"{mean} ({low} to {high})"
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="python -m enhance.study", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs, table and CSV", metavar="DIR")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
+    parser.add_argument("--set", type=Path, required=True, help="folder with clean/ and noisy/", metavar="DIR")
+    parser.add_argument("--start", choices=SIZES, help="go on from this finished network", metavar="NAME")
+    parser.add_argument("--steps", type=int, default=300, help="steps of each training (default 300)")
+    parser.add_argument("--batch", type=int, default=8, help="examples per step (default 8)")
+    parser.add_argument("--variants", nargs="+", help="networks to compare (default all)", metavar="NAME")
+    parser.add_argument(
+        "--arguments", nargs=argparse.REMAINDER, default=[], help="all that follows goes to enhance.train"
     )
+    return parser
 
 
-def table(rows: Sequence[Row], settings: Mapping[str, object]) -> str:
-    """Return the rows as Markdown, with what they were made with."""
-    cells = [
-        f"{r.variant}|{r.parameters:,}|{r.mmacs:.0f}|{r.hop_microseconds:.0f}|{r.minutes:.1f}"
-        f"|{r.pesq:.3f}|{r.estoi:.3f}|{r.si_sdr:.2f}".split("|")
-        for r in rows
-    ]
-    header = ["variant", "parameters", "MMAC/s", "us per hop", "minutes", "PESQ", "ESTOI", "SI-SDR"]
-    described = ", ".join(f"{name} {value}" for name, value in settings.items())
-    packages = ", ".join(f"{name} {value}" for name, value in versions(("torch", "onnxruntime")).items())
-    return "\n".join([markdown_table(header, cells), "", f"{described}. {machine()}; {packages}."]) + "\n"
+def study(arguments: argparse.Namespace) -> str:
+    """Train and score what is missing; write the report anew after each variant and return its tables.
+
+    Raises:
+        ValueError, RuntimeError, OSError, DatasetError, ModelError: with a message for the user.
+    """
+    known = VARIANTS_AHEAD if arguments.start else VARIANTS
+    chosen = arguments.variants or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"no variant '{unknown[0]}'; there are: {', '.join(known)}")
+    common: dict[str, Any] = {"steps": arguments.steps, "batch": arguments.batch}
+    settings = FineTuning(start=arguments.start, **common) if arguments.start else AblationSettings(**common)
+    pairs, out = find_pairs(arguments.set), arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    described = asdict(settings) | {"set": arguments.set.resolve().name}
+    rows, report = read_rows(out / f"{NAME}.csv"), out / f"{NAME}.json"
+    if rows and json.loads(report.read_text(encoding="utf-8"))["settings"] != described:
+        raise ValueError(
+            f"the runs in {out} were made with other settings or another set; name another folder by --out"
+        )
+    finished = {row["variant"] for row in rows}
+    options = ["--cache", str(arguments.cache), *settings.weights, *arguments.arguments]
+    for variant in (name for name in chosen if name not in finished):
+        folder = out / f"run-{list(known).index(variant)}"
+        minutes = train([*settings.pairs(), *known[variant]], arguments.steps, folder, options)
+        export(folder / "last.pt", folder / "model.onnx", variant)
+        rows += measure(variant, folder / "model.onnx", minutes, pairs)
+        rows.sort(key=lambda row: list(known).index(row["variant"]))
+        seconds = 60 * sum({row["variant"]: row["minutes"] for row in rows}.values())
+        save_report(Report(NAME, rows, tables(rows), described, packages=PACKAGES), out, seconds)
+    return tables(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m enhance.study", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for runs, table and CSV", metavar="DIR")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
-    parser.add_argument("--steps", type=int, default=450, help="steps of each training (default 450)")
-    parser.add_argument("--batch", type=int, default=8, help="examples per step (default 8)")
-    parser.add_argument(
-        "--variants",
-        nargs="+",
-        choices=VARIANTS,
-        default=list(VARIANTS),
-        metavar="NAME",
-        help="networks to compare (default all)",
-    )
-    parser.add_argument(
-        "--arguments", nargs=argparse.REMAINDER, default=[], help="all that follows goes to enhance.train"
-    )
-    arguments = parser.parse_args(argv)
-    rows, common = [], ["--cache", str(arguments.cache), *arguments.arguments]
-    shared = {"batch": arguments.batch, "rate": 0.003, "warmup": 50, "reuse": 3, "disguise": 0}
-    shared["validate_every"] = arguments.steps
     try:
-        for number, variant in enumerate(arguments.variants):
-            folder = arguments.out / f"run-{number}"
-            settings = [*(f"{key}={value}" for key, value in shared.items()), *VARIANTS[variant]]
-            minutes = train(settings, arguments.steps, folder, common)
-            export(folder / "last.pt", folder / "model.onnx", variant)
-            rows.append(measure(variant, folder / "model.onnx", minutes, *held_out(arguments.cache)))
-            print(json.dumps(asdict(rows[-1])), flush=True)
-    except (RuntimeError, ValueError, FileNotFoundError) as error:
+        print(study(get_parser().parse_args(argv)))
+    except (ValueError, RuntimeError, OSError, DatasetError, ModelError) as error:
         return fail("enhance.study", error)
-    with (arguments.out / "study.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(rows[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    (arguments.out / "study.md").write_text(table(rows, {"steps": arguments.steps, **shared}))
     return 0
 
 
