@@ -76,7 +76,8 @@ def run_on_ray(
                 room = jobs or _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
                 while queue and len(running) < room:
                     task = queue.pop()
-                    running[work.remote(_anywhere(task), task.options or settings)] = task
+                    options = replace(task.options or settings, model=settings.model)
+                    running[work.remote(_anywhere(task), options)] = task
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
                 for reference in ready:
                     task = running.pop(reference)

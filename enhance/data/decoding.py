@@ -71,6 +71,8 @@ def _to_int16(audio: np.ndarray) -> np.ndarray:
 def measure_bandwidth(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> float:
     """Return the highest frequency (Hz) of `[time]` whose long-term level is within 75 dB of the strongest band's.
 
+    It is read off whole windows of 4096 samples; a signal that is silent in all of them counts as one of the full band.
+
     Example:
         >>> noise = np.random.default_rng(0).standard_normal(24_000)
         >>> narrow = soxr.resample(noise, 16_000, 48_000)
@@ -87,6 +89,8 @@ def measure_bandwidth(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> floa
     usable = len(power) // BAND_BINS * BAND_BINS
     bands = power[:usable].reshape(-1, BAND_BINS).mean(axis=1)
     loud = np.flatnonzero(bands > bands.max() * 10 ** (CONTENT_DB / 10))
+    if not loud.size:
+        return sample_rate / 2
     return min((int(loud[-1]) + 1) * BAND_BINS * sample_rate / window, sample_rate / 2)
 
 

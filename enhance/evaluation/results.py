@@ -183,9 +183,16 @@ def load(path: Path) -> Evaluation:
 
 
 def load_scores(path: Path) -> dict[str, Scores]:
-    """Read the scores of each file back from their CSV."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row.pop("file"): {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)}
+    """Read the scores of each file back from their CSV.
+
+    Raises:
+        ValueError: if the file is no such CSV.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row.pop("file"): {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)}
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected the CSV of an evaluation ({error})") from error
 
 
 def _text(value: float, metric: Metric) -> str:

@@ -86,6 +86,17 @@ def test_a_file_that_each_node_stops_fails_in_the_end(cluster: Ray, monkeypatch:
     assert len(tries) == 4
 
 
+def test_a_row_of_a_manifest_is_cleaned_by_the_model_of_the_batch(
+    cluster: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str | None] = []
+    monkeypatch.setattr(ray_engine, "_denoise", lambda _, options: loaded.append(options.model))
+    monkeypatch.setattr(ray_engine, "_outcome", lambda *_: Outcome("a.wav", "b.wav", "done"))
+    task = Task("a.wav", "b.wav", "", options=DenoiseOptions(mix=0.5))  # made before the model was chosen
+    ray_engine.run_on_ray([task], None, 1, DenoiseOptions(model="m"), Stopper(), lambda *_: None, {})
+    assert loaded == ["m"]
+
+
 def test_a_cluster_that_runs_here_is_joined_with_its_own_number_of_cores(cluster: Ray) -> None:
     """Ray refuses `num_cpus` where `ray start --head` was called before."""
     with connected(None):

@@ -97,6 +97,17 @@ def test_bad_files_are_named_on_standard_error_and_skipped(tmp_path: Path, capsy
     assert not any("notes.txt" in line or "good.wav" in line for line in lines)
 
 
+def test_sound_in_the_last_samples_only_is_a_recording_like_others(tmp_path: Path) -> None:
+    """The bandwidth is read off whole windows, in all of which this one is silent."""
+    audio = np.zeros(5000)
+    audio[4500:] = white(500 / RATE)
+    write(tmp_path / "audio" / "late.wav", audio)
+    write(tmp_path / "audio" / "other.wav", white(0.1))
+    cache = build_cache([tmp_path / "audio"], tmp_path / "cache", kind="noise")
+    assert [recording.name for recording in cache.recordings] == ["late.wav", "other.wav"]
+    assert cache.recordings[0].bandwidth == RATE / 2
+
+
 def test_nothing_readable_and_missing_folders_are_errors(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.wav").write_bytes(b"RIFF")

@@ -76,6 +76,14 @@ def test_evaluation_writes_a_row_for_each_file_and_names_versions_and_machine(ev
     assert evaluation.machine in table
 
 
+@pytest.mark.parametrize("content", ["name,pesq\na.wav,1\n", "file,pesq\na.wav,good\n", "file,pesq\na.wav\n"])
+def test_another_table_to_compare_with_is_refused_in_one_line(tmp_path, pairs, capsys, content):
+    (tmp_path / "other.csv").write_text(content)
+    assert evaluate.main(["--model", "noisy", "--set", str(pairs), "--against", str(tmp_path / "other.csv")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "other.csv: expected the CSV of an evaluation" in line
+
+
 def test_two_jobs_give_the_figures_of_one(pairs, tiny_model, evaluated):
     """To 1e-9, not exactly: pystoi adds random numbers of the size of a rounding error."""
     evaluation, scores = evaluate.evaluate(str(tiny_model), pairs, jobs=2)
