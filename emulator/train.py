@@ -61,11 +61,11 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     fabric.launch()
     with fabric.rank_zero_first():
         sources, valid_sources = open_sources(arguments, config.seed)
-        data = open_corpus(sources, arguments.preset, corpus, arguments.cache / "train")
+        data = open_corpus(sources, dimensions, corpus, arguments.cache / "train")
         valid = None
         if valid_sources:
             held_out = replace(corpus.scaled(VALID_SHARE), corpus_seed=1)
-            valid = open_corpus(valid_sources, arguments.preset, held_out, arguments.cache / "valid")
+            valid = open_corpus(valid_sources, dimensions, held_out, arguments.cache / "valid")
     torch.manual_seed(config.seed)
     network = PaperUNet(dimensions) if arguments.paper else Emulator(dimensions)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

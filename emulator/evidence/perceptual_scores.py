@@ -4,7 +4,7 @@
   1 to 4.73. It compares gammatone spectrograms.
 - Zimtohrli (Google; package `zimtohrli`): a distance of 0 up, made for coding artefacts near the threshold of hearing.
 - The total noise-to-mask ratio on the Bark scale, dB (`emulator.losses.noise_to_mask`).
-- The log-spectral distance, dB (`emulator.training.loss`).
+- The log-spectral distance, dB (`emulator.model.spectrum`).
 
 The first two want 48 kHz, so both signals are resampled by soxr; above 8 kHz both are empty. None of the four sees
 phase. The SI-SDR stands beside them to tell what became of the waveform; it is no judge of quality.

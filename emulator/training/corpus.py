@@ -154,7 +154,7 @@ class PieceMaker:
 
 
 def build_originals(sources: Sources, sample_rate: int, config: CorpusConfig, directory: Path) -> AudioCache:
-    """Yield the originals of a corpus in `directory`, made or opened."""
+    """Build the originals of a corpus in `directory`, or open them."""
 
     def entries() -> Iterator[Entry]:
         maker = PieceMaker(sources, sample_rate, config)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.lame import Setting
-from emulator.model.config import PRESETS
+from emulator.model.config import EmulatorConfig
 from emulator.training.corpus import (
     CorpusConfig,
     Sources,
@@ -69,9 +69,8 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
     return train, valid
 
 
-def open_corpus(sources: Sources, preset: str, config: CorpusConfig, folder: Path) -> Corpus:
-    """Return the corpus of a preset, made or opened."""
-    emulator = PRESETS[preset]
+def open_corpus(sources: Sources, emulator: EmulatorConfig, config: CorpusConfig, folder: Path) -> Corpus:
+    """Return the corpus for an emulator's codec setting and sample rate, made or opened."""
     setting, name = Setting.parse(emulator.setting), f"{emulator.sample_rate}-{emulator.setting}"
     originals = build_originals(sources, emulator.sample_rate, config, folder / f"originals-{emulator.sample_rate}")
     corpus = Corpus(

@@ -1,7 +1,7 @@
 """The emulation task: an emulator and pairs of sounds before and after the codec, as the training loop wants them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,18 +10,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperEmulation, PaperUNet
-from emulator.training.corpus import (
-    KINDS,
-    CorpusConfig,
-)
+from emulator.training.corpus import KINDS, CorpusConfig
 from emulator.training.loss import EmulationTerms, emulation_loss, paper_loss
 from enhance.data.cache import AudioCache
 from enhance.data.counter_random import CounterRandom
 from enhance.training.settings import plain
-
-if TYPE_CHECKING:
-    pass
-
 
 VALID_CROPS = 8  # of each kind of sound, in a validation
 

@@ -1,7 +1,7 @@
 """The enhancement task: a network, its mixtures and its loss, as the training loop wants them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,10 +16,6 @@ from enhance.model.warm_start import from_causal
 from enhance.training.cuda_graphs import CapturedSteps
 from enhance.training.objective import Objective, Terms
 from enhance.training.settings import plain
-
-if TYPE_CHECKING:
-    pass
-
 
 VALID_EXAMPLES = 48
 

@@ -82,6 +82,14 @@ def test_the_papers_network_is_trained_by_the_same_command(folder: Path) -> None
     assert type(load_network(folder / "out" / "theirs.safetensors")).__name__ == "PaperUNet"
 
 
+def test_another_setting_of_the_codec_is_the_one_that_is_learnt(folder: Path, tmp_path: Path) -> None:
+    """The recordings are coded as the checkpoint will say, not as the preset does."""
+    assert main(arguments(folder, tmp_path, 'setting="cbr32"', "steps=1")) == 0
+    assert load_checkpoint(tmp_path / LAST)["task"]["dimensions"]["setting"] == "cbr32"
+    assert (folder / "cache" / "train" / "coded-16000-cbr32").is_dir()
+    assert (folder / "cache" / "valid" / "coded-16000-cbr32").is_dir()
+
+
 def test_an_exported_emulator_is_listed_verified_and_describes_itself(trained: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.safetensors"
     command = [str(trained / LAST), str(target), "--licence", "CC0-1.0", "--describe", "four steps"]

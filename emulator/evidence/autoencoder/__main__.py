@@ -5,8 +5,8 @@ for Generative Audio Models" (ACM Multimedia 2019, doi:10.1145/3343031.3351148).
 choose, and the loss says what to choose: so autoencoders of three capacities are trained on speech and on music with
 six losses and three seeds each, and judged on held-out sound by measures that none of them was trained on.
 
-`emulator.evidence.autoencoder.network` is the network, `..._losses` are the losses, `..._runs` how a run goes,
-`scores` the measures, `autoencoder_report` the statistics. Finished runs stay in `DIR/runs`: the same command goes on
+In this folder, `network` is the network, `losses` are the losses, `runs` is how a run goes, and `report` the
+statistics; `emulator.evidence.perceptual_scores` has the measures. Finished runs stay in `DIR/runs`: the same command goes on
 where it was stopped. `DIR/audio` holds the outputs of the first seed for a listening test
 (`emulator.evidence.listening_files`).
 """
