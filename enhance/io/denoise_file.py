@@ -208,10 +208,10 @@ def _pour(source: Source, chain: Chain, sink: Sink, stopper: Stopper, on_progres
             on_progress(chain.samples_in / source.sample_rate, total)
         stopper.check()
         sink.write(chain.flush())
+        sink.close()
     except BaseException:
         sink.abort()
         raise
-    sink.close()
 
 
 def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:

@@ -24,7 +24,6 @@ def limit_memory(more: int) -> None:
     found = re.search(r"VmData:\s*(\d+) kB", Path("/proc/self/status").read_text())
     if found is None:
         return
-    most = 1024 * int(found[1]) + more
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    in_force = [limit for limit in resource.getrlimit(resource.RLIMIT_DATA) if limit != resource.RLIM_INFINITY]
+    most = min([1024 * int(found[1]) + more, *in_force])
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

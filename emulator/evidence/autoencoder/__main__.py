@@ -6,8 +6,8 @@ choose, and the loss says what to choose: so autoencoders of three capacities ar
 six losses and three seeds each, and judged on held-out sound by measures that none of them was trained on.
 
 In this folder, `network` is the network, `losses` are the losses, `runs` is how a run goes, and `report` the
-statistics; `emulator.evidence.perceptual_scores` has the measures. Finished runs stay in `DIR/runs`: the same command goes on
-where it was stopped. `DIR/audio` holds the outputs of the first seed for a listening test
+statistics; `emulator.evidence.perceptual_scores` has the measures. Finished runs stay in `DIR/runs`: the same command
+goes on where it was stopped. `DIR/audio` holds the outputs of the first seed for a listening test
 (`emulator.evidence.listening_files`).
 """
 

@@ -1,7 +1,7 @@
 """The sound of a video or M4A file cleaned and put back; picture, subtitles, chapters and tags copied untouched.
 
 All packets pass through once: those of sound tracks are decoded, cleaned and encoded with the codec and about the
-bitrate that they had (`media_writer`); those of pictures and subtitles, and of sound tracks that were not chosen, are
+bitrate that they had (`writer`); those of pictures and subtitles, and of sound tracks that were not chosen, are
 written as they came. Chapters, attachments and the time code are written anew, and so are the edit lists and the user
 data of MP4 (`mp4_movie`). Other data (the places that a camera noted) is left out, and a note says so.
 """

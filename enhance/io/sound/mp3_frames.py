@@ -11,6 +11,7 @@ id3.org (ID3v1, ID3v2), the APEv2 and Lyrics3 specifications (tags between and a
 """
 
 import mmap
+import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ KILOBITS = {  # by (MPEG-1, layer), index 1 to 14
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by the bits of the version
+_NOT_ZERO = re.compile(rb"[^\0]")
 DECODER_DELAY = 529  # samples that a decoder of layer III comes late
 
 
@@ -148,8 +150,9 @@ class _Walk:
         place = 0
         while size := _tag_length(self._data, place):
             place += size
-        while place < self._end and self._data[place] == 0:
-            place += 1
+        if (found := _NOT_ZERO.search(self._data, place)) is None:
+            return False
+        place = found.start()
         header = self._data[place : place + 4]
         kind = header_kind(header)
         length = self._length(place, header, kind)

@@ -81,9 +81,9 @@ def pieces_of(path: Path, salvage: bool) -> Pieces:
         OSError: when it cannot be read.
     """
     sound = find_sound(path)
-    if sound is None and salvage and path.open("rb").read(4) == b".snd":
+    if sound is None and salvage and _begins(path, b".snd"):
         return Pieces([Piece(lambda: ByteView(path, [(0, 8), b"\xff" * 4, (12, path.stat().st_size)]))])
-    if sound is None and _is_ogg(path):
+    if sound is None and _begins(path, b"OggS"):
         return _of_ogg(path)
     if sound is None and len(joined := _of_flac(path)) > 1:
         return Pieces(joined, notes=[_joined(len(joined))])
@@ -144,9 +144,9 @@ def _of_flac(path: Path) -> list[Piece]:
         return recordings
 
 
-def _is_ogg(path: Path) -> bool:
+def _begins(path: Path, mark: bytes) -> bool:
     with path.open("rb") as file:
-        return file.read(4) == b"OggS"
+        return file.read(len(mark)) == mark
 
 
 def _of_ogg(path: Path) -> Pieces:

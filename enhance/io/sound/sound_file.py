@@ -121,7 +121,12 @@ class SoundReader:
     def _check(self, lacks: str | None) -> None:
         pieces = self._pieces.recordings
         self.sample_rate: int = max(piece.sample_rate or self._file.samplerate for piece in pieces)
-        self.channels: int = max(piece.channels or self._file.channels for piece in pieces)
+        counts = {piece.channels or self._file.channels for piece in pieces}
+        self.channels: int = max(counts)
+        if counts - {1, self.channels}:
+            raise FileError(
+                f"its recordings have {' and '.join(map(str, sorted(counts)))} channels; take the file apart"
+            )
         check_input(self.sample_rate, self.channels)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
         self.speakers = read_speakers(self._path, self.encoding, self.channels)
@@ -291,13 +296,10 @@ class SoundWriter:
         frames = (block if self._order is None else block[self._order]).T
         for start in range(0, len(frames), _WRITE_AT_ONCE):
             part = frames[start : start + _WRITE_AT_ONCE]
-            part = np.ascontiguousarray(part) if self._bits is None else to_integers(part, self._bits)
+            part = part if self._bits is None else to_integers(part, self._bits)
             try:
                 self._file.write(np.ascontiguousarray(part))
-            except (
-                soundfile.LibsndfileError,
-                AssertionError,
-            ) as error:  # a short count fails an assertion of soundfile
+            except (soundfile.LibsndfileError, AssertionError) as error:  # a short count fails an assertion
                 raise self._checked.error or FileError(f"the encoder gave up ({one_line(error)})") from None
             if self._front:  # only now the header has its final length
                 self._checked.insert(place_of_sound(self._checked.head()), self._front)

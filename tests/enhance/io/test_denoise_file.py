@@ -13,6 +13,7 @@ from media import make
 from enhance import Denoiser
 from enhance.io.denoise_file import run_task
 from enhance.io.options import Clip, DenoiseOptions
+from enhance.io.sound.sound_file import SoundWriter
 from enhance.io.task import PARTIAL, Task
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -53,6 +54,23 @@ def outcome_of(denoiser: Denoiser, source: Path, target: Path):
     task = Task(str(source), str(target), str(target.with_name(PARTIAL)))
     with Stopper() as stopper:
         return run_task(denoiser, task, DenoiseOptions(), stopper, lambda *_: None)
+
+
+def test_a_disk_that_is_full_at_the_last_block_leaves_no_file_open(
+    tmp_path: Path, tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that writes tells of it as late as in `close`."""
+    writers: list[SoundWriter] = []
+
+    def write_nothing(self: SoundWriter, _: np.ndarray) -> None:
+        writers.append(self)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SoundWriter, "write", write_nothing)
+    outcome = outcome_of(tiny_denoiser, write(tmp_path / "a.wav", np.zeros((1, 100))), tmp_path / "b.wav")
+    assert "no space left on device" in outcome.message
+    assert writers[0]._checked.file.closed
+    assert not partial_files(tmp_path)
 
 
 def test_an_outcome_has_lengths_and_levels(tmp_path: Path, tiny_denoiser: Denoiser) -> None:

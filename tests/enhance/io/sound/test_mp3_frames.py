@@ -1,5 +1,6 @@
 """The frames of an MP3 are counted, so that its length is known to the sample."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,18 @@ def test_a_recording_is_as_long_as_what_was_encoded(tmp_path: Path, rate: int, e
     assert recording.declared == recording.frames
     assert recording.samples == rate
     assert (found.junk, found.cut) == (0, False)
+
+
+def test_a_large_file_of_zeros_is_no_mp3_and_soon_told_from_one(tmp_path: Path) -> None:
+    """An empty image of a disk, say; zeros before the first frame are let be."""
+    frames = mp3(tmp_path / "a.mp3", 48_000, 1).read_bytes()
+    for content, found in ((b"", False), (frames, True)):
+        with (tmp_path / "zeros").open("wb") as file:
+            file.seek(2**26)
+            file.write(content or b"\0")
+        begin = time.process_time()
+        assert is_mp3(tmp_path / "zeros") is found
+        assert time.process_time() - begin < 1.5
 
 
 def test_the_bitrate_is_that_of_the_frames(tmp_path: Path) -> None:

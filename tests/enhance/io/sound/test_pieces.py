@@ -180,6 +180,13 @@ def test_joined_flac_are_read_one_after_the_other(tmp_path: Path, tiny_model: Pa
     assert read(tmp_path / "b.flac").shape == (1, 48_000)
 
 
+def test_joined_recordings_of_two_and_six_channels_are_refused(tmp_path: Path) -> None:
+    parts = [write(tmp_path / f"{count}.flac", speech_like(0.1, RATE, channels=count), RATE) for count in (2, 6)]
+    (tmp_path / "joined.flac").write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(FileError, match="its recordings have 2 and 6 channels; take the file apart"):
+        whole(tmp_path / "joined.flac")
+
+
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "w64", "rf64", "au"])
 def test_what_is_joined_to_a_file_of_chunks_is_reported(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a.{suffix}", speech_like(0.5, 48_000), subtype="PCM_16")
