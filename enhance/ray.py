@@ -64,7 +64,7 @@ class Denoise:
         for place, (row, rate) in enumerate(zip(rows, rates, strict=True)):
             try:
                 check_audio(row)
-                check_sample_rate(int(rate))
+                check_sample_rate(rate)
             except ValueError as error:
                 raise ValueError(f"row {place}: {error}") from None
         results = np.empty(len(rows), object)

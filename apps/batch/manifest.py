@@ -169,6 +169,18 @@ def _flag(value: Any) -> bool:
     return text in _TRUE
 
 
+def _whole(value: Any) -> int:
+    """Return a whole number; tables with empty cells write those of a column with a point, as 16000.0."""
+    if float(value) != int(float(value)):
+        raise ValueError(value)
+    return int(float(value))
+
+
+def _text(value: Any) -> str:
+    """Return what a cell says as on the command line, whole numbers without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _container(value: Any) -> str:
     if str(value).lower() not in CONTAINERS:
         raise ValueError(value)
@@ -180,10 +192,10 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # as the options of t
     "mix": ("mix", float),
     "format": ("container", _container),
     "subtype": ("subtype", str),
-    "sample_rate": ("sample_rate", lambda value: checked_rate(int(value))),
+    "sample_rate": ("sample_rate", lambda value: checked_rate(_whole(value))),
     "clip": ("clip", Clip),
     "salvage": ("salvage", _flag),
-    "channels": ("channels", lambda value: parse_channels(str(value))),
+    "channels": ("channels", lambda value: parse_channels(_text(value).removesuffix(".0"))),
     "link": ("link", Link),
-    "track": ("tracks", lambda value: (str(value),)),
+    "track": ("tracks", lambda value: (_text(value),)),
 }

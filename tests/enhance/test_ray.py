@@ -60,5 +60,7 @@ def test_what_is_no_sound_is_refused(tiny_model: Path) -> None:
     bad[1] = np.array([0.0, np.nan] * 5)
     with pytest.raises(ValueError, match=r"^row 1: .*finite"):
         Denoise(sample_rate=16_000, model=str(tiny_model))({"audio": bad})
+    with pytest.raises(ValueError, match=r"^row 1: sample rate 44100.7 Hz: expected a whole number"):
+        Denoise(model=str(tiny_model))({"audio": rows(10, 10), "sample_rate": np.array([44_100.0, 44_100.7])})
     with pytest.raises(ValueError, match=r"^row 2: sample rate 0 Hz"):
         Denoise(model=str(tiny_model))({"audio": rows(10, 10, 10), "sample_rate": np.array([16_000, 16_000, 0])})

@@ -99,6 +99,11 @@ def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
         ("m.jsonl", '{"input": "a.wav"}\n', "row 1: no output"),
         ("m.jsonl", '\n{"input": 3, "output": "b"}\n', "row 1: no input"),
         ("m.jsonl", '{"input": "a", "output": "b", "sample_rate": 1e999}\n', "row 1: sample_rate inf is no value"),
+        (
+            "m.jsonl",
+            '{"input": "a", "output": "b", "sample_rate": 44100.7}\n',
+            "row 1: sample_rate 44100.7 is no value",
+        ),
         ("m.jsonl", "[" * 100_000 + "\n", "line 1 is no JSON object"),
         ("m.jsonl", "[1]\n", "line 1 is no JSON object"),
         ("m.parquet", "PAR1", "it is no Parquet file"),
@@ -116,6 +121,26 @@ def test_a_manifest_with_a_fault_is_refused_in_one_line(
     assert len(ended.stderr.splitlines()) == 1
     assert f"--manifest {tmp_path / name}" in ended.stderr
     assert words in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.csv", "input,output,sample_rate,channels\na.wav,b.wav,16000.0,2.0\nc.wav,d.wav,,\n"),
+        ("m.jsonl", '{"input": "a.wav", "output": "b.wav", "sample_rate": 16000.0, "channels": 2.0}\n'),
+    ],
+)
+def test_whole_numbers_may_have_a_point(tmp_path: Path, name: str, content: str) -> None:
+    """As pandas and Parquet write a column of numbers that has an empty cell."""
+    (tmp_path / name).write_text(content)
+    row = manifest.read_manifest(str(tmp_path / name), DenoiseOptions())[0]
+    assert (row.options.sample_rate, row.options.channels) == (16_000, (2,))
+
+
+def test_a_track_by_number_may_have_a_point_and_a_title_keeps_its_own(tmp_path: Path) -> None:
+    lines = [{"input": "a.mp4", "output": "b.mp4", "track": track} for track in (2.0, 3, "2.0", "eng")]
+    rows = manifest.read_manifest(str(write_rows(tmp_path / "m.jsonl", lines)), DenoiseOptions())
+    assert [row.options.tracks for row in rows] == [("2",), ("3",), ("2.0",), ("eng",)]
 
 
 def test_inputs_come_from_one_place(tmp_path: Path, sound: Path) -> None:
