@@ -23,6 +23,8 @@ from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
 
+_ITSELF = "it would be written over itself; name another target"
+
 
 @dataclass(frozen=True)
 class DenoisedFile:
@@ -151,16 +153,17 @@ def denoise_file(
         if _is_local(source) and _is_local(target):
             outcome = _between(_path(source), _path(target), model, options, told)
         else:
+            if _is_in_store(source) and _is_in_store(target) and _are_one(source, target):
+                raise FileError(_ITSELF)
             with tempfile.TemporaryDirectory(prefix="mpeace-") as folder:
                 path = _path(source) if _is_local(source) else _fetch(source, Path(folder), target)
                 if format is None and not isinstance(target, str | PathLike):
                     _check_written(path)
                 output = _path(target) if _is_local(target) else _place_for(target, Path(folder), path.suffix)
                 outcome = _between(path, output, model, options, told)
-                if isinstance(target, str):
-                    if is_url(target):
-                        upload(output, target, Stopper(), lambda: None)
-                elif not isinstance(target, PathLike):
+                if _is_in_store(target):
+                    upload(output, target, Stopper(), lambda: None)
+                elif not isinstance(target, str | PathLike):
                     with output.open("rb") as file:
                         shutil.copyfileobj(file, target)
     except Exception as error:
@@ -203,7 +206,7 @@ def _between(
     source: Path, target: Path, denoiser: Denoiser, options: DenoiseOptions, on_progress: OnProgress
 ) -> Outcome:
     if target.exists() and source.exists() and target.samefile(source):
-        raise FileError("it would be written over itself; name another target")
+        raise FileError(_ITSELF)
     container = container_between(source, target, options.container)
     task = Task(str(source), str(target), partial_of(target), container)
     outcome = Outcome(task.source, task.target, "failed")
@@ -214,6 +217,18 @@ def _between(
 def _is_local(file: str | PathLike[str] | BinaryIO) -> TypeGuard[str | PathLike[str]]:
     """Return whether it is a path on this machine: no URL of a store, and no file object."""
     return isinstance(file, PathLike) or (isinstance(file, str) and not is_url(without_file_scheme(file)))
+
+
+def _is_in_store(file: str | PathLike[str] | BinaryIO) -> TypeGuard[str]:
+    return isinstance(file, str) and not _is_local(file)
+
+
+def _are_one(url: str, other: str) -> bool:
+    """Return whether two URLs mean one file, however they are written."""
+    from enhance.io.remote.store import Stores
+
+    stores = Stores()
+    return stores.normal(url) == stores.normal(other)
 
 
 def _path(file: str | PathLike[str]) -> Path:

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,17 @@ def test_file_objects_go_in_and_come_out(tmp_path: Path, tiny_denoiser: Denoiser
     noisy.seek(0)
     denoise_file(noisy, tmp_path / "d.opus", model=tiny_denoiser)
     assert soundfile.info(tmp_path / "d.opus").subtype == "OPUS"
+
+
+def test_a_file_object_goes_to_the_url_of_a_local_file_without_the_library_of_stores(
+    tmp_path: Path, tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    noisy = io.BytesIO()
+    soundfile.write(noisy, speech_like(0.1, 48_000).T, 48_000, format="FLAC")
+    noisy.seek(0)
+    denoise_file(noisy, (tmp_path / "a.wav").as_uri(), model=tiny_denoiser)
+    assert read(tmp_path / "a.wav").shape == (1, 4800)
 
 
 def test_an_m4a_is_known_by_its_content(tmp_path: Path, tiny_denoiser: Denoiser) -> None:

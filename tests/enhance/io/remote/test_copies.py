@@ -142,6 +142,9 @@ def test_denoise_file_takes_urls(memory: Any, tmp_path: Path, tiny_model: Path) 
     result = soundfile.read(tmp_path / "c.wav", dtype="float32", always_2d=True)[0].T
     np.testing.assert_allclose(result, tiny_result(sound), atol=1e-6)
     denoise_file("memory://x/b.wav", "memory://x/d.flac", model=tiny_model)
+    for same in ("memory://x/b.wav", "memory:///x/b.wav"):
+        with pytest.raises(FileError, match=r"^memory://x/b.wav: it would be written over itself"):
+            denoise_file("memory://x/b.wav", same, model=tiny_model)
     assert memory.cat_file("/x/d.flac")[:4] == b"fLaC"
     with pytest.raises(FileError, match=r"^memory://x/b.wav: https://h/a.wav: web servers are read and not written to"):
         denoise_file("memory://x/b.wav", "https://me:pw@h/a.wav", model="is not loaded first")
