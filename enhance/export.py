@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--licence", default=UNSTATED, help=f"of the weights (default: {UNSTATED})")
     parser.add_argument("--describe", metavar="TEXT", help="list it in registry.json beside it, with this description")
     parser.add_argument(
-        "--default", action="store_true", help="make it the default there: of streams, or of files if it hears ahead"
+        "--default",
+        action="store_true",
+        help="make it the default there: of streams, or of files if it works in blocks",
     )
     for word in ("block", "ahead"):
         text = f"another `{word}` of a network that hears ahead, in hops (default: as it was trained)"
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         grid = {word: value for word in ("block", "ahead") if (value := getattr(arguments, word)) is not None}
         difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence, grid)
         if arguments.describe:
-            for_files = Denoiser(arguments.onnx).info.ahead > 0
+            for_files = Denoiser(arguments.onnx).info.block > 0  # a stream refuses blocks
             register_model(arguments.onnx, name, arguments.describe, default=arguments.default, for_files=for_files)
     except (ValueError, OSError, ModelError) as error:
         return fail("enhance.export", error)

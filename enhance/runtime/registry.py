@@ -147,11 +147,15 @@ def register_model(
     written in one step.
 
     Raises:
-        ModelError: when the file or the present registry cannot be read.
+        ModelError: when the file or the present registry cannot be read, or the other use would lose its default.
     """
     folder = path.parent
     entries = list_models(folder, collection) if (folder / collection.registry).exists() else []
     others = [entry for entry in entries if entry.name != name]
+    left = [entry.default for entry in others if entry.for_files != for_files]
+    if left and not any(left):
+        use = "streams" if for_files else "files"
+        raise ModelError(f"{name!r} is the default for {use}; make another one that before it changes its use")
     default = default or not any(other.default for other in others if other.for_files == for_files)
     entry = ModelEntry(name, path.name, file_sha256(path), description, default, for_files)
     if default:

@@ -122,6 +122,11 @@ def test_the_grid_of_a_network_that_hears_ahead_is_chosen_afterwards(
     values = torch.load(checkpoint, weights_only=True)
     values |= {"task": {"dimensions": config.to_dict()}, "average": Enhancer(config).state_dict()}
     save_atomically(values, tmp_path / "last.pt")
+    none = [str(tmp_path / "last.pt"), str(tmp_path / "none.onnx"), "--describe", "for files", "--ahead", "0"]
+    assert export.main(none) == 0
+    (entry,) = list_models(tmp_path)
+    assert entry.for_files, "a network in blocks is none for streams, though it hears nothing ahead of them"
+    (tmp_path / "registry.json").unlink()
     grid = ["--block", "20", "--ahead", "3"]
     command = [str(tmp_path / "last.pt"), str(tmp_path / "far.onnx"), "--describe", "for files", *grid]
     assert export.main(command) == 0

@@ -45,6 +45,16 @@ def test_files_have_a_model_of_their_own(registry: Path) -> None:
     assert list_models(registry)[0].name == "first"
 
 
+def test_a_default_that_changes_its_use_leaves_no_use_without_one(registry: Path) -> None:
+    before = (registry / "registry.json").read_bytes()
+    with pytest.raises(ModelError, match="'second' is the default for streams; make another one that before"):
+        register_model(registry / "two.onnx", "second", "hears what follows", for_files=True)
+    assert (registry / "registry.json").read_bytes() == before
+    register_model(registry / "one.onnx", "first", "the first", default=True)
+    register_model(registry / "two.onnx", "second", "hears what follows", for_files=True)
+    assert (find_model(None, registry), model_for_files(registry)) == (registry / "one.onnx", "second")
+
+
 def test_whole_signals_are_denoised_by_the_model_for_files(
     registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
