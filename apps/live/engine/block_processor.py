@@ -103,7 +103,7 @@ class BlockProcessor:
         self.tap.write(self._both)
         if (listener := self.listener) is not None:
             listener.bring(out)
-        self._times[self.blocks % _TIMES] = perf_counter() - start
+        self._times[(self.blocks - 1) % _TIMES] = perf_counter() - start
         return out
 
     @property

@@ -111,6 +111,13 @@ def test_promise_20_a_block_leaves_no_allocation(shipped_denoiser: Denoiser) -> 
     print(f"500 blocks: {after - held} bytes stay, {grown} objects, at most {peak - held} bytes borrowed at a time")
 
 
+def test_times_are_those_of_the_latest_blocks(shipped_denoiser: Denoiser) -> None:
+    path = make_path(shipped_denoiser)
+    for count in (1, 2, 3):
+        path.process(np.zeros((BLOCK, 1), np.float32))
+        assert (path.times() > 0).tolist() == [True] * count
+
+
 def test_samples_that_are_no_numbers_become_silence(shipped_denoiser: Denoiser) -> None:
     path = make_path(shipped_denoiser)
     block = np.full((BLOCK, 1), 0.01, np.float32)
