@@ -1,13 +1,14 @@
 """Blind listening tests in a browser: pairwise, ABX, MUSHRA (ITU-R BS.1534-3), the scales of ITU-T P.800, P.808, P.835.
 
-A test is a folder of sounds and a small TOML file. The modules, in the order in which a test runs through them:
+A test is a folder of sounds and a small TOML file. The parts, in the order in which a test runs through them:
 
-- `settings` reads the TOML file, `corpus` the folder, `plan` holds the two together; `starter` writes a first TOML
-  file, `advice` says where a test leaves the standard.
-- `design` makes the pages of each listener, `loudness`, `anchors` and `stimuli` the sounds on them.
-- `session` says what a listener sees and takes the answers, `store` keeps them (SQLite), `server` speaks HTTP.
+- `commands` has what `mpeace listen` does.
+- `design/` reads the TOML file and the folder, plans the pages of each listener, and writes a first TOML file.
+- `serving/` makes the sounds on them, says what a listener sees, takes the answers and keeps them (SQLite), by HTTP; it
+  also says where a test leaves the standard.
 - `static/` is the page: `player.js` switches between sounds to the sample, the rest draws and keeps the keyboard.
-- `statistics`, `screening`, `analysis` and `figure` make tables and a picture of the answers.
+- `texts/` is what listeners read.
+- `analysis/` screens the listeners and makes tables and a picture of the answers.
 
 Why a small server of its own and not a Gradio app, which `mpeace demo` is: the page must switch between sounds to the
 sample with the fades of the standard, enable only the scale of the sound that is heard, and know whether an answer is
