@@ -83,7 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         about = describe(arguments.preset)
         listed = list_models(collection=collection_of(arguments.preset))
-        entry = next(entry for entry in listed if entry.name == arguments.preset)
+        entry = next((entry for entry in listed if entry.name == arguments.preset), None)
+        if entry is None:
+            raise ValueError(f"{arguments.preset} is no registered name; there are {', '.join(e.name for e in listed)}")
         rows = fidelity_rows(arguments.fidelity, arguments.preset)
         data = licence_tables(arguments.data.read_text(encoding="utf-8"))
         text = card(arguments.preset, entry.description, about, table(rows) if rows else "", data)

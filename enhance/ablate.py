@@ -230,8 +230,15 @@ def ablate(arguments: argparse.Namespace) -> None:
 
 
 def chosen_settings(arguments: argparse.Namespace) -> AblationSettings:
-    """Return the settings of the kind of grid, with what the command line says otherwise."""
-    given = {name: getattr(arguments, name) for name in ("steps", "batch") if getattr(arguments, name)}
+    """Return the settings of the kind of grid, with what the command line says otherwise.
+
+    Raises:
+        ValueError: a number is not above 0.
+    """
+    given = {name: value for name in ("steps", "batch") if (value := getattr(arguments, name)) is not None}
+    for name, value in given.items():
+        if value < 1:
+            raise ValueError(f"--{name}: expected 1 or more, got {value}")
     return FineTuning(start=arguments.start, **given) if arguments.start else AblationSettings(**given)
 
 

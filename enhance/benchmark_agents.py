@@ -159,10 +159,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth pair (default: all)")
     arguments = parser.parse_args(argv)
     try:
+        if arguments.every < 1:
+            raise ValueError(f"--every: expected 1 or more, got {arguments.every}")
         made, missing = processors()
         names = sorted(path.name for path in (arguments.set / "clean").iterdir())[:: arguments.every]
+        if not names:
+            raise ValueError(f"no recordings in '{arguments.set / 'clean'}'")
         pairs = [(_read(arguments.set / "clean" / name), _read(arguments.set / "noisy" / name)) for name in names]
-    except (OSError, ImportError, soundfile.LibsndfileError) as error:
+    except (OSError, ValueError, ImportError, soundfile.LibsndfileError) as error:
         return fail("enhance.benchmark_agents", error)
     unprocessed = [
         float(np.median([score(32768 * noisy.astype(float), 32768 * clean.astype(float)) for clean, noisy in pairs]))

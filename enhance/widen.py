@@ -99,7 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         with safe_open(arguments.narrow, "pt") as file:
-            narrow = NetworkConfig.from_dict(json.loads(file.metadata()["dimensions"]))
+            if "dimensions" not in (metadata := file.metadata() or {}):
+                raise ValueError(
+                    f"expected weights by enhance.export; '{arguments.narrow}' does not say its dimensions"
+                )
+            narrow = NetworkConfig.from_dict(json.loads(metadata["dimensions"]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
         result = widen(weights, narrow, SIZES[arguments.size], arguments.seed)
         dimensions = {"dimensions": json.dumps(SIZES[arguments.size].to_dict())}

@@ -69,6 +69,9 @@ class MixConfig:
                 raise ValueError(f"{name} must be two numbers, the lower one first; got {[low, high]}")
         if self.segment_seconds < 0.1:
             raise ValueError(f"a segment must last 0.1 s or more; got {self.segment_seconds} s")
+        if self.synthetic_count < 1 or self.synthetic_seconds < 0.1:
+            made = f"{self.synthetic_count} of {self.synthetic_seconds} s"
+            raise ValueError(f"synthetic noises must be one or more, of 0.1 s or more; got {made}")
         if not 1 <= self.reuse <= SUBGROUP:
             raise ValueError(f"reuse must be 1 to {SUBGROUP}; got {self.reuse}")
         if not 1 <= len(self.noises) <= MOST_NOISES or abs(sum(self.noises) - 1) > 1e-6:

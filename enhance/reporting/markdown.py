@@ -39,4 +39,4 @@ def _text(value: str | float, digits: int) -> str:
         return str(value)
     if math.isnan(value):
         return "-"
-    return f"{value + 0.0:.{digits}f}".replace("-0.0", "0.0") if round(value, digits) == 0 else f"{value:.{digits}f}"
+    return f"{value:z.{digits}f}"

@@ -46,11 +46,19 @@ def add_launch_arguments(parser: argparse.ArgumentParser, required: bool = True)
 
 
 def make_fabric(arguments: argparse.Namespace) -> "Fabric":
-    """Make Fabric with the processes that the arguments ask for, or those that torchrun has started."""
+    """Make Fabric with the processes that the arguments ask for, or those that torchrun has started.
+
+    Raises:
+        ValueError: `--devices` or `--nodes` is no number of them.
+    """
     from lightning.fabric import Fabric  # here: it takes seconds that --help does without
 
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, as cuDNN does by default
+    if arguments.devices != "auto" and not (arguments.devices.isdecimal() and int(arguments.devices)):
+        raise ValueError(f"--devices: expected a number from 1, or auto; got {arguments.devices}")
+    if arguments.nodes < 1:
+        raise ValueError(f"--nodes: expected 1 or more; got {arguments.nodes}")
     per_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
     devices: int | str = arguments.devices if arguments.devices == "auto" else int(arguments.devices)
     nodes: int = arguments.nodes

@@ -29,6 +29,9 @@ class TrainConfig:
     log_every: int = 20  # steps
 
     def __post_init__(self) -> None:
+        if self.log_every < 1 or self.validate_every < 1:
+            every = f"{self.log_every} and {self.validate_every}"
+            raise ValueError(f"log_every and validate_every must be 1 step or more; got {every}")
         if self.steps < 1 or self.batch < 1 or self.minutes < 0 or not 0 < self.decay <= 1:
             raise ValueError(f"steps and batch must be positive and decay in (0, 1], minutes not negative; got {self}")
 

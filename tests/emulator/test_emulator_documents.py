@@ -1,6 +1,7 @@
 """Cards of the presets and the contents page of the evidence: read from what commands wrote, never typed in."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from emulator.card import main as card_main
 from emulator.evidence.document import TITLES, contents, main
 from emulator.model.config import PRESETS
-from emulator.model.presets import PAPER, describe
+from emulator.model.presets import EMULATORS, PAPER, describe
+from enhance.runtime.registry import find_model
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "checkpoints" / "evidence"
@@ -42,6 +44,13 @@ def test_a_card_of_nothing_is_one_line_and_status_1(tmp_path: Path, capfd: pytes
         error = capfd.readouterr().err
         assert error.startswith("emulator.card: ")
         assert error.count("\n") == 1
+
+
+def test_a_card_of_a_file_that_is_not_listed_is_one_line_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = shutil.copy(find_model("mp3-v9-16k", collection=EMULATORS), tmp_path / "mine.safetensors")
+    files = ["--fidelity", "none.csv", "--data", "none.md", "--out", str(tmp_path / "card.md")]
+    assert card_main([str(path), *files]) == 1
+    assert "mine.safetensors is no registered name; there are mp3-" in capfd.readouterr().err
 
 
 def test_the_contents_page_links_each_table_and_says_how_it_was_made(tmp_path: Path) -> None:

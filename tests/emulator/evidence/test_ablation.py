@@ -142,6 +142,13 @@ def test_a_missing_set_is_one_line_before_any_training(tmp_path: Path, capsys: p
     assert not (tmp_path / "work").exists()
 
 
+def test_no_steps_are_refused_and_are_not_the_usual_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("steps", "batch"):
+        assert main(arguments(tmp_path, f"--{option}", "0")) == 1
+        assert capsys.readouterr().err == f"enhance.ablate: --{option}: expected 1 or more, got 0\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_differences_are_paired_by_file_and_averaged_over_seeds() -> None:
     theirs = {seed: {str(file): float(file) for file in range(30)} for seed in (0, 1)}
     ours = {seed: {file: value + (0.1, 0.3)[seed] for file, value in row.items()} for seed, row in theirs.items()}

@@ -167,6 +167,13 @@ def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
     asyncio.run(asyncio.wait_for(session(), 60))
 
 
+def test_a_benchmark_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clean").mkdir()
+    for every, message in (("0", "--every: expected 1 or more, got 0"), ("1", f"no recordings in '{tmp_path}/clean'")):
+        assert benchmark_agents.main(["--set", str(tmp_path), "--every", every]) == 1
+        assert capsys.readouterr().err == f"enhance.benchmark_agents: {message}\n"
+
+
 def test_the_benchmark_reports_the_lag_and_that_no_frame_is_raw(
     shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from recordings import SMALLEST
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
@@ -62,7 +62,10 @@ def test_the_command_makes_base_of_the_shipped_small(tmp_path: Path, capsys: pyt
     assert main([str(REPOSITORY / "checkpoints" / "small.safetensors"), str(target)]) == 0
     Enhancer(SIZES["base"]).load_state_dict(load_file(target))
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
-    assert main([str(tmp_path / "damaged.safetensors"), str(target)]) == 1
-    message = capsys.readouterr().err
-    assert message.startswith("enhance.widen: ")
-    assert message.count("\n") == 1
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    for name, reason in (("damaged", "header"), ("other", "does not say its dimensions")):
+        assert main([str(tmp_path / f"{name}.safetensors"), str(target)]) == 1
+        message = capsys.readouterr().err
+        assert message.startswith("enhance.widen: ")
+        assert reason in message
+        assert message.count("\n") == 1

@@ -16,3 +16,4 @@ def test_columns_of_words_are_aligned_to_the_left_at_both_ends() -> None:
 def test_nothing_is_less_than_zero_by_rounding() -> None:
     assert markdown_table(["", "x"], [["a", -0.04]]).endswith("| a | 0.0 |")
     assert markdown_table(["", "x"], [["a", -0.06]]).endswith("| a | -0.1 |")
+    assert markdown_table(["", "x"], [["a", -0.4]], digits=0).endswith("| a | 0 |")

@@ -101,6 +101,9 @@ def test_two_processes_train_as_one(single: Path, tmp_path: Path, launcher: str)
         (["steps=many"], "setting steps needs a value like 10000; got 'many'"),
         (["snr_db=5"], r"setting snr_db needs a value like \[-5.0, 25.0\]; got '5'"),
         (["reuse=9"], "reuse must be 1 to 8; got 9"),
+        (["log_every=0"], "log_every and validate_every must be 1 step or more; got 0 and"),
+        (["synthetic_count=0"], "synthetic noises must be one or more, of 0.1 s or more; got 0 of"),
+        (["more_windows=[512,0]"], r"must be 2 samples or more; got \[960, 512, 0\]"),
         (['extra=["mell"]'], "unknown further loss 'mell'; known are: noise-to-mask, loudness"),
     ],
 )
@@ -113,6 +116,21 @@ def test_wrong_settings_are_one_clear_line_and_status_1(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert re.search("^enhance.train: .*" + message, lines[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--devices", "two"], "--devices: expected a number from 1, or auto; got two"),
+        (["--devices", "0"], "--devices: expected a number from 1, or auto; got 0"),
+        (["--nodes", "0"], "--nodes: expected 1 or more; got 0"),
+    ],
+)
+def test_numbers_of_processes_that_are_none_are_one_clear_line(
+    tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"), *options)) == 1
+    assert capsys.readouterr().err == f"enhance.train: {message}\n"
 
 
 def test_settings_reach_the_configuration_that_has_them() -> None:
