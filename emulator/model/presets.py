@@ -81,7 +81,11 @@ def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
     """
     path = find_model(name_or_path, collection=collection_of(name_or_path))
     metadata, weights = _read(path)
-    network = ARCHITECTURES[metadata["architecture"]](EmulatorConfig.from_dict(json.loads(metadata["dimensions"])))
+    try:
+        config = EmulatorConfig.from_dict(json.loads(metadata["dimensions"]))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the dimensions in {path} are none of an emulator: {error}") from error
+    network = ARCHITECTURES[metadata["architecture"]](config)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -53,6 +53,10 @@ class CorpusConfig:
     level_db: tuple[float, float] = (-40.0, -14.0)  # RMS of a piece, dB relative to full scale
     corpus_seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.piece_seconds < 0.1:
+            raise ValueError(f"piece_seconds must be 0.1 s or more; got {self.piece_seconds}")
+
     def minutes(self, kind: Kind) -> float:
         """Return minutes of a kind."""
         return getattr(self, f"{kind}_minutes")

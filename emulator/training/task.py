@@ -25,6 +25,10 @@ class CropConfig:
 
     crop_frames: int = 128  # STFT frames of an example
 
+    def __post_init__(self) -> None:
+        if self.crop_frames < 2:
+            raise ValueError(f"crop_frames must be 2 or more; got {self.crop_frames}")
+
 
 class Corpus(NamedTuple):
     """The same recordings three times."""

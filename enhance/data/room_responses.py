@@ -80,11 +80,6 @@ def _high_pass(response: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum * (ratio / (1 + ratio)) ** 2)[: len(response)]
 
 
-def simulate_rooms(count: int, seed: int) -> list[np.ndarray]:
-    """Return `count` different responses of random rooms; the first ones do not depend on `count`."""
-    return [simulate_room(seed, index) for index in range(count)]
-
-
 def write_rooms(
     folder: Path, count: int, seed: int, report: Callable[[int, int], object] = lambda done, count: None
 ) -> Path:

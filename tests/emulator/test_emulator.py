@@ -272,6 +272,9 @@ def test_wrong_files_are_refused_in_one_line(emulator: Emulator, tmp_path: Path)
     save_file(load_file(good), misfit, {**metadata, "dimensions": json.dumps({**SMALL.to_dict(), "channels": [4, 6]})})
     lacking = tmp_path / "lacking.safetensors"
     save_file(load_file(good), lacking, metadata)
+    odd = [tmp_path / f"odd{number}.safetensors" for number in range(3)]
+    for path, dimensions in zip(odd, ('{"wide": 3}', "[1, 2]", "nothing"), strict=True):
+        save_file(load_file(good), path, {**metadata, "dimensions": dimensions})
     paper = tmp_path / "paper.safetensors"
     save_emulator(PaperUNet(EmulatorConfig("cbr16")), paper, {})
     assert isinstance(load_network(paper), PaperUNet)
@@ -280,6 +283,7 @@ def test_wrong_files_are_refused_in_one_line(emulator: Emulator, tmp_path: Path)
         (foreign, "has the format 'pt'; expected 'mpeace-emulator-1'"),
         (misfit, "do not fit its dimensions"),
         (lacking, "lack 'dimensions'"),
+        *((path, "odd..safetensors are none of an emulator") for path in odd),
         (paper, "holds a PaperUNet; expected an Emulator"),
         (tmp_path / "none.safetensors", "no model file"),
         ("mp3", "no model 'mp3': the models are"),

@@ -111,6 +111,8 @@ def test_wrong_input_is_one_line_and_status_1(
     for command, message in (
         (arguments(folder, tmp_path, "probs_minutes=1"), "unknown setting 'probs_minutes'"),
         (arguments(folder, tmp_path, 'setting="cbr20"'), "LAME would change 20 kbit/s"),
+        (arguments(folder, tmp_path, "piece_seconds=0"), "piece_seconds must be 0.1 s or more; got 0.0"),
+        (arguments(folder, tmp_path, "crop_frames=1"), "crop_frames must be 2 or more; got 1"),
         (nowhere, "no such folder of recordings"),
     ):
         assert main(command) == 1
