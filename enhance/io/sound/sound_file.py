@@ -124,9 +124,8 @@ class SoundReader:
         counts = {piece.channels or self._file.channels for piece in pieces}
         self.channels: int = max(counts)
         if counts - {1, self.channels}:
-            raise FileError(
-                f"its recordings have {' and '.join(map(str, sorted(counts)))} channels; take the file apart"
-            )
+            listed = " and ".join(map(str, sorted(counts)))
+            raise FileError(f"its recordings have {listed} channels; take the file apart")
         check_input(self.sample_rate, self.channels)
         self.encoding = Encoding(self._file.format, self._file.subtype, self._file.endian)
         self.speakers = read_speakers(self._path, self.encoding, self.channels)
