@@ -53,6 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(f"{error.filename}: {one_line(error)}" if error.filename else one_line(error), 1)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
+    except ImportError as error:  # what C libraries make of Ctrl-C while they are loaded
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return _fail("stopped", 130)
     return 0
 
 

@@ -209,6 +209,20 @@ def live(
     from apps.live.session.session import LiveSettings
 
     DenoiseOptions(attenuation_limit_db=attenuation_limit, mix=mix)  # refuses what is out of range
+    tasks = {
+        "stdout": stdout,
+        "setup": setup,
+        "status": status,
+        "install-service": install_service,
+        "remove-service": remove_service,
+        "service": service,
+        "measure": measure,
+    }
+    chosen = [name for name, given in tasks.items() if given]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two things: give one of them")
+    if monitor is not None and (service or install_service):
+        raise UsageError("--monitor is switched on by a key, and a service has none: leave it out")
     settings = LiveSettings(
         model=model,
         source=source,

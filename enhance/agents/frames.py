@@ -59,6 +59,8 @@ class AgentSound:
 
         Rates and channels may change from call to call: each pair has a stream of its own.
         """
+        if not len(sound):
+            return b""
         try:
             frame = np.frombuffer(sound, np.int16).reshape(-1, channels).T
             stream = self._streams.get((sample_rate, channels))

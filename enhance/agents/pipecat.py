@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from numbers import Integral
 from os import PathLike
+from typing import Any, TypeVar
 
 from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
 from pipecat.frames.frames import FilterControlFrame, FilterEnableFrame, FilterUpdateSettingsFrame
@@ -22,6 +26,7 @@ from enhance.agents.frames import AgentSound, SoundState
 from enhance.runtime.denoiser import Denoiser
 
 logger = logging.getLogger("mpeace.pipecat")
+Result = TypeVar("Result")
 
 
 class MpeaceFilter(SoundState, BaseAudioFilter):
@@ -51,8 +56,8 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
         channels: int = 1,
         in_thread: bool = False,
     ) -> None:
-        if channels < 1:
-            raise ValueError(f"{channels} channels: expected at least 1")
+        if not isinstance(channels, Integral) or channels < 1:
+            raise ValueError(f"{channels} channels: expected a whole number from 1")
         self._sound = AgentSound(model, attenuation_limit_db, mix, logger)
         self._channels = channels
         self._in_thread = in_thread
@@ -78,10 +83,10 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
     async def process_frame(self, frame: FilterControlFrame) -> None:
         """Switch or adjust. A setting that makes no sense is said in the log, and all stays as it was."""
         if isinstance(frame, FilterEnableFrame):
-            self._sound.bypass(not frame.enable)
+            await self._in_turn(self._sound.bypass, not frame.enable)
         elif isinstance(frame, FilterUpdateSettingsFrame):
             try:
-                self._sound.adjust(**frame.settings)
+                await self._in_turn(partial(self._sound.adjust, **frame.settings))
             except (ValueError, TypeError) as error:
                 self._sound.failed(error, "the settings stay")
 
@@ -93,7 +98,10 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
         sound = self._rest + bytes(audio)
         whole = len(sound) - len(sound) % (2 * self._channels)
         sound, self._rest = sound[:whole], sound[whole:]
+        return await self._in_turn(self._sound.process, sound, self._rate, self._channels)
+
+    async def _in_turn(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do something to the sound: in the thread, if there is one, so that nothing else happens to it meanwhile."""
         if self._thread is None:
-            return self._sound.process(sound, self._rate, self._channels)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._sound.process, sound, self._rate, self._channels)
+            return work(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)

@@ -11,6 +11,7 @@ Reference: R. Sykes, "The SoX Resampler library", https://sourceforge.net/projec
 
 import math
 from functools import lru_cache
+from typing import NoReturn
 
 import numpy as np
 import soxr
@@ -61,6 +62,13 @@ class Resampler:
         if rest.shape[1] < missing:
             rest = np.pad(rest, ((0, 0), (0, missing - rest.shape[1])))
         return rest[:, :missing]
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied and pickled: soxr gives nothing of its state away."""
+        raise TypeError(
+            f"a stream from {self.in_rate} to {self.out_rate} Hz cannot be copied or pickled, as soxr keeps its "
+            "state; hand on the Denoiser, and make a stream of it"
+        )
 
     def reset(self) -> None:
         """Forget everything: the next block begins a new signal."""

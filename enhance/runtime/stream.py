@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -76,7 +76,10 @@ class Stream:
         link: Link | str = Link.OFF,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
-        link = Link(link)
+        try:
+            link = Link(link)
+        except ValueError:
+            raise ValueError(f"link {link!r}: expected {', '.join(Link)}") from None
         if not _is_count(channels):
             raise ValueError(f"{channels} channels: expected a whole number from 1")
         if live_block is not None and not _is_count(live_block):
@@ -157,8 +160,8 @@ class Stream:
         Raises:
             ValueError: when the limit or the time is negative, or the mix is not from 0 to 1; nothing changes then.
         """
-        if not 0 <= glide_seconds < math.inf:
-            raise ValueError(f"glide_seconds {glide_seconds}: expected 0 or more seconds")
+        if not isinstance(glide_seconds, Real) or not 0 <= glide_seconds < math.inf:
+            raise ValueError(f"glide_seconds {glide_seconds!r}: expected 0 or more seconds")
         target = np.float32(Strength(attenuation_limit_db, mix).weight)
         samples = round(glide_seconds * self.sample_rate)
         present = self._glide[0] if len(self._glide) else self._weight

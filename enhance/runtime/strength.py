@@ -9,6 +9,7 @@ NumPy is not imported: the help of the command line needs the range only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ class Strength:
 
     def __post_init__(self) -> None:
         limit = self.attenuation_limit_db
+        if limit is not None and not isinstance(limit, Real):
+            raise ValueError(f"attenuation limit {limit!r}: expected a number of dB, or none for no limit")
         if limit is not None and not limit >= 0:
             raise ValueError(f"attenuation limit {limit:g} dB: expected 0 dB or more, or none for no limit")
+        if not isinstance(self.mix, Real):
+            raise ValueError(f"mix {self.mix!r}: expected a number from 0 (the input) to 1 (denoised)")
         if not 0 <= self.mix <= 1:
             raise ValueError(f"mix {self.mix:g}: expected a number from 0 (the input) to 1 (denoised)")
 

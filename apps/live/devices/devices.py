@@ -94,10 +94,12 @@ def choose(query: str | None, kind: str, devices: list[Device] | None = None) ->
             raise UsageError(f"this system has no sound {kind} that PortAudio can see")
         raise UsageError(f"this system has no default {kind}; name one with --{kind}: {_names(able)}")
     wanted = query.strip().lower()
+    if not wanted:
+        raise UsageError(f"an empty name means no {kind} device; leave the option out for the default")
     own_names = [{device.name.lower(), device.full_name.lower(), (device.server_name or "").lower()} for device in able]
     matches = [device for device, names in zip(able, own_names, strict=True) if wanted in names]
     if not matches:
-        matches = [d for d, names in zip(able, own_names, strict=True) if wanted and any(wanted in n for n in names)]
+        matches = [d for d, names in zip(able, own_names, strict=True) if any(wanted in n for n in names)]
         if "monitor" not in wanted:
             matches = [device for device in matches if not (device.server_name or "").endswith(".monitor")]
         if any(device.server_name for device in matches):

@@ -74,6 +74,11 @@ class DriftCompensatedOutput:
         return self._lost.seconds + self.outlet.silent / self._rate
 
     @property
+    def active(self) -> bool:
+        """False when the system has ended the stream: the device is gone."""
+        return self.stream.active
+
+    @property
     def stalled(self) -> float:
         """Seconds since the output has called."""
         return perf_counter() - self._played[0]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from apps.live.devices import portaudio
 from apps.live.session.session import LiveSettings
+from enhance.runtime.adaptive import model_ladder
 from enhance.utils.atomic import write_text
-from enhance.utils.errors import FileError
+from enhance.utils.errors import FileError, one_line
 
 UNIT = "mpeace-live.service"
 _TEXT = """\
@@ -86,8 +87,10 @@ def install_service(settings: LiveSettings) -> int:
     """Write the unit, start it now and at each login. Returns the exit status: 0 when it runs, or was explained.
 
     Raises:
+        ModelError: when the model cannot be used; nothing is written then, as systemd would start it again and again.
         FileError: when it cannot be written or systemd does not start it.
     """
+    model_ladder(settings.model)
     command, system = service_command(settings), portaudio.system()
     if system in _GUIDES:
         text = subprocess.list2cmdline(command) if system == "Windows" else shlex.join(command)
@@ -100,6 +103,8 @@ def install_service(settings: LiveSettings) -> int:
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}") from None
     print(f"Written: {path}")
+    if shutil.which("systemctl") is None:
+        raise FileError(f"no systemd here; let your desktop start at login what stands behind ExecStart in {path}")
     _systemctl("daemon-reload")
     _systemctl("enable", UNIT)
     _systemctl("restart", UNIT)
@@ -113,24 +118,35 @@ def remove_service() -> int:
     """Stop the service and remove its unit. Returns the exit status.
 
     Raises:
-        FileError: when there is none, or systemd does not stop it.
+        FileError: when there is none, it cannot be removed, or systemd does not stop it (the unit is removed then).
     """
     path = unit_path()
     if not path.exists():
         raise FileError(f"no service is installed ({path} is not there)")
-    _systemctl("disable", "--now", UNIT)
-    path.unlink()
-    _systemctl("daemon-reload")
+    has_systemd = shutil.which("systemctl") is not None
+    problem = None
+    if has_systemd:
+        try:
+            _systemctl("disable", "--now", UNIT)
+        except FileError as error:
+            problem = error
+    try:
+        (path.parent / "default.target.wants" / UNIT).unlink(missing_ok=True)  # as `disable` does
+        path.unlink()
+    except OSError as error:
+        raise FileError(f"{path} cannot be removed: {one_line(error)}") from None
     print(f"Removed: {path}")
+    if problem is not None:
+        raise FileError(f"it starts at no login any more, but may still run: {problem}")
+    if has_systemd:
+        _systemctl("daemon-reload")
     return 0
 
 
 def _systemctl(*arguments: str) -> None:
-    if shutil.which("systemctl") is None:
-        raise FileError(
-            f"no systemd here; let your desktop start at login what stands behind ExecStart in {unit_path()}"
-        )
     done = subprocess.run(["systemctl", "--user", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[0]
+        if "connect to bus" in reason:
+            reason += "; run it in a terminal of your desktop, as yourself"
         raise FileError(f"systemctl --user {' '.join(arguments)}: {reason}")

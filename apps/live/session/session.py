@@ -22,7 +22,7 @@ from apps.live.engine.realtime_kit import watch_time_limit
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, make_link
 from apps.live.engine.thread_priority import HOW_TO_GET_IT, REFUSED, raise_thread_priority
 from apps.live.session import silence_hint
-from apps.live.session.device_watch import Watch, gone, sides
+from apps.live.session.device_watch import Watch, sides
 from apps.live.session.meters import Meters, Processor
 from apps.live.session.recorder import Recorder
 from apps.live.session.status import Status
@@ -76,19 +76,13 @@ class Session:
         found = devices.list_devices()
         self._source = devices.choose(settings.source, INPUT, found)
         self._target = devices.choose(settings.target, OUTPUT, found)
-        self._watch = Watch(self._source, self._target)
+        self._watch = Watch((self._source, INPUT), (self._target, OUTPUT))
+        self._listener_watch = Watch()
         source, target = sides(self._source, self._target, settings.channels)
         if settings.channels and source.channels < settings.channels:
             raise UsageError(f"--channels {settings.channels}: {self._source.name} has {self._source.inputs}")
         rate = common_rate(source, target, settings.sample_rate)
-        self._model = AdaptiveModel(model_ladder(settings.model), allowance=math.inf)  # until it runs in the callback
-        with ThreadPoolExecutor(
-            1, initializer=raise_thread_priority
-        ) as thread:  # its speed is that of a thread like the callback's
-            thread.submit(self._model.warm_up, source.channels).result()
-        controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
-        block = round(rate / BLOCKS_PER_SECOND)
-        self.path = BlockProcessor(self._model, rate, source.channels, block, controls)
+        self._model, self.path = warmed_up(settings, rate, source.channels)
         self._meters, self._processor = Meters(), Processor()
         self._recorder: Recorder | None = None
         self._messages: list[str] = []
@@ -97,7 +91,8 @@ class Session:
         self._former = (0, 0.0, 0.0)  # xruns, seconds lost in and out, of links that are closed
         self._opened = time.monotonic()
         self._collected = time.monotonic()
-        _be_quick()
+        be_quick()
+        _keep_garbage()
         self.link: Link | None = None
         self._begin(source, target)
         if settings.target is None:
@@ -118,7 +113,7 @@ class Session:
             self.link.settle()
         elif self._settled and self.link.grown and time.monotonic() - self._opened > _OPEN_AGAIN:
             self._open_again(self.link)
-        if self.path.listener is not None and gone(self.path.listener):
+        if self.path.listener is not None and self._listener_watch.lost(self.path.listener):
             self._say("the monitor has vanished")
             self.monitor()
         self._look_for_silence()
@@ -256,7 +251,7 @@ class Session:
             except DeviceProblem:
                 feed.close()
                 raise
-            path.listener = feed
+            path.listener, self._listener_watch = feed, Watch((device, OUTPUT))
         except FileError as problem:
             self._monitored = False
             self._say(str(problem))
@@ -265,7 +260,7 @@ class Session:
         found = self._watch.find()
         if found is None:
             return
-        source, target = sides(*found, self._settings.channels)
+        source, target = sides(found[0], found[1], self._settings.channels)
         if source.channels != self.path.channels:
             return
         with suppress(DeviceProblem):
@@ -307,11 +302,33 @@ def _strength(limit: float | None) -> float:
     return 100.0 if limit is None else limit
 
 
-def _be_quick() -> None:
-    """Make callbacks punctual: priority where the system allows it, no garbage collection in them."""
+def warmed_up(settings: LiveSettings, rate: int, channels: int) -> tuple[AdaptiveModel, BlockProcessor]:
+    """Return a model, and what uses it, ready to run in a callback: until it does, a busy machine changes no model.
+
+    Args:
+        settings: what was asked for.
+        rate: Hz.
+        channels: of the sound.
+
+    Raises:
+        ModelError: when the model cannot be used.
+    """
+    model = AdaptiveModel(model_ladder(settings.model), allowance=math.inf)
+    with ThreadPoolExecutor(1, initializer=raise_thread_priority) as thread:  # as quick as the callback's thread
+        thread.submit(model.warm_up, channels).result()
+    controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
+    return model, BlockProcessor(model, rate, channels, round(rate / BLOCKS_PER_SECOND), controls)
+
+
+def be_quick() -> None:
+    """Make callbacks punctual, where the system allows it."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0), -11))
     sys.setswitchinterval(_SWITCH)
+
+
+def _keep_garbage() -> None:
+    """Let no callback collect garbage: `Session.poll` does it now and then."""
     gc.collect()
     gc.freeze()
     gc.disable()

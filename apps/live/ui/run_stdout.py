@@ -7,21 +7,26 @@ them. All words go to standard error.
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from apps.live.devices import devices, portaudio
-from apps.live.devices.devices import INPUT, Device, find_again
+from apps.live.devices.devices import INPUT
 from apps.live.devices.endpoints import DeviceProblem, Endpoint
-from apps.live.engine.block_processor import BlockProcessor, Controls
 from apps.live.engine.latency import Policy
+from apps.live.engine.realtime_kit import watch_time_limit
 from apps.live.engine.ring_buffer import Ring
 from apps.live.engine.streams import BLOCKS_PER_SECOND, Link, Path
+from apps.live.engine.thread_priority import HOW_TO_GET_IT, REFUSED
+from apps.live.service.state import StateFile
 from apps.live.session import silence_hint
-from apps.live.session.session import LiveSettings
+from apps.live.session.device_watch import Watch
+from apps.live.session.meters import Meters, Processor
+from apps.live.session.session import LiveSettings, be_quick, warmed_up
+from apps.live.session.status import Status
 from enhance.io.pipes.raw_pcm import to_bytes
-from enhance.runtime.adaptive import AdaptiveModel, model_ladder
 from enhance.utils.errors import UsageError
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -29,8 +34,6 @@ _RATE = 48_000  # Hz, when none is asked for
 _ALLOWANCE = 0.1  # seconds that a slow model may fall behind; nothing has to be played in time here
 _TICK = 0.003  # seconds between two looks at the queue
 _KEPT = 5.0  # seconds that a reader may lag behind before sound is lost
-_STALLED = 4.0  # seconds without a call after which the microphone is gone
-_RETRY = 1.0  # seconds between two looks for it
 
 
 class InputLink(Link):
@@ -53,7 +56,107 @@ class InputLink(Link):
 
     def _call(self, given: np.ndarray, frames: int, time: Any, status: Any) -> None:
         self._note_call(status)
+        self.lost_in.note(time.inputBufferAdcTime, frames)
         self._queue.write(self.path.process(given))
+
+
+class Pipe:
+    """The microphone's side of a pipe: `poll` writes what there is, and looks after the microphone.
+
+    Args:
+        settings: what was asked for.
+
+    Raises:
+        UsageError: when it cannot start.
+        ModelError: when the model cannot be used.
+    """
+
+    def __init__(self, settings: LiveSettings) -> None:
+        watch_time_limit()
+        self._policy = settings.policy
+        self._source = source = devices.choose(settings.source, INPUT, devices.list_devices())
+        rate, channels = settings.sample_rate or _RATE, settings.channels or 1
+        if source.inputs < channels:
+            raise UsageError(f"--channels {channels}: {source.name} has {source.inputs}")
+        self._model, self._path = warmed_up(settings, rate, channels)
+        be_quick()
+        self._queue = Ring(channels, round(_KEPT * rate))
+        self._watch = Watch((source, INPUT))
+        self._meters, self._processor = Meters(), Processor()
+        self._lost, self._silent, self._advised = 0, False, False
+        self._former = (0, 0.0)  # xruns and seconds lost of links that are closed
+        self._link: InputLink | None = self._open(Endpoint(source, INPUT, channels))
+        _say(f"{source.name}: s16le:{rate}:{channels}, {1000 * self._link.algorithm:.1f} ms late beside the device")
+
+    def poll(self, stopper: Stopper) -> None:
+        """Write what is in the queue, and say what happens.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+            Stopped: a signal came.
+        """
+        path, name, link = self._path, self._source.name, self._link
+        with stopper.waiting():
+            _write(self._queue, path.channels)
+        if link is not None and (problem := self._watch.lost(link)):
+            self._former = self._troubles()
+            link.close()
+            self._link = None
+            _say(f"{name} {problem}; waiting for it to come back")
+        if self._link is None and (found := self._watch.find()):
+            with suppress(DeviceProblem):
+                self._link = self._open(Endpoint(found[0], INPUT, path.channels))
+                _say(f"{name} is back")
+        if self._queue.lost != self._lost:
+            _say(f"the reader is too slow: {(self._queue.lost - self._lost) / path.sample_rate:.2f} s are lost")
+            self._lost = self._queue.lost
+        while self._model.messages:
+            _say(self._model.messages.pop(0))
+        was = self._silent
+        self._silent = path.blocks - path.heard > silence_hint.SECONDS * BLOCKS_PER_SECOND
+        if self._silent and not was:
+            _say(silence_hint.advice(name))
+        if REFUSED.is_set() and not self._advised:
+            self._advised = True
+            _say(HOW_TO_GET_IT)
+        frames = np.empty((len(path.tap), 2 * path.channels), np.float32)
+        frames = frames[: path.tap.read(frames)]
+        self._meters.feed(frames[:, : path.channels], frames[:, path.channels :], path.sample_rate)
+
+    def status(self) -> Status:
+        """Return how it is, for `mpeace live --status`."""
+        xruns, lost = self._troubles()
+        return Status.of(
+            self._path,
+            self._link,
+            self._model,
+            self._meters,
+            source=self._source.name,
+            target="standard output",
+            cpu=self._processor.percent(),
+            xruns=xruns,
+            lost=(lost, self._lost / self._path.sample_rate),
+            silence=silence_hint.advice(self._source.name) if self._silent else None,
+            recorder=None,
+            messages=[],
+        )
+
+    def close(self) -> None:
+        """Let go of the microphone."""
+        if self._link is not None:
+            self._link.close()
+
+    def _open(self, side: Endpoint) -> InputLink:
+        link = InputLink(self._path, side, self._policy, self._queue)
+        self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
+        self._model.load.allowance = _ALLOWANCE
+        return link
+
+    def _troubles(self) -> tuple[int, float]:
+        """Return xruns and the seconds that the microphone's side has lost so far."""
+        link = self._link
+        now = (0, 0.0) if link is None else (link.xruns, link.lost_in.seconds)
+        return self._former[0] + now[0], self._former[1] + now[1]
 
 
 def run_stdout(settings: LiveSettings) -> int:
@@ -71,44 +174,23 @@ def run_stdout(settings: LiveSettings) -> int:
     """
     _check(settings)
     portaudio.load()
-    source = devices.choose(settings.source, INPUT, devices.list_devices())
-    rate, channels = settings.sample_rate or _RATE, settings.channels or 1
-    if source.inputs < channels:
-        raise UsageError(f"--channels {channels}: {source.name} has {source.inputs}")
-    model = AdaptiveModel(model_ladder(settings.model), allowance=_ALLOWANCE)
-    model.warm_up(channels)
-    controls = Controls(attenuation_limit_db=settings.attenuation_limit_db, mix=settings.mix)
-    path = BlockProcessor(model, rate, channels, round(rate / BLOCKS_PER_SECOND), controls)
-    queue = Ring(channels, round(_KEPT * rate))
-    status = 0
+    state, status = StateFile(), 0
     with Stopper() as stopper, portaudio.quiet():
-        link: InputLink | None = InputLink(path, Endpoint(source, INPUT, channels), settings.policy, queue)
-        model.load.reset()  # whatever held up the start, it says nothing of what is to come
+        pipe = Pipe(settings)
         try:
-            _say(f"{source.name}: s16le:{rate}:{channels}, {1000 * link.algorithm:.1f} ms late beside the device")
-            lost, silent = 0, False
             while True:
-                with stopper.waiting():
-                    _write(queue, channels)
-                if link is None or not link.active or link.stalled > _STALLED:
-                    link = _again(link, path, source, settings.policy, queue)
-                if queue.lost != lost:
-                    _say(f"the reader is too slow: {(queue.lost - lost) / rate:.2f} s are lost")
-                    lost = queue.lost
-                while model.messages:
-                    _say(model.messages.pop(0))
-                was, silent = silent, path.blocks - path.heard > silence_hint.SECONDS * BLOCKS_PER_SECOND
-                if silent and not was:
-                    _say(silence_hint.advice(source.name))
                 stopper.check()
+                pipe.poll(stopper)
+                if state.due:
+                    state.write(pipe.status().as_dict())
                 time.sleep(_TICK)
         except BrokenPipeError:
             pass  # whoever read has had enough
         except Stopped as stopped:
             status = stopped.exit_status
         finally:
-            if link is not None:
-                link.close()
+            state.remove()
+            pipe.close()
     return status
 
 
@@ -131,23 +213,6 @@ def _write(queue: Ring, channels: int) -> None:
     data = to_bytes(frames[: queue.read(frames)], "PCM_16")
     while data:
         data = data[os.write(sys.stdout.fileno(), data) :]
-
-
-def _again(link: InputLink | None, path: Path, source: Device, policy: Policy, queue: Ring) -> InputLink | None:
-    """Close a link whose microphone has vanished; open one when it is back. Looks once a second."""
-    if link is not None:
-        link.close()
-        _say(f"{source.name} has vanished; waiting for it to come back")
-    time.sleep(_RETRY)
-    back = find_again(source, INPUT) if portaudio.rescan() else None
-    if back is None:
-        return None
-    try:
-        link = InputLink(path, Endpoint(back, INPUT, path.channels), policy, queue)
-    except DeviceProblem:
-        return None
-    _say(f"{source.name} is back")
-    return link
 
 
 def _say(message: str) -> None:

@@ -25,6 +25,14 @@ def test_promise_21_devices_by_part_of_their_name() -> None:
     assert table(found)[3].startswith(">   Built-in")
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_means_no_device(name: str) -> None:
+    """As of a variable of the shell that is not set; it fitted the only device that no sound server knows."""
+    found = [device("hw:0"), device("Headset", "sound server", server_name="headset", default_input=True)]
+    with pytest.raises(UsageError, match="an empty name means no input device; leave the option out for the default"):
+        choose(name, INPUT, found)
+
+
 def test_promise_21_one_device_under_several_host_apis_is_no_ambiguity() -> None:
     long = "Microphone (A very long name of a device)"
     found = [device(long[:31], "MME"), device(long, "Windows DirectSound"), device(long, "Windows WASAPI")]

@@ -1,12 +1,15 @@
 """How the streams of `mpeace live` are opened, with a PortAudio that is played by the test."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from apps.live.devices import pulseaudio as pulse
 from apps.live.devices.devices import INPUT, OUTPUT, Device
 from apps.live.devices.endpoints import DeviceProblem, Endpoint
 from apps.live.engine import playback as feed
@@ -14,6 +17,7 @@ from apps.live.engine import streams as links
 from apps.live.engine import wake_input as rouse
 from apps.live.engine.drift_resampler import HELD_BACK
 from apps.live.engine.latency import LOW, parse
+from apps.live.session import device_watch
 from apps.live.session import session as sessions
 from apps.live.session.session import LiveSettings, Session
 
@@ -170,6 +174,40 @@ def test_a_monitor_waits_with_the_devices_and_comes_back(hurried: pytest.MonkeyP
     session._listen()
     assert session.path.listener is not None
     session.monitor()
+    assert phones.holder is None
+
+
+def test_a_monitor_that_the_server_has_moved_elsewhere_is_switched_off(
+    hurried: pytest.MonkeyPatch, session: Session
+) -> None:
+    """Headphones that are unplugged must not become the loudspeaker, which howls."""
+    phones, present = Exclusive(), {("phones", 3)}
+    headset = replace(device("phones"), server_name="phones")
+    hurried.setattr(sessions.devices, "choose", lambda *_: headset)
+    hurried.setattr(feed, "open_stream", phones.open)
+    hurried.setattr(feed.DriftCompensatedOutput, "stalled", 0.0)
+    hurried.setattr(sessions, "start_stream", lambda _: None)
+    hurried.setattr(pulse, "present", lambda: set(present))
+    hurried.setattr(device_watch, "_ASK_SERVER", 0.0)
+    session._watch = SimpleNamespace(lost=lambda _: None)  # type: ignore[assignment]
+    session._settled = session._silent = session._advised = False
+    session._opened = session._collected = time.monotonic()
+    session._model = SimpleNamespace(messages=[])  # type: ignore[assignment]
+    session.link = SimpleNamespace(**vars(session.link), calls=0, grown=False)  # type: ignore[assignment]
+    for look in ("_drain", "_look_for_silence"):
+        hurried.setattr(session, look, lambda: None)
+    session.monitor()
+    assert phones.holder is not None
+
+    def polled() -> list[str]:
+        for _ in range(20):
+            session.poll()
+            time.sleep(0.01)
+        return session._messages
+
+    assert polled() == []
+    present.clear()
+    assert polled() == ["the monitor has vanished"]
     assert phones.holder is None
 
 

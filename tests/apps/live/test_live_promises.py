@@ -115,7 +115,8 @@ def test_promise_20_the_model_has_run_before_a_stream_opens(
     monkeypatch.setattr(Denoiser, "step", counted)
     monkeypatch.setattr(sessions, "make_link", opened)
     monkeypatch.setattr(sessions, "common_rate", lambda *_: RATE)
-    monkeypatch.setattr(sessions, "_be_quick", lambda: None)
+    monkeypatch.setattr(sessions, "be_quick", lambda: None)
+    monkeypatch.setattr(sessions, "_keep_garbage", lambda: None)
     monkeypatch.setattr(sessions.devices, "list_devices", lambda: [DEVICE])
     monkeypatch.setattr(sessions.devices, "choose", lambda *_: DEVICE)
     with pytest.raises(InterruptedError, match=r"^0 blocks, 1\d\d steps"):  # 50 alone, 100 on the whole path

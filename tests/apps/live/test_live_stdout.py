@@ -1,21 +1,28 @@
 """`mpeace live --stdout` on a real virtual microphone: another program reads the clean voice as samples."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from command import ROOT, mpeace, read
 from helpers import si_sdr_db
-from livecommand import LONG, find, repeated
+from livecommand import LATER, LONG, find, repeated
 from readme import readme_line, run_in_shell
 from soundserver import Cable, SoundServer
 
+from apps.live.devices.devices import Device
+from apps.live.engine.latency import Latency
+from apps.live.engine.lost_sound import LostSound
 from apps.live.session.session import LiveSettings
+from apps.live.ui import run_stdout as stdout_module
 from apps.live.ui.run_stdout import run_stdout
 from enhance import Denoiser
 from enhance.dsp.resampling import resample
@@ -31,10 +38,12 @@ def noisy() -> np.ndarray:
     return read(ROOT / "tests" / "data" / "noisy.flac")[0]
 
 
-def started(server: SoundServer, *arguments: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "apps.cli", "live", "--stdout", "-i", "test_mic", *map(str, arguments)]
+def started(
+    server: SoundServer, *arguments: object, source: str = "test_mic", reader: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "apps.cli", "live", "--stdout", "-i", source, *map(str, arguments)]
     environment = {**server.environment, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, env=environment, stdout=reader, stderr=subprocess.PIPE)
 
 
 def test_a_reader_gets_the_voice_that_a_file_of_it_gives(server: SoundServer, noisy: np.ndarray) -> None:
@@ -91,6 +100,73 @@ def test_a_microphone_that_vanishes_is_waited_for(server: SoundServer) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=300)
     assert process.returncode == 143
+
+
+def test_promise_21_a_named_microphone_that_vanishes_is_waited_for(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server moves the stream to another microphone, where nobody knows of being heard. --status says it, too."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", server.environment["XDG_RUNTIME_DIR"])  # for --status, in this process
+
+    def plugged_in() -> str:
+        return server.pactl("load-module", "module-null-sink", "sink_name=studio", "rate=48000").strip()
+
+    module = plugged_in()
+    process = started(server, "--latency", 0.2, source="studio.monitor", reader=subprocess.DEVNULL)
+    assert process.stderr is not None
+    end = threading.Timer(2 * LATER, process.kill)
+    end.start()
+    try:
+        lines = (line.decode() for line in process.stderr)
+        assert any("s16le:48000:1" in line for line in lines)
+        deadline = time.monotonic() + LATER
+        while (state := mpeace("live", "--status")).status and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert re.match(r"running: Monitor of .* -> standard output, 48 kHz, model \w+, delay ", state.stdout)
+        time.sleep(5)  # the server has been asked once, and is asked every three seconds
+        server.pactl("unload-module", module)
+        assert any("has vanished; waiting for it to come back" in line for line in lines)
+        module = plugged_in()
+        assert any("is back" in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LATER) == 143
+        assert mpeace("live", "--status").status == 3
+    finally:
+        end.cancel()
+        process.kill()
+        process.wait()
+        server.pactl("unload-module", module)
+
+
+def test_promise_20_what_holds_up_the_start_changes_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a busy machine a thread without priority, as the main one, takes several times as long as the callback."""
+    step = Denoiser.step
+
+    def held_up(self: Denoiser, block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(0.02)
+        return step(self, block, state)
+
+    def no_reader(_: float) -> None:
+        raise BrokenPipeError
+
+    microphone = Device("Mic", "ALSA", 0, 1, 0, RATE, (0.01, 0.01), (0.01, 0.01))
+    link = SimpleNamespace(
+        **{"active": True, "stalled": 0.0, "algorithm": 0.02, "xruns": 0, "lost_in": LostSound(RATE)},
+        latency=lambda: Latency(0.02, 0.0, 0.01),
+        close=lambda: None,
+    )
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(Denoiser, "step", held_up)
+    monkeypatch.setattr(stdout_module.portaudio, "load", lambda: None)
+    monkeypatch.setattr(stdout_module.devices, "list_devices", lambda: [microphone])
+    monkeypatch.setattr(stdout_module, "InputLink", lambda *_: link)
+    monkeypatch.setattr(stdout_module, "be_quick", lambda: None, raising=False)
+    monkeypatch.setattr(stdout_module, "time", SimpleNamespace(sleep=no_reader))
+    assert run_stdout(LiveSettings(source="Mic")) == 0
+    assert capsys.readouterr().err == "mpeace: Mic: s16le:48000:1, 20.0 ms late beside the device\n"
 
 
 @pytest.mark.parametrize("arguments", [("-o", "speaker"), ("--record",), ("--monitor", "speaker")])

@@ -15,7 +15,7 @@ from apps.live.devices.devices import INPUT, OUTPUT, SERVER, Device, choose, fin
 from apps.live.engine.ring_buffer import Ring
 from apps.live.engine.streams import PairLink
 from apps.live.session import device_watch as watch
-from apps.live.session.device_watch import Watch, gone
+from apps.live.session.device_watch import Watch
 from apps.live.session.meters import Meters
 from apps.live.session.recorder import Recorder
 from apps.live.session.session import Session
@@ -52,9 +52,8 @@ HERE = {("mic", 3), ("sink", 5), ("sink.monitor", 6)}
 
 
 def verdicts(link: Any, seconds: float = 0.3) -> list[str | None]:
-    watching = Watch(
-        device("Mic", SERVER, server_name="mic"), device("Sink", SERVER, inputs=0, outputs=2, server_name="sink")
-    )
+    mic = device("Mic", SERVER, server_name="mic")
+    watching = Watch((mic, INPUT), (device("Sink", SERVER, inputs=0, outputs=2, server_name="sink"), OUTPUT))
     found, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         found.append(watching.lost(link))
@@ -96,10 +95,9 @@ def test_either_side_that_stalls_is_noticed() -> None:
     pair.called = time.perf_counter()
     pair.feed = SimpleNamespace(stalled=7.0)  # type: ignore[assignment]
     assert pair.stalled == 7.0
-    assert "nothing for 4 s" in str(Watch(device("a"), device("b")).lost(link(stalled=pair.stalled)))
-    stream = SimpleNamespace(active=True)
-    assert gone(SimpleNamespace(stream=stream, stalled=7.0))  # type: ignore[arg-type]
-    assert not gone(SimpleNamespace(stream=stream, stalled=0.0))  # type: ignore[arg-type]
+    watching = Watch((device("a"), INPUT), (device("b"), OUTPUT))
+    assert "nothing for 4 s" in str(watching.lost(link(stalled=pair.stalled)))
+    assert watching.lost(link(stalled=0.0)) is None
 
 
 def test_an_alsa_card_is_found_again_under_another_number(monkeypatch: pytest.MonkeyPatch) -> None:

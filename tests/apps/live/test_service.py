@@ -81,6 +81,50 @@ def test_what_cannot_be_removed_or_started_is_one_line(tmp_path: Path, monkeypat
     assert ended.problems[0].startswith("mpeace: no systemd here; let your desktop start at login")
 
 
+def test_it_is_removed_where_systemd_does_not_answer(
+    systemctl: Callable[[], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install.install_service(LiveSettings()) == 0
+    unit = tmp_path / "config" / "systemd" / "user" / UNIT
+    wanted = unit.parent / "default.target.wants" / UNIT
+    wanted.parent.mkdir()
+    wanted.symlink_to(unit)  # as `systemctl enable` makes it
+    said = "Failed to connect to bus: No such file or directory"
+    (tmp_path / "bin" / "systemctl").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    ended = mpeace("live", "--remove-service")
+    assert (ended.status, ended.stdout) == (1, f"Removed: {unit}\n")
+    assert ended.problems == [
+        f"mpeace: it starts at no login any more, but may still run: systemctl --user disable --now {UNIT}: {said}; "
+        "run it in a terminal of your desktop, as yourself"
+    ]
+    assert not unit.exists()
+    assert not wanted.is_symlink()
+
+
+def test_it_is_removed_where_there_is_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(install.portaudio, "system", lambda: "Linux")
+    unit = tmp_path / "systemd" / "user" / UNIT
+    assert mpeace("live", "--install-service").status == 1
+    assert unit.exists()
+    ended = mpeace("live", "--remove-service")
+    assert (ended.status, ended.stdout, ended.stderr) == (0, f"Removed: {unit}\n", "")
+    assert not unit.exists()
+
+
+@pytest.mark.parametrize(("model", "problem"), [("nosuch", "no model"), ("studio", "hears seconds ahead")])
+def test_a_model_that_cannot_run_live_is_not_installed(
+    systemctl: Callable[[], list[str]], tmp_path: Path, model: str, problem: str
+) -> None:
+    """Systemd would start it every five seconds for ever."""
+    ended = mpeace("live", "--install-service", "--model", model)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert len(ended.problems) == 1
+    assert problem in ended.stderr
+    assert not (tmp_path / "config").exists()
+
+
 def test_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     ended = mpeace("live", "--status")

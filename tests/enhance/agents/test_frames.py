@@ -112,6 +112,15 @@ def test_a_strength_is_set_while_it_runs_and_a_wrong_one_is_refused(tiny_denoise
     np.testing.assert_array_equal(out[4800:], audio[0, 4800 - 480 : -480])
 
 
+def test_an_empty_frame_says_nothing_of_the_delay(tiny_denoiser: Denoiser) -> None:
+    sound = AgentSound(tiny_denoiser, None, 1.0, LOGGER)
+    assert sound.process(b"", 48_000, 1) == b""
+    assert sound.delay_seconds is None
+    sound.process(bytes(960), 48_000, 1)
+    assert sound.process(b"", 16_000, 1) == b""
+    assert sound.delay_seconds == 0.01
+
+
 def test_what_cannot_work_is_refused_when_it_is_made(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     with pytest.raises(ModelError, match="no model"):
         AgentSound("none-such", None, 1.0, LOGGER)

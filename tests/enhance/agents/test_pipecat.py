@@ -33,6 +33,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
+from enhance.agents.frames import AgentSound
 from enhance.agents.pipecat import MpeaceFilter
 
 
@@ -191,9 +192,39 @@ def test_sound_before_start_passes_and_is_counted(tiny_denoiser: Denoiser) -> No
     asyncio.run(sound_filter.stop())
 
 
-def test_no_channels_are_refused(tiny_denoiser: Denoiser) -> None:
-    with pytest.raises(ValueError, match="0 channels: expected at least 1"):
-        MpeaceFilter(tiny_denoiser, channels=0)
+@pytest.mark.parametrize("channels", [0, 1.5, "2"])
+def test_channels_that_are_none_are_refused(tiny_denoiser: Denoiser, channels: Any) -> None:
+    with pytest.raises(ValueError, match=f"{channels} channels: expected a whole number from 1"):
+        MpeaceFilter(tiny_denoiser, channels=channels)
+
+
+def test_a_switch_takes_its_turn_behind_the_sound_in_the_thread(
+    tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change in the middle of a frame could be lost, or end the task of the sound."""
+    sound_filter, busy, done = MpeaceFilter(tiny_denoiser, in_thread=True), threading.Event(), threading.Event()
+    process = AgentSound.process
+
+    def slow(self: AgentSound, *arguments: Any) -> bytes:
+        busy.set()
+        done.wait(60)
+        return process(self, *arguments)
+
+    monkeypatch.setattr(AgentSound, "process", slow)
+
+    async def session() -> None:
+        await sound_filter.start(16_000)
+        sound = asyncio.create_task(sound_filter.filter(bytes(320)))
+        await asyncio.to_thread(busy.wait, 60)
+        switch = asyncio.create_task(sound_filter.process_frame(FilterEnableFrame(enable=False)))
+        await asyncio.sleep(0.1)
+        assert not sound_filter.bypassed
+        done.set()
+        await asyncio.gather(sound, switch)
+        assert sound_filter.bypassed
+        await sound_filter.stop()
+
+    asyncio.run(session())
 
 
 def test_the_example_of_the_readme_sets_the_filter_of_a_transport() -> None:

@@ -1,9 +1,11 @@
 """The stream's promises: the same result for any block size, total out = total in, no lag, constant memory."""
 
 import itertools
+import pickle
 import subprocess
 import sys
 import threading
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +228,30 @@ def test_threads_share_one_denoiser(tiny_denoiser: Denoiser) -> None:
         thread.join()
     for index, audio in enumerate(signals):
         np.testing.assert_array_equal(results[index], tiny_denoiser.denoise(audio, 16000))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sample_rate", "48000", "sample rate '48000': expected a number of Hz"),
+        ("sample_rate", None, "sample rate None: expected a number of Hz"),
+        ("mix", "0.5", "mix '0.5': expected a number from 0"),
+        ("attenuation_limit_db", "12", "attenuation limit '12': expected a number of dB, or none"),
+        ("link", "both", "link 'both': expected auto, on, off"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(tiny_denoiser: Denoiser, name: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        tiny_denoiser.stream(**{"sample_rate": 48_000, name: value})
+
+
+def test_a_stream_is_copied_whole_or_says_what_to_do(tiny_denoiser: Denoiser) -> None:
+    audio = speech_like(0.5, 48_000)
+    stream = tiny_denoiser.stream(48_000)
+    stream.process(audio)
+    again = pickle.loads(pickle.dumps(stream))
+    np.testing.assert_array_equal(again.process(audio), stream.process(audio))
+    stream = tiny_denoiser.stream(44_100)
+    for copied in (deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"from .* Hz cannot be copied or pickled .* hand on the Denoiser"):
+            copied(stream)
