@@ -253,7 +253,8 @@ def live(
         raise typer.Exit(run_measure(settings))
     from apps.live.ui.run_live import run_live
 
-    raise typer.Exit(run_live(settings, show_screen=not no_ui and sys.stdout.isatty()))
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    raise typer.Exit(run_live(settings, show_screen=not no_ui and on_terminal))
 
 
 def _service(settings: "LiveSettings", status: bool, remove: bool, install: bool) -> int:

@@ -11,7 +11,10 @@ _INTERVAL = 1.0  # seconds
 
 
 class Log:
-    """Context with the interface of `Screen`. It leaves the terminal alone, so that it can run in the background."""
+    """Context with the interface of `Screen`. It leaves the terminal alone, so that it can run in the background.
+
+    Where standard output is closed, nobody is told anything.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -27,6 +30,8 @@ class Log:
         """Write when it is time. Returns True: only a signal ends it."""
         if time.monotonic() - self._written >= _INTERVAL:
             self._written += _INTERVAL
-            sys.stdout.write(json.dumps(self._session.status().as_dict(), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            line = json.dumps(self._session.status().as_dict(), ensure_ascii=False)
+            if sys.stdout is not None:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
         return True

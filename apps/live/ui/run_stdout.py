@@ -199,6 +199,8 @@ def _check(settings: LiveSettings) -> None:
     for option, given in (("output", settings.target), ("record", settings.record), ("monitor", settings.monitor)):
         if given:
             raise UsageError(f"--{option} and --stdout are two things: the sound goes to the reader alone")
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; --stdout wants a reader: mpeace live --stdout | PROGRAM")
     if sys.stdout.isatty():
         raise UsageError("standard output is this terminal; --stdout wants a reader: mpeace live --stdout | PROGRAM")
 

@@ -23,6 +23,7 @@ from apps.live.engine.latency import Latency
 from apps.live.engine.lost_sound import LostSound
 from apps.live.session.session import LiveSettings
 from apps.live.ui import run_stdout as stdout_module
+from apps.live.ui.json_log import Log
 from apps.live.ui.run_stdout import run_stdout
 from enhance import Denoiser
 from enhance.dsp.resampling import resample
@@ -175,6 +176,15 @@ def test_what_makes_no_sense_beside_it_is_one_line(arguments: tuple[str, ...]) -
     assert ended.status == 2
     assert "and --stdout are two things: the sound goes to the reader alone" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_closed_output_is_no_reader_and_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `>&-`, and of Windows' pythonw."""
+    log = Log(SimpleNamespace(status=lambda: SimpleNamespace(as_dict=dict)))  # type: ignore[arg-type]
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(UsageError, match="standard output is closed; --stdout wants a reader"):
+        run_stdout(LiveSettings())
+    assert log.update()
 
 
 def test_a_terminal_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
