@@ -99,7 +99,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     dimensions, loss, objective, mix, config = configs
     last = arguments.out / LAST
     if over := finished(last, config):
-        print(nothing_left(last, *over))
+        go_on = "to go on from its weights, export them and name them by --start with another --out"
+        print(f"{nothing_left(last, *over)}; {go_on}")
         return
     fabric.launch()
     with fabric.rank_zero_first():

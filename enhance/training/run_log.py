@@ -13,11 +13,8 @@ from enhance.training.schedule import TrainConfig
 
 
 def nothing_left(path: Path, step: int, seconds: float) -> str:
-    """Describe a checkpoint whose training is over, and how to go on from it."""
-    return (
-        f"{path} is finished: {step} steps in {seconds / 60:.1f} min, nothing is left to train; "
-        "to go on from its weights, export them and name them by --start with another --out"
-    )
+    """Describe a checkpoint whose training is over."""
+    return f"{path} is finished: {step} steps in {seconds / 60:.1f} min, nothing is left to train"
 
 
 class RunLog:
@@ -57,7 +54,7 @@ class RunLog:
         self._display.advance(step, self._config.done(step, seconds))
 
     def ended(self, step: int, seconds: float) -> None:
-        """Say where the run stands, and how to go on, when there is nothing left to train."""
+        """Say where the run stands."""
         path = self._directory / LAST
         if step > self._begin:
             self._display.line(f"finished: {step} steps in {seconds / 60:.1f} min; the weights are in {path}")

@@ -70,7 +70,11 @@ def test_the_same_command_goes_on_from_the_checkpoint(
     capfd.readouterr()
     assert main(arguments(folder, trained, "batch=4")) == 1
     assert "trained with other values of batch" in capfd.readouterr().err
-    assert main(arguments(folder, trained)) == 0  # it is finished: nothing to do
+    capfd.readouterr()
+    assert main(arguments(folder, trained)) == 0
+    said = capfd.readouterr().out
+    assert "is finished: 4 steps" in said
+    assert "--start" not in said  # an option of `enhance.train`
     assert load_checkpoint(trained / LAST)["step"] == 4
 
 
