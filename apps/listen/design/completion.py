@@ -1,5 +1,7 @@
 """The code that a listener gets at the end, by which a crowd platform knows that the test was done."""
 
+from urllib.parse import quote
+
 from apps.listen.design.settings import TestSettings
 from apps.listen.design.stable_random import token
 
@@ -21,5 +23,5 @@ def completion_code(settings: TestSettings, sounds: str, listener: str) -> str:
 
 
 def completion_link(settings: TestSettings, code: str) -> str:
-    """Return the address that the last page leads to; "" for none."""
-    return settings.completion_link.replace("{code}", code)
+    """Return the address that the last page leads to, with the code as a part of it; "" for none."""
+    return settings.completion_link.replace("{code}", quote(code, safe=""))

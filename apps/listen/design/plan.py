@@ -149,6 +149,10 @@ def _check(plan: Plan) -> None:
     path = plan.settings.path
     check_traps(plan.settings)
     read_texts(plan.settings.texts)
+    if "{code}" in plan.settings.completion_link and not plan.settings.completion_code:
+        raise UsageError(
+            f'{path}: completion_link has {{code}}, but there is none: set completion_code, such as "auto"'
+        )
     most = max(map(len, plan.items.values()))
     if plan.settings.items_each > most:
         raise UsageError(f"{path}: items_each is {plan.settings.items_each}, but there are {most} items in a set")

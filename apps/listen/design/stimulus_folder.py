@@ -99,11 +99,12 @@ def _plain(folder: Path, wanted: str | None) -> SoundSet:
     """Take each subfolder with sounds as a system, and as items those that all of them have."""
     found: dict[str, dict[str, Path]] = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        sounds = {
-            path.stem: path
-            for path in sorted(subfolder.iterdir())
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-        }
+        sounds: dict[str, Path] = {}
+        for path in sorted(subfolder.iterdir()):
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+                if path.stem in sounds:
+                    raise UsageError(f"{sounds[path.stem]} and {path} are both the item {path.stem!r}: move one away")
+                sounds[path.stem] = path
         if sounds:
             found[subfolder.name] = sounds
     if len(found) < 2:

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -168,6 +169,7 @@ def test_a_trap_of_a_pair_wants_a_side(make, method: str, right: str, wrong: int
         ("acr", {"id_from": "a b"}, "", ("id_from", "PROLIFIC_PID")),
         ("acr", {"completion_link": "javascript:alert(1)"}, "", ("completion_link", "https://")),
         ("acr", {"completion_code": 7}, "", ("completion_code", "text")),
+        ("acr", {"completion_link": "https://a.org/{code}"}, "", ("completion_link has {code}", "set completion_code")),
         ("acr", {"drop_failed": 1}, "", ("drop_failed", "true or false")),
     ],
 )
@@ -198,3 +200,10 @@ def test_one_code_for_all_or_none(make) -> None:
     session, plan, _ = open_session(make("acr", items=1, completion_code="C1A2B3"))
     assert answer_all(session, plan, "anna")["completion"] == {"code": "C1A2B3", "link": ""}
     assert make_plan(make("acr")).settings.completion_code == ""
+
+
+def test_a_code_of_any_letters_is_one_part_of_the_link(make) -> None:
+    link = "https://example.org/done?cc={code}&study=3"
+    session, plan, _ = open_session(make("acr", items=1, completion_code="50% & more", completion_link=link))
+    linked = answer_all(session, plan, "anna")["completion"]["link"]
+    assert parse_qs(urlsplit(linked).query) == {"cc": ["50% & more"], "study": ["3"]}

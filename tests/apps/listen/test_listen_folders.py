@@ -44,6 +44,17 @@ def test_a_reference_is_named(tmp_path: Path) -> None:
     assert plan.reference == "talker"
 
 
+def test_two_files_of_one_item_are_refused(tmp_path: Path) -> None:
+    """Which of them is heard would be chance."""
+    folder = make_folders(tmp_path, "noisy", "small")
+    write(folder / "small" / "one.flac", speech_like(0.5, 16_000), 16_000)
+    refused = mpeace("listen", "--new", folder)
+    assert refused.status == 2
+    flac, wav = (folder / "small" / f"one.{suffix}" for suffix in ("flac", "wav"))
+    assert refused.problems == [f"mpeace: {flac} and {wav} are both the item 'one': move one away"]
+    assert not (folder / "listen.toml").exists()
+
+
 def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
     """What the autoencoder and the enhancement experiments write is a test at once."""
     rng = np.random.default_rng(0)
