@@ -62,6 +62,7 @@ AUDIO = torch.full((2, SAMPLES), 0.1)
         (AUDIO, AUDIO[0], r"must have one shape; got \(2, 4000\) and \(4000,\)"),
         (AUDIO, AUDIO * math.nan, "the target must be finite; got NaN, infinite or huge samples"),
         (AUDIO * math.inf, AUDIO, "the estimate must be finite; got NaN, infinite or huge samples"),
+        (AUDIO * 1e20, AUDIO, "the estimate must be finite; got NaN, infinite or huge samples"),
         (AUDIO[:, :0], AUDIO[:, :0], r"must have samples on its last axis; got the shape \(2, 0\)"),
         (AUDIO[:0], AUDIO[:0], r"must have samples on its last axis; got the shape \(0, 4000\)"),
         (AUDIO[0, 0], AUDIO[0, 0], r"must have samples on its last axis; got the shape \(\)"),
