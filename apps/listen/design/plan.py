@@ -86,7 +86,8 @@ def make_plan(path: Path) -> Plan:
         UsageError: when something is missing or does not fit together; one line that says what.
     """
     settings = read_settings(path)
-    corpus = read_corpus(settings.folder, settings.reference)
+    sounds = [trap.sound for trap in settings.traps if trap.sound is not None]
+    corpus = read_corpus(settings.folder, settings.reference, sounds)
     sets = {name: corpus[name] for name in _known(settings, "sets", settings.sets or tuple(corpus), tuple(corpus))}
     first = next(iter(sets.values()))
     shared = tuple(name for name in first.labels if all(name in entry.labels for entry in sets.values()))

@@ -10,6 +10,7 @@ and without one: `FOLDER/SYSTEM/ITEM.wav`, where each folder of sounds is a syst
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +41,13 @@ class SoundSet:
     files: dict[tuple[str, str], Path]
 
 
-def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSet]:
+def read_corpus(folder: Path, reference: str | None = None, traps: Collection[Path] = ()) -> dict[str, SoundSet]:
     """Return the sets of a folder by name, in the order of the manifest.
 
     Args:
         folder: of the sounds.
         reference: folder of the reference, if it is not the one that the manifest names or one of USUAL_REFERENCES.
+        traps: sounds of traps. Without manifest, a folder that has one of them and no item of another is no system.
 
     Raises:
         UsageError: when the folder or what the manifest names is missing.
@@ -54,7 +56,7 @@ def read_corpus(folder: Path, reference: str | None = None) -> dict[str, SoundSe
         raise UsageError(f"no folder {folder}: folder names where the sounds are, relative to the TOML file")
     path = folder / MANIFEST
     if not path.is_file():
-        return {PLAIN_SET: _plain(folder, reference)}
+        return {PLAIN_SET: _plain(folder, reference, {sound.resolve().parent for sound in traps})}
     with problem_on_oserror(f"{path} cannot be read", UsageError):
         text = path.read_bytes()
     try:
@@ -95,7 +97,7 @@ def _place(layout: str, name: str, system: str, item: str) -> str:
     return "/".join(words.get(part, part) for part in stem.split("/")) + dot + suffix
 
 
-def _plain(folder: Path, wanted: str | None) -> SoundSet:
+def _plain(folder: Path, wanted: str | None, trapped: set[Path]) -> SoundSet:
     """Take each subfolder with sounds as a system, and as items those that all of them have."""
     found: dict[str, dict[str, Path]] = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -107,6 +109,9 @@ def _plain(folder: Path, wanted: str | None) -> SoundSet:
                 sounds[path.stem] = path
         if sounds:
             found[subfolder.name] = sounds
+    for name in [name for name in found if (folder / name).resolve() in trapped]:
+        if all(found[name].keys().isdisjoint(sounds) for other, sounds in found.items() if other != name):
+            del found[name]
     if len(found) < 2:
         raise UsageError(
             f"{folder} has neither a {MANIFEST} nor two folders of sounds; expected FOLDER/SYSTEM/ITEM.wav"

@@ -55,6 +55,18 @@ def test_two_files_of_one_item_are_refused(tmp_path: Path) -> None:
     assert not (folder / "listen.toml").exists()
 
 
+def test_a_folder_of_traps_beside_the_systems_is_none_of_them(tmp_path: Path) -> None:
+    """As the README has it: `traps/choose-excellent.wav` beside the TOML file."""
+    folder = make_folders(tmp_path, "noisy", "small")
+    for name in ("choose-excellent", "choose-poor"):
+        write(folder / "traps" / f"{name}.wav", speech_like(0.5, 16_000), 16_000)
+    trap = '[[traps]]\nanswer = 5\nsound = "traps/choose-excellent.wav"\n'
+    (folder / "listen.toml").write_text(f'method = "acr"\n{trap}')
+    _, plan, _ = open_session(folder / "listen.toml")
+    assert plan.systems == ("noisy", "small")
+    assert plan.items == {"all": ("one", "two")}
+
+
 def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
     """What the autoencoder and the enhancement experiments write is a test at once."""
     rng = np.random.default_rng(0)
