@@ -134,12 +134,12 @@ class Page:
         opened.append(recorder.submit(self._given, [recorder, *controls], **job))
         opened.append(model.input(self._again, controls, trigger_mode="always_last", **job))
         for event in opened:  # the controls may have been moved meanwhile
-            event.success(self._show, controls, **quick).then(self._write, None, **quick)
+            event.success(self._show, controls, js=_IN_RANGE, **quick).then(self._write, None, **quick)
         limited.input(
             lambda on: gr.update(visible=on), limited, limit, api_visibility="private", show_progress="hidden"
         )
         for control in (limited, limit, mix):
-            shown = control.input(self._show, controls, trigger_mode="always_last", **quick)
+            shown = control.input(self._show, controls, trigger_mode="always_last", js=_IN_RANGE, **quick)
             shown.then(self._write, None, trigger_mode="always_last", **quick)
             control.input(None, controls, live, js=_STRENGTH, api_visibility="private", show_progress="hidden")
         model.input(None, controls, live, js=_STRENGTH, api_visibility="private", show_progress="hidden")
@@ -239,7 +239,13 @@ class Page:
         self._service.sessions.drop(_session(request))
 
 
-_STRENGTH = "(limited, limit, mix, model) => ({ attenuation_limit: limited ? limit : null, mix, model })"
+# The field of a slider takes any number, and shows the nearest in range when it is left.
+_IN_RANGE = f"""(limited, limit, mix, model) =>
+  [limited, Math.min(Math.max(limit, 0), {HIGHEST_LIMIT}), Math.min(Math.max(mix, 0), 1), model]"""
+_STRENGTH = f"""(...controls) => {{
+  const [limited, limit, mix, model] = ({_IN_RANGE})(...controls);
+  return {{ attenuation_limit: limited ? limit : null, mix, model }};
+}}"""
 
 
 def _strength(limited: bool, limit: float, mix: float) -> Strength:

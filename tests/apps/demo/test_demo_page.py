@@ -109,6 +109,18 @@ def test_promise_12_a_slider_changes_sound_pictures_and_download(page: Any, tmp_
     assert len(sources) == 2
 
 
+def test_a_number_beyond_the_range_of_a_slider_is_the_nearest_in_it(page: Any, tmp_path: Path) -> None:
+    """Its field takes any number, and shows the nearest in range once it is left: then the sound is that one's."""
+    example(page, "Cafe")
+    field = page.locator("#mix input[type=number]")
+    field.fill("-7")
+    field.press("Tab")
+    assert field.input_value() == "0"
+    expected = tmp_path / "cli" / "cafe.flac"
+    mpeace("denoise", EXAMPLES / "cafe.flac", "-o", expected, "--mix", 0, "-q")
+    wait_for(lambda: download(page, tmp_path).read_bytes() == expected.read_bytes())
+
+
 @pytest.mark.parametrize(("name", "options"), [("a.mp3", {}), ("a.wav", {"subtype": "PCM_24"})], ids=["mp3", "wav"])
 def test_an_upload_comes_back_as_the_command_line_writes_it(
     page: Any, tmp_path: Path, name: str, options: dict[str, str]
