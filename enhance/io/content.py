@@ -38,7 +38,7 @@ class Content:
 UNKNOWN = Content("")
 _WAVE = Content("WAV", (".wav", ".wave", ".bwf", ".rf64", ".bw64", ".amb"))
 _AIFF = Content("AIFF", (".aiff", ".aif", ".aifc", ".afc"))
-_MP3 = Content("MP3", (".mp3", ".mp2", ".mp1", ".mpa", ".m2a"))
+MP3 = Content("MP3", (".mp3", ".mp2", ".mp1", ".mpa", ".m2a"))
 _MP4 = (".mp4", ".m4a", ".m4b", ".m4v", ".m4r", ".mp4a", ".mov", ".qt", ".3gp", ".3g2", ".3gpp", ".3ga", ".f4v")
 _TS = Content("MPEG-TS", (".ts", ".mts", ".m2ts", ".m2t"), ffmpeg=True)
 _BRANDS = {b"M4A": ".m4a", b"M4B": ".m4b", b"M4V": ".m4v", b"qt ": ".mov", b"3gp": ".3gp", b"3g2": ".3g2"}  # else MP4
@@ -112,7 +112,7 @@ def content_of(path: Path) -> Content:
     if any(len(head) > 3 * step and head[start::step][:3] == b"GGG" for start, step in ((0, 188), (4, 192), (0, 204))):
         return _TS
     if head and is_mp3(path):
-        return _MP3
+        return MP3
     if head[:1] == b"\xff" and len(head) > 7 and head[1] & 0xF6 == 0xF0:
         return Content("AAC", (".aac", ".adts"), ffmpeg=True)
     return UNKNOWN

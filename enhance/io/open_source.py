@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from enhance.io.content import OPUS_WITHOUT_SPEAKERS, UNKNOWN, Content, content_of
+from enhance.io.content import MP3, OPUS_WITHOUT_SPEAKERS, UNKNOWN, Content, content_of
 from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawReader
 from enhance.io.pipes.wav_pipe import PipeReader
+from enhance.io.sound.mp3_frames import is_mostly_mp3
 from enhance.io.sound.sound_file import SoundReader, Source, UnreadableError
 from enhance.io.task import PIPE, Task
 from enhance.utils.errors import FileError, problem_on_oserror
@@ -35,6 +36,13 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
             return _track(path, settings)
         if content is UNKNOWN and path.suffix.lower() in _RAW:
             raise FileError("it holds samples without a header, whose rate nobody knows: make it a WAV first")
+        if (
+            content is UNKNOWN
+            and path.suffix.lower() in MP3.suffixes
+            and not settings.salvage
+            and not is_mostly_mp3(path)
+        ):
+            raise FileError("not a sound file: most of it is no frames of MPEG audio; --salvage denoises what is")
         try:
             return SoundReader(path, settings.salvage)
         except UnreadableError as error:

@@ -128,6 +128,17 @@ def scan(path: Path) -> Scan:
     return found
 
 
+def is_mostly_mp3(path: Path) -> bool:
+    """Return whether at least half of a file is frames of MPEG audio: any bytes hold a few that look like one.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: when it has no bytes.
+    """
+    ranges = [part for recording in scan(path).recordings for part in recording.ranges]
+    return 2 * sum(end - start for start, end in ranges) >= path.stat().st_size
+
+
 def bitrate(found: Scan) -> tuple[float, bool]:
     """Return bits per second of the frames, and whether all have the same."""
     size = sum(end - start for recording in found.recordings for start, end in recording.ranges)

@@ -40,6 +40,18 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+def test_a_few_frames_among_other_bytes_make_no_mp3_but_one_torn_frame_does_no_harm(
+    tmp_path: Path, sine: np.ndarray
+) -> None:
+    write(tmp_path / "a.mp3", np.tile(sine, 10))
+    content = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "torn.mp3").write_bytes(content[100:])  # as a recording of a broadcast begins
+    (tmp_path / "other.mp3").write_bytes(b"a program" * 4000 + content[:2000] + b"a program" * 4000)
+    opened(tmp_path / "torn.mp3").close()
+    with pytest.raises(FileError, match="not a sound file: most of it is no frames"):
+        opened(tmp_path / "other.mp3")
+
+
 def test_a_pipe_and_a_named_container_are_no_media(tmp_path: Path, sine: np.ndarray) -> None:
     wav = write(tmp_path / "a.wav", sine)
     assert not keeps_media(Task(PIPE, "b.mp4", "partial"))
