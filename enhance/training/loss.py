@@ -39,7 +39,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         if not 0 < self.compression <= 1:
             raise ValueError(f"compression must be in (0, 1]; got {self.compression}")
-        if min(self.complex_window, *self.more_windows) < 2:
+        if min((self.complex_window, *self.more_windows)) < 2:
             windows = [self.complex_window, *self.more_windows]
             raise ValueError(f"complex_window and more_windows must be 2 samples or more; got {windows}")
 

@@ -253,5 +253,5 @@ def test_a_stream_is_copied_whole_or_says_what_to_do(tiny_denoiser: Denoiser) ->
     np.testing.assert_array_equal(again.process(audio), stream.process(audio))
     stream = tiny_denoiser.stream(44_100)
     for copied in (deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match=r"from .* Hz cannot be copied or pickled .* hand on the Denoiser"):
+        with pytest.raises(TypeError, match=r"from .* Hz cannot be copied or pickled, .* hand on the Denoiser"):
             copied(stream)
