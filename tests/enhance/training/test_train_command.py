@@ -133,6 +133,16 @@ def test_numbers_of_processes_that_are_none_are_one_clear_line(
     assert capsys.readouterr().err == f"enhance.train: {message}\n"
 
 
+def test_a_finished_run_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("enhance.train.finished", lambda *_: (4, 60.0))
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 0
+    said = capsys.readouterr().out
+    assert "is finished: 4 steps in 1.0 min, nothing is left to train; to go on from its weights, export them" in said
+    assert "name them by --start with another --out" in said
+
+
 def test_settings_reach_the_configuration_that_has_them() -> None:
     network, loss, objective, mix, config = settings(
         "tiny", ["channels=8", "phase=0.25", 'extra=["bark"]', "snr_db=[0,10]", "steps=7", "muon=false"]
