@@ -23,11 +23,12 @@ import numpy as np
 import soundfile
 
 from enhance.dsp.resampling import resample
+from enhance.evaluation.pairs import find_pairs
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.atomic import write_text
 from enhance.utils.environment import own_version
-from enhance.utils.errors import fail, one_line
+from enhance.utils.errors import DatasetError, fail, one_line
 
 RATE, FRAME = 24_000, 1200
 SESSIONS = (1, 4, 16)
@@ -162,11 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.every < 1:
             raise ValueError(f"--every: expected 1 or more, got {arguments.every}")
         made, missing = processors()
-        names = sorted(path.name for path in (arguments.set / "clean").iterdir())[:: arguments.every]
-        if not names:
-            raise ValueError(f"no recordings in '{arguments.set / 'clean'}'")
-        pairs = [(_read(arguments.set / "clean" / name), _read(arguments.set / "noisy" / name)) for name in names]
-    except (OSError, ValueError, ImportError, soundfile.LibsndfileError) as error:
+        pairs = [(_read(clean), _read(noisy)) for clean, noisy in find_pairs(arguments.set)[:: arguments.every]]
+    except (OSError, ValueError, ImportError, soundfile.LibsndfileError, DatasetError) as error:
         return fail("enhance.benchmark_agents", error)
     unprocessed = [
         float(np.median([score(32768 * noisy.astype(float), 32768 * clean.astype(float)) for clean, noisy in pairs]))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from enhance.data.recordings import require_recordings
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
@@ -29,21 +30,8 @@ from enhance.utils.errors import ModelError, fail
 
 PAIRS = 8  # of each case
 SHOWN = {"pesq": ("PESQ-WB", 2), "estoi": ("ESTOI", 2), "si_sdr": ("SI-SDR", 1), "ovrl": ("OVRL", 2)}
-SUFFIXES = (".opus", ".ogg", ".flac", ".wav", ".mp3")
 
 Row = dict[str, Any]
-
-
-def files(folder: Path) -> list[Path]:
-    """Return recordings in a folder and below it, by name.
-
-    Raises:
-        ValueError: there are none.
-    """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ValueError(f"no recordings in '{folder}'; expected files that end in {', '.join(SUFFIXES)}")
-    return found
 
 
 def measure(model: str, recordings: Recordings, task: tuple[str, int]) -> Row:
@@ -124,8 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.pairs < 1 or arguments.jobs < 1:
             raise ValueError("--pairs and --jobs: expected 1 or more")
-        known = frozenset(map(language, files(arguments.trained)))
-        recordings = Recordings(files(arguments.speech), files(arguments.noise), files(arguments.music), known)
+        known = frozenset(map(language, require_recordings(arguments.trained)))
+        folders = arguments.speech, arguments.noise, arguments.music
+        recordings = Recordings(*map(require_recordings, folders), known)
         Denoiser(arguments.model)
         tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:

@@ -20,8 +20,9 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from enhance.data.decoding import SUFFIXES, Kind, decode
+from enhance.data.decoding import Kind, decode
 from enhance.data.levels import active_power
+from enhance.data.recordings import require_recordings
 from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.recognition import WORDS
@@ -35,21 +36,6 @@ SNR_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)  # power of active speech over power of no
 SENTENCE_SNR_DB = (0.0, 5.0, 10.0, 20.0)
 SPEECH_DB = -26.0  # dBFS, of active speech
 PEAK = 0.99
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """Return the recordings below a folder, sorted; hidden files, as other systems leave them, are none.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"no folder '{folder}'")
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
-    found = sorted(path for path in paths if path.is_file())
-    if not found:
-        raise ValueError(f"no recordings in '{folder}'")
-    return found
 
 
 def groups(files: Sequence[Path]) -> dict[str, list[Path]]:
@@ -121,8 +107,8 @@ def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, cou
     Raises:
         ValueError: a folder holds no recordings, or one cannot be read.
     """
-    voices = [groups(audio_files(folder)) for folder in speech_folders]
-    noises = audio_files(noise_folder)
+    voices = [groups(require_recordings(folder)) for folder in speech_folders]
+    noises = require_recordings(noise_folder)
     for number in range(count):
         draw = np.random.default_rng((seed, number))
         noise_file, shifted = noises[number % len(noises)], number + number // len(noises)
@@ -140,9 +126,9 @@ def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> N
         ValueError: a folder holds no recordings, or one cannot be read.
         OSError: a recording has no text beside it.
     """
-    noises, lines = audio_files(noise_folder), list[str]()
+    noises, lines = require_recordings(noise_folder), list[str]()
     for (number, path), (order, snr_db) in itertools.product(
-        enumerate(audio_files(folder)), enumerate(SENTENCE_SNR_DB)
+        enumerate(require_recordings(folder)), enumerate(SENTENCE_SNR_DB)
     ):
         draw = np.random.default_rng((seed, number, order))
         noise_file, sentence = noises[(number + 3 * order) % len(noises)], read(path, "speech")

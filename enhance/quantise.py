@@ -22,6 +22,7 @@ import soundfile
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from enhance.data.recordings import require_recordings
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.pairs import find_pairs, read_pair
@@ -175,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         model = Path(find_model(arguments.model))
-        noises = sorted(path for path in arguments.calibrate.iterdir() if path.is_file())[:CALIBRATION_FILES]
+        noises = require_recordings(arguments.calibrate)[:CALIBRATION_FILES]
         with tempfile.TemporaryDirectory() as folder:
             variants = measure(quantise(model, noises, Path(folder)), find_pairs(arguments.set))
         arguments.out.write_text(table(variants), encoding="utf-8")

@@ -17,7 +17,9 @@ import numpy as np
 import onnxruntime
 import soundfile
 
+from enhance.data.recordings import require_recordings
 from enhance.dsp.resampling import resample
+from enhance.evaluation.pairs import find_pairs
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.speech import OFFSET, SLOPE
@@ -60,8 +62,8 @@ def recording(path: Path) -> np.ndarray:
 
 def mixtures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield noisy speech and which of its hops are speech, of DIR/clean and DIR/noisy with the same names."""
-    for path in sorted((folder / "clean").iterdir()):
-        yield recording(folder / "noisy" / path.name), speech_hops(recording(path))
+    for clean, noisy in find_pairs(folder):
+        yield recording(noisy), speech_hops(recording(clean))
 
 
 def mpeace(denoiser: Denoiser) -> Scores:
@@ -165,13 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         pairs = list(mixtures(arguments.set))
-        noises = [recording(path) for path in sorted(arguments.noise.iterdir())]
+        noises = [recording(path) for path in require_recordings(arguments.noise)]
         if arguments.fit:
             alone = [(noise, np.zeros(len(noise) // HOP, bool)) for noise in noises]
             print("slope {:.3f}, offset {:.3f}".format(*fit(Denoiser(arguments.model), [*pairs, *alone])))
         else:
             print(table(arguments.model, pairs, noises))
-    except (OSError, soundfile.LibsndfileError, MpeaceError) as error:
+    except (OSError, ValueError, soundfile.LibsndfileError, MpeaceError) as error:
         return fail("enhance.speech_detection", error)
     return 0
 

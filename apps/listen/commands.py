@@ -36,7 +36,7 @@ def run_test(path: Path, host: str, port: int, allow_hosts: Sequence[str] = ()) 
     store = Store(plan.settings.answers, *design_of(plan, stimuli))
 
     def ready(address: str) -> None:
-        print(f"{plan.settings.title}: {plan.method}, {plan.pages} pages for each listener")
+        print(f"{plan.settings.title}: {plan.method}, {_pages(plan.pages)} for each listener")
         for line in advice(plan, stimuli):
             print(f"note: {line}")
         if host not in LOOPBACK:
@@ -49,6 +49,10 @@ def run_test(path: Path, host: str, port: int, allow_hosts: Sequence[str] = ()) 
         print("ended; all answers are kept")
 
 
+def _pages(number: int) -> str:
+    return "1 page" if number == 1 else f"{number} pages"
+
+
 def write_test(folder: Path, method: str, reference: str | None) -> None:
     """Write the first TOML file of a test into a folder of sounds.
 
@@ -56,7 +60,7 @@ def write_test(folder: Path, method: str, reference: str | None) -> None:
         UsageError: as in `write_starter`.
     """
     path, pages = write_starter(folder, Method(method), reference)
-    print(f"wrote {path}: {pages} pages for each listener; edit it, then run mpeace listen {path}")
+    print(f"wrote {path}: {_pages(pages)} for each listener; edit it, then run mpeace listen {path}")
 
 
 def convert_test(config: Path, folder: Path) -> None:
@@ -72,7 +76,8 @@ def convert_test(config: Path, folder: Path) -> None:
         print(f"note: {note}")
     for path in paths:
         try:
-            print(f"wrote {path}: {make_plan(path).pages} pages for each listener; run it with mpeace listen {path}")
+            pages = _pages(make_plan(path).pages)
+            print(f"wrote {path}: {pages} for each listener; run it with mpeace listen {path}")
         except UsageError as problem:
             print(f"wrote {path}, which has to be edited first: {problem}")
 

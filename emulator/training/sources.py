@@ -1,7 +1,6 @@
 """Sources of the emulator's training: folders of recordings, decoded, mixed and sent through the codec."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.lame import Setting
@@ -17,7 +16,7 @@ from emulator.training.corpus import (
 )
 from emulator.training.task import Corpus
 from enhance.data.cache import build_cache
-from enhance.data.decoding import SUFFIXES
+from enhance.data.recordings import find_recordings
 from enhance.data.room_responses import write_rooms
 from enhance.training.launch import add_folder_arguments
 
@@ -32,18 +31,6 @@ def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True)
     parser.add_argument("--music", nargs="+", type=Path, required=required, help=music, metavar="DIR")
 
 
-def music_files(folders: Sequence[Path]) -> list[Path]:
-    """Return all audio files below the folders.
-
-    Raises:
-        FileNotFoundError: a folder does not exist.
-    """
-    for folder in folders:
-        if not folder.exists():
-            raise FileNotFoundError(f"no such folder of recordings: '{folder}'")
-    return [f for folder in folders for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
-
-
 def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sources | None]:
     """Decode the folders into ``--cache`` for training and for validation, or open what is there."""
     cache = arguments.cache
@@ -51,7 +38,7 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
     if arguments.simulated_rooms:
         rooms.append(write_rooms(cache / "simulated", arguments.simulated_rooms, seed))
     responses = build_cache(rooms, cache / "rooms", kind="rooms") if rooms else None
-    music, held_out = split_music(music_files(arguments.music))
+    music, held_out = split_music([file for folder in arguments.music for file in find_recordings(folder)])
     train = Sources(
         build_cache(arguments.speech, cache / "speech", kind="speech"),
         build_cache(arguments.noise, cache / "noise", kind="noise"),

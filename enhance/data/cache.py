@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from enhance.data.decoding import PIECE_SECONDS, SUFFIXES, Kind, decode_all
+from enhance.data.decoding import PIECE_SECONDS, Kind, decode_all
+from enhance.data.recordings import find_recordings
 from enhance.data.to_device import send
 from enhance.dsp.int16 import FULL_SCALE
 from enhance.dsp.rate import SAMPLE_RATE
@@ -203,13 +204,8 @@ def _audio_files(folders: Sequence[Path]) -> list[tuple[str, Path]]:
     """Name and path of each audio file, sorted."""
     files: list[tuple[str, Path]] = []
     for folder in folders:
-        if folder.is_file():
-            files.append((folder.name, folder))
-        elif folder.is_dir():
-            found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-            files.extend((str(path.relative_to(folder)), path) for path in sorted(found))
-        else:
-            raise FileNotFoundError(f"no such folder of recordings: '{folder}'")
+        root = folder.parent if folder.is_file() else folder
+        files.extend((str(path.relative_to(root)), path) for path in find_recordings(folder))
     return files
 
 

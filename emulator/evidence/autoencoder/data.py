@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emulator.training.corpus import split_music
+from enhance.data.recordings import find_recordings
 
 SAMPLE_RATE = 16_000  # Hz
 CROP = 63 * 256  # samples of a training crop: 64 frames of the emulator, the most for its three halvings
@@ -24,7 +25,6 @@ LEVEL_DB = -25.0  # RMS of a crop, dB relative to full scale, lowered where the 
 PEAK = 0.98
 LEAST_DB = -45.0  # a softer place is not taken
 PLACES = 8  # tried for a held-out item; the loudest is taken
-SUFFIXES = (".opus", ".ogg", ".flac", ".wav")
 DOMAINS = ("speech", "music")
 
 Audio = NDArray[np.float32]
@@ -63,7 +63,7 @@ def find_files(domain: str, data: Path) -> tuple[list[Path], list[Path]]:
     folders = [data / "music"] if domain == "music" else [data / "speech" / "train", data / "speech" / "valid"]
     found = []
     for folder in folders:
-        files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+        files = find_recordings(folder) if folder.is_dir() else []
         if not files:
             raise ValueError(f"expected recordings in {folder}, found none; name their folder by --data")
         found.append(files)

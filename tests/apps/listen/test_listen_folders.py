@@ -29,6 +29,13 @@ def test_a_reference_is_known_by_its_usual_name(tmp_path: Path) -> None:
     assert plan.systems == ("noisy", "small", "tiny")
 
 
+def test_one_page_is_called_one_page(tmp_path: Path) -> None:
+    for system in ("clean", "noisy", "small"):
+        write(tmp_path / system / "one.wav", speech_like(0.5, 16_000), 16_000)
+    ended = mpeace("listen", "--new", tmp_path, "--method", "mushra")
+    assert ": 1 page for each listener;" in ended.stdout
+
+
 def test_a_reference_is_named(tmp_path: Path) -> None:
     folder = make_folders(tmp_path, "talker", "noisy", "small")
     refused = mpeace("listen", "--new", folder, "--method", "mushra")

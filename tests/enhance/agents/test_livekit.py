@@ -169,7 +169,11 @@ def test_the_example_of_the_readme_makes_a_stream_of_denoised_sound() -> None:
 
 def test_a_benchmark_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "clean").mkdir()
-    for every, message in (("0", "--every: expected 1 or more, got 0"), ("1", f"no recordings in '{tmp_path}/clean'")):
+    messages = {
+        "0": "--every: expected 1 or more, got 0",
+        "1": f"{tmp_path}: expected the folders clean/ and noisy/ in it, found no noisy/",
+    }
+    for every, message in messages.items():
         assert benchmark_agents.main(["--set", str(tmp_path), "--every", every]) == 1
         assert capsys.readouterr().err == f"enhance.benchmark_agents: {message}\n"
 
