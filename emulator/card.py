@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulator.evidence.fidelity import table
-from emulator.model.presets import collection_of, describe
+from emulator.evidence.fidelity import PAPER_BESIDE, table
+from emulator.model.presets import PAPER, collection_of, describe
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.runtime.registry import list_models
 from enhance.utils.errors import ModelError, fail
@@ -65,11 +65,18 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
 
 
 def fidelity_rows(path: Path, preset: str) -> list[dict[str, Any]]:
-    """Return rows of a preset from what `emulator.evidence.fidelity` wrote."""
-    text = ("preset", "kind", "system")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["preset"] == preset]
-    return [{key: value if key in text else float(value) for key, value in row.items()} for row in rows]
+    """Return rows of a preset from what `emulator.evidence.fidelity` wrote; for the paper's U-Net those it stands in.
+
+    Raises:
+        ValueError: if the file is no such CSV.
+    """
+    measured, text = PAPER_BESIDE if preset == PAPER else preset, ("preset", "kind", "system")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["preset"] == measured]
+        return [{key: value if key in text else float(value) for key, value in row.items()} for row in rows]
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected the CSV of emulator.evidence.fidelity ({error})") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

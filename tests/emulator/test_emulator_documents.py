@@ -8,6 +8,7 @@ import pytest
 
 from emulator.card import main as card_main
 from emulator.evidence.document import TITLES, contents, main
+from emulator.evidence.fidelity import PAPER_BESIDE
 from emulator.model.config import PRESETS
 from emulator.model.presets import EMULATORS, PAPER, describe
 from enhance.runtime.registry import find_model
@@ -46,6 +47,19 @@ def test_a_card_of_nothing_is_one_line_and_status_1(tmp_path: Path, capfd: pytes
         assert error.count("\n") == 1
 
 
+def test_a_card_with_figures_from_another_table_is_one_line_that_names_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data.md").write_text(DATA)
+    for content in ("a,b\n1,2\n", FIDELITY.replace("20,9,0", "20,x,0")):
+        (tmp_path / "other.csv").write_text(content)
+        files = ["--fidelity", str(tmp_path / "other.csv"), "--data", str(tmp_path / "data.md")]
+        assert card_main(["mp3-v9-16k", *files, "--out", str(tmp_path / "card.md")]) == 1
+        error = capfd.readouterr().err
+        assert "other.csv: expected the CSV of emulator.evidence.fidelity" in error
+        assert error.count("\n") == 1
+
+
 def test_a_card_of_a_file_that_is_not_listed_is_one_line_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = shutil.copy(find_model("mp3-v9-16k", collection=EMULATORS), tmp_path / "mine.safetensors")
     files = ["--fidelity", "none.csv", "--data", "none.md", "--out", str(tmp_path / "card.md")]
@@ -78,6 +92,13 @@ def test_the_readme_links_the_committed_results_of_full_runs(name: str) -> None:
 
 def test_the_committed_contents_page_is_that_of_the_committed_results() -> None:
     assert (RESULTS / "README.md").read_text() == contents(RESULTS)
+
+
+def test_the_card_of_the_papers_network_has_the_table_that_it_was_measured_in() -> None:
+    tables = [(ROOT / "checkpoints" / f"{name}.md").read_text() for name in (PAPER, PAPER_BESIDE)]
+    found = [text.split("## Fidelity")[1].split("## Data")[0] for text in tables]
+    assert found[0] == found[1]
+    assert "the paper's U-Net" in found[0]
 
 
 @pytest.mark.parametrize("name", [*PRESETS, PAPER])
