@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emulator.losses.plugins import find_extras
-from enhance.data.cache import AudioCache, Kind, build_cache
+from enhance.data.cache import AudioCache, Kind, build_cache, check_recordings
 from enhance.data.mixing import MixConfig, Mixer
 from enhance.data.room_responses import write_rooms
 from enhance.model.config import SIZES, NetworkConfig
@@ -69,7 +69,14 @@ def report_rooms(done: int, count: int) -> None:
 
 
 def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
-    """Decode all folders into ``--cache``, or open what is there."""
+    """Decode all folders into ``--cache``, or open what is there.
+
+    Raises:
+        FileNotFoundError, ValueError: a folder is missing or holds no recordings.
+    """
+    for name in ("speech", "noise", "rooms", "valid_speech", "valid_noise"):
+        if paths := getattr(arguments, name):
+            check_recordings(paths)
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
         folder = arguments.cache / "simulated"
@@ -102,6 +109,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
         go_on = "to go on from its weights, export them and name them by --start with another --out"
         print(f"{nothing_left(last, *over)}; {go_on}")
         return
+    if arguments.start:
+        load_weights(Enhancer(dimensions), arguments.start)  # a wrong file is refused before recordings are decoded
     fabric.launch()
     with fabric.rank_zero_first():
         caches = open_caches(arguments)

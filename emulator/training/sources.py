@@ -15,8 +15,7 @@ from emulator.training.corpus import (
     split_music,
 )
 from emulator.training.task import Corpus
-from enhance.data.cache import build_cache
-from enhance.data.recordings import find_recordings
+from enhance.data.cache import audio_files, build_cache, check_recordings
 from enhance.data.room_responses import write_rooms
 from enhance.training.launch import add_folder_arguments
 
@@ -32,13 +31,23 @@ def add_source_arguments(parser: argparse.ArgumentParser, required: bool = True)
 
 
 def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sources | None]:
-    """Decode the folders into ``--cache`` for training and for validation, or open what is there."""
+    """Decode the folders into ``--cache`` for training and for validation, or open what is there.
+
+    Raises:
+        FileNotFoundError: a folder does not exist.
+        ValueError: a folder holds no recordings, or that of music only one.
+    """
     cache = arguments.cache
+    for name in ("speech", "noise", "music", "rooms", "valid_speech", "valid_noise"):
+        if paths := getattr(arguments, name):
+            check_recordings(paths)
+    music, held_out = split_music([path for _, path in audio_files(arguments.music)])
+    if not music:
+        raise ValueError("--music: expected two recordings or more, as every fifth from the first on is held out")
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
         rooms.append(write_rooms(cache / "simulated", arguments.simulated_rooms, seed))
     responses = build_cache(rooms, cache / "rooms", kind="rooms") if rooms else None
-    music, held_out = split_music([file for folder in arguments.music for file in find_recordings(folder)])
     train = Sources(
         build_cache(arguments.speech, cache / "speech", kind="speech"),
         build_cache(arguments.noise, cache / "noise", kind="noise"),

@@ -112,12 +112,15 @@ def test_wrong_input_is_one_line_and_status_1(
     folder: Path, trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = [f"--music={tmp_path / 'none'}" if c.startswith("--music=") else c for c in arguments(folder, tmp_path)]
+    write(tmp_path / "one" / "a.wav", white(0.1))
+    one_music = [f"--music={tmp_path / 'one'}" if c.startswith("--music=") else c for c in arguments(folder, tmp_path)]
     for command, message in (
         (arguments(folder, tmp_path, "probs_minutes=1"), "unknown setting 'probs_minutes'"),
         (arguments(folder, tmp_path, 'setting="cbr20"'), "LAME would change 20 kbit/s"),
         (arguments(folder, tmp_path, "piece_seconds=0"), "piece_seconds must be 0.1 s or more; got 0.0"),
         (arguments(folder, tmp_path, "crop_frames=1"), "crop_frames must be 2 or more; got 1"),
         (nowhere, "no such folder of recordings"),
+        (one_music, "--music: expected two recordings or more"),
     ):
         assert main(command) == 1
         error = capfd.readouterr().err.strip().splitlines()

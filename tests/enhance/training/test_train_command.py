@@ -158,6 +158,37 @@ def test_missing_folders_are_one_clear_line_and_status_1(tmp_path: Path, capsys:
     assert capsys.readouterr().err == f"enhance.train: no such folder of recordings: '{tmp_path / 'speech'}'\n"
 
 
+@pytest.fixture
+def no_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulating a room fails: it takes minutes, and nothing wrong may be found only after it."""
+    monkeypatch.setattr("enhance.train.write_rooms", lambda *_: pytest.fail("rooms are simulated"))
+
+
+@pytest.mark.parametrize("content", [None, b"no weights"])
+def test_weights_to_begin_with_that_cannot_be_read_are_refused_before_rooms_are_simulated(
+    tmp_path: Path, content: bytes | None, no_rooms: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(tmp_path)
+    if content:
+        (tmp_path / "w.safetensors").write_bytes(content)
+    options = ("--out", str(tmp_path / "out"), "--simulated-rooms", "1", "--start", str(tmp_path / "w.safetensors"))
+    assert main(command(tmp_path, *options)) == 1
+    assert "w.safetensors' cannot be read as safetensors" in capsys.readouterr().err
+
+
+def test_folders_without_recordings_are_refused_before_rooms_are_simulated(
+    tmp_path: Path, no_rooms: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name, message in (("empty", "no recordings in '"), ("nowhere", "no such folder of recordings: '")):
+        options = ("--valid-speech", str(tmp_path / "speech"), "--valid-noise", str(tmp_path / name))
+        assert main(command(tmp_path, "--out", str(tmp_path / "out"), "--simulated-rooms", "1", *options)) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"enhance.train: {message}{tmp_path / name}'")
+        assert error.count("\n") == 1
+
+
 def test_the_list_of_settings_works_alone_and_explains_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--size", "tiny", "--set", "steps=7"]) == 0
     lines = capsys.readouterr().out.splitlines()
