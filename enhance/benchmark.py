@@ -14,6 +14,7 @@ machine.
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     speeds: list[Speed] = []
     figures: list[Measurement] = []
     try:
-        if arguments.repeats < 1 or arguments.seconds < 1:
+        if arguments.repeats < 1 or not 1 <= arguments.seconds < math.inf:
             raise RuntimeError("--repeats and --seconds: expected at least 1")
         if "speed" in arguments.parts:
             audio = _read(arguments.audio) if arguments.audio else speech_like(arguments.seconds)

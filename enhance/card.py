@@ -102,6 +102,24 @@ def evaluations_of(name: str, folder: Path) -> list[Evaluation]:
     return [evaluation for evaluation in found if evaluation.model == name]
 
 
+def read_training(path: Path) -> dict[str, Any]:
+    """Read how a run went.
+
+    Raises:
+        ValueError: the file holds no JSON object, or its `commands` are no list of lines.
+    """
+    try:
+        training = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON ({error})") from error
+    if not isinstance(training, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {json.dumps(training)[:40]}")
+    commands = training.get("commands", [])
+    if not isinstance(commands, list) or not all(isinstance(line, str) for line in commands):
+        raise ValueError(f"{path}: expected a list of command lines in 'commands'")
+    return training
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.card", description=(__doc__ or "").partition("\n")[0])
@@ -133,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
         text = card(
             info,
             evaluations,
-            json.loads(arguments.training.read_text(encoding="utf-8")) if arguments.training else {},
+            read_training(arguments.training) if arguments.training else {},
             licence_tables(arguments.data.read_text(encoding="utf-8")),
             {evaluation.set: evaluation for evaluation in evaluations_of(NOISY, arguments.evaluation)},
             {title: path.read_text(encoding="utf-8") if path else "" for title, path in measured.items()},

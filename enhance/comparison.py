@@ -76,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
+        if not arguments.evaluation and not arguments.benchmark:
+            raise ValueError("name what to put in: --evaluation, --benchmark or both")
         document = arguments.document.read_text(encoding="utf-8")
         if arguments.evaluation:
             document = insert(document, "evaluation", comparison([load(path) for path in arguments.evaluation]))

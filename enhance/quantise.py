@@ -63,16 +63,19 @@ class Blocks(CalibrationDataReader):
 
     @staticmethod
     def _run(denoiser: Denoiser, files: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
-        size = CALIBRATION_HOPS * denoiser.info.hop
+        size, longest = CALIBRATION_HOPS * denoiser.info.hop, 0
         for path in files:
             audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
             if rate != SAMPLE_RATE:
                 raise ValueError(f"'{path}' is at {rate} Hz; calibrate with recordings at {SAMPLE_RATE} Hz")
+            longest = max(longest, len(audio))
             state = denoiser.initial_state(1)
             for start in range(0, len(audio) - size + 1, size):
                 block = np.ascontiguousarray(audio[None, start : start + size, 0])
                 yield {"audio": block, "state": state}
                 _, state = denoiser.step(block, state)
+        if longest < size:
+            raise ValueError(f"no recording to calibrate with has {size / SAMPLE_RATE:g} s or more")
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the inputs of one call, None at the end."""

@@ -10,7 +10,7 @@ to where they are best, as it answers late.
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,11 @@ def recording(path: Path) -> np.ndarray:
 
 
 def mixtures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield noisy speech and which of its hops are speech, of DIR/clean and DIR/noisy with the same names."""
+    """Yield noisy speech and which of its hops are speech, of the pairs of a set.
+
+    Raises:
+        DatasetError: the set cannot be used.
+    """
     for clean, noisy in find_pairs(folder):
         yield recording(noisy), speech_hops(recording(clean))
 
@@ -138,11 +142,15 @@ def table(model: str | None, pairs: list[tuple[np.ndarray, np.ndarray]], noises:
     """Return the table: a row for each detector that is installed, best first."""
     alone = [(noise, np.zeros(len(noise) // HOP, bool)) for noise in noises]
     detectors: list[tuple[str, list[Scores]]] = [("mpeace", [mpeace(Denoiser(model))])]
-    try:
-        detectors.append((f"silero-vad {version('silero-vad')}", [silero(late) for late in SILERO_LATE]))
-        detectors.append((f"webrtcvad-wheels {version('webrtcvad-wheels')}", [webrtc()]))
-    except (PackageNotFoundError, ImportError) as error:
-        print(f"not measured: {error}", file=sys.stderr)
+    others: dict[str, Callable[[], list[Scores]]] = {
+        "silero-vad": lambda: [silero(late) for late in SILERO_LATE],
+        "webrtcvad-wheels": lambda: [webrtc()],
+    }
+    for package, made in others.items():
+        try:
+            detectors.append((f"{package} {version(package)}", made()))
+        except ImportError as error:  # PackageNotFoundError is one
+            print(f"{package} is not measured: {error}", file=sys.stderr)
     rows = []
     for name, choices in detectors:
         areas = []

@@ -89,6 +89,23 @@ def widen(weights: dict[str, Tensor], narrow: NetworkConfig, wide: NetworkConfig
     return result
 
 
+def read_network(path: Path) -> tuple[dict[str, Tensor], NetworkConfig]:
+    """Return the weights and the dimensions of a network that `enhance.export` wrote.
+
+    Raises:
+        ValueError: it is another file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        return weights, NetworkConfig.from_dict(json.loads(metadata["dimensions"]))
+    except KeyError:
+        raise ValueError(f"expected weights by enhance.export; '{path}' does not say its dimensions") from None
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise ValueError(f"expected weights by enhance.export; '{path}' holds none ({error})") from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m enhance.widen", description=(__doc__ or "").partition("\n")[0])
@@ -98,17 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="random seed of the shares (default 0)")
     arguments = parser.parse_args(argv)
     try:
-        with safe_open(arguments.narrow, "pt") as file:
-            if "dimensions" not in (metadata := file.metadata() or {}):
-                raise ValueError(
-                    f"expected weights by enhance.export; '{arguments.narrow}' does not say its dimensions"
-                )
-            narrow = NetworkConfig.from_dict(json.loads(metadata["dimensions"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        weights, narrow = read_network(arguments.narrow)
         result = widen(weights, narrow, SIZES[arguments.size], arguments.seed)
         dimensions = {"dimensions": json.dumps(SIZES[arguments.size].to_dict())}
         save_file({name: x.contiguous() for name, x in result.items()}, arguments.wide, metadata=dimensions)
-    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         return fail("enhance.widen", error)
     return 0
 

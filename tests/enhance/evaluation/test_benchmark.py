@@ -97,8 +97,10 @@ def test_bad_arguments_are_refused_in_one_line(tmp_path, tiny_model, capsys):
     assert benchmark.main(["--model", str(tmp_path / "none.onnx"), "--parts", "speed"]) == 1
     assert benchmark.main(["--model", str(tiny_model), "--parts", "speed", "--repeats", "0"]) == 1
     assert benchmark.main(["--model", str(tiny_model), "--parts", "speed", "--audio", str(tmp_path / "none.wav")]) == 1
+    for seconds in ("nan", "inf"):
+        assert benchmark.main(["--model", str(tiny_model), "--parts", "speed", "--seconds", seconds]) == 1
     errors = capsys.readouterr().err.strip().splitlines()
-    assert len(errors) == 3
+    assert len(errors) == 5
     assert all(line.startswith("enhance.benchmark: ") for line in errors)
 
 

@@ -203,6 +203,12 @@ def test_the_table_goes_into_a_document_between_markers_again_and_again(evaluate
     assert document.read_text() == "no markers"
 
 
+def test_a_document_with_nothing_to_put_in_is_one_line(tmp_path, capsys):
+    (tmp_path / "README.md").write_text("page")
+    assert comparison.main([str(tmp_path / "README.md")]) == 1
+    assert "name what to put in: --evaluation, --benchmark or both" in capsys.readouterr().err
+
+
 def test_published_systems_stand_only_beside_their_own_set(evaluated):
     made = results.load(evaluated / "tiny_made.json")
     assert "DeepFilterNet3" not in comparison.comparison([made])
@@ -275,6 +281,17 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
     (tmp_path / "data.md").write_text("nothing")
     assert card.main([*command, str(tmp_path / "other.md")]) == 1
     assert not (tmp_path / "other.md").exists()
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"commands": "python -m enhance.train"}'])
+def test_another_account_of_the_training_is_one_line_that_names_the_file(
+    evaluated, tiny_model, tmp_path, capsys, content
+):
+    (tmp_path / "run.json").write_text(content)
+    command = [str(tiny_model), "--evaluation", str(evaluated), "--data", "none.md", "--out", str(tmp_path / "tiny.md")]
+    assert card.main([*command, "--training", str(tmp_path / "run.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "run.json: expected " in line
 
 
 def test_a_file_that_cannot_be_used_is_named_before_anything_is_scored(pairs, tmp_path):

@@ -49,6 +49,16 @@ def test_recordings_of_another_rate_are_one_line(
     assert "is at 16000 Hz; calibrate with recordings at 48000 Hz" in capsys.readouterr().err
 
 
+def test_recordings_that_are_too_short_to_calibrate_with_are_one_line(
+    shipped_denoiser: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path / "short"), "--out", str(tmp_path / "x.md")]
+    write(tmp_path / "short" / "a.wav", white(0.9))
+    (tmp_path / "short" / ".hidden").write_text("no sound")
+    assert main(["--model", shipped_denoiser.info.name, *options]) == 1
+    assert capsys.readouterr().err == "enhance.quantise: no recording to calibrate with has 1 s or more\n"
+
+
 def test_an_unknown_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
     assert main(["--model", "huge", *options]) == 1

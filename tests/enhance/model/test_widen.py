@@ -63,7 +63,7 @@ def test_the_command_makes_base_of_the_shipped_small(tmp_path: Path, capsys: pyt
     Enhancer(SIZES["base"]).load_state_dict(load_file(target))
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    for name, reason in (("damaged", "header"), ("other", "does not say its dimensions")):
+    for name, reason in (("damaged", "damaged.safetensors' holds none"), ("other", "does not say its dimensions")):
         assert main([str(tmp_path / f"{name}.safetensors"), str(target)]) == 1
         message = capsys.readouterr().err
         assert message.startswith("enhance.widen: ")

@@ -1,13 +1,14 @@
 """The speech probability: high where somebody speaks, low in pauses and noise, whatever the level."""
 
 import threading
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import read
 
-from enhance import Denoiser
+from enhance import Denoiser, speech_detection
 from enhance.runtime.speech import KEPT_HOPS, SpeechDetector
 from enhance.speech_detection import area_under_roc, mixtures, mpeace, recording
 
@@ -27,6 +28,26 @@ def test_it_separates_speech_from_pauses_and_noise_better_than_silero_vad(
     scores += [score(noise) for noise in noises]
     speech += [np.zeros(len(noise) // 480, bool) for noise in noises]
     assert area_under_roc(np.concatenate(scores), np.concatenate(speech)) > 0.94
+
+
+def test_a_detector_that_is_installed_is_measured_where_another_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version(package: str) -> str:
+        if package == "silero-vad":
+            raise PackageNotFoundError(package)
+        return "2"
+
+    monkeypatch.setattr(speech_detection, "version", version)
+    monkeypatch.setattr(speech_detection, "webrtc", lambda: lambda audio: audio[::480])
+    pairs = [(np.repeat(np.array([0, 1, 1], np.float32), 480), np.array([False, True, True]))]
+    assert "| webrtcvad-wheels 2 | 1.000 | 1.000 |" in speech_detection.table(None, pairs, [])
+    assert capsys.readouterr().err.startswith("silero-vad is not measured: ")
+
+
+def test_a_set_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert speech_detection.main(["--set", str(tmp_path), "--noise", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith("expected the folders clean/ and noisy/ in it, found no clean/\n")
 
 
 @pytest.mark.parametrize("peak", [1.0, 0.003])
