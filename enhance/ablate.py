@@ -16,7 +16,6 @@ Outputs of the first seed on the first set are kept for a blind listening test i
 """
 
 import argparse
-import csv
 import json
 import math
 import multiprocessing
@@ -42,7 +41,7 @@ from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
-from enhance.reporting.report import Report, save_report
+from enhance.reporting.report import Report, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
 from enhance.train import get_parser as get_train_parser
 from enhance.training.ablation_grid import (
@@ -149,12 +148,12 @@ def judge(sample_rate: int) -> Judge:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of finished runs, with nan for what was not measured then; none when there is no file."""
-    if not path.is_file():
-        return []
-    texts, unknown = {"size", "loss", "set", "file"}, dict.fromkeys(SPLIT, math.nan)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{k: v if k in texts else float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    """Return the rows of finished runs, with nan for what was not measured then; none when there is no file.
+
+    Raises:
+        ValueError: the file is another one.
+    """
+    rows, unknown = load_rows(path, ("size", "loss", "set", "file")), dict.fromkeys(SPLIT, math.nan)
     return [
         row | {key: row.get(key, value) for key, value in unknown.items()} | {"seed": int(row["seed"])} for row in rows
     ]
@@ -230,15 +229,8 @@ def ablate(arguments: argparse.Namespace) -> None:
 
 
 def chosen_settings(arguments: argparse.Namespace) -> AblationSettings:
-    """Return the settings of the kind of grid, with what the command line says otherwise.
-
-    Raises:
-        ValueError: a number is not above 0.
-    """
+    """Return the settings of the kind of grid, with what the command line says otherwise."""
     given = {name: value for name in ("steps", "batch") if (value := getattr(arguments, name)) is not None}
-    for name, value in given.items():
-        if value < 1:
-            raise ValueError(f"--{name}: expected 1 or more, got {value}")
     return FineTuning(start=arguments.start, **given) if arguments.start else AblationSettings(**given)
 
 

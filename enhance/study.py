@@ -11,7 +11,6 @@ command goes on with what is missing there.
 """
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -29,7 +28,7 @@ from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.markdown import markdown_table
-from enhance.reporting.report import Report, save_report
+from enhance.reporting.report import Report, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
 from enhance.training.ablation_grid import AblationSettings, FineTuning
 from enhance.training.training_process import train
@@ -109,14 +108,12 @@ def measure(variant: str, model: Path, minutes: float, pairs: Sequence[tuple[Pat
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of finished variants; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [
-            {k: v if k in ("variant", "file") else float(v) for k, v in row.items()} for row in csv.DictReader(file)
-        ]
-    return [row | {"parameters": int(row["parameters"])} for row in rows]
+    """Return the rows of finished variants; none where there is no file.
+
+    Raises:
+        ValueError: the file is another one.
+    """
+    return [row | {"parameters": int(row["parameters"])} for row in load_rows(path, ("variant", "file"))]
 
 
 def tables(rows: Sequence[Row]) -> str:

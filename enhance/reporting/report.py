@@ -12,13 +12,14 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from enhance.utils.atomic import replacing
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import MpeaceError, fail
 
@@ -76,7 +77,9 @@ def run_report(program: str, make: Callable[[argparse.Namespace], Report], argum
 
 
 def save_report(report: Report, folder: Path, seconds: float) -> None:
-    """Write `NAME.csv`, `NAME.json`, `NAME.md` and, if there is a figure, `NAME.png`.
+    """Write `NAME.json`, `NAME.csv`, `NAME.md` and, if there is a figure, `NAME.png`.
+
+    A new table takes the place of the former one when it is whole, so that rows of finished runs are never lost.
 
     Args:
         report: what was measured.
@@ -92,10 +95,6 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
     for row in report.rows:
         if list(row) != columns:
             raise ValueError(f"expected rows of {', '.join(columns)}; got one of {', '.join(row)}")
-    with (folder / f"{report.name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(value) for value in row.values()] for row in report.rows)
     found = versions((*PACKAGES, *report.packages))
     content = {
         "name": report.name,
@@ -104,10 +103,39 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
         "machine": machine(),
         "versions": found,
     }
-    (folder / f"{report.name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / f"{report.name}.json") as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with (
+        replacing(folder / f"{report.name}.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row.values()] for row in report.rows)
     (folder / f"{report.name}.md").write_text(report.table.rstrip() + "\n", encoding="utf-8")
     if report.figure is not None:
         report.figure.savefig(folder / f"{report.name}.png", dpi=FIGURE_DPI)
+
+
+def load_rows(path: Path, texts: Collection[str]) -> list[dict[str, Any]]:
+    """Read back the rows that :func:`save_report` wrote: numbers, but for the columns of texts.
+
+    Returns:
+        No rows where there is no file.
+
+    Raises:
+        ValueError: the file is another one.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := set(texts) - set(reader.fieldnames or ()):
+                raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+            return [{name: cell if name in texts else float(cell) for name, cell in row.items()} for row in reader]
+    except (csv.Error, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected the rows of finished runs ({error}); name another --out") from error
 
 
 def _cell(value: Any) -> Any:

@@ -94,7 +94,11 @@ class Run:
 
 @dataclass(frozen=True)
 class AblationSettings:
-    """All that a run depends on beside its size, loss, seed and data."""
+    """All that a run depends on beside its size, loss, seed and data.
+
+    Raises:
+        ValueError: `steps` or `batch` is below 1.
+    """
 
     steps: int = 500
     batch: int = 8
@@ -102,6 +106,11 @@ class AblationSettings:
     warmup: int = 50
     reuse: int = 3
     disguise: float = 0.0  # of recorded noises, which the runs on record do without
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name}: expected 1 or more, got {getattr(self, name)}")
 
     def pairs(self) -> list[str]:
         """Return arguments of `enhance.train --set`; the average spans as large a part of the run as in a long one."""

@@ -83,6 +83,8 @@ def test_differences_are_paired_and_marked_where_their_interval_leaves_out_zero(
     [
         (("--variants", "bigger"), "no variant 'bigger'; there are: nothing of what follows"),
         (("--set", "nowhere"), "expected the folders clean/ and noisy/"),
+        (("--steps", "0"), "--steps: expected 1 or more, got 0"),
+        (("--batch", "0"), "--batch: expected 1 or more, got 0"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line_before_any_training(
@@ -103,6 +105,18 @@ def test_other_settings_are_refused(
     assert main(command(tmp_path, "--batch", "16")) == 1
     assert capsys.readouterr().err.endswith("name another folder by --out\n")
     assert len(trained) == 1
+
+
+def test_the_rows_of_another_program_are_one_line_before_any_training(
+    tmp_path: Path, trained: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.csv").write_text("variant,loss\na,1\n")
+    assert main(command(tmp_path)) == 1
+    message = capsys.readouterr().err
+    assert "study.csv: expected the rows of finished runs (it has no column file); name another --out" in message
+    assert message.count("\n") == 1
+    assert not trained
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
