@@ -269,7 +269,7 @@ def models() -> None:
 
 @app.command()
 def info(
-    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="Exported model, or a name from `mpeace models`.")],
+    file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file.")],
 ) -> None:
     """Show a model's rate, delay, size, training and licence."""
     import json

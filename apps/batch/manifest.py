@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +184,20 @@ def _text(value: Any) -> str:
 
 def _container(value: Any) -> str:
     if str(value).lower() not in CONTAINERS:
-        raise ValueError(value)
+        raise UsageError(f"format {value!r}: expected {', '.join(CONTAINERS)}")
     return str(value).lower()
+
+
+def _word(kind: type[StrEnum]) -> Callable[[Any], StrEnum]:
+    """Return what takes a cell for one of some words, and says them for another."""
+
+    def convert(value: Any) -> StrEnum:
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    return convert
 
 
 _COLUMNS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # as the options of the command, and where they are kept
@@ -193,9 +206,9 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # as the options of t
     "format": ("container", _container),
     "subtype": ("subtype", str),
     "sample_rate": ("sample_rate", lambda value: checked_rate(_whole(value))),
-    "clip": ("clip", Clip),
+    "clip": ("clip", _word(Clip)),
     "salvage": ("salvage", _flag),
     "channels": ("channels", lambda value: parse_channels(_text(value).removesuffix(".0"))),
-    "link": ("link", Link),
+    "link": ("link", _word(Link)),
     "track": ("tracks", lambda value: (_text(value),)),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral
-from typing import Any
+from typing import Any, NoReturn
 
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
@@ -21,6 +21,10 @@ class Clip(StrEnum):
     CLAMP = "clamp"
     RESCALE = "rescale"
     FAIL = "fail"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"clip {value!r}: expected {', '.join(cls)}")
 
 
 @dataclass(frozen=True)

@@ -177,13 +177,14 @@ def denoise(
     *,
     attenuation_limit_db: float | None = None,
     mix: float = 1.0,
+    link: Link | str = Link.OFF,
 ) -> np.ndarray:
     """Return `Denoiser(model).denoise(...)` for a single signal; keep a `Denoiser` for more than one.
 
     The default model is that of files (`enhance.model_for_files`), as the whole signal is there.
     """
     return Denoiser(model_for_files() if model is None else model).denoise(
-        audio, sample_rate, attenuation_limit_db=attenuation_limit_db, mix=mix
+        audio, sample_rate, attenuation_limit_db=attenuation_limit_db, mix=mix, link=link
     )
 
 

@@ -4,6 +4,7 @@ NumPy is not imported: the help of the command line needs the names only.
 """
 
 from enum import StrEnum
+from typing import NoReturn
 
 
 class Link(StrEnum):
@@ -17,6 +18,10 @@ class Link(StrEnum):
     AUTO = "auto"  # two channels do, as far as they carry the same voice
     ON = "on"  # all do; where they differ they share one mask
     OFF = "off"  # none do: each channel is denoised on its own
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"link {value!r}: expected {', '.join(cls)}")
 
     def joins(self, channels: int) -> bool:
         """Return whether sound of that many channels is looked at for a common voice."""

@@ -76,10 +76,7 @@ class Stream:
         link: Link | str = Link.OFF,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
-        try:
-            link = Link(link)
-        except ValueError:
-            raise ValueError(f"link {link!r}: expected {', '.join(Link)}") from None
+        link = Link(link)
         if not _is_count(channels):
             raise ValueError(f"{channels} channels: expected a whole number from 1")
         if live_block is not None and not _is_count(live_block):

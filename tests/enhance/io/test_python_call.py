@@ -168,7 +168,8 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
         ({"attenuation_limit_db": -1}, "attenuation limit -1 dB"),
         ({"sample_rate": 10}, "sample rate 10 Hz"),
         ({"format": "docx"}, "format 'docx': expected one of wav"),
-        ({"clip": "loud"}, "'loud' is not a valid Clip"),
+        ({"clip": "loud"}, "clip 'loud': expected clamp, rescale, fail"),
+        ({"link": "both"}, "link 'both': expected auto, on, off"),
         *(
             (
                 {"channels": wrong},
