@@ -120,12 +120,21 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m enhance.figures", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     pictures = commands.add_parser("spectrogram", help="before and after")
-    pictures.add_argument("noisy", type=Path)
-    pictures.add_argument("estimate", type=Path)
-    pictures.add_argument("out", type=Path)
+    pictures.add_argument("noisy", type=Path, help="recording before", metavar="NOISY")
+    pictures.add_argument("estimate", type=Path, help="the same recording after", metavar="ESTIMATE")
+    pictures.add_argument("out", type=Path, help="picture to write", metavar="OUT.png")
     plot = commands.add_parser("quality", help="draw quality against cost")
-    plot.add_argument("out", type=Path)
-    plot.add_argument("--system", nargs=2, type=Path, action="append", metavar=("EVALUATION", "BENCHMARK"), default=[])
+    plot.add_argument("out", type=Path, help="picture to write", metavar="OUT.png")
+    system = "JSON files that enhance.evaluate and enhance.benchmark wrote for it; may be repeated"
+    plot.add_argument(
+        "--system",
+        nargs=2,
+        type=Path,
+        action="append",
+        metavar=("EVALUATION", "BENCHMARK"),
+        default=[],
+        help=system,
+    )
     return parser
 
 

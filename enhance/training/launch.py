@@ -105,6 +105,8 @@ def run_command(
             return 0
         if bool(arguments.valid_speech) != bool(arguments.valid_noise):
             raise ValueError("validation needs both --valid-speech and --valid-noise; one is missing")
+        if arguments.simulated_rooms < 0:
+            raise ValueError(f"--simulated-rooms: expected 0 or more; got {arguments.simulated_rooms}")
         fabric = make_fabric(arguments)
     except ValueError as error:
         return fail(program, error)

@@ -124,9 +124,10 @@ def test_wrong_settings_are_one_clear_line_and_status_1(
         (["--devices", "two"], "--devices: expected a number from 1, or auto; got two"),
         (["--devices", "0"], "--devices: expected a number from 1, or auto; got 0"),
         (["--nodes", "0"], "--nodes: expected 1 or more; got 0"),
+        (["--simulated-rooms", "-1"], "--simulated-rooms: expected 0 or more; got -1"),
     ],
 )
-def test_numbers_of_processes_that_are_none_are_one_clear_line(
+def test_numbers_that_are_none_are_one_clear_line(
     tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(tmp_path, "--out", str(tmp_path / "out"), *options)) == 1
