@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emulator.losses.plugins import find_extras
-from enhance.data.cache import AudioCache, Kind, build_cache, check_recordings
+from enhance.data.cache import AudioCache, Kind, build_cache
 from enhance.data.mixing import MixConfig, Mixer
+from enhance.data.recordings import require_recordings
 from enhance.data.room_responses import write_rooms
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
@@ -76,7 +77,7 @@ def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
     """
     for name in ("speech", "noise", "rooms", "valid_speech", "valid_noise"):
         if paths := getattr(arguments, name):
-            check_recordings(paths)
+            require_recordings(*paths)
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
         folder = arguments.cache / "simulated"

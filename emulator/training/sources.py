@@ -15,7 +15,8 @@ from emulator.training.corpus import (
     split_music,
 )
 from emulator.training.task import Corpus
-from enhance.data.cache import audio_files, build_cache, check_recordings
+from enhance.data.cache import build_cache
+from enhance.data.recordings import require_recordings
 from enhance.data.room_responses import write_rooms
 from enhance.training.launch import add_folder_arguments
 
@@ -40,8 +41,8 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
     cache = arguments.cache
     for name in ("speech", "noise", "music", "rooms", "valid_speech", "valid_noise"):
         if paths := getattr(arguments, name):
-            check_recordings(paths)
-    music, held_out = split_music([path for _, path in audio_files(arguments.music)])
+            require_recordings(*paths)
+    music, held_out = split_music(require_recordings(*arguments.music))
     if not music:
         raise ValueError("--music: expected two recordings or more, as every fifth from the first on is held out")
     rooms = list(arguments.rooms)

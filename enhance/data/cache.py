@@ -139,18 +139,6 @@ class AudioCache:
         return np.minimum(chosen, len(self) - 1)
 
 
-def check_recordings(folders: Sequence[Path]) -> None:
-    """Look whether there is anything to decode, before work on other folders takes minutes or hours.
-
-    Raises:
-        FileNotFoundError: a folder does not exist.
-        ValueError: the folders hold no audio file.
-    """
-    if not audio_files(folders):
-        where = ", ".join(f"'{folder}'" for folder in folders)
-        raise ValueError(f"no recordings in {where}: no file has a suffix of sound, such as .wav, .flac or .opus")
-
-
 def build_cache(folders: Sequence[Path], directory: Path, *, kind: Kind) -> AudioCache:
     """Decode every audio file below `folders` into a cache in `directory`, or open the one that is already there.
 
@@ -168,7 +156,7 @@ def build_cache(folders: Sequence[Path], directory: Path, *, kind: Kind) -> Audi
         FileNotFoundError: a folder does not exist.
         ValueError: no file could be read.
     """
-    files = audio_files([Path(folder) for folder in folders])
+    files = _audio_files([Path(folder) for folder in folders])
     where = ", ".join(str(folder) for folder in folders)
     return write_cache(
         Path(directory),
@@ -212,12 +200,8 @@ def write_cache(
     return AudioCache(directory)
 
 
-def audio_files(folders: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Return name and path of each audio file below folders, sorted in each; a file is taken as it is.
-
-    Raises:
-        FileNotFoundError: a folder does not exist.
-    """
+def _audio_files(folders: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Return name and path of each audio file."""
     files: list[tuple[str, Path]] = []
     for folder in folders:
         root = folder.parent if folder.is_file() else folder

@@ -22,14 +22,15 @@ def find_recordings(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not any(part[0] == "." for part in path.relative_to(folder).parts))
 
 
-def require_recordings(folder: Path) -> list[Path]:
-    """Return what :func:`find_recordings` finds.
+def require_recordings(*folders: Path) -> list[Path]:
+    """Return what :func:`find_recordings` finds, folder by folder.
 
     Raises:
         FileNotFoundError: there is no such folder or file.
-        ValueError: there are none in it.
+        ValueError: there are no recordings in any of them.
     """
-    found = find_recordings(folder)
+    found = [path for folder in folders for path in find_recordings(folder)]
     if not found:
-        raise ValueError(f"no recordings in '{folder}'")
+        where = ", ".join(f"'{folder}'" for folder in folders)
+        raise ValueError(f"no recordings in {where}: no file has a suffix of sound, such as .wav, .flac or .opus")
     return found

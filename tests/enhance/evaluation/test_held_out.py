@@ -61,7 +61,7 @@ def test_a_seed_fixes_everything(folders: Path, tmp_path: Path) -> None:
 
 def test_a_folder_without_recordings_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--speech", str(tmp_path), "--noise", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err == f"enhance.held_out: no recordings in '{tmp_path}'\n"
+    assert capsys.readouterr().err.startswith(f"enhance.held_out: no recordings in '{tmp_path}': ")
 
 
 def test_what_cannot_be_is_one_line(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
