@@ -1,9 +1,9 @@
 """Stateful resampling with an exact sample count, on the SoX resampler (soxr, "HQ": 20 bit, linear phase).
 
 soxr compensates the delay of its filter: output sample k lies at the time k / out_rate of the input, so nothing has to
-be cut from the start. It only *holds samples back* until its filters are filled. Its output, values and timing, depends
-on the total of samples that went in and not on how they were cut into blocks. What this module adds: channels first,
-one rule for the total (`resampled_length`), and a bound on what is held back.
+be cut from the start. It only *holds samples back* until its filters are filled. Its values do not depend on how the
+samples were cut into blocks, but of long blocks it holds back more. What this module adds: channels first, one rule for
+the total (`resampled_length`), and a bound on what is held back, for which soxr gets long blocks in pieces.
 
 The band up to 91 % of the lower Nyquist frequency passes; what lies above the lower Nyquist frequency is removed.
 Reference: R. Sykes, "The SoX Resampler library", https://sourceforge.net/projects/soxr.
@@ -18,6 +18,7 @@ import soxr
 
 from enhance.dsp.rate import check_sample_rate, resampled_length
 
+_MOST_SECONDS = 0.1  # of sound that soxr gets in one call: with 0.3 s it holds back up to 80 ms more
 _PROBE_SECONDS = 6  # soxr emits at least twice a second, even from 1 kHz to 48 kHz
 _PROBE_BLOCKS_PER_SECOND = 1_000
 _PROBE_MARGIN = 1.02  # its emissions beat with the output clock: in 240 s, 44 pairs of rates rose by 1.0 % at most
@@ -50,7 +51,9 @@ class Resampler:
     def process(self, block: np.ndarray) -> np.ndarray:
         """Resample a block [channels, samples] of float32. Returns float32 [channels, any number of samples]."""
         self._in += block.shape[1]
-        resampled = self._soxr.resample_chunk(np.ascontiguousarray(block.T)).T
+        frames, most = np.ascontiguousarray(block.T), math.ceil(_MOST_SECONDS * self.in_rate)
+        parts = [self._soxr.resample_chunk(frames[at : at + most]) for at in range(0, max(1, len(frames)), most)]
+        resampled = (np.concatenate(parts) if len(parts) > 1 else parts[0]).T
         self._out += resampled.shape[1]
         return resampled
 

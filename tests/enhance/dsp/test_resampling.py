@@ -75,3 +75,12 @@ def test_no_more_is_held_back_than_the_bound(in_rate: int, out_rate: int) -> Non
         given += resampler.process(sample).shape[1]
         most = max(most, taken / in_rate - given / out_rate)
     assert most <= held_back_seconds(in_rate, out_rate) <= 1.03 * most + 0.002
+
+
+@pytest.mark.parametrize("rate", [11025, 7919])
+def test_of_long_blocks_no_more_is_held_back_either(rate: int) -> None:
+    resampler = Resampler(48_000, rate)
+    given = 0
+    for taken in range(20_000, 600_000, 20_000):
+        given += resampler.process(np.zeros((1, 20_000), np.float32)).shape[1]
+        assert taken / 48_000 - given / rate <= held_back_seconds(48_000, rate)
