@@ -14,7 +14,7 @@ from pathlib import Path
 
 from apps.batch.identity import identity, identity_of
 from enhance.io.content import is_recording, names_recording
-from enhance.io.task import Outcome
+from enhance.io.task import Outcome, file_path
 from enhance.utils.errors import one_line
 
 
@@ -71,7 +71,7 @@ def find_here(text: str, leave_out: str | None, settled: list[Outcome], passed_o
 
 
 def _found(path: str, below: str, searched: bool, status: os.stat_result) -> Found:
-    return Found(path, below, searched, identity_of(status), status.st_mtime, status.st_size)
+    return Found(file_path(path), below, searched, identity_of(status), status.st_mtime, status.st_size)
 
 
 def _match(pattern: str, settled: list[Outcome]) -> list[Found]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from enhance.io.task import file_path
 from enhance.utils.errors import one_line
 
 _ODD = re.compile(r"//|(^|/)\.(/|$)|/$|^$")
@@ -30,13 +31,13 @@ def identity(path: str) -> str:
 
 
 def plain(path: str) -> str:
-    """Return a path as `pathlib` writes it, without `.` and double slashes.
+    """Return a path as `pathlib` writes it, without `.` and double slashes; that of a file called `-` is absolute.
 
     Example:
         >>> plain("a//b/./c.wav/"), plain("/a/b.wav"), plain("./a.wav")
         ('a/b/c.wav', '/a/b.wav', 'a.wav')
     """
-    return str(Path(path)) if os.sep != "/" or _ODD.search(path) else path
+    return file_path(str(Path(path)) if os.sep != "/" or _ODD.search(path) else path)
 
 
 class Folders:

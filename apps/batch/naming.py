@@ -8,6 +8,7 @@ from apps.batch.discovery import Found
 from enhance.io.content import is_read_only, names_recording
 from enhance.io.formats import CONTAINERS, READ_ONLY
 from enhance.io.remote.address import file_name, is_url
+from enhance.io.task import file_path
 from enhance.utils.errors import UsageError
 
 BESIDE = "{stem}_denoised{suffix}"
@@ -43,7 +44,7 @@ def name_output(item: Found, folder: str | None, template: str, container: str |
         raise UsageError(f"--name gives {name!r}, expected a file name without folders")
     if folder is None:
         return paths.join(parent, name)
-    return paths.join("" if folder == "." else folder, item.below, name)
+    return file_path(paths.join("" if folder == "." else folder, item.below, name))
 
 
 def _is_read_only(suffix: str, path: str) -> bool:

@@ -15,7 +15,7 @@ from enhance.io.formats import CONTAINERS, MUXERS, container_between, is_written
 from enhance.io.options import Clip, DenoiseOptions, checked_channels, checked_tracks
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
-from enhance.io.task import OnProgress, Outcome, Task, check_target, partial_of
+from enhance.io.task import OnProgress, Outcome, Task, check_target, file_path, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
 from enhance.runtime.registry import model_for_files
@@ -208,7 +208,7 @@ def _between(
     if target.exists() and source.exists() and target.samefile(source):
         raise FileError(_ITSELF)
     container = container_between(source, target, options.container)
-    task = Task(str(source), str(target), partial_of(target), container)
+    task = Task(file_path(str(source)), file_path(str(target)), partial_of(target), container)
     outcome = Outcome(task.source, task.target, "failed")
     perform(denoiser, task, options, Stopper(), on_progress, outcome)
     return outcome

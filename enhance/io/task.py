@@ -43,6 +43,16 @@ class Task:
     options: DenoiseOptions | None = None
 
 
+def file_path(path: str) -> str:
+    """Return the path of a file; of one that is called `-` in a form that no library takes for a pipe.
+
+    Example:
+        >>> file_path("a.wav"), file_path("-") == os.path.abspath("-")
+        ('a.wav', True)
+    """
+    return os.path.abspath(path) if path == PIPE else path  # noqa: PTH100
+
+
 def partial_of(target: Path | str) -> str:
     """Return a path to write to until the target is whole: in its folder, under a name that no other program has."""
     folder = os.path.dirname(target)  # noqa: PTH120 - quick, for many files

@@ -69,6 +69,27 @@ def test_an_output_that_cannot_be_looked_at(folder: Path, tiny_model: Path, opti
     assert list(folder.iterdir()) == [folder / "good.wav"]
 
 
+def test_a_file_called_as_a_pipe_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    """Named, found in a folder, in a manifest and as an output, nothing of it is standard input or output."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in" / "a.wav", speech_like(0.1, 48_000)).rename(tmp_path / "in" / "-")
+    monkeypatch.chdir(tmp_path / "in")
+    model = ("--model", tiny_model)
+    assert mpeace("denoise", "./-", "-o", tmp_path / "named.wav", *model).status == 0
+    assert mpeace("denoise", ".", "-o", tmp_path / "out", *model).status == 0
+    (tmp_path / "rows.csv").write_text("input,output\n./-,../row.wav\n")
+    assert mpeace("denoise", "--manifest", tmp_path / "rows.csv", *model).status == 0
+    expected = (tmp_path / "named.wav").read_bytes()
+    assert len(expected) > 9600
+    assert (tmp_path / "out" / "-").read_bytes() == (tmp_path / "row.wav").read_bytes() == expected
+    monkeypatch.chdir(tmp_path / "out")
+    for arguments in (["-o", "./-"], ["-o", ".", "--name", "-"]):
+        (tmp_path / "out" / "-").write_bytes(b"")
+        ended = mpeace("denoise", tmp_path / "named.wav", *arguments, *model, "--if-exists", "overwrite")
+        assert (ended.status, ended.stdout) == (0, "")
+        assert len((tmp_path / "out" / "-").read_bytes()) == len(expected)
+
+
 def test_an_output_that_is_no_file_costs_one_file(folder: Path, tiny_model: Path) -> None:
     bad = write(folder / "bad.wav", speech_like(0.1, 48_000))
     (folder.parent / "out" / "bad.wav").mkdir(parents=True)

@@ -67,6 +67,16 @@ def test_what_on_progress_raises_ends_the_work_and_comes_out_as_it_is(
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_a_file_called_as_a_pipe_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_denoiser: Denoiser
+) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
+    monkeypatch.chdir(tmp_path)
+    denoise_file(source, "-", model=tiny_denoiser, format="wav")
+    denoise_file("-", "b.wav", model=tiny_denoiser, mix=0)
+    assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "-").read_bytes()
+
+
 def test_silence_has_no_level_and_no_sound_has_no_length(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     silence = write(tmp_path / "silence.wav", np.zeros(4800))
     result = denoise_file(silence, tmp_path / "a.wav", model=tiny_denoiser)
