@@ -12,7 +12,7 @@ from apps.batch.manifest_plan import plan_manifest
 from apps.batch.plan import make_plan
 from apps.batch.report import Reporter, check_report, write_report
 from apps.batch.report_rows import RowReport, is_rows
-from apps.batch.speech_file import OPTION, known_segments, write_segments
+from apps.batch.speech_file import OPTION, SpeechFile
 from apps.batch.worker_process import end_early
 from enhance.io.codec_limits import check_settings
 from enhance.io.options import DenoiseOptions
@@ -73,9 +73,9 @@ def denoise_all(
     if is_rows(report):
         threshold = THRESHOLD if settings.speech_threshold is None else settings.speech_threshold
         settings = replace(settings, sha256=True, speech_threshold=threshold)
-    known = {}
+    speech = None
     if speech_segments is not None:
-        known = known_segments(speech_segments)
+        speech = SpeechFile(speech_segments, settings.speech_threshold or 0.0, if_exists is IfExists.SKIP)
     check_settings(settings.container, settings.subtype, settings.sample_rate)
     with Stopper() as stopper:
         if manifest is None:
@@ -97,6 +97,8 @@ def denoise_all(
                     outcomes.append(outcome)
                 if rows is not None:
                     rows.add(outcome)
+                if speech is not None:
+                    speech.add(outcome)
                 reporter.done(outcome, task)
 
             try:
@@ -122,8 +124,8 @@ def denoise_all(
             options = {**named, "if_exists": if_exists, **vars(settings)}
             options["raw"] = settings.raw and str(settings.raw)
             write_report(report, outcomes, plan.passed_over, model, options)
-        if speech_segments is not None:
-            write_segments(speech_segments, outcomes, known, settings.speech_threshold or 0.0)
+        if speech is not None:
+            speech.close(outcomes, plan.tasks)
         if stopped is not None:
             raise stopped
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0

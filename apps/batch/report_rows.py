@@ -54,8 +54,8 @@ class RowReport:
             if self._is_parquet:
                 _arrow()
                 self._done.update(_name(row) for row in _read_parquet(path) if row["status"] == "done")
-            self._done.update(_name(row) for row in _read_lines(self._journal) if row["status"] == "done")
-            _mend(self._journal)  # only now is it known to be a report
+            self._done.update(_name(row) for row in read_lines(self._journal) if row["status"] == "done")
+            mend(self._journal)  # only now is it known to be a report
             self._file = os.open(self._journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             raise UsageError(f"{OPTION} {path} cannot be written: {one_line(error)}") from None
@@ -127,7 +127,7 @@ def _name(row: dict[str, Any]) -> str:
     return escaped(str(row["output"]))
 
 
-def _mend(path: Path) -> None:
+def mend(path: Path) -> None:
     """Cut off a last line that is not whole, as a killed program or a full disk leaves it."""
     if not path.exists():
         return
@@ -140,7 +140,7 @@ def _mend(path: Path) -> None:
         file.truncate(end)
 
 
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Give the rows of the lines that are whole."""
     if path.exists():
         with path.open("rb") as file:
@@ -189,7 +189,7 @@ def _write_parquet(path: Path, journal: Path) -> None:
 
     schema = _schema()
     with replacing(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
-        rows = chain(_read_parquet(path), map(_as_utf8, _read_lines(journal)))
+        rows = chain(_read_parquet(path), map(_as_utf8, read_lines(journal)))
         while some := list(islice(rows, _AT_ONCE)):
             writer.write_table(Table.from_pylist(some, schema=schema))
 

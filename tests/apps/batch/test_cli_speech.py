@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from command import ROOT, mpeace, read, write
 
+from apps.batch.speech_file import SpeechFile
 from enhance.dsp.resampling import resample
+from enhance.io.task import Outcome, Task
+from enhance.runtime.speech_segments import SpeechSegment
 
 CLEAN = ROOT / "tests" / "data" / "clean.flac"
 
@@ -53,6 +56,47 @@ def test_one_file_lists_where_speech_is_in_each_and_a_batch_that_goes_on_keeps_i
     assert mpeace("denoise", first, "-o", out, "--speech-segments", listed, *high).status == 0
     assert segments(listed) == {str(first): []}
     assert json.loads(listed.read_text())["threshold"] == 1
+
+
+def test_two_outputs_of_one_input_keep_each_its_own(tmp_path: Path) -> None:
+    left = Outcome("a.wav", "left.wav", "done", seconds=2.0, speech=[[SpeechSegment(0.5, 1.5)]])
+    right = Outcome("a.wav", "right.wav", "done", seconds=2.0, speech=[[]])
+    listed = tmp_path / "speech.json"
+    SpeechFile(listed, 0.5, goes_on=True).close([left, right], [])
+    before = listed.read_bytes()
+    skipped = [Outcome("a.wav", output, "skipped") for output in ("left.wav", "right.wav")]
+    SpeechFile(listed, 0.5, goes_on=True).close(skipped, [])
+    assert listed.read_bytes() == before
+    assert [entry["output"] for entry in json.loads(before)["files"]] == ["left.wav", "right.wav"]
+
+
+def test_segments_of_another_threshold_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.wav", np.zeros((1, 480), np.float32))
+    command = ("denoise", "a.wav", "-o", "b.wav", "--model", "tiny", "--speech-segments", "speech.json")
+    assert mpeace(*command).status == 0
+    before = (tmp_path / "speech.json").read_bytes()
+    ended = mpeace(*command, "--speech-threshold", 0.7)
+    assert (ended.status, len(ended.problems)) == (2, 1)
+    assert "it was made with --speech-threshold 0.5, not 0.7; name another file" in ended.problems[0]
+    assert (tmp_path / "speech.json").read_bytes() == before
+
+
+def test_a_batch_that_was_killed_or_stopped_loses_no_segments(tmp_path: Path) -> None:
+    first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech=[[SpeechSegment(0.5, 1.5)]])
+    second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech=[[]])
+    tasks = [Task("a.wav", "out/a.wav", ""), Task("b.wav", "out/b.wav", ""), Task("c.wav", "out/c.wav", "")]
+    listed = tmp_path / "speech.json"
+    SpeechFile(listed, 0.5, goes_on=True).add(first)  # and killed: nothing is closed
+    with (tmp_path / "speech.json.jsonl").open("a") as file:
+        file.write('{"threshold": 0.5, "inp')  # within a line
+    again = SpeechFile(listed, 0.5, goes_on=True)
+    again.add(second)
+    again.close([Outcome("a.wav", "out/a.wav", "skipped"), second], tasks)
+    assert segments(listed) == {"a.wav": [{"start": 0.5, "end": 1.5}], "b.wav": []}
+    SpeechFile(listed, 0.5, goes_on=False).close([second], tasks)  # stopped before it came to the first
+    assert segments(listed) == {"a.wav": [{"start": 0.5, "end": 1.5}], "b.wav": []}
+    assert list(tmp_path.iterdir()) == [listed]
 
 
 def test_a_pipe_of_samples_has_segments_too(tmp_path: Path) -> None:
