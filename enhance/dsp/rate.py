@@ -13,9 +13,11 @@ def check_sample_rate(sample_rate: float) -> int:
     Raises:
         ValueError: unless it is a whole number from 1 kHz to 768 kHz.
     """
-    if isinstance(sample_rate, str) or sample_rate is None:
-        raise ValueError(f"sample rate {sample_rate!r}: expected a number of Hz")
-    if not (LOWEST_RATE <= sample_rate <= HIGHEST_RATE) or sample_rate != int(sample_rate):
+    try:
+        fits = LOWEST_RATE <= sample_rate <= HIGHEST_RATE and sample_rate == int(sample_rate)
+    except (TypeError, ValueError):  # a text, a list
+        raise ValueError(f"sample rate {sample_rate!r}: expected a number of Hz") from None
+    if not fits:
         raise ValueError(
             f"sample rate {sample_rate} Hz: expected a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.rate import check_sample_rate
-from enhance.runtime.stream import Model, Stream, check_audio
+from enhance.runtime.stream import Model, Stream, float_samples
 
 _RAMP_SECONDS = 0.003  # of fading out and in where the delay has to grow
 
@@ -98,7 +98,7 @@ class LowDelayStream(_Around["Stream"]):
             ValueError: for another shape or type, and for NaN or infinite samples.
             RuntimeError: after `flush`.
         """
-        piece = check_audio(piece)
+        piece = float_samples(piece)
         if piece.ndim != 2 or piece.shape[0] != self.channels:
             raise ValueError(f"piece of shape {piece.shape}: expected [channels = {self.channels}, samples]")
         self._waiting.push(piece)
@@ -180,7 +180,7 @@ class FrameStream(_Around["LowDelayStream"]):
             ValueError: for another shape or type, and for NaN or infinite samples.
         """
         ready = self._stream.process(frame)
-        samples = frame.shape[1]
+        samples = np.shape(frame)[1]
         if not samples:
             return ready
         self._grain = math.gcd(self._grain, samples)

@@ -31,7 +31,7 @@ from enhance.runtime.link import Link
 from enhance.runtime.linked_channels import LinkedChannels
 from enhance.runtime.model_input import ModelInput
 from enhance.runtime.speech import SpeechDetector
-from enhance.runtime.strength import Strength, blend
+from enhance.runtime.strength import Glide, Strength, blend
 
 HOPS_PER_CALL = 100  # hops in one call of the model, over all channels: more is not faster and takes more memory
 MOST_CHANNELS_UNASKED = 64  # more "channels" than samples and than this: the array is [time, channels]
@@ -105,7 +105,7 @@ class Stream:
         self._wet = AudioFifo(channels)  # denoised, waiting for a whole live block
         self._dry = AudioFifo(channels)  # the input, waiting for its denoised samples
         self._weight = np.float32(0)
-        self._glide = np.zeros(0, np.float32)  # weights of the samples to come, while it moves
+        self._glide = Glide(np.float32(0), np.float32(0), 0)
         self.adjust(attenuation_limit_db=attenuation_limit_db, mix=mix)
         self.reset()
 
@@ -151,8 +151,9 @@ class Stream:
     ) -> None:
         """Set the strength (`enhance.runtime.strength`) from the next returned sample on.
 
-        With `glide_seconds` its weight moves there along a straight line of that length, so that a change while
-        somebody listens makes no click.
+        Both of it: where no limit is named there is none from then on, and the mix is 1 where none is named. With
+        `glide_seconds` its weight moves there along a straight line of that length, so that a change while somebody
+        listens makes no click.
 
         Raises:
             ValueError: when the limit or the time is negative, or the mix is not from 0 to 1; nothing changes then.
@@ -160,9 +161,8 @@ class Stream:
         if not isinstance(glide_seconds, Real) or not 0 <= glide_seconds < math.inf:
             raise ValueError(f"glide_seconds {glide_seconds!r}: expected 0 or more seconds")
         target = np.float32(Strength(attenuation_limit_db, mix).weight)
-        samples = round(glide_seconds * self.sample_rate)
-        present = self._glide[0] if len(self._glide) else self._weight
-        self._glide = np.linspace(present, target, samples + 1, dtype=np.float32)[1:]
+        present = self._glide.take(1)[0] if self._glide.left else self._weight
+        self._glide = Glide(present, target, round(glide_seconds * self.sample_rate))
         self._weight = target
 
     @property
@@ -193,7 +193,7 @@ class Stream:
         """
         if self._ended:
             raise RuntimeError("the stream was flushed: call reset() before the next signal")
-        block = _float_samples(block)
+        block = float_samples(block)
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(f"block of shape {block.shape}: expected [channels = {self.channels}, samples]")
         samples = block.shape[1]
@@ -280,12 +280,8 @@ class Stream:
     def _take(self, samples: int) -> np.ndarray:
         """Return the next samples of the result."""
         dry, wet = self._dry.pop(samples), self._wet.pop(samples)
-        if len(glide := self._glide):
-            weight = np.full(samples, self._weight)
-            weight[: len(glide)] = glide[:samples]
-            self._glide = glide[samples:]
-            return blend(dry, wet, weight)
-        return blend(dry, wet, self._weight)
+        glide = self._glide  # another thread may set another one
+        return blend(dry, wet, glide.take(samples) if glide.left else self._weight)
 
 
 def _is_count(value: object) -> bool:
@@ -305,7 +301,7 @@ def check_audio(audio: np.ndarray) -> np.ndarray:
         >>> check_audio(np.array([0, -32768], np.int16))
         array([ 0., -1.], dtype=float32)
     """
-    audio = _float_samples(audio)
+    audio = float_samples(audio)
     if audio.ndim not in (1, 2):
         raise ValueError(f"audio of shape {audio.shape}: expected [time] or [channels, time]")
     if audio.ndim == 2 and audio.shape[0] == 0:
@@ -317,7 +313,10 @@ def check_audio(audio: np.ndarray) -> np.ndarray:
     return audio
 
 
-def _float_samples(audio: np.ndarray) -> np.ndarray:
+def float_samples(audio: np.ndarray) -> np.ndarray:
+    """Return float32 samples of an array of any shape; types and errors as those of `check_audio`."""
+    if isinstance(audio, np.ma.MaskedArray) and (masked := int(np.ma.count_masked(audio))):
+        raise ValueError(f"{masked} of {audio.size} samples are masked: fill them first, as audio.filled(0) does")
     audio = np.asarray(audio)
     kind = audio.dtype.newbyteorder("=")  # bytes of another order are the same samples
     if kind in (np.int16, np.int32):

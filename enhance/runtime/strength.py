@@ -53,6 +53,30 @@ class Strength:
         return self.mix * (1 - kept)
 
 
+class Glide:
+    """Weights that move along a straight line, sample by sample, and then stay.
+
+    Args:
+        start, target: weights before the first and from the last sample of the line on, float32.
+        samples: length of the line, also 0.
+
+    Attributes:
+        left: samples until the target.
+    """
+
+    def __init__(self, start: np.float32, target: np.float32, samples: int) -> None:
+        self._start, self._target, self._samples = start, target, samples
+        self.left = samples
+
+    def take(self, samples: int) -> np.ndarray:
+        """Return the weights of the next samples, float32 [samples]; there must be some `left`."""
+        import numpy as np
+
+        place = np.minimum(np.arange(1, samples + 1) + self._samples - self.left, self._samples) / self._samples
+        self.left = max(0, self.left - samples)
+        return (self._start + (float(self._target) - float(self._start)) * place).astype(np.float32)
+
+
 def blend(dry: np.ndarray, wet: np.ndarray, weight: np.float32 | np.ndarray) -> np.ndarray:
     """Return dry + weight * (wet - dry); weights of exactly 0 and 1 give the input and the denoised sound bit for bit.
 

@@ -12,6 +12,12 @@ def test_absurd_rates_are_refused(rate: float) -> None:
         check_sample_rate(rate)
 
 
+@pytest.mark.parametrize("rate", ["44100", None, [44100], {}, np.array([44100, 48000])])
+def test_what_is_no_number_is_refused(rate: object) -> None:
+    with pytest.raises(ValueError, match="expected a number of Hz"):
+        check_sample_rate(rate)  # type: ignore[arg-type]
+
+
 def test_whole_rates_of_any_number_type_are_taken() -> None:
     assert check_sample_rate(44100.0) == check_sample_rate(np.float64(44100)) == 44100
 

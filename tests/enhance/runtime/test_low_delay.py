@@ -77,6 +77,14 @@ def test_frames_may_change_their_size_and_nothing_is_lost_or_clicks(tiny_denoise
     assert lag(tail, audio[0, -6000:-1000]) == 0
 
 
+def test_many_channels_and_lists_are_taken_in_pieces_of_any_size(tiny_denoiser: Denoiser) -> None:
+    """100 channels of 10 samples are no array [time, channels]: the stream knows how many channels it has."""
+    stream = LowDelayStream(tiny_denoiser, 48_000, 100)
+    given = [stream.process(np.zeros((100, 10), np.float32)), stream.flush()]
+    assert sum(part.shape[1] for part in given) == 10
+    assert FrameStream(tiny_denoiser, 48_000).process([[0.0, 0.1, 0.2]]).shape == (1, 3)  # type: ignore[arg-type]
+
+
 def test_what_is_no_sound_is_refused_and_the_stream_goes_on(tiny_denoiser: Denoiser) -> None:
     stream = FrameStream(tiny_denoiser, 48_000)
     for wrong in (np.zeros(480, np.float32), np.zeros((2, 480), np.float32), np.full((1, 480), np.nan, np.float32)):

@@ -146,6 +146,14 @@ def test_blocks_of_another_shape_are_refused(tiny_denoiser: Denoiser, shape: tup
         tiny_denoiser.stream(48000, 2).process(np.zeros(shape, np.float32))
 
 
+def test_masked_samples_are_refused(tiny_denoiser: Denoiser) -> None:
+    """What lies under a mask is no sound; an array without a masked sample is like any other."""
+    masked = np.ma.masked_array(np.zeros(480, np.float32), mask=np.arange(480) < 5)
+    with pytest.raises(ValueError, match=r"^5 of 480 samples are masked: fill them first, as audio\.filled\(0\) does$"):
+        tiny_denoiser.denoise(masked, 48000)
+    assert tiny_denoiser.denoise(np.ma.masked_array(np.zeros(480, np.float32)), 48000).shape == (480,)
+
+
 def test_values_out_of_range_are_refused(tiny_denoiser: Denoiser) -> None:
     with pytest.raises(ValueError, match="sample rate 0 Hz"):
         tiny_denoiser.stream(0)

@@ -54,6 +54,18 @@ def test_adjust_takes_effect_from_the_next_sample(tiny_denoiser: Denoiser) -> No
     assert change + rest.shape[1] == 4800
 
 
+def test_a_glide_is_a_straight_line_of_any_length(tiny_denoiser: Denoiser) -> None:
+    """It may take years, may be left half-way, and ends at its target."""
+    audio = speech_like(0.2, 48_000)
+    stream = tiny_denoiser.stream(48_000, mix=0)
+    stream.adjust(mix=1, glide_seconds=1e9)
+    stream.adjust(mix=1, glide_seconds=0.1)
+    out = [stream.process(part) for part in blocks(audio, 479)]
+    glided = np.concatenate([*out, stream.flush()], axis=1)
+    weight = np.minimum(np.arange(1, 9601) / 4800, 1)
+    np.testing.assert_allclose(glided, audio + weight * (tiny_denoiser.denoise(audio, 48_000) - audio), atol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [44100, 48000])
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("offset", [0.01, 0.2, -0.5])
