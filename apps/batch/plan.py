@@ -53,6 +53,9 @@ def make_plan(
         UsageError: when the plan cannot be carried out as a whole.
     """
     plan = Plan()
+    if "" in inputs or output == "":  # as of a variable of the shell that is not set
+        what = "an INPUT" if "" in inputs else "-o"
+        raise UsageError(f"{what} is empty: name a file or a folder, such as . for the present one")
     inputs = [without_file_scheme(text) for text in inputs]
     output = None if output is None else without_file_scheme(output)
     if settings.raw and inputs != [PIPE]:
@@ -89,7 +92,8 @@ def make_plan(
             raise UsageError(f"{folder} is a file, expected a folder for the outputs")
         if folder is None and any(is_web(item.source) for item in found):
             raise UsageError("beside a file on a web server nothing can be written: name an output with -o")
-        template = name or (BESIDE if folder is None else ELSEWHERE)
+        usual = BESIDE if folder is None else ELSEWHERE
+        template = usual if name is None else name
         targets = [name_output(item, folder, template, settings.container) for item in found]
     settle(plan, found, targets, folder, if_exists, settings)
     return plan
@@ -98,7 +102,7 @@ def make_plan(
 def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions) -> None:
     if name is not None:
         raise UsageError("--name needs input files, not standard input")
-    if not output or output == PIPE:
+    if output is None or output == PIPE:
         plan.tasks.append(Task(PIPE, PIPE, "", "wav"))
         return
     target = normal_output(output)

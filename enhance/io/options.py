@@ -71,6 +71,8 @@ class DenoiseOptions:
             Strength(self.attenuation_limit_db, self.mix)
         except ValueError as error:
             raise UsageError(f"--{error}".replace("attenuation limit", "attenuation-limit")) from None
+        if self.subtype == "":
+            raise UsageError("--subtype is empty: expected PCM_16, PCM_24, FLOAT, ...")
         if self.speech_threshold is not None and not 0 <= self.speech_threshold <= 1:
             raise UsageError(f"--speech-threshold {self.speech_threshold:g}: expected a probability from 0 to 1")
 

@@ -4,9 +4,11 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from io import TextIOBase
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeGuard
+from typing import BinaryIO, Literal, TypeGuard, TypeVar
 
 from enhance.dsp.rate import check_sample_rate
 from enhance.io.content import content_of, suffix_of
@@ -23,6 +25,7 @@ from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
 
+Choice = TypeVar("Choice", bound=StrEnum)
 _ITSELF = "it would be written over itself; name another target"
 
 
@@ -122,20 +125,25 @@ def denoise_file(
         8000
     """
     Strength(attenuation_limit_db, mix)
-    if sample_rate is not None:
-        check_sample_rate(sample_rate)
-    if format is not None and format not in CONTAINERS:
+    if format is not None and (not isinstance(format, str) or format not in CONTAINERS):
         raise ValueError(f"format {format!r}: expected one of {', '.join(CONTAINERS)}")
+    if subtype is not None and not (isinstance(subtype, str) and subtype):
+        raise ValueError(f"subtype {subtype!r}: expected a name of libsndfile, such as 'PCM_24' or 'FLOAT'")
+    try:
+        _check_file(source, "source", "read")
+        _check_file(target, "target", "write")
+    except FileError as error:
+        raise FileError(f"{_name_of(source)}: {error}") from None
     options = DenoiseOptions(
         attenuation_limit_db=attenuation_limit_db,
         mix=mix,
         container=format,
         subtype=subtype,
-        sample_rate=sample_rate,
-        clip=Clip(clip),
+        sample_rate=None if sample_rate is None else check_sample_rate(sample_rate),
+        clip=_choice(Clip, "clip", clip),
         salvage=salvage,
         channels=checked_channels(channels),
-        link=Link(link),
+        link=_choice(Link, "link", link),
         tracks=checked_tracks(tracks),
     )
     if isinstance(target, str) and is_web(target):
@@ -200,6 +208,34 @@ class _Told:
         except Exception as error:
             self.raised = error
             raise
+
+
+def _choice(kind: type[Choice], name: str, value: object) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{name} {value!r}: expected {', '.join(kind)}") from None
+
+
+def _check_file(file: object, name: str, method: str) -> None:
+    """Check that a source or a target is one, before the work begins.
+
+    Raises:
+        ValueError: it is neither a path nor a file object, or an empty text.
+        FileError: it is a file object that is closed, or neither gives nor takes bytes.
+    """
+    if isinstance(file, str | PathLike):
+        if not fspath(file):
+            raise ValueError(f"{name} {file!r}: expected a path or a URL")
+        return
+    if not hasattr(file, method):
+        kind = type(file).__name__
+        raise ValueError(f"{name} of type {kind}: expected a path, a URL, or a file object opened in binary mode")
+    if getattr(file, "closed", False) is True:
+        raise FileError(f"the {name} is a file object that is closed")
+    able = getattr(file, "readable" if method == "read" else "writable", lambda: True)
+    if isinstance(file, TextIOBase) or able() is False:
+        raise FileError(f"the {name} must be a file object opened in binary mode to {method}")
 
 
 def _between(

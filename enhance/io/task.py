@@ -79,6 +79,8 @@ def check_target(target: str, kind: type[FileError] = FileError) -> None:
         is_file = not os.path.lexists(target)  # a link that leads nowhere is there
     except OSError as error:
         raise kind(f"the output {target} cannot be reached: {one_line(error)}") from None
+    except ValueError:
+        raise kind(f"the output {target!r} is no name of a file: there is a NUL in it") from None
     if not is_file:
         raise kind(f"the output {target} is there and is no file")
 

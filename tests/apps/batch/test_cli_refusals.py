@@ -44,6 +44,20 @@ def test_output_equals_input(tmp_path: Path, tiny_model: Path) -> None:
     assert source.read_bytes() == before
 
 
+def test_what_is_empty_stands_for_nothing(
+    folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As of a variable of the shell that is not set: it would be the present folder, or standard output."""
+    monkeypatch.chdir(folder)
+    model = ("--model", tiny_model)
+    usage(mpeace("denoise", "", "-o", tmp_path / "out", *model), "an INPUT is empty: name a file or a folder")
+    usage(mpeace("denoise", "-", "-o", "", *model), "-o is empty: name a file or a folder")
+    usage(mpeace("denoise", "good.wav", "--name", "", *model), "--name gives '', expected a file name")
+    usage(mpeace("denoise", "good.wav", "--subtype", "", *model), "--subtype is empty: expected PCM_16")
+    assert [path.name for path in folder.iterdir()] == ["good.wav"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_second_name_of_the_input_is_no_output(tmp_path: Path, tiny_model: Path) -> None:
     """A hard link stands for all ways in which two paths may lead to one file: mounts, volumes that ignore case."""
     source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))

@@ -144,6 +144,20 @@ def test_what_cannot_be_read_is_one_line_with_its_name_and_nothing_is_written(
     assert partial_files(tmp_path) == []
 
 
+def test_a_target_that_takes_no_bytes_is_refused_before_the_work(tmp_path: Path) -> None:
+    closed = io.BytesIO()
+    closed.close()
+    with (tmp_path / "a").open("w") as text, (tmp_path / "a").open("rb") as to_read:
+        for target, message in (
+            (text, "the target must be a file object opened in binary mode to write"),
+            (to_read, "the target must be a file object opened in binary mode to write"),
+            (closed, "the target is a file object that is closed"),
+            ("a\0.wav", r"the output 'a\\x00.wav' is no name of a file: there is a NUL in it"),
+        ):
+            with pytest.raises(FileError, match=f"^missing.wav: {message}$"):
+                denoise_file("missing.wav", target)  # type: ignore[arg-type]
+
+
 def test_a_file_is_not_written_over_itself(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     source = write(tmp_path / "a.wav", np.ones(10))
     before = source.read_bytes()
@@ -178,8 +192,18 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
         ({"attenuation_limit_db": -1}, "attenuation limit -1 dB"),
         ({"sample_rate": 10}, "sample rate 10 Hz"),
         ({"format": "docx"}, "format 'docx': expected one of wav"),
-        ({"clip": "loud"}, "clip 'loud': expected clamp, rescale, fail"),
         ({"link": "both"}, "link 'both': expected auto, on, off"),
+        ({"format": ["wav"]}, "format ['wav']: expected one of wav"),
+        ({"clip": "loud"}, "clip 'loud': expected clamp, rescale, fail"),
+        ({"link": None}, "link None: expected auto, on, off"),
+        ({"subtype": 16}, "subtype 16: expected a name of libsndfile, such as 'PCM_24'"),
+        ({"subtype": ""}, "subtype '': expected a name of libsndfile, such as 'PCM_24'"),
+        ({"target": ""}, "target '': expected a path or a URL"),
+        (
+            {"target": b"out.wav"},
+            "target of type bytes: expected a path, a URL, or a file object opened in binary mode",
+        ),
+        ({"source": np.zeros(9)}, "source of type ndarray: expected a path, a URL, or a file object"),
         *(
             (
                 {"channels": wrong},
@@ -200,7 +224,7 @@ def test_values_out_of_range_are_refused_before_anything_is_read(
     tmp_path: Path, wrong: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        denoise_file(tmp_path / "missing.wav", tmp_path / "out.wav", **wrong)  # type: ignore[arg-type]
+        denoise_file(**{"source": tmp_path / "missing.wav", "target": tmp_path / "out.wav", **wrong})  # type: ignore[arg-type]
 
 
 def test_channels_are_named_by_numbers_of_any_kind(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
