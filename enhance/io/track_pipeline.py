@@ -12,6 +12,7 @@ from enhance.dsp.rate import check_sample_rate, resampled_length
 from enhance.dsp.resampling import Resampler
 from enhance.io.channel_choice import ChosenChannels, choose_channels
 from enhance.io.options import Clip, DenoiseOptions
+from enhance.runtime.link import Link
 from enhance.runtime.low_delay import LowDelayStream
 from enhance.runtime.speech_segments import SegmentFinder, SpeechSegment
 from enhance.runtime.stream import Stream
@@ -32,10 +33,12 @@ def open_stream(
         channels: number of channels.
         settings: strength and link.
         low_delay: give each sample as soon as it is known; at other rates than the model's, the top of the band is cut
-            for that. A model that hears seconds ahead has no such stream, and waits.
+            for that. A model that hears seconds ahead has no such stream, and waits; so do channels that are linked,
+            which they are here where that is asked for (`Link.ON`) only.
     """
     limit, mix = settings.attenuation_limit_db, settings.mix
-    if low_delay and not denoiser.info.block:
+    waits = denoiser.info.block or (settings.link is Link.ON and settings.link.joins(channels))
+    if low_delay and not waits:
         return LowDelayStream(denoiser, sample_rate, channels, attenuation_limit_db=limit, mix=mix)
     return denoiser.stream(sample_rate, channels, attenuation_limit_db=limit, mix=mix, link=settings.link)
 

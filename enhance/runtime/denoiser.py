@@ -45,6 +45,7 @@ class Denoiser:
 
     def __init__(self, model: str | PathLike[str] | None = None) -> None:
         self.path: Path = find_model(model)
+        self._place = self.path.absolute()  # wherever the program works later
         self._session = _open_session(self.path)
         self.info: ModelInfo = ModelInfo.from_metadata(
             self._session.get_modelmeta().custom_metadata_map, f"the file {self.path}"
@@ -145,8 +146,8 @@ class Denoiser:
         return denoised.reshape(audio.shape)
 
     def __reduce__(self) -> tuple[type[Denoiser], tuple[Path]]:
-        """Pickled as its path, so that it can be handed to another process."""
-        return Denoiser, (self.path,)
+        """Pickled as its path, so that it can be handed to another process, in whatever folder that one works."""
+        return Denoiser, (self._place,)
 
     def _check_graph(self) -> None:
         """Send a hop of silence through the file, which must obey the contract. Also warms the session up."""

@@ -6,7 +6,9 @@ from helpers import blocks
 
 from enhance import Denoiser
 from enhance.io.options import Clip, DenoiseOptions
-from enhance.io.track_pipeline import Chain
+from enhance.io.track_pipeline import Chain, open_stream
+from enhance.runtime.link import Link
+from enhance.runtime.stream import Stream
 from enhance.utils.errors import FileError
 
 
@@ -19,6 +21,17 @@ def test_the_output_has_the_length_that_its_rate_gives(tiny_denoiser: Denoiser) 
     chain = Chain(tiny_denoiser, 44_100, 2, DenoiseOptions(sample_rate=16_000), holds_over=False)
     assert through(chain, np.zeros((2, 44_101), np.float32)).shape == (2, chain.output_length(44_101)) == (2, 16_000)
     assert (chain.samples_in, chain.samples_out) == (44_101, 16_000)
+
+
+def test_channels_are_linked_with_low_delay_only_where_that_is_asked_for(tiny_denoiser: Denoiser) -> None:
+    """Linking waits for what follows. One channel has none to be linked with."""
+    for link, channels, linked in ((Link.AUTO, 2, False), (Link.ON, 2, True), (Link.ON, 1, False)):
+        stream = open_stream(tiny_denoiser, 48_000, channels, DenoiseOptions(link=link), low_delay=True)
+        assert isinstance(stream, Stream) == linked
+        assert (stream.latency_samples > 24_000) == linked
+    noisy = 0.1 * np.random.default_rng(0).standard_normal((2, 48_000)).astype(np.float32)
+    chain = Chain(tiny_denoiser, 48_000, 2, DenoiseOptions(link=Link.ON), holds_over=True, low_delay=True)
+    np.testing.assert_allclose(through(chain, noisy), tiny_denoiser.denoise(noisy, 48_000, link="on"), atol=1e-6)
 
 
 @pytest.mark.parametrize("holds_over", [False, True])

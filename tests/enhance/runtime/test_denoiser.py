@@ -103,12 +103,16 @@ def test_step_refuses_other_shapes(tiny_denoiser: Denoiser, block: tuple[int, ..
         tiny_denoiser.step(np.zeros(block, np.float32), np.zeros(state, np.float32))
 
 
-def test_a_denoiser_travels_to_another_process(tiny_denoiser: Denoiser) -> None:
+def test_a_denoiser_travels_to_another_process(tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
     audio = speech_like(0.2, 48000)[0]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         there = pool.apply(tiny_denoiser.denoise, (audio, 48000))
     np.testing.assert_array_equal(there, tiny_denoiser.denoise(audio, 48000))
     assert pickle.loads(pickle.dumps(tiny_denoiser)).info == tiny_denoiser.info
+    monkeypatch.chdir(tiny_denoiser.path.parent)
+    near = Denoiser(tiny_denoiser.path.name)
+    monkeypatch.chdir(tiny_denoiser.path.parent.parent)
+    assert pickle.loads(pickle.dumps(near)).info == tiny_denoiser.info, "the program works in another folder now"
 
 
 # --- model files ------------------------------------------------------------------------------------------------------
