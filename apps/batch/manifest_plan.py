@@ -34,6 +34,8 @@ def plan_manifest(rows: list[Row], if_exists: IfExists, settings: DenoiseOptions
         item = _find(row.source, known, stores)
         if row.target.endswith(("/", os.sep)):
             item = f"the output {shown(row.target)} is a folder; name a file"
+        elif is_web(row.target):
+            item = f"the output {shown(row.target)} is on a web server, which is read and not written to"
         if isinstance(item, str):
             plan.settled.append(Outcome(row.source, row.target, "failed", item))
             continue

@@ -173,7 +173,7 @@ def settle(
         rows: of a manifest, the options of each input.
 
     Raises:
-        UsageError: a store of outputs cannot be listed.
+        UsageError: a store of outputs cannot be listed, or the only file cannot become its output.
     """
     try:
         places = look_at_all(targets, root)
@@ -200,7 +200,13 @@ def settle(
             continue
         options = rows[number] if rows else None
         source = file_name(item.source) if remote else item.source  # without what may follow it, as ?token=...
-        container = container_between(source, target, (options or settings).container)
+        try:
+            container = container_between(source, target, (options or settings).container)
+        except UsageError as error:
+            if len(found) == 1 and rows is None:
+                raise
+            plan.settled.append(Outcome(item.source, target, "failed", str(error)))
+            continue
         plan.tasks.append(_task(item, target, container, options))
 
 

@@ -7,6 +7,10 @@ import pytest
 from command import Ended, mpeace, write
 from helpers import speech_like
 
+from apps.batch.choices import IfExists
+from apps.batch.plan import make_plan
+from enhance.io.options import DenoiseOptions
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -144,6 +148,15 @@ def test_options_that_make_no_sense(tmp_path: Path, tiny_model: Path, options: t
     source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))
     usage(mpeace("denoise", source, "--model", tiny_model, *options), words)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_suffix_that_one_of_several_cannot_become_costs_that_one(folder: Path, tmp_path: Path) -> None:
+    """A template may fit the recordings of a folder, and not a stray one."""
+    (folder / "b.m4a").write_bytes(b"as far as its name says")
+    plan = make_plan([str(folder)], str(tmp_path / "out"), "{stem}.m4a", IfExists.SKIP, DenoiseOptions())
+    assert [task.source for task in plan.tasks] == [str(folder / "b.m4a")]
+    assert [outcome.input for outcome in plan.settled] == [str(folder / "good.wav")]
+    assert ".m4a is written only from .m4a, not from .wav" in plan.settled[0].message
 
 
 def test_a_subtype_that_the_container_lacks(folder: Path, tiny_model: Path) -> None:

@@ -65,6 +65,21 @@ def test_an_output_that_ends_as_a_folder_is_none(tmp_path: Path, sound: Path, ti
     assert not (tmp_path / "clean").exists()
 
 
+def test_a_row_whose_output_cannot_be_fails_and_the_others_are_done(
+    tmp_path: Path, sound: Path, tiny_model: Path
+) -> None:
+    """Its message says which; a manifest of thousands is not refused for one of them."""
+    wrong, good = [tmp_path / "a.m4a", tmp_path / "a.wma", "https://host/a.wav"], tmp_path / "good.wav"
+    rows: list[dict[str, object]] = [{"input": str(sound), "output": str(target)} for target in [*wrong, good]]
+    ended = mpeace("denoise", "--manifest", write_rows(tmp_path / "rows.csv", rows), "--model", tiny_model)
+    assert ended.status == 1
+    assert good.exists()
+    reasons = ("is written only from .m4a, not from .wav", "is not written from .wav", "is on a web server")
+    for target, reason in zip(wrong, reasons, strict=True):
+        assert any(str(target) in line and reason in line for line in ended.problems)
+    assert len(ended.problems) == len(wrong)
+
+
 def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
     tmp_path: Path, sound: Path, tiny_model: Path
 ) -> None:
