@@ -116,8 +116,8 @@ def denoise_all(
             finally:
                 if rows is not None:
                     rows.close()
-        order = {task.source: index for index, task in enumerate(plan.tasks)}
-        outcomes.sort(key=lambda outcome: order.get(outcome.input, -1))
+        order = {(task.source, task.target): index for index, task in enumerate(plan.tasks)}
+        outcomes.sort(key=lambda outcome: order.get((outcome.input, outcome.output or ""), -1))
         reporter.summary(outcomes, plan.passed_over)
         if report is not None and rows is None:
             named = {"inputs": [shown(text) for text in inputs], "output": output and shown(output), "name": name}

@@ -103,6 +103,12 @@ def test_step_refuses_other_shapes(tiny_denoiser: Denoiser, block: tuple[int, ..
         tiny_denoiser.step(np.zeros(block, np.float32), np.zeros(state, np.float32))
 
 
+def test_a_single_signal_is_denoised_as_by_a_denoiser(tiny_denoiser: Denoiser) -> None:
+    audio, settings = speech_like(0.2, 16_000, 2), {"attenuation_limit_db": 20, "mix": 0.5, "link": "on"}
+    alone = denoise(audio, 16_000, tiny_denoiser.path, **settings)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(alone, tiny_denoiser.denoise(audio, 16_000, **settings))  # type: ignore[arg-type]
+
+
 def test_a_denoiser_travels_to_another_process(tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
     audio = speech_like(0.2, 48000)[0]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
