@@ -4,11 +4,10 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from io import TextIOBase
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeGuard, TypeVar
+from typing import BinaryIO, Literal, TypeGuard
 
 from enhance.dsp.rate import check_sample_rate
 from enhance.io.content import content_of, suffix_of
@@ -25,7 +24,6 @@ from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import Stopper
 
-Choice = TypeVar("Choice", bound=StrEnum)
 _ITSELF = "it would be written over itself; name another target"
 
 
@@ -140,10 +138,10 @@ def denoise_file(
         container=format,
         subtype=subtype,
         sample_rate=None if sample_rate is None else check_sample_rate(sample_rate),
-        clip=_choice(Clip, "clip", clip),
+        clip=Clip(clip),
         salvage=salvage,
         channels=checked_channels(channels),
-        link=_choice(Link, "link", link),
+        link=Link(link),
         tracks=checked_tracks(tracks),
     )
     if isinstance(target, str) and is_web(target):
@@ -208,13 +206,6 @@ class _Told:
         except Exception as error:
             self.raised = error
             raise
-
-
-def _choice(kind: type[Choice], name: str, value: object) -> Choice:
-    try:
-        return kind(value)
-    except ValueError:
-        raise ValueError(f"{name} {value!r}: expected {', '.join(kind)}") from None
 
 
 def _check_file(file: object, name: str, method: str) -> None:
