@@ -14,10 +14,14 @@ import logging
 from os import PathLike
 from typing import Any
 
-from livekit import rtc
-
 from enhance.agents.frames import AgentSound, SoundState
 from enhance.runtime.denoiser import Denoiser
+from enhance.utils.extras import missing
+
+try:
+    from livekit import rtc
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"{__name__} {missing(error) or error}", name=error.name) from error
 
 logger = logging.getLogger("mpeace.livekit")
 

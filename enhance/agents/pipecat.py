@@ -19,11 +19,15 @@ from numbers import Integral
 from os import PathLike
 from typing import Any, TypeVar
 
-from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
-from pipecat.frames.frames import FilterControlFrame, FilterEnableFrame, FilterUpdateSettingsFrame
-
 from enhance.agents.frames import AgentSound, SoundState
 from enhance.runtime.denoiser import Denoiser
+from enhance.utils.extras import missing
+
+try:
+    from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
+    from pipecat.frames.frames import FilterControlFrame, FilterEnableFrame, FilterUpdateSettingsFrame
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"{__name__} {missing(error) or error}", name=error.name) from error
 
 logger = logging.getLogger("mpeace.pipecat")
 Result = TypeVar("Result")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from enhance.utils.extras import missing
+
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package; `__version__` is a name of it, too.
@@ -22,7 +24,12 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
             return own_version()
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(homes[name]), name)
+        try:
+            value = getattr(import_module(homes[name]), name)
+        except ModuleNotFoundError as error:
+            if not (advice := missing(error)):
+                raise
+            raise ModuleNotFoundError(f"{package}.{name} {advice}", name=error.name) from error
         setattr(sys.modules[package], name, value)  # the next time it is there
         return value
 

@@ -1,0 +1,34 @@
+"""What to install where a package is missing that only an extra of mpeace brings."""
+
+import sys
+from types import TracebackType
+
+EXTRAS = {
+    "train": ("filelock", "lameenc", "lightning", "miniaudio", "onnx", "pyroomacoustics", "safetensors", "torch"),
+    "eval": ("auraloss", "matplotlib", "pesq", "pystoi", "scipy", "visqol", "zimtohrli"),
+    "livekit": ("livekit",),
+    "pipecat": ("pipecat",),
+}
+"""Extras, and the packages that they bring, as they are imported by libraries and commands."""
+
+
+def missing(error: ModuleNotFoundError) -> str | None:
+    """Say what to install, None where no extra brings it.
+
+    Example:
+        >>> missing(ModuleNotFoundError("No module named 'torch'", name="torch"))
+        "needs the package torch: pip install 'mpeace[train]'"
+    """
+    package = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+    return f"needs the package {package}: pip install 'mpeace[{extra}]'" if extra else None
+
+
+def end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Be the `sys.excepthook` of a command: say in one line which extra is missing, all else as Python does."""
+    command = getattr(sys.modules["__main__"].__spec__, "name", "").removesuffix(".__main__")
+    advice = missing(error) if isinstance(error, ModuleNotFoundError) else None
+    if advice and command.startswith(("enhance.", "emulator.")):
+        print(f"{command}: {advice}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)

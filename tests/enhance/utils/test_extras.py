@@ -1,0 +1,48 @@
+"""A package that only an extra brings, and is not there, is said in one line with what to install."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import emulator
+from enhance.utils.extras import EXTRAS, end_in_one_line, missing
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"), [("enhance.widen", "torch", "train"), ("enhance.evaluate", "pesq", "eval")]
+)
+def test_a_command_ends_in_one_line(command: str, package: str, extra: str, tmp_path: Path) -> None:
+    (tmp_path / f"{package}.py").write_text(f'raise ModuleNotFoundError("No module named", name="{package}")')
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    call = [sys.executable, "-m", command, "--help"]
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == f"{command}: needs the package {package}: pip install 'mpeace[{extra}]'\n"
+
+
+def test_a_public_name_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(emulator), "round_trip", raising=False)
+    monkeypatch.delitem(sys.modules, "emulator.lame", raising=False)
+    monkeypatch.setitem(sys.modules, "lameenc", None)
+    with pytest.raises(ModuleNotFoundError, match=r"emulator.round_trip needs .* pip install 'mpeace\[train\]'"):
+        emulator.round_trip  # noqa: B018
+
+
+def test_other_modules_and_other_programs_are_left_to_python(capsys: pytest.CaptureFixture[str]) -> None:
+    assert missing(ModuleNotFoundError("No module named 'numby'", name="numby")) is None
+    assert missing(ModuleNotFoundError("no name")) is None
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")  # in this program, which is pytest
+    end_in_one_line(type(error), error, None)
+    assert capsys.readouterr().err == "ModuleNotFoundError: No module named 'torch'\n"
+
+
+def test_the_extras_bring_these_packages() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, packages in EXTRAS.items():
+        assert all(any(line.startswith(package) for line in wanted[extra]) for package in packages)
