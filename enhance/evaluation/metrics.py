@@ -10,9 +10,11 @@
 
 Everything is computed at 16 kHz (resampled by soxr) except the log-spectral distance and the two levels. PESQ fails
 where it finds no speech, for example on digital silence: it is nan then, and so are the composite measures built on
-it. Read PESQ and DNSMOS together with the levels: silence can outscore a very noisy recording.
+it. STOI and ESTOI are nan where the target has less than 0.4 s of speech. Read PESQ and DNSMOS together with the
+levels: silence can outscore a very noisy recording.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -91,15 +93,13 @@ def pesq_wb(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 
 
 def stoi(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Return the short-time objective intelligibility, 0 to 1."""
-    estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
-    return float(_stoi(targets, estimates, METRIC_RATE))
+    """Return the short-time objective intelligibility, 0 to 1; nan where the target has less than 0.4 s of speech."""
+    return _intelligibility(*_pair_at_metric_rate(estimate, target, sample_rate), extended=False)
 
 
 def estoi(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Return the extended short-time objective intelligibility, 0 to 1."""
-    estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
-    return float(_stoi(targets, estimates, METRIC_RATE, extended=True))
+    """Return the extended short-time objective intelligibility, 0 to 1; nan as for `stoi`."""
+    return _intelligibility(*_pair_at_metric_rate(estimate, target, sample_rate), extended=True)
 
 
 def dnsmos(estimate: ArrayLike, sample_rate: int) -> Dnsmos:
@@ -193,6 +193,15 @@ def level_change_db(estimate: ArrayLike, reference: ArrayLike) -> float:
         -20.0
     """
     return _ratio_db(*_check(estimate, reference))
+
+
+def _intelligibility(estimates: Array, targets: Array, *, extended: bool) -> float:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)  # pystoi would return 1e-5 then
+        try:
+            return float(_stoi(targets, estimates, METRIC_RATE, extended=extended))
+        except (RuntimeWarning, np.exceptions.AxisError):  # the latter for less than one frame
+            return float("nan")
 
 
 def _speech_and_pauses(target: Array, sample_rate: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -127,6 +127,8 @@ def report(evaluation: Evaluation, unprocessed: Evaluation | None = None) -> str
     failed = evaluation.metrics["pesq"].failed
     if failed:
         lines += ["", f"PESQ found no speech in {failed} files; they count in no mean of PESQ, CSIG, CBAK and COVL."]
+    if failed := evaluation.metrics["stoi"].failed:
+        lines += ["", f"STOI found under 0.4 s of speech in {failed} files; they count in no mean of STOI and ESTOI."]
     packages = ", ".join(f"{name} {number}" for name, number in evaluation.versions.items())
     return "\n".join([*lines, "", f"{packages}; {evaluation.machine}.", ""])
 
@@ -144,7 +146,7 @@ def differences(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> s
         if all(name in row for row in (*scores.values(), *others.values())):
             summary = bootstrap(scores[file][name] - others[file][name] for file in scores)
             mean, low, high = (f"{value:+.{metric.digits}f}" for value in (summary.mean, summary.low, summary.high))
-            rows.append([metric.label, mean, f"{low} to {high}"])
+            rows.append([metric.label, mean, f"{low} to {high}"] if summary.count else [metric.label, "-", "-"])
     return markdown_table(["metric", "mean difference", "95 % interval"], rows) + "\n"
 
 

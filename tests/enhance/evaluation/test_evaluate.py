@@ -163,8 +163,9 @@ def test_failed_files_are_counted_and_said(evaluated):
     evaluation = results.load(evaluated / "tiny_made.json")
     failed = results.bootstrap([1.5, math.nan])
     assert (failed.mean, failed.count, failed.failed) == (1.5, 1, 1)
-    text = results.report(replace(evaluation, metrics={**evaluation.metrics, "pesq": failed}))
+    text = results.report(replace(evaluation, metrics={**evaluation.metrics, "pesq": failed, "stoi": failed}))
     assert "PESQ found no speech in 1 files" in text
+    assert "STOI found under 0.4 s of speech in 1 files" in text
     nothing = results.bootstrap([math.nan])
     assert (nothing.count, nothing.failed) == (0, 1)
     assert math.isnan(nothing.mean)
@@ -175,6 +176,8 @@ def test_paired_differences_cancel_what_files_have_in_common():
     before = {"a": {"pesq": 1.0}, "b": {"pesq": 4.0}}
     after = {"a": {"pesq": 1.1}, "b": {"pesq": 4.1}}
     assert "| PESQ-WB | +0.100 | +0.100 to +0.100 |" in results.differences(after, before)
+    without = {name: {"lsd": math.nan} for name in before}  # as at 16 kHz
+    assert "| LSD at 48 kHz | - | - |" in results.differences(without, without)
     with pytest.raises(ValueError, match="same files"):
         results.differences(after, {"a": before["a"]})
 
