@@ -15,6 +15,7 @@ from typing import Any
 from emulator.evidence.fidelity import PAPER_BESIDE, table
 from emulator.model.presets import PAPER, collection_of, describe
 from enhance.reporting.cards import flatten, licence_tables, two_columns
+from enhance.reporting.documents import prepare
 from enhance.runtime.registry import list_models
 from enhance.utils.errors import ModelError, fail
 
@@ -88,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.md")
     arguments = parser.parse_args(argv)
     try:
+        prepare(arguments.out)
         about = describe(arguments.preset)
         listed = list_models(collection=collection_of(arguments.preset))
         entry = next((entry for entry in listed if entry.name == arguments.preset), None)

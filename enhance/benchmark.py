@@ -31,6 +31,7 @@ import soxr
 
 from enhance.evaluation.speed import RATE, Audio, Speed, measure_speed, speech_like
 from enhance.io.python_call import denoise_file
+from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import model_for_files
@@ -243,6 +244,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.repeats < 1 or not 1 <= arguments.seconds < math.inf:
             raise RuntimeError("--repeats and --seconds: expected at least 1")
+        if arguments.out:
+            prepare(arguments.out)
         if "speed" in arguments.parts:
             audio = _read(arguments.audio) if arguments.audio else speech_like(arguments.seconds)
             speeds = measure_speed(Denoiser(arguments.model), audio, arguments.repeats)
@@ -256,7 +259,7 @@ def main(argv: list[str] | None = None) -> int:
                 figures += measure_files(arguments.model, Path(folder), arguments.repeats)
             if "start" in arguments.parts:
                 figures += measure_start(_command(), arguments.model, Path(folder), arguments.repeats)
-    except (RuntimeError, ModelError, OSError) as error:
+    except (RuntimeError, ValueError, ModelError, OSError) as error:
         return fail("enhance.benchmark", error)
     packages = versions(PACKAGES)
     text = report(
@@ -265,7 +268,6 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.out:
         content = {"speeds": [asdict(speed) for speed in speeds], "figures": [asdict(figure) for figure in figures]}
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(text, encoding="utf-8")
         content |= {"machine": machine(), "versions": packages}
         arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

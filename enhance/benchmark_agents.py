@@ -24,6 +24,7 @@ import soundfile
 
 from enhance.dsp.resampling import resample
 from enhance.evaluation.pairs import find_pairs
+from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.atomic import write_text
@@ -162,6 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.every < 1:
             raise ValueError(f"--every: expected 1 or more, got {arguments.every}")
+        if arguments.output is not None:
+            prepare(arguments.output)
         made, missing = processors()
         pairs = [(_read(clean), _read(noisy)) for clean, noisy in find_pairs(arguments.set)[:: arguments.every]]
     except (OSError, ValueError, ImportError, soundfile.LibsndfileError, DatasetError) as error:

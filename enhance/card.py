@@ -19,6 +19,7 @@ from typing import Any
 
 from enhance.evaluation.results import NOISY, Evaluation, load, model_name, report
 from enhance.reporting.cards import flatten, licence_tables, two_columns
+from enhance.reporting.documents import prepare
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.metadata import ModelInfo
 from enhance.utils.errors import ModelError, fail
@@ -139,6 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     arguments = get_parser().parse_args(argv)
     try:
+        prepare(arguments.out)
         info = Denoiser(arguments.model).info
         evaluations = evaluations_of(model_name(arguments.model), arguments.evaluation)
         if not evaluations:

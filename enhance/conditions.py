@@ -115,11 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = frozenset(map(language, require_recordings(arguments.trained)))
         folders = arguments.speech, arguments.noise, arguments.music
         recordings = Recordings(*map(require_recordings, folders), known)
+        arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         Denoiser(arguments.model)
         tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
             rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
-        arguments.out.mkdir(parents=True, exist_ok=True)
         name = f"{model_name(arguments.model)}_conditions"
         report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)})
         save_report(report, arguments.out, time.monotonic() - begin)

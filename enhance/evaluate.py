@@ -52,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.jobs < 1:
             raise DatasetError(f"--jobs: expected at least 1, got {arguments.jobs}")
+        if arguments.out:
+            arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         if arguments.recognition:
             return _recognise(arguments)
         others = load_scores(arguments.against) if arguments.against else None
@@ -72,7 +74,6 @@ def _recognise(arguments: argparse.Namespace) -> int:
     text = recognition(arguments.model, arguments.set, arguments.jobs)
     print(text)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         path = arguments.out / f"{model_name(arguments.model)}_recognition.md"
         path.write_text(text, encoding="utf-8")
         print(f"written: {path}", file=sys.stderr)

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--default",
         action="store_true",
-        help="make it the default there: of streams, or of files if it works in blocks",
+        help="with --describe, make it the default there: of streams, or of files if it works in blocks",
     )
     for word in ("block", "ahead"):
         text = f"another `{word}` of a network that hears ahead, in hops (default: as it was trained)"
@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments.name or arguments.onnx.stem
     if arguments.onnx.suffix != DENOISERS.suffix:
         return fail("enhance.export", f"'{arguments.onnx}' must end in {DENOISERS.suffix}, by which a network is known")
+    if arguments.default and not arguments.describe:
+        return fail("enhance.export", "--default needs --describe TEXT, which lists the network")
     try:
         grid = {word: value for word in ("block", "ahead") if (value := getattr(arguments, word)) is not None}
         difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence, grid)

@@ -28,6 +28,7 @@ from enhance.evaluation import metrics
 from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.speed import HOP_BY_HOP, Contender, speech_like, stepper, time_calls
 from enhance.model.onnx_nodes import LAYER
+from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
@@ -178,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
+        prepare(arguments.out)
         model = Path(find_model(arguments.model))
         noises = require_recordings(arguments.calibrate)[:CALIBRATION_FILES]
         with tempfile.TemporaryDirectory() as folder:

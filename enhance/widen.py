@@ -118,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights, narrow = read_network(arguments.narrow)
         result = widen(weights, narrow, SIZES[arguments.size], arguments.seed)
         dimensions = {"dimensions": json.dumps(SIZES[arguments.size].to_dict())}
+        arguments.wide.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: x.contiguous() for name, x in result.items()}, arguments.wide, metadata=dimensions)
     except (ValueError, OSError, SafetensorError) as error:
         return fail("enhance.widen", error)

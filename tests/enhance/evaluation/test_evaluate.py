@@ -251,7 +251,7 @@ def test_quality_against_cost_needs_figures_that_compare(evaluated, tmp_path):
             figures.quality([(evaluation, lacking)], tmp_path / "r.png")
 
 
-def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated, tiny_model, tmp_path):
+def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated, tiny_model, tmp_path, capsys):
     training = {"commands": ["python -m enhance.train --speech voices"], "seed": 7, "machine": {"gpu": "none"}}
     (tmp_path / "run.json").write_text(json.dumps(training))
     (tmp_path / "data.md").write_text("| a | b |\n| --- | --- |\n\n| files | licence |\n| --- | --- |\n| x | CC0 |\n")
@@ -281,6 +281,10 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
     assert "| song | 1 to 2 |" in text
     assert "| a | b |" not in text  # a table without licences
     assert "## int8" not in text  # which was not measured
+    for training in ([], {"commands": "python -m enhance.train"}, {"commands": [1]}):
+        (tmp_path / "run.json").write_text(json.dumps(training))
+        assert card.main([*command, str(tmp_path / "other.md")]) == 1
+        assert "run.json: expected a JSON object" in capsys.readouterr().err
     (tmp_path / "data.md").write_text("nothing")
     assert card.main([*command, str(tmp_path / "other.md")]) == 1
     assert not (tmp_path / "other.md").exists()

@@ -164,6 +164,11 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_default_that_is_not_listed_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "mine.onnx"), "--default"]) == 1
+    assert capsys.readouterr().err == "enhance.export: --default needs --describe TEXT, which lists the network\n"
+
+
 def test_a_name_by_which_no_network_is_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main([str(tmp_path / "last.pt"), str(tmp_path / "mine")]) == 1
     assert capsys.readouterr().err.endswith("mine' must end in .onnx, by which a network is known\n")
