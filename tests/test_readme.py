@@ -6,12 +6,14 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command import read
 
-from enhance import Denoiser
+from enhance import Denoiser, find_model, list_models, model_for_files
+from enhance.dsp.dc_blocker import DcBlocker
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -128,6 +130,20 @@ def test_the_example_with_a_callback_plays_what_a_file_gives(tmp_path: Path) -> 
     played, delay = np.load(tmp_path / "played.npy"), 960 - 480  # the device adds the other 480
     assert not played[:delay].any()
     np.testing.assert_allclose(played[delay:], Denoiser().denoise(given, 48_000)[:-delay], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", [list_models()[0].name, model_for_files()])
+def test_the_program_that_runs_an_onnx_file_gives_what_mpeace_does(model: str) -> None:
+    """But for the offset, which it is given without. Two channels, over a block of `studio`, no whole hops."""
+    (program,) = [block for block in blocks("python", PAGES[1].read_text()) if "def denoised(" in block]
+    names: dict[str, Any] = {}
+    exec(program.partition("noisy, rate =")[0], names)
+    noisy = read(ROOT / "tests" / "data" / "noisy.flac")[0, : 440 * 480 - 100]
+    noisy = np.stack([noisy, noisy[::-1]])
+    present = np.pad(np.ones(noisy.shape[1], np.float32), (0, 100))
+    without_offset = DcBlocker(48_000, 480, 2).process(np.pad(noisy, ((0, 0), (0, 100))), present)[:, :-100]
+    cleaned = names["denoised"](names["onnxruntime"].InferenceSession(find_model(model)), without_offset)
+    np.testing.assert_allclose(cleaned, Denoiser(model).denoise(noisy, 48_000), atol=1e-5)
 
 
 def test_every_promise_of_the_list_has_a_test_with_its_number() -> None:
