@@ -15,6 +15,7 @@ import numpy as np
 
 from enhance.evaluation.bootstrap import interval_over_values
 from enhance.reporting.markdown import markdown_table
+from enhance.runtime.registry import is_model_file
 
 Scores = dict[str, float]
 
@@ -87,7 +88,7 @@ def model_name(model: str) -> str:
         >>> model_name("runs/wide.onnx")
         'wide'
     """
-    return Path(model).stem if model.endswith(".onnx") else model
+    return Path(model).stem if is_model_file(model) else model
 
 
 def bootstrap(values: Iterable[float], seed: int = SEED) -> Summary:

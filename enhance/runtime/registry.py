@@ -100,6 +100,16 @@ def model_for_files(folder: Path | None = None) -> str:
     return max(defaults, key=lambda entry: entry.for_files).name
 
 
+def is_model_file(name_or_path: str | PathLike[str], collection: Collection = DENOISERS) -> bool:
+    """Return whether this is the path of a model's file, by how it ends, and no registered name.
+
+    Example:
+        >>> is_model_file("runs/mine.ONNX"), is_model_file("small")
+        (True, False)
+    """
+    return Path(name_or_path).suffix.lower() == collection.suffix
+
+
 def find_model(
     name_or_path: str | PathLike[str] | None = None, folder: Path | None = None, collection: Collection = DENOISERS
 ) -> Path:
@@ -114,8 +124,10 @@ def find_model(
     Raises:
         ModelError: when there is no such model, or a registered file is missing or damaged.
     """
-    if name_or_path is not None and Path(name_or_path).suffix.lower() == collection.suffix:
+    if name_or_path is not None and is_model_file(name_or_path, collection):
         path = Path(name_or_path)
+        if "://" in os.fspath(name_or_path):
+            raise ModelError(f"{os.fspath(name_or_path)} is a URL: download the model, and name the path of its file")
         if not path.is_file():
             raise ModelError(f"no model file {path}" + (": it is a folder" if path.is_dir() else ""))
         return path

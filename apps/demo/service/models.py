@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from enhance import Denoiser, list_models, model_for_files
+from enhance.runtime.registry import is_model_file
 
 
 def models_for_files(chosen: str | None) -> dict[str, str]:
@@ -29,5 +30,5 @@ def _after(chosen: str | None, names: Iterable[str]) -> dict[str, str]:
         >>> _after("mine/other.onnx", ["small"])
         {'other': 'mine/other.onnx', 'small': 'small'}
     """
-    models = {} if chosen is None else {Path(chosen).stem if chosen.endswith(".onnx") else chosen: chosen}
+    models = {} if chosen is None else {Path(chosen).stem if is_model_file(chosen) else chosen: chosen}
     return models | {name: name for name in names if name not in models}

@@ -14,6 +14,7 @@ from pathlib import Path
 from apps.live.devices import portaudio
 from apps.live.session.session import LiveSettings
 from enhance.runtime.adaptive import model_ladder
+from enhance.runtime.registry import is_model_file
 from enhance.utils.atomic import write_text
 from enhance.utils.errors import FileError, one_line
 
@@ -54,7 +55,7 @@ def unit_path() -> Path:
 def service_command(settings: LiveSettings) -> list[str]:
     """Return the command line of a service with these settings."""
     model = settings.model
-    if model is not None and Path(model).is_file():
+    if model is not None and is_model_file(model):
         model = str(Path(model).resolve())
     options = {
         "--model": model,

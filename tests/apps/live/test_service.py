@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ def test_the_command_has_every_setting() -> None:
     assert command[:5] == [sys.executable, "-m", "apps.cli", "live", "--service"]
     given = ["--input", 'a "b" $HOME 50%', "--output", "headset", "--latency", "0.15", "--attenuation-limit", "12.0"]
     assert command[5:] == given
+
+
+def test_a_registered_name_stays_one_beside_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for model, named in (("small", "small"), ("mine.onnx", str(tmp_path / "mine.onnx"))):
+        (tmp_path / model).touch()
+        command = service_command(replace(SETTINGS, model=model))
+        assert command[command.index("--model") + 1] == named
 
 
 def test_systemd_reads_the_unit_and_expands_nothing_in_it(tmp_path: Path) -> None:

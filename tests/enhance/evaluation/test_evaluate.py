@@ -159,6 +159,10 @@ def test_bootstrap_interval_is_that_of_the_normal_approximation():
     assert results.bootstrap(values, seed=1) != interval
 
 
+def test_a_model_is_called_by_its_file_whatever_the_case_of_its_suffix():
+    assert [results.model_name(model) for model in ("runs/a.onnx", "runs/B.ONNX", "small")] == ["a", "B", "small"]
+
+
 def test_failed_files_are_counted_and_said(evaluated):
     evaluation = results.load(evaluated / "tiny_made.json")
     failed = results.bootstrap([1.5, math.nan])

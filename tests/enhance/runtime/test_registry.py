@@ -73,6 +73,8 @@ def test_a_path_needs_no_registry(tmp_path: Path, tiny_model: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_models(registry: Path) -> None:
+    with pytest.raises(ModelError, match=r"https://example\.org/a\.onnx is a URL: download the model"):
+        find_model("https://example.org/a.onnx")
     with pytest.raises(ModelError, match="no model 'third': the models are second, first; or name the path"):
         find_model("third", registry)
 
