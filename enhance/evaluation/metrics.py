@@ -105,8 +105,8 @@ def estoi(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
 def dnsmos(estimate: ArrayLike, sample_rate: int) -> Dnsmos:
     """Return DNSMOS P.835 of one recording; it needs no target.
 
-    Recordings shorter than 9.01 s are doubled until they are long enough; longer ones are rated every second and
-    averaged.
+    As the published script does (`speechmos`): recordings shorter than 9.01 s are doubled until they are long enough;
+    longer ones are rated every second and averaged, in windows that begin up to 9.01 s before their last whole second.
 
     Raises:
         ValueError: if the recording is empty.
@@ -118,7 +118,8 @@ def dnsmos(estimate: ArrayLike, sample_rate: int) -> Dnsmos:
     length = int(DNSMOS_SECONDS * METRIC_RATE)
     while audio.size < length:
         audio = np.concatenate([audio, audio])
-    starts = range(0, audio.size - length + 1, DNSMOS_HOP_SECONDS * METRIC_RATE)
+    windows = int(audio.size // METRIC_RATE - DNSMOS_SECONDS) // DNSMOS_HOP_SECONDS + 1
+    starts = range(0, windows * DNSMOS_HOP_SECONDS * METRIC_RATE, DNSMOS_HOP_SECONDS * METRIC_RATE)
     session = _dnsmos_session()
     segments = (audio[None, start : start + length].astype(np.float32) for start in starts)
     raw = np.concatenate([np.asarray(session.run(None, {"input_1": segment})[0]) for segment in segments])

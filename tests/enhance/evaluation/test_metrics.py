@@ -99,6 +99,15 @@ def test_dnsmos_doubles_short_recordings_until_they_fill_the_network(pair):
         metrics.dnsmos([], RATE)
 
 
+def test_dnsmos_takes_the_windows_of_the_published_script():
+    """10.2 s are one window there, though a second one would fit; 11 s are two."""
+    audio = noise(11)
+    first, second = (metrics.dnsmos(audio[start : start + int(9.01 * RATE)], RATE) for start in (0, RATE))
+    assert metrics.dnsmos(audio[: int(9.5 * RATE)], RATE) == first
+    assert metrics.dnsmos(audio[: int(10.2 * RATE)], RATE) == first
+    assert metrics.dnsmos(audio, RATE).ovrl == pytest.approx((first.ovrl + second.ovrl) / 2)
+
+
 def test_lsd_covers_the_band_above_16_khz_and_is_nan_where_there_is_none():
     full = noise(1, 48000)
     spectrum = np.fft.rfft(full)
