@@ -112,10 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.pairs < 1 or arguments.jobs < 1:
             raise ValueError("--pairs and --jobs: expected 1 or more")
+        arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         known = frozenset(map(language, require_recordings(arguments.trained)))
         folders = arguments.speech, arguments.noise, arguments.music
         recordings = Recordings(*map(require_recordings, folders), known)
-        arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         Denoiser(arguments.model)
         tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:

@@ -26,7 +26,7 @@ def test_markers_that_are_not_there_once_each_in_order_are_refused(page: str) ->
 
 
 WORK = {  # of commands that measure for minutes: what they begin with, and their other arguments
-    conditions: ("files", ["--speech", "x", "--noise", "x", "--music", "x", "--trained", "x"]),
+    conditions: ("require_recordings", ["--speech", "x", "--noise", "x", "--music", "x", "--trained", "x"]),
     evaluate: ("evaluate", ["--set", "x"]),
     quantise: ("quantise", ["--set", "x", "--calibrate", "."]),
     benchmark: ("measure_speed", []),
