@@ -115,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         known = frozenset(map(language, require_recordings(arguments.trained)))
         folders = arguments.speech, arguments.noise, arguments.music
-        recordings = Recordings(*map(require_recordings, folders), known)
+        speech, noise, music = (require_recordings(folder) for folder in folders)
+        recordings = Recordings(speech, noise, music, known)
         Denoiser(arguments.model)
         tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
