@@ -16,7 +16,8 @@ in each of them, but for as much as the noise may have left there: channels with
 network made them. Two people at different places are separated within a tenth of a second: an estimate that is much
 louder than a[c] v, and than the noise of that moment, is not linked.
 
-Short-time spectra with square-root Hann windows of two hops; the means look half a second ahead, so this is for files.
+Short-time spectra with square-root Hann windows of two hops. The means look half a second ahead, and the delays are
+those that the next second shows, so this is for files.
 """
 
 import numpy as np
@@ -29,6 +30,7 @@ from enhance.runtime.channel_delays import ChannelDelays
 BANDS = 20
 _SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
 _AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
+_DELAY_AHEAD_SECONDS = 1.0  # by which the delays between the channels are known before a voice begins
 _ALIKE = (0.12, 0.2)  # squared correlation with the best estimate, per `_clearness`: not linked below, wholly above
 _CLEARNESS = (0.1, 3.0)  # least and most: estimates of one voice are the more alike the less noise there is
 _OPPOSITE = 4.0  # times as alike as others must estimates be of which one has the other sign: mostly it is an error
@@ -64,7 +66,8 @@ class LinkedChannels:
         self._hop, self._channels, self._always = hop, channels, always
         self._ahead = round(_AHEAD_SECONDS * hops_per_second)
         self._fast_ahead = round(_FAST_AHEAD_SECONDS * hops_per_second)
-        self.latency = (self._ahead + _MARGIN) * hop
+        self._before = _MARGIN + round(_DELAY_AHEAD_SECONDS * hops_per_second)
+        self.latency = (self._ahead + self._before) * hop
         self._slow_gain = 1 - np.exp(-1 / (_SLOW_SECONDS * hops_per_second))
         self._fast_gain = 1 - np.exp(-1 / (_FAST_SECONDS * hops_per_second))
         self._window = np.sqrt(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * hop) / hop)).astype(np.float32)
@@ -77,7 +80,7 @@ class LinkedChannels:
         """Begin a new signal."""
         channels, hop = self._channels, self._hop
         self._waiting.clear()
-        self._past = np.zeros((2 * channels, _MARGIN * hop), np.float32)  # the hops before
+        self._past = np.zeros((2 * channels, self._before * hop), np.float32)  # the hops before
         self._tail = np.zeros((channels, _MARGIN * hop), np.float32)  # of frames that are not given out wholly
         self._delays.reset()
         self._late = np.zeros((0, channels), int)  # samples by which the channels of the following are late
@@ -89,7 +92,8 @@ class LinkedChannels:
         self._towards_mean = np.zeros((3, channels, channels))
         self._fast_mean = np.zeros((channels, channels, BANDS))
         self._noise_mean = np.zeros(channels)
-        self._skip = _MARGIN * hop  # samples before the signal, still to be left out
+        self._coming = np.zeros((self._before - _MARGIN, 2 * channels, hop + 1), np.complex64)  # not yet aligned
+        self._skip = self._before * hop  # samples before the signal, still to be left out
 
     def process(self, noisy: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         """Take the input and its estimate, aligned, float32 [channels, samples]; return what is ready, whole hops."""
@@ -101,9 +105,12 @@ class LinkedChannels:
 
     def _process(self, hops: int) -> np.ndarray:
         audio = np.concatenate([self._past, self._waiting.pop(hops * self._hop)], axis=1)
-        self._past = audio[:, -_MARGIN * self._hop :]
-        spectra = self._spectra_of(audio, np.zeros((hops, self._channels), int))
-        late = self._delays.follow(spectra[:, self._channels :])
+        self._past = audio[:, -self._before * self._hop :]
+        latest = audio[:, -(_MARGIN + hops) * self._hop :]
+        coming = self._spectra_of(latest, np.zeros((hops, self._channels), int))
+        late = self._delays.follow(coming[:, self._channels :])
+        self._coming = np.concatenate([self._coming, coming])
+        spectra, self._coming = self._coming[:hops], self._coming[hops:]
         if late.any():
             spectra = self._spectra_of(audio, late)
         self._late = np.concatenate([self._late, late])

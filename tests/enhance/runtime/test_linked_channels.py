@@ -144,6 +144,17 @@ def test_noise_that_passes_as_a_voice_for_a_moment_moves_nothing(shared: Path) -
     assert wander_db(linked, spoken) < 1
 
 
+def test_the_delay_between_microphones_is_known_before_the_first_word(shared: Path, shipped_denoiser: Denoiser) -> None:
+    """In this scene it took a second of speech to show; until then the voice wandered."""
+    (voice, _), (_, noise), (_, more) = (voice_and_noise(shared, names(shared)[place]) for place in (22, 31, 28))
+    spoken = np.stack([voice, 0.5 * np.roll(voice, 70)])
+    noisy = spoken + np.stack([scaled(noise, voice, 0), scaled(more, voice, 0)])
+    alone = shipped_denoiser.denoise(noisy, RATE)
+    linked = shipped_denoiser.denoise(noisy, RATE, link=Link.AUTO)
+    assert wander_db(linked, spoken) < 0.5 < wander_db(alone, spoken)
+    assert si_sdr_db(linked[1], spoken[1]) > si_sdr_db(alone[1], spoken[1]) + 3
+
+
 def test_a_delay_that_is_taken_wrongly_costs_nothing(shared: Path) -> None:
     """The noise hides by how much the second of two spaced microphones is later, for two seconds."""
     (voice, noise), (_, more) = (voice_and_noise(shared, names(shared)[place]) for place in (11, 28))
