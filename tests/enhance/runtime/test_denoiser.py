@@ -78,9 +78,6 @@ def test_promise_10_arrays_are_denoised_as_by_the_method(tiny_denoiser: Denoiser
     audio = speech_like(0.5, 16000)[0]
     expected = tiny_denoiser.denoise(audio, 16000, attenuation_limit_db=3, mix=0.9)
     np.testing.assert_array_equal(denoise(audio, 16000, tiny_model, attenuation_limit_db=3, mix=0.9), expected)
-    stereo = np.stack([audio, audio])
-    linked = tiny_denoiser.denoise(stereo, 16000, link="on")
-    np.testing.assert_array_equal(denoise(stereo, 16000, tiny_model, link="on"), linked)
 
 
 # --- the step and its state -------------------------------------------------------------------------------------------
