@@ -16,8 +16,8 @@ in each of them, but for as much as the noise may have left there: channels with
 network made them. Two people at different places are separated within a tenth of a second: an estimate that is much
 louder than a[c] v, and than the noise of that moment, is not linked.
 
-Short-time spectra with square-root Hann windows of two hops. The means look half a second ahead, and the delays are
-those that the next second shows, so this is for files.
+Short-time spectra with square-root Hann windows of two hops. The means look a second ahead, and the delays are
+those that the second after it shows, so this is for files.
 """
 
 import numpy as np
@@ -28,10 +28,11 @@ from enhance.dsp.exponential_means import exponential_means
 from enhance.runtime.channel_delays import ChannelDelays
 
 BANDS = 20
-_SLOW_SECONDS, _FAST_SECONDS = 1.5, 0.1  # time constants of the means
-_AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 0.5, 0.05
+_SLOW_SECONDS, _FAST_SECONDS = 1.0, 0.1  # time constants of the means
+_LEVEL_SECONDS = 2.0  # of those that give the level of the voice in each channel
+_AHEAD_SECONDS, _FAST_AHEAD_SECONDS = 1.0, 0.05
 _DELAY_AHEAD_SECONDS = 1.0  # by which the delays between the channels are known before a voice begins
-_ALIKE = (0.12, 0.2)  # squared correlation with the best estimate, per `_clearness`: not linked below, wholly above
+_ALIKE = (0.15, 0.25)  # squared correlation with the best estimate, per `_clearness`: not linked below, wholly above
 _CLEARNESS = (0.1, 3.0)  # least and most: estimates of one voice are the more alike the less noise there is
 _OPPOSITE = 4.0  # times as alike as others must estimates be of which one has the other sign: mostly it is an error
 _SAME_VOICE = (0.1, 0.45)  # share of an estimate that the voice explains, as far as it is no noise
@@ -69,6 +70,7 @@ class LinkedChannels:
         self._before = _MARGIN + round(_DELAY_AHEAD_SECONDS * hops_per_second)
         self.latency = (self._ahead + self._before) * hop
         self._slow_gain = 1 - np.exp(-1 / (_SLOW_SECONDS * hops_per_second))
+        self._level_gain = 1 - np.exp(-1 / (_LEVEL_SECONDS * hops_per_second))
         self._fast_gain = 1 - np.exp(-1 / (_FAST_SECONDS * hops_per_second))
         self._window = np.sqrt(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * hop) / hop)).astype(np.float32)
         self._delays = ChannelDelays(sample_rate, hop, channels)
@@ -154,7 +156,7 @@ class LinkedChannels:
         agreement = _agreement_now(fast)
         own_input = np.einsum("trrb->trb", with_input)[:, np.newaxis]
         pairs = [(agreement * with_input).sum(-1), (agreement * own_input).sum(-1), with_input.sum(-1)]
-        towards = exponential_means(np.stack(pairs, axis=1), self._towards_mean, self._slow_gain)
+        towards = exponential_means(np.stack(pairs, axis=1), self._towards_mean, self._level_gain)
         self._levels_mean, self._cross_mean, self._fast_mean = levels[-1], cross[-1], fast[-1]
         self._towards_mean, self._noise_mean = towards[-1], fast_noise[-1]
         self._fast, self._noise = np.concatenate([self._fast, fast]), np.concatenate([self._noise, fast_noise])

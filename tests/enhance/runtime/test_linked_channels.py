@@ -89,8 +89,7 @@ def test_a_voice_keeps_its_place(
     }[scene]
     alone = shipped_denoiser.denoise(spoken + beside, RATE)
     linked = shipped_denoiser.denoise(spoken + beside, RATE, link=Link.AUTO)
-    most = 3 if scene == "before a crowd on one side" else 1  # for a second it is heard as one who speaks there
-    assert wander_db(linked, spoken) < most < wander_db(alone, spoken)
+    assert wander_db(linked, spoken) < 1 < wander_db(alone, spoken)
     assert si_sdr_db(linked[1], spoken[1]) > si_sdr_db(alone[1], spoken[1]) + 3
 
 
@@ -132,7 +131,7 @@ def test_two_people_who_speak_at_once_keep_their_places(
     alone = denoiser.denoise(noisy, RATE)
     linked = denoiser.denoise(noisy, RATE, link=Link.AUTO)
     for channel in (0, 1):
-        assert si_sdr_db(linked[channel], spoken[channel]) > si_sdr_db(alone[channel], spoken[channel]) - 0.5
+        assert si_sdr_db(linked[channel], spoken[channel]) > si_sdr_db(alone[channel], spoken[channel]) - 0.1
 
 
 def test_noise_that_passes_as_a_voice_for_a_moment_moves_nothing(shared: Path) -> None:
