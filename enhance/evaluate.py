@@ -4,7 +4,8 @@ The set is a folder with `clean/` and `noisy/` that hold mono files of the same 
 file is denoised whole and measured (`enhance.evaluation.metrics`); the mean of each metric gets a 95 % interval by the
 bootstrap over files (Efron 1979; seeded, percentile). Two probes follow, made from the same files: clean speech in,
 which should come out untouched, and noise alone (noisy - clean) in, which should vanish. `--model noisy` measures the
-unprocessed input.
+unprocessed input, and `--estimates FOLDER`, in place of `--model`, the finished files of any other system, of the same
+names, rates and lengths as the set's (without the probes); their results are named after the folder.
 
 With `--out FOLDER`, three files are written, named after model and set: the table (.md), one row per file (.csv) and
 all figures with versions and machine (.json), which `enhance.figures` and `enhance.card` read. `--against OTHER.csv`
@@ -35,7 +36,9 @@ from enhance.utils.errors import DatasetError, ModelError, fail
 def get_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog="python -m enhance.evaluate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", required=True, help=f"a registered name, an ONNX file, or '{NOISY}' for the input")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", help=f"a registered name, an ONNX file, or '{NOISY}' for the input")
+    source.add_argument("--estimates", type=Path, metavar="FOLDER", help="or finished files, named as those of the set")
     parser.add_argument("--set", required=True, type=Path, metavar="FOLDER", help="a folder with clean/ and noisy/")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write table, CSV and JSON there")
     parser.add_argument("--against", type=Path, metavar="CSV", help="earlier scores of the same files to compare with")
@@ -57,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.recognition:
             return _recognise(arguments)
         others = load_scores(arguments.against) if arguments.against else None
-        evaluation, scores = evaluate(arguments.model, arguments.set, arguments.jobs)
+        evaluation, scores = evaluate(arguments.model or arguments.estimates, arguments.set, arguments.jobs)
         print(report(evaluation))
         if others is not None:
             print(f"Against {arguments.against.stem}:\n\n{differences(scores, others)}")
@@ -69,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _recognise(arguments: argparse.Namespace) -> int:
-    if arguments.against or arguments.model == NOISY:
+    if arguments.against or arguments.model in (None, NOISY):
         raise DatasetError("--recognition compares with the noisy input itself: no --against, and --model is a network")
     text = recognition(arguments.model, arguments.set, arguments.jobs)
     print(text)

@@ -34,14 +34,29 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def check_headers(clean: Path, noisy: Path) -> None:
+def find_estimates(folder: Path, pairs: list[tuple[Path, Path]]) -> None:
+    """Check that a folder has an estimate for each pair, a file of the same name, rate and length.
+
+    Raises:
+        DatasetError: if the folder or a file is missing, or :func:`check_headers` raises it.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: expected a folder of estimates, found none")
+    if missing := [clean.name for clean, _ in pairs if not (folder / clean.name).is_file()]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DatasetError(f"{folder / missing[0]}{more}: no estimate of this file of the set")
+    for clean, _ in pairs:
+        check_headers(clean, folder / clean.name)
+
+
+def check_headers(clean: Path, other: Path) -> None:
     """Check what two files say of themselves.
 
     Raises:
         DatasetError: if a file cannot be read, is empty, is not mono, or differs from its partner in rate or length.
     """
     found: list[tuple[int, int]] = []
-    for path in (clean, noisy):
+    for path in (clean, other):
         try:
             info = soundfile.info(path)
         except soundfile.LibsndfileError as error:
@@ -53,18 +68,18 @@ def check_headers(clean: Path, noisy: Path) -> None:
         found.append((info.frames, info.samplerate))
     if found[0] != found[1]:
         sizes = [f"{frames} samples at {rate} Hz" for frames, rate in found]
-        raise DatasetError(f"{noisy}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
+        raise DatasetError(f"{other}: expected what its clean file has, {sizes[0]}, got {sizes[1]}")
 
 
-def read_pair(clean: Path, noisy: Path) -> tuple[Audio, Audio, int]:
+def read_pair(clean: Path, other: Path) -> tuple[Audio, Audio, int]:
     """Return both recordings, float32 of shape [time], and their rate.
 
     Raises:
         DatasetError: if :func:`check_headers` raises it, or a sample is not finite.
     """
-    check_headers(clean, noisy)
+    check_headers(clean, other)
     signals: list[Audio] = []
-    for path in (clean, noisy):
+    for path in (clean, other):
         try:
             audio, rate = soundfile.read(path, dtype="float32")
         except soundfile.LibsndfileError as error:

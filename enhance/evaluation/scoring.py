@@ -14,7 +14,7 @@ from rich.progress import track
 
 from enhance.evaluation import metrics
 from enhance.evaluation.composite import composite
-from enhance.evaluation.pairs import Audio, find_pairs, read_pair
+from enhance.evaluation.pairs import Audio, find_estimates, find_pairs, read_pair
 from enhance.evaluation.results import (
     METRICS,
     NOISY,
@@ -78,11 +78,22 @@ def score_file(model: str, pair: Pair) -> Scores:
     return scores | probe(denoise, clean, noisy - clean, sample_rate)
 
 
-def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[str, Scores]]:
-    """Measure a model on a set.
+def score_estimate(estimates: Path, pair: Pair) -> Scores:
+    """Return the scores of the file of `estimates` that has the name of a pair; without a model there are no probes.
+
+    Raises:
+        DatasetError: if the pair or the estimate cannot be used.
+    """
+    clean, noisy, sample_rate = read_pair(*pair)
+    _, estimate, _ = read_pair(pair[0], estimates / pair[0].name)
+    return score(estimate, clean, noisy, sample_rate)
+
+
+def evaluate(model: str | Path, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[str, Scores]]:
+    """Measure a model, or the finished files of any system, on a set.
 
     Args:
-        model: a registered name, the path of an ONNX file, or "noisy".
+        model: a registered name, the path of an ONNX file, or "noisy"; as a `Path` a folder of estimates.
         folder: the set, with clean/ and noisy/.
         jobs: processes.
 
@@ -90,16 +101,21 @@ def evaluate(model: str, folder: Path, jobs: int = 1) -> tuple[Evaluation, dict[
         The evaluation, and the scores of each file by its name.
 
     Raises:
-        DatasetError: if the set cannot be used.
+        DatasetError: if the set or the estimates cannot be used.
         ModelError: if the model cannot be loaded.
     """
     pairs = find_pairs(folder)
-    info = None if model == NOISY else loaded(model).info
-    rows = of_pairs(partial(score_file, model), pairs, jobs, f"evaluating {model}")
+    if isinstance(model, Path):
+        find_estimates(model, pairs)
+        name, info, work = model.resolve().name, None, partial(score_estimate, model)
+    else:
+        name, info = model_name(model), None if model == NOISY else loaded(model).info
+        work = partial(score_file, model)
+    rows = of_pairs(work, pairs, jobs, f"evaluating {name}")
     scores = {clean.name: row for (clean, _), row in zip(pairs, rows, strict=True)}
-    summaries = {name: bootstrap(row[name] for row in rows) for name in METRICS if name in rows[0]}
+    summaries = {metric: bootstrap(row[metric] for row in rows) for metric in METRICS if metric in rows[0]}
     evaluation = Evaluation(
-        model=model_name(model),
+        model=name,
         set=folder.resolve().name,
         files=len(pairs),
         seconds=round(sum(soundfile.info(clean).duration for clean, _ in pairs), 1),

@@ -94,6 +94,34 @@ def test_two_jobs_give_the_figures_of_one(pairs, tiny_model, evaluated):
         np.testing.assert_allclose(astuple(summary), astuple(expected.metrics[name]), atol=1e-9)  # nan equals nan
 
 
+def test_finished_files_get_the_scores_of_the_model_that_made_them(pairs, tiny_denoiser, evaluated, tmp_path):
+    for path in (pairs / "noisy").iterdir():
+        noisy, rate = soundfile.read(path, dtype="float32")
+        (tmp_path / "other").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "other" / path.name, tiny_denoiser.denoise(noisy, rate), rate, subtype="FLOAT")
+    arguments = ["--estimates", str(tmp_path / "other"), "--set", str(pairs), "--out", str(tmp_path)]
+    assert evaluate.main([*arguments, "--against", str(evaluated / "tiny_made.csv")]) == 0
+    expected, found = results.load(evaluated / "tiny_made.json"), results.load(tmp_path / "other_made.json")
+    assert found.model == "other"
+    assert expected.metrics.keys() - found.metrics.keys() == {"clean_si_sdr", "clean_level", "noise_level"}
+    for name, summary in found.metrics.items():
+        np.testing.assert_allclose(astuple(summary), astuple(expected.metrics[name]), atol=1e-4, err_msg=name)
+
+
+def test_estimates_that_do_not_fit_the_set_are_refused_before_the_work(pairs, tmp_path, capsys):
+    def message(folder: Path) -> str:
+        assert evaluate.main(["--estimates", str(folder), "--set", str(pairs)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    assert "none: expected a folder of estimates, found none" in message(tmp_path / "none")
+    assert "0.wav and 1 more: no estimate of this file of the set" in message(tmp_path)
+    shutil.copy(pairs / "noisy" / "0.wav", tmp_path)
+    assert "1.wav: no estimate of this file of the set" in message(tmp_path)
+    soundfile.write(tmp_path / "1.wav", np.zeros(100), 48_000)
+    assert "1.wav: expected what its clean file has" in message(tmp_path)
+
+
 def test_a_set_at_16_khz_has_no_lsd(tmp_path, tiny_model):
     write_pair(tmp_path, "a.wav", speech_like(1.25)[::3], 16000)
     evaluation, scores = evaluate.evaluate(str(tiny_model), tmp_path)
