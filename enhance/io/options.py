@@ -105,7 +105,7 @@ def parse_channels(text: str) -> tuple[int, ...]:
     """
     words = [word.strip().lower() for word in text.split(",")]
     numbers = [{"left": "1", "right": "2"}.get(word, word) for word in words]
-    if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
+    if not all(number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0 for number in numbers):
         raise UsageError(f"--channels takes numbers from 1, left or right, with commas between, not {text!r}")
     return tuple(map(int, numbers))
 

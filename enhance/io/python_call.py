@@ -127,6 +127,8 @@ def denoise_file(
         raise ValueError(f"format {format!r}: expected one of {', '.join(CONTAINERS)}")
     if subtype is not None and not (isinstance(subtype, str) and subtype):
         raise ValueError(f"subtype {subtype!r}: expected a name of libsndfile, such as 'PCM_24' or 'FLOAT'")
+    if not isinstance(salvage, bool):
+        raise ValueError(f"salvage {salvage!r}: expected True or False")
     try:
         _check_file(source, "source", "read")
         _check_file(target, "target", "write")

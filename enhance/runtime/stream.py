@@ -236,8 +236,9 @@ class Stream:
         return self._take(len(self._dry))
 
     def reset(self) -> None:
-        """Forget everything: the next block begins a new signal."""
+        """Forget everything but the strength, which is at its target: the next block begins a new signal."""
         self._ended = False
+        self._glide = Glide(self._weight, self._weight, 0)
         self._runner.reset()
         self._speech.reset()
         self._delay_left = self._denoiser.info.latency  # samples of the model's output that belong to no input

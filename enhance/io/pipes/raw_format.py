@@ -47,7 +47,8 @@ class RawFormat(NamedTuple):
         """
         name, *numbers = text.split(":")
         name = name.lower().replace("_", "").replace("float", "f32")
-        if name not in SUBTYPES or not 1 <= len(numbers) <= 2 or not all(number.isdecimal() for number in numbers):
+        whole = all(number.isdecimal() and len(number) < 10 for number in numbers)
+        if name not in SUBTYPES or not 1 <= len(numbers) <= 2 or not whole:
             known = ", ".join(SUBTYPES)
             raise UsageError(f"--raw {text}: expected FORMAT:RATE:CHANNELS, as s16le:16000:1, FORMAT one of {known}")
         sample_rate, channels = map(int, [*numbers, "1"][:2])

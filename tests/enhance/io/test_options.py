@@ -2,7 +2,7 @@
 
 import pytest
 
-from enhance.io.options import DenoiseOptions, checked_rate
+from enhance.io.options import DenoiseOptions, checked_rate, parse_channels
 from enhance.utils.errors import UsageError
 
 
@@ -24,3 +24,11 @@ def test_rates_that_nothing_has_are_refused() -> None:
     assert checked_rate(44_100) == 44_100
     with pytest.raises(UsageError, match=r"^--sample-rate 999 Hz: expected a whole number from 1000 to 768000 Hz"):
         checked_rate(999)
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "middle", "", "1;2", "1" * 5000], ids=["0", "word", "nothing", "semicolon", "5000 digits"]
+)
+def test_channels_that_nothing_has_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--channels takes numbers from 1, left or right, with commas between, not "):
+        parse_channels(text)

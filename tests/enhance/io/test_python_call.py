@@ -198,6 +198,7 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
         ({"link": None}, "link None: expected auto, on, off"),
         ({"subtype": 16}, "subtype 16: expected a name of libsndfile, such as 'PCM_24'"),
         ({"subtype": ""}, "subtype '': expected a name of libsndfile, such as 'PCM_24'"),
+        ({"salvage": "no"}, "salvage 'no': expected True or False"),
         ({"target": ""}, "target '': expected a path or a URL"),
         (
             {"target": b"out.wav"},

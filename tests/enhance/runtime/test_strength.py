@@ -66,6 +66,16 @@ def test_a_glide_is_a_straight_line_of_any_length(tiny_denoiser: Denoiser) -> No
     np.testing.assert_allclose(glided, audio + weight * (tiny_denoiser.denoise(audio, 48_000) - audio), atol=1e-6)
 
 
+def test_a_glide_ends_with_the_signal_it_was_for(tiny_denoiser: Denoiser) -> None:
+    audio = speech_like(0.2, 48_000)
+    stream = tiny_denoiser.stream(48_000, mix=0)
+    stream.adjust(mix=1, glide_seconds=10)
+    stream.process(audio)
+    stream.reset()
+    again = np.concatenate([stream.process(audio), stream.flush()], axis=1)
+    np.testing.assert_allclose(again, tiny_denoiser.denoise(audio, 48_000), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [44100, 48000])
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("offset", [0.01, 0.2, -0.5])

@@ -28,6 +28,7 @@ def test_format_rate_and_channels(text: str, subtype: str, whole: str) -> None:
         ("s16le:16k:1", "expected FORMAT:RATE:CHANNELS"),
         ("s16le:100:1", "the rate is 100 Hz"),
         ("s16le:16000:65", "65 channels"),
+        pytest.param(f"s16le:16000:{'1' * 5000}", "expected FORMAT:RATE:CHANNELS", id="5000 digits"),
     ],
 )
 def test_what_is_none_is_refused_by_its_name(text: str, said: str) -> None:
