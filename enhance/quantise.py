@@ -181,9 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare(arguments.out)
         model = Path(find_model(arguments.model))
-        noises = require_recordings(arguments.calibrate)[:CALIBRATION_FILES]
+        noises, pairs = require_recordings(arguments.calibrate)[:CALIBRATION_FILES], find_pairs(arguments.set)
         with tempfile.TemporaryDirectory() as folder:
-            variants = measure(quantise(model, noises, Path(folder)), find_pairs(arguments.set))
+            variants = measure(quantise(model, noises, Path(folder)), pairs)
         arguments.out.write_text(table(variants), encoding="utf-8")
         content = {"variants": [asdict(variant) for variant in variants], "machine": machine()}
         arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

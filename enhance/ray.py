@@ -11,6 +11,7 @@ import numpy as np
 
 from enhance.dsp.rate import check_sample_rate
 from enhance.runtime.denoiser import Denoiser
+from enhance.runtime.link import Link
 from enhance.runtime.registry import model_for_files
 from enhance.runtime.stream import check_audio
 
@@ -28,6 +29,7 @@ class Denoise:
         model: None for the default model of files, a registered name, or the path of an .onnx file on every node.
         attenuation_limit_db: the most that noise is lowered, dB >= 0; None for no limit.
         mix: share of the denoised signal from 0 (the input) to 1.
+        link: whether the channels of a row share one estimate of the voice, as for `Denoiser.denoise`.
 
     Example:
         >>> import numpy as np
@@ -47,10 +49,12 @@ class Denoise:
         model: str | None = None,
         attenuation_limit_db: float | None = None,
         mix: float = 1.0,
+        link: Link | str = Link.OFF,
     ) -> None:
         self._audio, self._rate, self._output = audio, sample_rate, output
         self._denoiser = Denoiser(model_for_files() if model is None else model)
         self._strength: dict[str, Any] = {"attenuation_limit_db": attenuation_limit_db, "mix": mix}
+        self._link = Link(link)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the batch with one column more.
@@ -93,5 +97,5 @@ class Denoise:
 
     def _denoised(self, rows: list[np.ndarray], rate: int) -> list[np.ndarray]:
         if len(rows) == 1:
-            return [self._denoiser.denoise(rows[0], rate, **self._strength)]
+            return [self._denoiser.denoise(rows[0], rate, link=self._link, **self._strength)]
         return list(self._denoiser.denoise(np.stack(rows), rate, **self._strength))

@@ -53,6 +53,20 @@ def test_columns_strength_and_channels_are_what_one_names(tiny_model: Path) -> N
     np.testing.assert_allclose(clean["pcm"][1], -(sound + tiny_result(sound)) / 2, atol=SAME)
 
 
+def test_the_channels_of_a_row_are_linked_and_rows_are_not(tiny_model: Path) -> None:
+    sound = speech_like(0.5, 48_000)
+    stereo = np.concatenate([sound, sound + 0.1 * speech_like(0.5, 48_000, seed=1)])
+    column = np.empty(3, object)
+    column[0], column[1:] = stereo, list(stereo)
+    clean = Denoise(sample_rate=48_000, model=str(tiny_model), link="auto")({"audio": column})["denoised"]
+    linked = Denoiser(tiny_model).denoise(stereo, 48_000, link="auto")
+    np.testing.assert_allclose(clean[0], linked, atol=SAME)
+    np.testing.assert_allclose(np.stack([clean[1], clean[2]]), tiny_result(stereo), atol=SAME)
+    assert np.abs(linked - tiny_result(stereo)).max() > 0.001
+    with pytest.raises(ValueError, match="link 'both': expected auto, on, off"):
+        Denoise(link="both")
+
+
 def test_what_is_no_sound_is_refused(tiny_model: Path) -> None:
     with pytest.raises(KeyError, match="audio"):
         Denoise(model=str(tiny_model))({"sound": rows(10)})

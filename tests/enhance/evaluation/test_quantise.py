@@ -21,15 +21,21 @@ def test_int8_ships_only_if_it_is_faster_and_as_good() -> None:
         assert "None of them: float32 is shipped" in verdict([PLAIN, worse])
 
 
-def test_the_command_measures_the_shipped_model_and_its_int8(
-    shipped_denoiser: Denoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantise, "TIMED_SECONDS", 0.5)
-    monkeypatch.setattr(quantise, "TURNS", 1)
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """A set of one pair, three seconds long."""
     clean = speech_like(3.0, 48_000)[0]
     write(tmp_path / "set" / "clean" / "a.flac", clean, subtype="PCM_16")
     write(tmp_path / "set" / "noisy" / "a.flac", clean + 0.1 * white(3.0), subtype="PCM_16")
-    options = ["--set", str(tmp_path / "set"), "--calibrate", str(tmp_path / "set" / "noisy")]
+    return tmp_path / "set"
+
+
+def test_the_command_measures_the_shipped_model_and_its_int8(
+    shipped_denoiser: Denoiser, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantise, "TIMED_SECONDS", 0.5)
+    monkeypatch.setattr(quantise, "TURNS", 1)
+    options = ["--set", str(pairs), "--calibrate", str(pairs / "noisy")]
     out = tmp_path / "int8.md"
     assert main(["--model", shipped_denoiser.info.name, *options, "--out", str(out)]) == 0
     variants = json.loads(out.with_suffix(".json").read_text())["variants"]
@@ -41,22 +47,31 @@ def test_the_command_measures_the_shipped_model_and_its_int8(
 
 
 def test_recordings_of_another_rate_are_one_line(
-    shipped_denoiser: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shipped_denoiser: Denoiser, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "a.wav", speech_like(1.0, 16_000)[0], sample_rate=16_000)
-    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
+    options = ["--set", str(pairs), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
     assert main(["--model", shipped_denoiser.info.name, *options]) == 1
     assert "is at 16000 Hz; calibrate with recordings at 48000 Hz" in capsys.readouterr().err
 
 
 def test_recordings_that_are_too_short_to_calibrate_with_are_one_line(
-    shipped_denoiser: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shipped_denoiser: Denoiser, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path / "short"), "--out", str(tmp_path / "x.md")]
+    options = ["--set", str(pairs), "--calibrate", str(tmp_path / "short"), "--out", str(tmp_path / "x.md")]
     write(tmp_path / "short" / "a.wav", white(0.9))
     (tmp_path / "short" / ".hidden").write_text("no sound")
     assert main(["--model", shipped_denoiser.info.name, *options]) == 1
     assert capsys.readouterr().err == "enhance.quantise: no recording to calibrate with has 1 s or more\n"
+
+
+def test_a_set_without_pairs_is_refused_before_the_calibration(
+    shipped_denoiser: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a.wav", speech_like(1.0, 16_000)[0], sample_rate=16_000)  # the calibration would refuse it
+    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
+    assert main(["--model", shipped_denoiser.info.name, *options]) == 1
+    assert "expected the folders clean/ and noisy/ in it, found no clean/" in capsys.readouterr().err
 
 
 def test_an_unknown_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
