@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 KEPT = "kept"  # name of the folder of examples
+BLOCKS_PER_SECOND = 100  # of live sound
 
 
 class Outdated(Exception):
@@ -175,11 +176,17 @@ class DemoService:
             work.analysis = Analysis(track)
             work.drawing = draw(work.analysis, strength.weight)
             work.gain = write_previews(track, work.folder / "noisy.wav", work.folder / "wet.wav")
-            stream = self.denoiser(work.model).stream(track.sample_rate)
-            work.delay_seconds = stream.latency_samples / track.sample_rate
+            if work.model in self.live:
+                work.delay_seconds = self._delay(work.model, track.sample_rate)
         except BaseException:
             shutil.rmtree(work.folder, ignore_errors=True)
             raise
+
+    def _delay(self, model: str, sample_rate: int) -> float:
+        """Return the seconds that `mpeace live` adds: a block is filled, and the stream has a delay of its own."""
+        block = round(sample_rate / BLOCKS_PER_SECOND)
+        stream = self.denoiser(model).stream(sample_rate, live_block=block)
+        return (block + stream.latency_samples) / sample_rate
 
     def _new_work(self, folder: Path, upload: Path, strength: Strength, model: str | None) -> DenoisedFile:
         try:

@@ -34,7 +34,7 @@ class DenoisedFile:
         analysis: for the pictures.
         drawing: made of it last.
         gain: of the sound that the browser plays.
-        delay_seconds: of a live stream of such sound.
+        delay_seconds: that live sound of this rate would have; None when the model is for files alone.
         strength: that the person wants now.
         version: counts the changes of the strength, so that the page can tell an older view from a newer one.
         written: the strength that the output on the disk has.
@@ -50,7 +50,7 @@ class DenoisedFile:
     analysis: Analysis | None = None
     drawing: Drawing | None = None
     gain: float = 1.0
-    delay_seconds: float = 0.0
+    delay_seconds: float | None = None
     version: int = 0
     written: Strength | None = None
     busy: threading.Lock = field(default_factory=threading.Lock)

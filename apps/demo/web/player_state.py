@@ -49,9 +49,11 @@ def _figures(work: DenoisedFile, levels: dict[str, np.ndarray]) -> list[tuple[st
     quiet = {name: float(np.percentile(level, BACKGROUND)) for name, level in levels.items()}
     channels = {1: "mono", 2: "stereo"}.get(outcome.channels or 1, f"{outcome.channels} channels")
     kind = " ".join(part for part in (outcome.format, outcome.subtype) if part)
+    delay = work.delay_seconds
+    live = "for files alone, it hears seconds ahead" if delay is None else f"{1000 * delay:.0f} ms, live at this rate"
     return [
         ("Speed", f"{outcome.speed:.0f} × real time ({outcome.seconds:.1f} s in {outcome.elapsed:.2f} s of CPU time)"),
-        ("Latency", f"{1000 * work.delay_seconds:.0f} ms, live at this rate"),
+        ("Latency", live),
         ("Background", f"{quiet['noisy']:.0f} → {quiet['cleaned']:.0f} dB, the quietest tenth"),
         ("Gain for listening", f"{20 * np.log10(work.gain):+.1f} dB, the same for all three"),
         ("File", f"{kind}, {(outcome.sample_rate or 0) / 1000:g} kHz, {channels}; kept"),

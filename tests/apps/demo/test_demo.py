@@ -171,6 +171,23 @@ def test_short_sounds(service: DemoService, tmp_path: Path, samples: int) -> Non
     assert view(work)["seconds"] == samples / 48_000
 
 
+def test_promise_25_the_latency_is_that_of_mpeace_live_and_none_for_files_alone(
+    tmp_path: Path, workers: WorkerPool
+) -> None:
+    """As the table in apps/live/README.md has it; the resampling of files would add a third of a second at 8 kHz."""
+    from apps.demo.web.player_state import view
+
+    models = {name: name for name in ("studio", "tiny")}
+    service = DemoService(tmp_path / "demo", Limits(), models, workers, live=["tiny"])
+    expected = {8_000: "28 ms", 16_000: "24 ms", 44_100: "21 ms", 48_000: "20 ms", 96_000: "21 ms"}
+    for rate, delay in expected.items():
+        source = write(tmp_path / f"{rate}.wav", speech_like(0.2, rate), rate)
+        shown = dict(view(service.open("session", source, Strength(), "tiny"))["figures"])["Latency"]
+        assert shown == f"{delay}, live at this rate"
+    shown = dict(view(service.open("session", source, Strength(), "studio"))["figures"])["Latency"]
+    assert shown == "for files alone, it hears seconds ahead"
+
+
 def test_limits_are_named_with_what_to_do(service: DemoService, tmp_path: Path) -> None:
     with pytest.raises(
         FileError, match=r"longer than the demo takes \(0.5 min\); denoise it with .* mpeace denoise FILE"
