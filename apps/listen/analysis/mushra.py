@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from apps.listen.analysis.results import ALL, Item, Marks, Row, with_holm
+from apps.listen.analysis.results import Item, Marks, Row, row_name, with_holm
 from apps.listen.analysis.statistics import bootstrap, permutation_p, quartiles
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
@@ -27,13 +27,13 @@ def marks_of(answers: Sequence[Answer]) -> Marks:
     }
 
 
-def grades_of(marks: Marks, set_name: str, stimulus: str, item: str = ALL) -> np.ndarray:
-    """Return the grades of a stimulus, [listeners, items], NaN where a listener gave none.
+def grades_of(marks: Marks, set_name: str, stimulus: str, item: str | None = None) -> np.ndarray:
+    """Return the grades of a stimulus, [listeners, items], NaN where a listener gave none; of all items for None.
 
     Listeners without any are left out.
     """
     places = sorted({place for items in marks.values() for place in items if place[0] == set_name})
-    places = [place for place in places if item in (ALL, place[1])]
+    places = [place for place in places if item in (None, place[1])]
     rows = [[items.get(place, {}).get(stimulus, np.nan) for place in places] for items in marks.values()]
     table = np.array(rows, np.float64).reshape(len(rows), len(places))
     return table[~np.isnan(table).all(axis=1)] if places else table
@@ -45,11 +45,11 @@ def summary(plan: Plan, marks: Marks) -> list[Row]:
     rows = []
     for name in plan.sets:
         items = sorted({place[1] for given in marks.values() for place in given if place[0] == name})
-        for item in (ALL, *items):
+        for item in (None, *items):
             for stimulus in plan.on_a_page[0]:
                 grades = grades_of(marks, name, stimulus, item)
                 if grades.size:
-                    rows.append({"set": name, "item": item, "system": stimulus, **_described(grades, rng)})
+                    rows.append({"set": name, "item": row_name(item), "system": stimulus, **_described(grades, rng)})
     return rows
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from apps.listen.analysis.results import ALL, Row, with_holm
+from apps.listen.analysis.results import Row, row_name, with_holm
 from apps.listen.analysis.statistics import bootstrap_mean, sign_flip_p, student_half_width
 from apps.listen.design.plan import Plan
 from apps.listen.design.scales import SCALES, Scale
@@ -34,10 +34,10 @@ def opinions(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
         for stimuli in plan.on_a_page:
             for scale in SCALES[plan.method]:
                 votes = _votes(answers, name, stimuli, scale)
-                for item in (ALL, *sorted({place[1] for given in votes.values() for place in given})):
+                for item in (None, *sorted({place[1] for given in votes.values() for place in given})):
                     table = _table(votes, item)
                     if table.size:
-                        where = {"set": name, "item": item, **_named(plan, stimuli), "measure": scale.measure}
+                        where = {"set": name, "item": row_name(item), **_named(plan, stimuli), "measure": scale.measure}
                         p = {"p": sign_flip_p(np.nanmean(table, axis=1), rng)} if plan.method is Method.CCR else {}
                         rows.append({**where, **_described(table, rng), **p})
     return with_holm(rows, "set", "item") if plan.method is Method.CCR else rows
@@ -90,10 +90,10 @@ def _votes(answers: Iterable[Answer], name: str, stimuli: tuple[str, ...], scale
     return found
 
 
-def _table(votes: Votes, item: str) -> np.ndarray:
+def _table(votes: Votes, item: str | None) -> np.ndarray:
     """Return grades, [listeners, most grades of one]; NaN where a listener gave fewer, who gave none is left out."""
     given = [
-        [grade for place, grades in own.items() if item in (ALL, place[1]) for grade in grades]
+        [grade for place, grades in own.items() if item in (None, place[1]) for grade in grades]
         for own in votes.values()
     ]
     given = [grades for grades in given if grades]

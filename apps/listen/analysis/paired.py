@@ -6,7 +6,7 @@ listeners look surer than they are. So the number of listeners stands beside eac
 
 from collections.abc import Iterable, Sequence
 
-from apps.listen.analysis.results import ALL, Row, with_holm
+from apps.listen.analysis.results import Row, row_name, with_holm
 from apps.listen.analysis.statistics import Interval, binomial_p, wilson
 from apps.listen.design.plan import Plan
 from apps.listen.serving.answer_store import Answer
@@ -51,15 +51,15 @@ def discriminations(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
     """
     rows = []
     for name, pair, chosen in _groups(plan, answers, ("a", "b")):
-        for listener in (ALL, *sorted({answer.listener for answer in chosen})):
-            own = [answer for answer in chosen if listener in (ALL, answer.listener)]
+        for listener in (None, *sorted({answer.listener for answer in chosen})):
+            own = [answer for answer in chosen if listener in (None, answer.listener)]
             correct = sum(answer.content["answered"] == answer.content["x"] for answer in own)
             rows.append(
                 {
                     "set": name,
                     "a": pair[0],
                     "b": pair[1],
-                    "listener": listener,
+                    "listener": row_name(listener),
                     "answers": len(own),
                     "correct": correct,
                     **_columns("rate", wilson(correct, len(own))),
@@ -73,16 +73,17 @@ def _groups(
     plan: Plan, answers: Sequence[Answer], sides: tuple[str, str]
 ) -> Iterable[tuple[str, tuple[str, str], list[Answer]]]:
     """Return the answers by set and pair, in the order of the plan; those without answers are left out."""
-    names = [*plan.sets, *([ALL] if len(plan.sets) > 1 else [])]
-    for name in names:
+    only = len(plan.sets) == 1
+    names = {name: name for name in plan.sets} if only else {row_name(name): name for name in (*plan.sets, None)}
+    for shown, name in names.items():
         for pair in plan.pairs:
             chosen = [
                 answer
                 for answer in answers
-                if name in (ALL, answer.set_name) and {answer.content[side] for side in sides} == set(pair)
+                if name in (None, answer.set_name) and {answer.content[side] for side in sides} == set(pair)
             ]
             if chosen:
-                yield name, pair, chosen
+                yield shown, pair, chosen
 
 
 def _columns(name: str, interval: Interval) -> Row:

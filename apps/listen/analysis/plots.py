@@ -105,7 +105,7 @@ def _opinions(analysis: Analysis) -> Figure:
     rows = [row for row in analysis.results if row["item"] == ALL]
     size = (max(5.0, 3.9 * len(scales)), (1.4 + 0.45 * len(plan.on_a_page)) * len(plan.sets) + 0.6)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(plan.sets), len(scales), squeeze=False, sharey=True)
+    panels = figure.subplots(len(plan.sets), len(scales), squeeze=False, sharey="row")
     for across, name in zip(panels, plan.sets, strict=True):
         for axes, scale in zip(across, scales, strict=True):
             chosen = [row for row in rows if row["set"] == name and row["measure"] == scale.measure]

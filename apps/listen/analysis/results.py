@@ -12,6 +12,16 @@ Marks = dict[str, dict[Item, dict[str, float]]]  # listener: item: stimulus: gra
 ALL = "all"  # in place of an item, a set or a listener: all of them together
 
 
+def row_name(name: str | None) -> str:
+    """Return what a table calls an item, a set or a listener; all of them together for None.
+
+    Example:
+        >>> row_name("talk"), row_name(None), row_name("all")
+        ('talk', 'all', 'all (a name)')
+    """
+    return ALL if name is None else f"{name} (a name)" if name == ALL else name
+
+
 def with_holm(rows: list[Row], *by: str) -> list[Row]:
     """Put `p_holm` beside each `p`: corrected by Holm for the number of rows that are alike in the columns named."""
     for group in {tuple(row[name] for name in by) for row in rows}:

@@ -1,6 +1,7 @@
 """`mpeace listen --analyse`: figures that are known by hand, from answers that are stored as listeners give them."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,39 @@ def test_abx_figures(sounds: Path, tmp_path: Path) -> None:
     assert number(found["soft", "anna"], "p") == pytest.approx(1 / 32)
     assert number(found["soft", "all"], "p") == pytest.approx(0.623047, abs=1e-6)
     assert (tmp_path / "out" / "listen-results.png").read_bytes().startswith(PNG)
+
+
+def test_what_is_called_all_is_not_taken_for_all_together(tmp_path: Path) -> None:
+    """A listener, an item and a set of that name have figures of their own, and the rows of all together come once."""
+    (tmp_path / "abx").mkdir()
+    (tmp_path / "acr").mkdir()
+    write_sounds(tmp_path / "sounds" / "all", items=["all", "talk"])
+    write_sounds(tmp_path / "sounds" / "other", items=["all", "talk"])
+    described = {"systems": {"loud": "loud", "soft": "soft"}, "items": ["all", "talk"]}
+    manifest = {"layout": "SET/SYSTEM/ITEM.wav", "sets": {"all": described, "other": described}}
+    (tmp_path / "sounds" / "manifest.json").write_text(json.dumps(manifest))
+    folder = str(tmp_path / "sounds")
+    for method in ("abx", "acr"):
+        session, _, _ = open_session(write_toml(tmp_path / method, method=method, folder=folder, training=0))
+        for listener in ("all", "ben"):
+            state = take_set_up(session, listener)
+            while state["phase"] == "page":
+                session.answer(listener, full_answer(state))
+                state = session.state(listener)
+        assert mpeace("listen", tmp_path / method, "--analyse").status == 0
+    table = rows(tmp_path / "abx" / "listen-results.csv")
+    found = {(row["set"], row["listener"]): row["answers"] for row in table if row["b"] == "loud"}
+    one, everything = "all (a name)", "all"
+    assert found == {
+        **{(name, everything): "4" for name in (one, "other")},
+        **{(name, person): "2" for name in (one, "other") for person in (one, "ben")},
+        **{(everything, everything): "8", (everything, one): "4", (everything, "ben"): "4"},
+    }
+    assert len(table) == 2 * len(found)
+    table = rows(tmp_path / "acr" / "listen-results.csv")
+    found = {row["item"]: row["grades"] for row in table if (row["set"], row["system"]) == ("other", "loud")}
+    assert found == {"all": "4", one: "2", "talk": "2"}
+    assert len(table) == 2 * 3 * len(found)
 
 
 def test_mushra_figures_and_who_is_screened(sounds: Path, tmp_path: Path) -> None:

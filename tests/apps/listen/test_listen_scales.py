@@ -1,20 +1,25 @@
 """ACR, DCR, CCR and P.835: the words of the recommendations, who grades what, and means that are known by hand."""
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from command import mpeace
 from listening import full_answer, open_session, started, take_set_up, write_sounds, write_toml
+from matplotlib.figure import Figure
 from starlette.testclient import TestClient
 
+from apps.listen.analysis.analyse import analyse
+from apps.listen.analysis.plots import draw
 from apps.listen.analysis.statistics import bootstrap, bootstrap_mean, holm, sign_flip_p
 from apps.listen.design.page_order import pages, scales, slots
 from apps.listen.design.plan import Plan, make_plan
 from apps.listen.design.texts import read_texts
-from apps.listen.serving.answer_store import read_answers
+from apps.listen.serving.answer_store import Answer, read_answers
 from apps.listen.serving.server import make_app
 from apps.listen.serving.session import Session
 from enhance.utils.errors import FileError
@@ -157,6 +162,32 @@ def test_mos_and_its_intervals_and_comparisons(make, tmp_path: Path) -> None:
     answers = rows(tmp_path / "listen-answers.csv")
     assert Counter((row["system"], row["MOS"]) for row in answers)["loud", "2"] == 3
     assert (tmp_path / "listen-results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_of_a_test_that_runs_has_each_set_beside_its_own_names(tmp_path: Path) -> None:
+    """Of the first set all has been answered, of the second one page, of the third nothing."""
+    sets = {name: {"systems": {"loud": "loud", "soft": "soft"}, "items": ["talk"]} for name in ("one", "three", "two")}
+    for name in sets:
+        write_sounds(tmp_path / "sounds" / name, items=["talk"])
+    (tmp_path / "sounds" / "manifest.json").write_text(
+        json.dumps({"layout": "SET/SYSTEM/ITEM.wav", "sets": sets}), encoding="utf-8"
+    )
+    keys = {"folder": str(tmp_path / "sounds"), "sets": ["one", "two", "three"], "hidden_reference": False}
+    plan = make_plan(write_toml(tmp_path, method="p835", **keys))
+    scores = {"speech": 5, "background": 4, "overall": 3}
+    answers = [
+        Answer("anna", f"{place}", name, "talk", 0, place, {"system": system, "scores": scores}, 1.0)
+        for place, (name, system) in enumerate((("one", "loud"), ("one", "soft"), ("two", "soft")))
+    ]
+    with mock.patch.object(Figure, "savefig", autospec=True) as saved:
+        draw(analyse(plan, answers, {}, ""))
+    panels = saved.call_args.args[0].axes
+    assert [[label.get_text() for label in panels[row].get_yticklabels()] for row in (0, 3, 6)] == [
+        ["loud", "soft"],
+        ["soft"],
+        [],
+    ]
+    assert panels[0].get_ylim() == pytest.approx((-0.6, 1.6))
 
 
 def test_cmos_has_one_sign_whichever_sound_came_first(make, tmp_path: Path) -> None:
