@@ -50,7 +50,9 @@ async function attempt(path, options, read) {
     const response = await fetch(path, options);
     if (response.ok) return { content: await read(response) };
     if (response.status >= 500) return null;
-    return { refused: new Refused((await response.json()).problem, response.status === 409) };
+    const plain = response.headers.get("Content-Type")?.startsWith("text/plain"); // not of a call: of what is before it
+    const problem = plain ? await response.text() : (await response.json()).problem;
+    return { refused: new Refused(problem, response.status === 409) };
   } catch {
     return null;
   }

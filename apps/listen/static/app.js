@@ -58,7 +58,7 @@ function givenId() {
 async function enter(entered) {
   try {
     const [listener, key] = entered.split("#"); // the resume key, where it was begun in another browser
-    const name = encodeURIComponent(listener.startsWith(".") ? " " : listener || " "); // a path of dots leads elsewhere
+    const name = encodeURIComponent(/^\.|\/|^$/.test(listener) ? " " : listener); // dots and slashes lead elsewhere
     const state = await call(`api/state/${name}${key ? `?key=${encodeURIComponent(key)}` : ""}`, undefined, waiting);
     sessionStorage.setItem("listener", listener);
     advance(state);

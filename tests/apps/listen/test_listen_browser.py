@@ -3,6 +3,7 @@
 import re
 import signal
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from listening import READY_SECONDS, served, write_toml
@@ -237,6 +238,34 @@ def test_a_reply_that_breaks_off_is_asked_for_again(open_page, short_sounds: Pat
         go_on(page)
         expect(page.locator(".where")).to_have_text("Page 2 of 3")
     assert len(stored(toml)) == 1
+
+
+@pytest.mark.parametrize("listener", ["a/b", "../a", "a b", " "])
+def test_an_id_that_is_none_is_refused_in_words(open_page, short_sounds: Path, tmp_path: Path, listener: str) -> None:
+    """Also one that would lead to another address, which has no answer for it."""
+    toml = write_toml(tmp_path, method="acr", folder=str(short_sounds), id_from="who")
+    with served(toml) as (address, _):
+        page = open_page()
+        page.goto(f"{address}/?who={quote(listener)}")
+        page.locator("form").evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
+        expect(page.locator("#status")).to_contain_text("An id begins with a letter or digit")
+
+
+def test_a_call_that_is_refused_before_it_is_heard_is_not_a_server_that_does_not_answer(
+    open_page, short_sounds: Path, tmp_path: Path
+) -> None:
+    """A reverse proxy calls the server by a name of its own, and nobody has said --allow-host."""
+    toml = write_toml(tmp_path, method="acr", folder=str(short_sounds), training=0)
+    with served(toml) as (address, _):
+        page = open_page()
+
+        refusal = "a page of another site may not do this"
+        page.route("**/api/setup/*", lambda route: route.fulfill(status=403, content_type="text/plain", body=refusal))
+        enter(page, address, "anna")
+        hear_all(page)
+        choose(page, "Headphones")
+        page.locator(".next").click()
+        expect(page.locator("#status")).to_have_text(refusal)
 
 
 def test_a_reload_and_a_second_tab_lose_and_double_nothing(open_page, short_sounds: Path, tmp_path: Path) -> None:
