@@ -6,15 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apps.shared_options import AllowHost, AttenuationLimit, Host, Mix, Model
+from apps.shared_options import AllowHost, AttenuationLimit, Host, Mix, Model, given_beside
 from enhance.io.options import DenoiseOptions, checked_rate
 from enhance.utils.errors import UsageError
 
 if TYPE_CHECKING:
     from apps.live.session.session import LiveSettings
 
+_EXPORT = ("--export", "--model", "--onnxruntime-web")  # what counts when the demo's page is written
+_LISTEN_WRITES = ("--new", "--method", "--reference", "--from", "--texts", "--analyse", "--output")  # what counts there
+_FOR_LIVE = {  # what counts for each task of `mpeace live`; for others everything
+    "status": (),
+    "remove-service": (),
+    "setup": ("--model", "--attenuation-limit", "--mix", "--sample-rate"),
+    "measure": ("--model", "--input", "--output", "--latency", "--sample-rate", "--shared-clock"),
+    "stdout": (
+        *("--model", "--attenuation-limit", "--mix", "--sample-rate", "--input", "--latency", "--channels"),
+        *("--output", "--record", "--monitor"),  # refused with the reason
+    ),
+}
+
 
 def demo(
+    context: typer.Context,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 7860,
     allow_host: AllowHost = None,
@@ -60,9 +74,8 @@ def demo(
     from apps.demo.browser.onnxruntime_web import NPM, fetch, kept
 
     if export is not None:
-        for option, given in (("share", share), ("auth", auth), ("root-path", root_path), ("allow-host", allow_host)):
-            if given:
-                raise UsageError(f"--{option} is for a page that is served, --export writes it into a folder")
+        if option := given_beside(context, _EXPORT):
+            raise UsageError(f"{option} is for a page that is served, --export writes it into a folder")
         from apps.demo.browser.export import export_page
 
         export_page(export, onnxruntime_web or NPM, model)
@@ -77,6 +90,7 @@ def demo(
 
 
 def listen(
+    context: typer.Context,
     test: Annotated[
         Path, typer.Argument(metavar="TEST", help="The TOML file of a test, or the folder that holds its listen.toml.")
     ],
@@ -123,6 +137,8 @@ def listen(
             raise UsageError(f"--{option} belongs to --{wanted}")
     if new + analyse + texts > 1:
         raise UsageError("--new, --analyse and --texts are three things: give one of them")
+    if (new or analyse or texts) and (option := given_beside(context, _LISTEN_WRITES)):
+        raise UsageError(f"{option} is for a test that is served, not for one that is written or analysed")
     known = ("pairwise", "abx", "mushra", "acr", "dcr", "ccr", "p835")
     if (method or "pairwise") not in known:
         raise UsageError(f"--method {method} is none of {', '.join(known)}")
@@ -144,6 +160,7 @@ def listen(
 
 
 def live(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Option("--input", "-i", metavar="NAME", help="Microphone: its name or a part of it. [the default]"),
@@ -221,8 +238,16 @@ def live(
     chosen = [name for name, given in tasks.items() if given]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two things: give one of them")
-    if monitor is not None and (service or install_service):
-        raise UsageError("--monitor is switched on by a key, and a service has none: leave it out")
+    if monitor is not None and (service or install_service or (no_ui and not stdout)):
+        raise UsageError(
+            f"--monitor is switched on by a key, and {'--no-ui' if no_ui else 'a service'} has none: leave it out"
+        )
+    if chosen and chosen[0] in _FOR_LIVE:
+        task = f"--{chosen[0]}"
+        if option := given_beside(context, (task, "--no-ui", *_FOR_LIVE[chosen[0]])):
+            raise UsageError(f"{option} does nothing with {task}: leave it out")
+    if (service or install_service) and not record and folder != Path():
+        raise UsageError("--folder is for recordings, which a service makes with --record alone")
     settings = LiveSettings(
         model=model,
         source=source,

@@ -149,6 +149,11 @@ class Session:
             messages=messages or [],
         )
 
+    @property
+    def recording(self) -> bool:
+        """Whether both sides are being recorded."""
+        return self._recorder is not None
+
     def bypass(self) -> None:
         """Switch between the denoised sound and the input, both with the same delay."""
         self.path.change(bypass=not self.path.controls.bypass)

@@ -8,6 +8,7 @@ from apps.live.service.state import StateFile
 from apps.live.session.session import LiveSettings, Session
 from apps.live.ui.json_log import Log
 from apps.live.ui.screen import Screen, clock
+from enhance.utils.errors import FileError
 from enhance.utils.interrupt import Stopped, Stopper
 
 _TICK = 0.04  # seconds between two looks at everything
@@ -26,12 +27,15 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
     Raises:
         UsageError: when it cannot start.
         ModelError: when the model cannot be used.
+        FileError: when it shall record from the start, and cannot.
     """
     portaudio.load()
     state, status = StateFile(), 0
     with Stopper() as stopper, portaudio.quiet():
         session = Session(settings)
         try:
+            if settings.record and not session.recording:
+                raise FileError(session.status().messages[-1])
             with Screen(session) if show_screen else Log(session) as front:
                 while front.update():
                     stopper.check()

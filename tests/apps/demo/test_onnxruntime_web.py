@@ -98,11 +98,18 @@ def test_a_folder_with_something_else_is_not_written_into(package: Path, tmp_pat
     assert (ended.status, len(ended.problems)) == (2, 1)
     assert "the folder holds something else" in ended.problems[0]
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
-    (problem,) = mpeace("demo", "--export", tmp_path / "page", "--share").problems
-    assert "--share is for a page that is served" in problem
 
 
-def test_an_exported_page_is_whole_and_can_be_written_again(package: Path, tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize("option", [("--share",), ("--port", 8000), ("--host", "0.0.0.0"), ("--minutes", 1)])
+def test_what_is_for_a_served_page_is_refused_for_a_written_one(option: tuple[object, ...], tmp_path: Path) -> None:
+    (problem,) = mpeace("demo", "--export", tmp_path / "page", *option).problems
+    assert f"{option[0]} is for a page that is served" in problem
+
+
+def test_an_exported_page_is_whole_and_can_be_written_again(
+    package: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPEACE_DEMO_AUTH", "name:password")  # as of whoever serves the demo too
     for _ in range(2):
         ended = mpeace("demo", "--export", tmp_path / "page", "--onnxruntime-web", package, "--model", tiny_model)
         assert (ended.status, ended.problems) == (0, [])

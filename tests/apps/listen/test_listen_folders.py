@@ -6,6 +6,7 @@ Both experiments write them by the functions used here; that each of them calls 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command import mpeace, write
 from helpers import speech_like
 from listening import open_session
@@ -93,3 +94,15 @@ def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
     assert plan.reference == "reference"
     assert plan.pages == 4
     assert session.state("anna")["phase"] == "setup"
+
+
+@pytest.mark.parametrize("task", ["--new", "--texts", "--analyse"])
+@pytest.mark.parametrize("option", [("--port", 8000), ("--host", "0.0.0.0"), ("--allow-host", "example.org")])
+def test_what_is_for_a_served_test_is_refused_elsewhere(task: str, option: tuple[object, ...], tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "reference", "noisy")
+    ended = mpeace("listen", folder, task, *option)
+    assert ended.status == 2
+    assert ended.problems == [
+        f"mpeace: {option[0]} is for a test that is served, not for one that is written or analysed"
+    ]
+    assert not list(folder.glob("*.toml"))
