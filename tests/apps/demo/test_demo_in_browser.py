@@ -276,6 +276,41 @@ def test_a_page_of_somebody_sends_the_cleaned_voice_as_the_readme_says(browser: 
         page.context.close()
 
 
+def test_mpeace_js_refuses_what_it_would_misread(browser: Any, exported: Path) -> None:
+    (exported / "none.html").write_text("<!doctype html>", encoding="utf-8")
+    wrong = {
+        "attenuationLimit: 20": "No option attenuationLimit here: there are model, attenuation_limit, mix.",
+        "attenuation_limit: -3": "attenuation_limit -3: expected dB from 0, or null for no limit.",
+        "attenuation_limit: '20'": "attenuation_limit 20: expected dB from 0, or null for no limit.",
+        "mix: 1.5": "mix 1.5: expected a number from 0 to 1.",
+        "mix: NaN": "mix NaN: expected a number from 0 to 1.",
+        "model: 'large'": "No model large: there are small, tiny.",
+    }
+    with served_folder(exported) as address:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        judged(page, "false")
+        page.goto(f"{address}none.html")
+        page.evaluate("navigator.mediaDevices.getUserMedia({ audio: true }).then((found) => { window.given = found })")
+        page.evaluate("import('./page/mpeace.js').then(({ denoised }) => { window.denoised = denoised })")
+        for options, words in wrong.items():
+            said = page.evaluate(f"denoised(given, {{ {options} }}).then(() => 'taken', (error) => error.message)")
+            assert said == words
+        said = page.evaluate("denoised(new MediaStream()).then(() => 'taken', (error) => error.message)")
+        assert said == "This stream has no sound."
+        page.evaluate("denoised(given, { mix: undefined }).then((clean) => { window.clean = clean })")
+        for changes, words in (
+            ("model: 'tiny'", "No option model here: there are attenuation_limit, mix."),
+            ("mix: 'half'", "mix half: expected a number from 0 to 1."),
+        ):
+            said = page.evaluate(
+                f"() => {{ try {{ clean.adjust({{ {changes} }}) }} catch (error) {{ return error.message }} }}"
+            )
+            assert said == words
+        page.evaluate("clean.close()")
+        page.context.close()
+
+
 def aligned(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as far as the shorter one goes."""
     length = min(len(one), len(other))
