@@ -55,14 +55,16 @@ async function stop() {
   const samples = blocks.reduce((sum, block) => sum + block.length, 0);
   if (!samples) return;
   note.textContent = "Sending …";
+  const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "");
+  const file = new File([header(samples, rate), ...blocks], `recording_${time}.wav`, { type: "audio/wav" });
   try {
-    const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "");
-    const { path } = await upload(new File([header(samples, rate), ...blocks], `recording_${time}.wav`, { type: "audio/wav" }));
+    const { path } = await upload(file);
     note.textContent = "";
     props.value = { path };
     trigger("submit");
   } catch (error) {
-    note.textContent = `The recording could not be sent: ${error.message}`;
+    const save = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: file.name, textContent: "Save it" });
+    note.replaceChildren(`The recording could not be sent: ${error.message} `, save);
   }
 }
 

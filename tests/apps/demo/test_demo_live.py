@@ -48,6 +48,20 @@ def test_recording_from_the_microphone(page: Any) -> None:
     wait_for(lambda: place(heard(page), microphone)[1] > 0.98, 20)
 
 
+def test_a_recording_that_the_server_does_not_take_can_be_saved(page: Any, tmp_path: Path) -> None:
+    words = "you have uploaded much in a short time: try again in some minutes"
+    page.route("**/upload*", lambda route: route.fulfill(status=429, content_type="text/plain", body=words))
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name=re.compile(r"Stop \(1\.\d of \d+ s\)")).click()
+    note = page.locator(".rec-note")
+    note.get_by_text("The recording could not be sent").wait_for()
+    with page.expect_download() as coming:
+        note.get_by_role("link", name="Save it").click(timeout=5000)
+    assert re.fullmatch(r"recording_\d{6}\.wav", coming.value.suggested_filename)
+    coming.value.save_as(tmp_path / "saved.wav")
+    assert soundfile.info(tmp_path / "saved.wav").duration >= 1
+
+
 def simulated(
     browser: Any, trips: list[float], seconds: float, block: int = 2880, margin: int = 1920, in_turn: bool = True
 ) -> dict[str, Any]:
