@@ -32,6 +32,7 @@ class SoundSet:
         labels: name of each system: how people call it. The reference is none of them.
         items: names of the items, sorted.
         files: (system or reference, item): the sound.
+        left_out: items of a folder without manifest that not every system has, sorted.
     """
 
     name: str
@@ -39,6 +40,7 @@ class SoundSet:
     labels: dict[str, str]
     items: tuple[str, ...]
     files: dict[tuple[str, str], Path]
+    left_out: tuple[str, ...] = ()
 
 
 def read_corpus(folder: Path, reference: str | None = None, traps: Collection[Path] = ()) -> dict[str, SoundSet]:
@@ -123,4 +125,5 @@ def _plain(folder: Path, wanted: str | None, trapped: set[Path]) -> SoundSet:
     reference = wanted or next((known[name] for name in USUAL_REFERENCES if name in known), REFERENCE)
     files = {(system, item): sounds[item] for system, sounds in found.items() for item in items}
     labels = {system: system for system in found if system != reference}
-    return SoundSet(PLAIN_SET, reference, labels, tuple(items), files)
+    left_out = sorted(set.union(*(set(sounds) for sounds in found.values())) - set(items))
+    return SoundSet(PLAIN_SET, reference, labels, tuple(items), files, tuple(left_out))

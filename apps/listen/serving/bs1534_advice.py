@@ -1,4 +1,4 @@
-"""Notes for a researcher before a test starts: where it leaves the recommendations of BS.1534-3."""
+"""Notes for a researcher before a test starts: what is not in it, and where it leaves BS.1534-3."""
 
 from apps.listen.design.plan import Plan
 from apps.listen.design.scales import SCALES
@@ -6,12 +6,19 @@ from apps.listen.design.settings import Loudness, Method
 from apps.listen.serving.stimuli import Stimuli
 
 LONGEST_SECONDS = 12.0  # of an excerpt (section 5.1)
+MOST_NAMES = 5  # of items in a note
 FEWEST_ITEMS = 5  # and 1.5 times the number of systems (section 7.1)
 
 
 def advice(plan: Plan, stimuli: Stimuli) -> list[str]:
     """Return notes for the researcher, one a line; [] for a test without surprises."""
     lines = []
+    for entry in plan.sets.values():
+        if entry.left_out:
+            count, names = len(entry.left_out), ", ".join(entry.left_out[:MOST_NAMES])
+            more = ", ..." if count > MOST_NAMES else ""
+            what, whom = ("item", "it") if count == 1 else ("items", "them")
+            lines.append(f"{count} {what} not in the test, since not every folder has {whom}: {names}{more}")
     if plan.settings.loudness is Loudness.NONE:
         lines.append('loudness = "none": sounds are played as loud as they are in their files')
     longest = max(shape.frames / shape.sample_rate for shape in stimuli.shapes.values())

@@ -11,6 +11,7 @@ from command import mpeace, write
 from helpers import speech_like
 from listening import open_session
 
+from apps.listen.serving.bs1534_advice import advice
 from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 
 
@@ -94,6 +95,22 @@ def test_folders_of_the_experiments_load(tmp_path: Path) -> None:
     assert plan.reference == "reference"
     assert plan.pages == 4
     assert session.state("anna")["phase"] == "setup"
+
+
+def test_items_that_not_every_folder_has_are_named(tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "reference", "noisy", "small")
+    assert mpeace("listen", "--new", folder).status == 0
+
+    def said() -> list[str]:
+        _, plan, stimuli = open_session(folder / "listen.toml")
+        return [line for line in advice(plan, stimuli) if "not every folder" in line]
+
+    assert said() == []
+    (folder / "small" / "two.wav").unlink()
+    assert said() == ["1 item not in the test, since not every folder has it: two"]
+    for number in range(6):
+        write(folder / "noisy" / f"{number}.wav", speech_like(0.5, 16_000), 16_000)
+    assert said() == ["7 items not in the test, since not every folder has them: 0, 1, 2, 3, 4, ..."]
 
 
 @pytest.mark.parametrize("task", ["--new", "--texts", "--analyse"])
