@@ -58,6 +58,8 @@ def serve(
         ModelError: when the model cannot be used.
     """
     login = _login(auth)
+    if root_path and not root_path.startswith(("/", "http://", "https://")):
+        raise UsageError(f"--root-path {root_path}: expected a path that begins with /, such as /denoise")
     port = _free_port(host, port)
     with own_folder() as root:
         _settle_environment(root, host)

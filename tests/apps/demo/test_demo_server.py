@@ -89,6 +89,7 @@ def test_a_missing_gradio_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     ("options", "words"),
     [
         (["--auth", "anna"], "--auth is NAME:PASSWORD, both not empty"),
+        (["--root-path", "denoise"], "--root-path denoise: expected a path that begins with /, such as /denoise"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1, port 0"),
         (["--model", "none"], "no model 'none'"),
     ],
