@@ -32,7 +32,7 @@ class RunLog:
     """
 
     def __init__(self, directory: Path, config: TrainConfig, begin: int, before: float, enabled: bool) -> None:
-        self.writer = SummaryWriter(str(directory), purge_step=begin) if enabled else None
+        self.writer = SummaryWriter(str(directory), purge_step=begin + 1) if enabled else None
         self._config = config
         self._directory, self._begin = directory, begin
         self._begun = config.done(begin, before)

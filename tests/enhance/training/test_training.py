@@ -297,6 +297,16 @@ def test_logs_hold_figures_sounds_and_pictures(data: Data, tmp_path: Path, capsy
     assert re.search(r"step 2 valid total -?\d+\.\d+ magnitude .* snr_db -?\d+", printed)
 
 
+def test_what_was_logged_before_a_stop_stays(data: Data, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=1, valid=True), replace(CONFIG, validate_every=2), tmp_path)
+    train(make_task(data, valid=True), replace(CONFIG, validate_every=2), tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == [1, 2, 3, 4]
+    assert [event.step for event in events.Scalars("valid/total")] == [2, 4]
+
+
 @pytest.mark.parametrize("length", [9600, 9601, 10_079])
 @pytest.mark.parametrize("lookahead", [0, 1])
 def test_estimates_are_aligned_with_their_input_for_any_length(data: Data, length: int, lookahead: int) -> None:
