@@ -29,7 +29,7 @@ from enhance.training.run_log import nothing_left
 from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
 from enhance.training.settings import apply_settings
-from enhance.training.task import EnhancementTask, load_weights
+from enhance.training.task import EnhancementTask, describe, load_weights
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -81,7 +81,7 @@ def open_caches(arguments: argparse.Namespace) -> dict[str, AudioCache]:
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
         folder = arguments.cache / "simulated"
-        rooms.append(write_rooms(folder, arguments.simulated_rooms, ROOMS_SEED, report_rooms))
+        rooms += write_rooms(folder, arguments.simulated_rooms, ROOMS_SEED, report_rooms)
     folders: dict[str, tuple[list[Path], Kind]] = {
         "speech": (arguments.speech, "speech"),
         "noise": (arguments.noise, "noise"),
@@ -106,7 +106,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     """
     dimensions, loss, objective, mix, config = configs
     last = arguments.out / LAST
-    if over := finished(last, config):
+    start = arguments.start.name if arguments.start else ""
+    if over := finished(last, describe(dimensions, loss, objective, mix, start), config):
         go_on = "to go on from its weights, export them and name them by --start with another --out"
         print(f"{nothing_left(last, *over)}; {go_on}")
         return
@@ -131,7 +132,6 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     network = Enhancer(dimensions)
     if arguments.start:
         load_weights(network, arguments.start)
-    start = arguments.start.name if arguments.start else ""
     fast = in_bfloat16(arguments.precision, fabric.device)
     capture = fabric.device.type == "cuda" and fabric.world_size == 1 and not arguments.eager
     distances = [extra.make(mixer.device) for extra in find_extras(objective.extra)]

@@ -47,7 +47,7 @@ def open_sources(arguments: argparse.Namespace, seed: int) -> tuple[Sources, Sou
         raise ValueError("--music: expected two recordings or more, as every fifth from the first on is held out")
     rooms = list(arguments.rooms)
     if arguments.simulated_rooms:
-        rooms.append(write_rooms(cache / "simulated", arguments.simulated_rooms, seed))
+        rooms += write_rooms(cache / "simulated", arguments.simulated_rooms, seed)
     responses = build_cache(rooms, cache / "rooms", kind="rooms") if rooms else None
     train = Sources(
         build_cache(arguments.speech, cache / "speech", kind="speech"),

@@ -82,8 +82,10 @@ def _high_pass(response: np.ndarray) -> np.ndarray:
 
 def write_rooms(
     folder: Path, count: int, seed: int, report: Callable[[int, int], object] = lambda done, count: None
-) -> Path:
-    """Make `folder` hold `count` simulated rooms as WAV files, for `build_cache`; those already there are kept.
+) -> list[Path]:
+    """Return `count` simulated rooms as WAV files, for `build_cache`; those that are in `folder` are not made again.
+
+    The folder may hold others besides, of another seed or from a call for more: they are not returned.
 
     Each file is put in place by a rename, so processes that call this at once do the same work and never meet a
     half-written file.
@@ -97,12 +99,12 @@ def write_rooms(
     """
     folder.mkdir(parents=True, exist_ok=True)
     reported = -math.inf
-    for index in range(count):
-        path = folder / f"room-{seed}-{index:05d}.wav"
+    paths = [folder / f"room-{seed}-{index:05d}.wav" for index in range(count)]
+    for index, path in enumerate(paths):
         if not path.exists():
             if time.monotonic() - reported > REPORT_SECONDS:
                 report(index, count)
                 reported = time.monotonic()
             with replacing(path) as partial:
                 soundfile.write(partial, simulate_room(seed, index), SAMPLE_RATE, subtype="FLOAT", format="WAV")
-    return folder
+    return paths

@@ -1,6 +1,6 @@
 """State of a training between two steps: written to a checkpoint, and taken up again exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,8 +17,13 @@ LAST = "last.pt"  # the checkpoint in the folder of a run
 FREE = {"save_minutes", "validate_every", "log_every"}  # settings that change nothing of what is trained
 
 
-def finished(path: Path, config: TrainConfig) -> tuple[int, float] | None:
-    """Return steps and seconds of a checkpoint that was trained to its end by this very schedule, else None.
+def finished(path: Path, task: Mapping[str, Any], config: TrainConfig) -> tuple[int, float] | None:
+    """Return steps and seconds of a checkpoint of this very task and schedule that was trained to its end, else None.
+
+    Args:
+        path: of the checkpoint.
+        task: as `Task.describe` gives it.
+        config: the schedule.
 
     Raises:
         ValueError: the checkpoint is damaged.
@@ -27,7 +32,9 @@ def finished(path: Path, config: TrainConfig) -> tuple[int, float] | None:
         return None
     checkpoint = load_checkpoint(path)
     step, seconds, ours = checkpoint["step"], checkpoint.get("seconds", 0.0), asdict(config)
-    same = all(key in FREE or value == ours.get(key) for key, value in checkpoint["config"].items())
+    same = checkpoint["task"] == task and all(
+        key in FREE or value == ours.get(key) for key, value in checkpoint["config"].items()
+    )
     return (step, seconds) if same and config.done(step, seconds) >= 1 else None
 
 

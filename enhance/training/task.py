@@ -9,12 +9,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from enhance.data.mix_config import MixConfig
 from enhance.data.mixing import Mixer
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.model.warm_start import from_causal
 from enhance.training.cuda_graphs import CapturedSteps
-from enhance.training.objective import Objective, Terms
+from enhance.training.loss import LossConfig
+from enhance.training.objective import Objective, ObjectiveConfig, Terms
 from enhance.training.settings import plain
 
 VALID_EXAMPLES = 48
@@ -49,13 +52,8 @@ class EnhancementTask:
 
     def describe(self) -> dict[str, Any]:
         """Return dimensions of the network and all settings of its loss and data."""
-        return {
-            "dimensions": self.network.config.to_dict(),
-            "loss": plain(self.objective.plain.config),
-            "objective": plain(self.objective.config),
-            "mix": plain(self.mixer.config),
-            "start": self.start,
-        }
+        loss, objective = self.objective.plain.config, self.objective.config
+        return describe(self.network.config, loss, objective, self.mixer.config, self.start)
 
     def estimate(self, network: nn.Module, noisy: Tensor) -> Tensor:
         """Turn ``[batch, samples]`` into the estimate, aligned with its input."""
@@ -101,6 +99,19 @@ class EnhancementTask:
                     writer.add_audio(name, 0.9 * sound, step, sample_rate=SAMPLE_RATE)
                     writer.add_image(name, picture(sound), step)
         return totals
+
+
+def describe(
+    dimensions: NetworkConfig, loss: LossConfig, objective: ObjectiveConfig, mix: MixConfig, start: str
+) -> dict[str, Any]:
+    """Return what a checkpoint says of its task: all settings, and the name of the file that training began with."""
+    return {
+        "dimensions": dimensions.to_dict(),
+        "loss": plain(loss),
+        "objective": plain(objective),
+        "mix": plain(mix),
+        "start": start,
+    }
 
 
 def load_weights(network: Enhancer, path: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from recordings import white, write, write_folders
@@ -12,7 +13,9 @@ from emulator.evidence import fidelity
 from emulator.export import main as export_main
 from emulator.model.presets import EMULATORS, describe, load_emulator, load_network
 from emulator.model.presets import random_emulator as untrained
-from emulator.train import main
+from emulator.train import get_parser, main
+from emulator.training.sources import open_sources
+from enhance.data import room_responses
 from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import find_model, list_models
 from enhance.training.loop import LAST
@@ -76,6 +79,18 @@ def test_the_same_command_goes_on_from_the_checkpoint(
     assert "is finished: 4 steps" in said
     assert "--start" not in said  # an option of `enhance.train`
     assert load_checkpoint(trained / LAST)["step"] == 4
+
+
+def test_simulated_rooms_are_those_of_the_seed_and_as_many_as_asked_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_responses, "simulate_room", lambda *_: np.eye(1, 480, dtype=np.float32)[0])
+    for seed, count in ((0, 3), (1, 2), (0, 1)):
+        options = ["--simulated-rooms", str(count), "--cache", str(tmp_path), "--out", str(tmp_path)]
+        rooms = open_sources(get_parser().parse_args([*arguments(folder, tmp_path), *options]), seed)[0].rooms
+        assert rooms is not None
+        names = [recording.name for recording in rooms.recordings]
+        assert [name for name in names if "room-" in name] == [f"room-{seed}-{n:05d}.wav" for n in range(count)]
 
 
 def test_the_papers_network_is_trained_by_the_same_command(folder: Path) -> None:

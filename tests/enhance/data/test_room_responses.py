@@ -46,10 +46,12 @@ def test_rooms_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(room_responses, "simulate_room", room)
     told: list[tuple[int, int]] = []
-    write_rooms(tmp_path / "rooms", 2, 7)
+    assert len(write_rooms(tmp_path / "rooms", 2, 7)) == 2
     write_rooms(tmp_path / "rooms", 3, 7, lambda done, count: told.append((done, count)))
     assert made == [0, 1, 2]
     assert told == [(2, 3)]
     names = sorted(path.name for path in (tmp_path / "rooms").iterdir())
     assert names == ["room-7-00000.wav", "room-7-00001.wav", "room-7-00002.wav"]
     np.testing.assert_allclose(soundfile.read(tmp_path / "rooms" / names[2])[0], 0.3, atol=1e-7)
+    assert [path.name for path in write_rooms(tmp_path / "rooms", 2, 7)] == names[:2]
+    assert [path.name for path in write_rooms(tmp_path / "rooms", 1, 8)] == ["room-8-00000.wav"]

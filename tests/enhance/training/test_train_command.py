@@ -9,13 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command import ROOT
 from recordings import write_folders
 
+from enhance.data import room_responses
 from enhance.model.checkpoint import load_checkpoint
-from enhance.train import main, settings
+from enhance.train import get_parser, main, open_caches, settings
 from enhance.training.loop import LAST
 
 TINY_RUN = (
@@ -142,6 +144,28 @@ def test_a_finished_run_says_how_to_go_on(
     said = capsys.readouterr().out
     assert "is finished: 4 steps in 1.0 min, nothing is left to train; to go on from its weights, export them" in said
     assert "name them by --start with another --out" in said
+
+
+def test_a_finished_run_does_not_pass_over_other_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folders(tmp_path)
+    options, values = ("--out", str(tmp_path / "out")), ("batch=2", "steps=1")
+    assert main(command(tmp_path, *options, values=values)) == 0
+    for other in ("snr_db=[0,10]", "phase=0.25", "channels=16", 'extra=["bark"]'):
+        assert main(command(tmp_path, *options, values=(*values, other))) == 1
+        assert "was made by" in capsys.readouterr().err
+    assert main(command(tmp_path, *options, values=values)) == 0
+    assert "nothing is left to train" in capsys.readouterr().out
+
+
+def test_as_many_rooms_are_simulated_as_asked_for_whatever_the_cache_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_responses, "simulate_room", lambda *_: np.eye(1, 480, dtype=np.float32)[0])
+    write_folders(tmp_path)
+    for count in (3, 1):
+        options = ("--out", str(tmp_path / "out"), "--simulated-rooms", str(count))
+        caches = open_caches(get_parser().parse_args(command(tmp_path, *options)))
+        assert len(caches["rooms"]) == 2 + count  # two are recorded
 
 
 def test_settings_reach_the_configuration_that_has_them() -> None:
