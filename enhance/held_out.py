@@ -77,11 +77,14 @@ def speech(files: Sequence[Path], draw: np.random.Generator) -> Audio:
 
 
 def noise(path: Path, draw: np.random.Generator, length: int = round(SECONDS * SAMPLE_RATE)) -> Audio:
-    """Return so many samples of a recording from a random place; a short one is repeated."""
+    """Return so many samples of a recording from a random place where it is not silent; a short one is repeated."""
     audio = read(path, "noise")
     audio = np.tile(audio, -(-(length + 1) // audio.size))
-    start = int(draw.integers(audio.size - length + 1))
-    return audio[start : start + length]
+    piece = np.zeros(length)
+    while not piece.any():
+        start = int(draw.integers(audio.size - length + 1))
+        piece = audio[start : start + length]
+    return piece
 
 
 def mix(target: Audio, added: Audio, snr_db: float) -> tuple[Audio, Audio]:
@@ -101,41 +104,56 @@ def write_pair(out: Path, name: str, target: Audio, noisy: Audio) -> None:
         soundfile.write(out / part / name, audio, SAMPLE_RATE, subtype="PCM_16")
 
 
+def refuse_others(out: Path, names: Sequence[str]) -> None:
+    """Check that a folder holds no pairs but those that are about to be written: two sets in one are none.
+
+    Raises:
+        ValueError: it holds others.
+    """
+    for part in ("clean", "noisy"):
+        there = (out / part).iterdir() if (out / part).is_dir() else ()
+        if others := sorted(path for path in there if path.name[0] != "." and path.name not in names):
+            raise ValueError(f"'{others[0]}' is of another set; name another --out")
+
+
 def write_set(speech_folders: Sequence[Path], noise_folder: Path, out: Path, count: int, seed: int) -> None:
     """Write `count` pairs as 16-bit FLAC.
 
     Raises:
-        ValueError: a folder holds no recordings, or one cannot be read.
+        ValueError: a folder holds no recordings, one cannot be read, or `out` holds another set.
     """
     voices = [groups(require_recordings(folder)) for folder in speech_folders]
     noises = require_recordings(noise_folder)
+    planned: dict[str, tuple[list[Path], Path, float]] = {}
     for number in range(count):
-        draw = np.random.default_rng((seed, number))
         noise_file, shifted = noises[number % len(noises)], number + number // len(noises)
         found, snr_db = voices[shifted % len(voices)], SNR_DB[shifted % len(SNR_DB)]
         name, files = list(found.items())[number // len(voices) % len(found)]
-        target, noisy = mix(speech(files, draw), noise(noise_file, draw), snr_db)
-        file = f"{number:02d}_{name}_{noise_file.stem}_{snr_db:g}dB.flac"
-        write_pair(out, file, target, noisy)
+        planned[f"{number:02d}_{name}_{noise_file.stem}_{snr_db:g}dB.flac"] = files, noise_file, snr_db
+    refuse_others(out, list(planned))
+    for number, (file, (files, noise_file, snr_db)) in enumerate(planned.items()):
+        draw = np.random.default_rng((seed, number))
+        write_pair(out, file, *mix(speech(files, draw), noise(noise_file, draw), snr_db))
 
 
 def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> None:
     """Write a mixture of each sentence at each of `SENTENCE_SNR_DB` as 16-bit FLAC, and the words.
 
     Raises:
-        ValueError: a folder holds no recordings, or one cannot be read.
+        ValueError: a folder holds no recordings, one cannot be read, or `out` holds another set.
         OSError: a recording has no text beside it.
     """
-    noises, lines = require_recordings(noise_folder), list[str]()
-    for (number, path), (order, snr_db) in itertools.product(
-        enumerate(require_recordings(folder)), enumerate(SENTENCE_SNR_DB)
-    ):
-        draw = np.random.default_rng((seed, number, order))
-        noise_file, sentence = noises[(number + 3 * order) % len(noises)], read(path, "speech")
-        target, noisy = mix(sentence, noise(noise_file, draw, sentence.size), snr_db)
-        file = f"{path.stem}_{noise_file.stem}_{snr_db:g}dB.flac"
-        lines.append(f"{file}\t{' '.join(path.with_suffix('.txt').read_text(encoding='utf-8').split())}\n")
-        write_pair(out, file, target, noisy)
+    noises, said = require_recordings(noise_folder), require_recordings(folder)
+    words = [" ".join(path.with_suffix(".txt").read_text(encoding="utf-8").split()) for path in said]
+    planned: dict[str, tuple[int, int, Path, float]] = {}
+    for (number, path), (order, snr_db) in itertools.product(enumerate(said), enumerate(SENTENCE_SNR_DB)):
+        noise_file = noises[(number + 3 * order) % len(noises)]
+        planned[f"{number:02d}_{path.stem}_{noise_file.stem}_{snr_db:g}dB.flac"] = number, order, noise_file, snr_db
+    refuse_others(out, list(planned))
+    for file, (number, order, noise_file, snr_db) in planned.items():
+        draw, sentence = np.random.default_rng((seed, number, order)), read(said[number], "speech")
+        write_pair(out, file, *mix(sentence, noise(noise_file, draw, sentence.size), snr_db))
+    lines = (f"{file}\t{words[number]}\n" for file, (number, *_) in planned.items())
     (out / WORDS).write_text("".join(lines), encoding="utf-8")
 
 

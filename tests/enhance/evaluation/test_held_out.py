@@ -59,6 +59,28 @@ def test_a_seed_fixes_everything(folders: Path, tmp_path: Path) -> None:
     assert not any(np.array_equal(x, y) for x, y in zip(read["a"], read["c"], strict=True))
 
 
+def test_noise_with_long_silences_is_taken_where_it_sounds(folders: Path, tmp_path: Path) -> None:
+    audio = np.zeros(60 * 48_000)
+    audio[1_000_000:1_050_000] = 0.1
+    write(tmp_path / "noise" / "door.flac", audio, subtype="PCM_16")
+    assert main([*command(folders, tmp_path / "out"), "--noise", str(tmp_path / "noise")]) == 0
+    for pair in find_pairs(tmp_path / "out"):
+        target, noisy, _ = read_pair(*pair)
+        assert np.abs(noisy - target).max() > 1e-3
+
+
+def test_a_set_of_other_pairs_is_not_added_to(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(folders, tmp_path)) == 0
+    assert main(command(folders, tmp_path)) == 0
+    before = sorted(path.name for path in (tmp_path / "clean").iterdir())
+    assert main([*command(folders, tmp_path), "--count", "4"]) == 1
+    said = capsys.readouterr().err
+    assert said == f"enhance.held_out: '{tmp_path / 'clean' / before[4]}' is of another set; name another --out\n"
+    assert sorted(path.name for path in (tmp_path / "clean").iterdir()) == before
+
+
 def test_a_folder_without_recordings_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--speech", str(tmp_path), "--noise", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err.startswith(f"enhance.held_out: no recordings in '{tmp_path}': ")

@@ -42,6 +42,17 @@ def test_each_sentence_comes_whole_at_each_snr_with_its_words(sentences: Path) -
         assert 10 * np.log10((target @ target) / np.sum((noisy - target) ** 2)) == pytest.approx(snr_db, abs=1.5)
 
 
+def test_sentences_of_one_name_in_several_folders_are_all_kept(tmp_path: Path) -> None:
+    for folder in ("ann", "bob"):
+        write(tmp_path / "said" / folder / "001.wav", speech_like(0.5, 16_000), 16_000)
+        (tmp_path / "said" / folder / "001.txt").write_text(f"I am {folder}")
+    write(tmp_path / "noise" / "hiss.wav", 0.1 * speech_like(1.5, 48_000, seed=5))
+    arguments = ["--sentences", tmp_path / "said", "--noise", tmp_path / "noise", "--out", tmp_path / "set"]
+    assert held_out([str(argument) for argument in arguments]) == 0
+    names = sorted(path.name for path in (tmp_path / "set" / "clean").iterdir())
+    assert sorted(read_words(tmp_path / "set", names).values()) == 4 * ["i am ann"] + 4 * ["i am bob"]
+
+
 def test_a_file_without_words_is_named(sentences: Path) -> None:
     names = [path.name for path in (sentences / "clean").iterdir()]
     (sentences / WORDS).write_text("")
