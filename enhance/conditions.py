@@ -1,7 +1,7 @@
 """`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: score a model on hard cases that a test set lacks.
 
 Thirteen cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training
-has seen. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md,
+has seen; a case that these hold nothing for is left out, and named. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md,
 .csv and .json; `enhance.card` shows the table.
 """
 
@@ -21,7 +21,7 @@ import soundfile
 from enhance.data.recordings import require_recordings
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
-from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair
+from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair, missing
 from enhance.evaluation.results import model_name
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
@@ -118,11 +118,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         speech, noise, music = (require_recordings(folder) for folder in folders)
         recordings = Recordings(speech, noise, music, known)
         Denoiser(arguments.model)
-        tasks = [(case, number) for case in CASES for number in range(arguments.pairs)]
+        lacks = {case: lack for case in CASES if (lack := missing(case, recordings))}
+        for case, lack in lacks.items():
+            print(f"the case '{case}' is left out: {lack}", file=sys.stderr)
+        cases = [case for case in CASES if case not in lacks]
+        tasks = [(case, number) for case in cases for number in range(arguments.pairs)]
         with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
             rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
         name = f"{model_name(arguments.model)}_conditions"
-        report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": list(CASES)})
+        report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": cases})
         save_report(report, arguments.out, time.monotonic() - begin)
     except (ValueError, OSError, soundfile.SoundFileError, ModelError) as error:
         return fail("enhance.conditions", error)

@@ -74,11 +74,17 @@ def language(path: Path) -> str:
 
 
 def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:
-    """Return a random piece of a random file, its loudest of eight; short files are repeated."""
+    """Return a random piece of a random file, its loudest of eight; short files are repeated.
+
+    Raises:
+        ValueError: the file holds no samples, or some that are not finite.
+    """
     path = files[int(draw.integers(len(files)))]
     audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
     mono = audio.mean(axis=1)
     mono = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
+    if not mono.size or not np.isfinite(mono).all():
+        raise ValueError(f"'{path}' {'holds NaN or infinite samples' if mono.size else 'holds no samples'}")
     length = round(SECONDS * SAMPLE_RATE)
     mono = np.tile(mono, -(-length // mono.size))
     starts = draw.integers(0, mono.size - length + 1, 8)
@@ -105,12 +111,13 @@ def ordinary(recordings: Recordings, draw: Draw) -> Pair:
     return mixed(crop(recordings.speech, draw), crop(recordings.noise, draw))
 
 
-def unknown_language(recordings: Recordings, draw: Draw) -> Pair:
+def foreign(recordings: Recordings) -> list[Path]:
     known = recordings.known_languages
-    chosen = [path for path in recordings.speech if language(path) and language(path) not in known]
-    if not chosen:
-        raise ValueError("all languages of the held-out speech were trained on")
-    return mixed(crop(chosen, draw), crop(recordings.noise, draw))
+    return [path for path in recordings.speech if language(path) and language(path) not in known]
+
+
+def unknown_language(recordings: Recordings, draw: Draw) -> Pair:
+    return mixed(crop(foreign(recordings), draw), crop(recordings.noise, draw))
 
 
 def telephone(recordings: Recordings, draw: Draw) -> Pair:
@@ -172,11 +179,12 @@ def with_its_room(snr_db: float) -> Callable[[Recordings, Draw], Pair]:
     return pair
 
 
+def clicking(recordings: Recordings) -> list[Path]:
+    return [path for path in recordings.noise if "type" in path.stem or "key" in path.stem]
+
+
 def clicks(recordings: Recordings, draw: Draw) -> Pair:
-    chosen = [path for path in recordings.noise if "type" in path.stem or "key" in path.stem]
-    if not chosen:
-        raise ValueError("no held-out noise has 'type' or 'key' in its name")
-    return mixed(crop(recordings.speech, draw), crop(chosen, draw))
+    return mixed(crop(recordings.speech, draw), crop(clicking(recordings), draw))
 
 
 def clean(recordings: Recordings, draw: Draw) -> Pair:
@@ -221,6 +229,23 @@ CASES: dict[str, Callable[[Recordings, Draw], Pair]] = {
     "sung voice (synthesised)": sung,
 }
 
+NEEDS: dict[str, tuple[Callable[[Recordings], Sequence[Path]], str]] = {
+    "languages not in training": (
+        foreign,
+        "no held-out speech has a language in its name that was not trained on, as nl in gcompris-nl-003",
+    ),
+    "keyboard clicks": (clicking, "no held-out noise has 'type' or 'key' in its name"),
+}
+"""Recordings that a case is made of, where not all will do, and what to say where there are none."""
+
+
+def missing(case: str, recordings: Recordings) -> str:
+    """Return what the recordings lack for a case; empty where it can be made."""
+    if case not in NEEDS:
+        return ""
+    chosen, text = NEEDS[case]
+    return "" if chosen(recordings) else text
+
 
 def make_pair(case: str, recordings: Recordings, number: int) -> Pair:
     """Return pair `number` of a case.
@@ -230,4 +255,6 @@ def make_pair(case: str, recordings: Recordings, number: int) -> Pair:
     """
     if not (recordings.speech and recordings.noise and recordings.music):
         raise ValueError("expected recordings of speech, noise and music")
+    if lack := missing(case, recordings):
+        raise ValueError(lack)
     return CASES[case](recordings, np.random.default_rng([list(CASES).index(case), number]))

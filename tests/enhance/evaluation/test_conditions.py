@@ -88,11 +88,42 @@ def test_a_sung_voice_has_harmonics_at_its_notes(recordings: Recordings) -> None
 
 def test_missing_material_is_named(recordings: Recordings) -> None:
     known = Recordings(recordings.speech, recordings.noise, recordings.music, frozenset({"aa", "bb"}))
-    with pytest.raises(ValueError, match="all languages of the held-out speech were trained on"):
+    with pytest.raises(ValueError, match="no held-out speech has a language in its name that was not trained on"):
         make_pair("languages not in training", known, 0)
     with pytest.raises(ValueError, match="expected recordings of speech, noise and music"):
         make_pair("clean input", Recordings([], recordings.noise, recordings.music), 0)
     assert language(Path("a-b-c-0.opus")) == ""
+
+
+@pytest.mark.parametrize(("samples", "said"), [([], "holds no samples"), ([0.1, np.nan], "holds NaN or infinite")])
+def test_a_recording_that_is_none_is_named(
+    recordings: Recordings, tmp_path: Path, samples: list[float], said: str
+) -> None:
+    bad = write(tmp_path / "bad.wav", np.array(samples))
+    with pytest.raises(ValueError, match=f"bad.wav' {said}"):
+        make_pair("ordinary mixtures", Recordings([bad], recordings.noise, recordings.music), 0)
+
+
+def named_only(model: str, recordings: Recordings, task: tuple[str, int]) -> conditions.Row:
+    return {"case": task[0], "pair": task[1]}
+
+
+def test_cases_that_the_recordings_hold_nothing_for_are_left_out_and_named(
+    folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
+    monkeypatch.setattr(conditions, "measure", named_only)
+    monkeypatch.setattr(conditions, "table", lambda rows: "a table")
+    write(tmp_path / "noise" / "hiss.flac", white(3.0), subtype="PCM_16")
+    named = ["--speech", str(folder / "speech"), "--noise", str(tmp_path / "noise"), "--music", str(folder / "music")]
+    named += ["--trained", str(folder / "speech"), "--pairs", "1", "--out", str(tmp_path / "out")]
+    assert main(["--model", str(tiny_model), *named]) == 0
+    said = capsys.readouterr().err
+    assert "the case 'languages not in training' is left out: no held-out speech has a language in its name" in said
+    assert "the case 'keyboard clicks' is left out: no held-out noise has 'type' or 'key' in its name" in said
+    with (tmp_path / "out" / f"{tiny_model.stem}_conditions.csv").open(newline="") as file:
+        cases = [row["case"] for row in csv.DictReader(file)]
+    assert cases == [case for case in CASES if case not in ("languages not in training", "keyboard clicks")]
 
 
 def trained_on_another(folder: Path) -> Path:
