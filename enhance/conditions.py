@@ -1,8 +1,8 @@
 """`python -m enhance.conditions --model NAME|FILE --out FOLDER ...`: score a model on hard cases that a test set lacks.
 
 Thirteen cases (`enhance.evaluation.hard_cases`), the same number of pairs each, made from recordings that no training
-has seen; a case that these hold nothing for is left out, and named. For each case the means before and after, and the file that gained least. FOLDER gets MODEL_conditions.md,
-.csv and .json; `enhance.card` shows the table.
+has seen; a case that these hold nothing for is left out, and named. For each case the means before and after, and the
+file that gained least. FOLDER gets MODEL_conditions.md, .csv and .json; `enhance.card` shows the table.
 """
 
 import argparse
