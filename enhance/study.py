@@ -182,7 +182,8 @@ def study(arguments: argparse.Namespace) -> str:
             f"the runs in {out} were made with other settings or another set; name another folder by --out"
         )
     finished = {row["variant"] for row in rows}
-    options = ["--cache", str(arguments.cache), *settings.weights, *arguments.arguments]
+    size = ["--size", arguments.start] if arguments.start else []
+    options = ["--cache", str(arguments.cache), *size, *settings.weights, *arguments.arguments]
     for variant in (name for name in chosen if name not in finished):
         folder = out / f"run-{list(known).index(variant)}"
         minutes = train([*settings.pairs(), *known[variant]], arguments.steps, folder, options)

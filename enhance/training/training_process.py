@@ -2,20 +2,21 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from enhance.model.checkpoint import load_checkpoint
+from enhance.training.run_state import LAST
+
 
 def train(settings: Sequence[str], steps: int, folder: Path, arguments: Sequence[str]) -> float:
-    """Run `enhance.train` in a process of its own; return the minutes it took.
+    """Run `enhance.train` in a process of its own; return the minutes of training, those before a stop among them.
 
     Raises:
         RuntimeError: the training failed.
     """
     command = [sys.executable, "-m", "enhance.train", "--out", str(folder), *arguments, "--set", f"steps={steps}"]
-    begin = time.monotonic()
     finished = subprocess.run([*command, *settings], stdout=subprocess.DEVNULL, check=False)
     if finished.returncode:
         raise RuntimeError(f"training in '{folder}' failed with exit status {finished.returncode}; see above")
-    return (time.monotonic() - begin) / 60
+    return load_checkpoint(folder / LAST)["seconds"] / 60

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from helpers import speech_like
 from recordings import white, write
 
 from enhance import study
+from enhance.model.checkpoint import FORMAT, save_atomically
 from enhance.model.network import Enhancer
 from enhance.runtime.registry import find_model
 from enhance.study import SCORES, VARIANTS, VARIANTS_AHEAD, main, read_rows, tables
 from enhance.train import settings as train_settings
+from enhance.training import training_process
+from enhance.training.run_state import LAST
 from enhance.training.task import load_weights
 
 SECONDS = 0.25  # of each pair
@@ -56,12 +60,22 @@ def test_each_variant_has_a_row_for_each_file_and_finished_ones_are_kept(
     assert len(trained) == 2
     assert "lookahead=2" in trained[0]
     assert "lookahead=2" not in trained[1]
+    assert all(call[call.index("--size") + 1] == "tiny" for call in trained)
     assert all("--start" in call and "--accelerator" in call for call in trained)
     rows = read_rows(tmp_path / "out" / "study.csv")
     assert [(row["variant"], row["file"]) for row in rows] == [(v, f) for v in (FIRST, SECOND) for f in ("0", "1")]
     shown = capsys.readouterr().out
     assert (tmp_path / "out" / "study.md").read_text() in shown
     assert f"| {SECOND} |" in shown.split(f"Difference from '{FIRST}'")[1]
+
+
+def test_minutes_are_those_of_the_training_before_and_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_atomically({"format": FORMAT, "seconds": 90.0}, tmp_path / LAST)
+    done = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(returncode=0), DEVNULL=None)
+    monkeypatch.setattr(training_process, "subprocess", done)
+    assert training_process.train([], 2, tmp_path, []) == 1.5
 
 
 def test_differences_are_paired_and_marked_where_their_interval_leaves_out_zero() -> None:
