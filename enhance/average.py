@@ -53,7 +53,7 @@ def average(networks: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> d
         >>> average([{"x": Tensor([1.0])}, {"x": Tensor([3.0])}], [0.25, 0.75])
         {'x': tensor([2.5000])}
     """
-    if len(shares) != len(networks) or abs(sum(shares) - 1) > TOLERANCE:
+    if len(shares) != len(networks) or not abs(sum(shares) - 1) <= TOLERANCE:  # NaN is not
         raise ValueError(f"expected {len(networks)} shares that add up to 1, got {', '.join(f'{s:g}' for s in shares)}")
     shapes = [{name: tuple(x.shape) for name, x in weights.items()} for weights in networks]
     if any(shape != shapes[0] for shape in shapes):

@@ -181,6 +181,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare(arguments.out)
         model = Path(find_model(arguments.model))
+        if Denoiser(model).info.block:
+            raise ValueError(f"{arguments.model} works in blocks; what is compared here is timed hop by hop")
         noises, pairs = require_recordings(arguments.calibrate)[:CALIBRATION_FILES], find_pairs(arguments.set)
         with tempfile.TemporaryDirectory() as folder:
             variants = measure(quantise(model, noises, Path(folder)), pairs)

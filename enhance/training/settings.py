@@ -30,7 +30,7 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
             raise ValueError(f"unknown setting {key!r}; --list shows all")
         before = getattr(configs[owners[0]], key)
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_constant=lambda name: None)  # NaN and Infinity are no JSON
         except ValueError:
             value = None
         if isinstance(before, float) and type(value) is int:

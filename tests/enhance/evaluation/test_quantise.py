@@ -74,6 +74,15 @@ def test_a_set_without_pairs_is_refused_before_the_calibration(
     assert "expected the folders clean/ and noisy/ in it, found no clean/" in capsys.readouterr().err
 
 
+def test_a_network_that_works_in_blocks_is_refused_before_it_is_quantised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
+    assert main(["--model", "studio", *options]) == 1
+    said = "enhance.quantise: studio works in blocks; what is compared here is timed hop by hop\n"
+    assert capsys.readouterr().err == said
+
+
 def test_an_unknown_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--set", str(tmp_path), "--calibrate", str(tmp_path), "--out", str(tmp_path / "x.md")]
     assert main(["--model", "huge", *options]) == 1

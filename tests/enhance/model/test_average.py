@@ -63,6 +63,7 @@ def test_equal_networks_stay_what_they_are() -> None:
     [
         (["0.7", "0.7"], "expected 2 shares that add up to 1, got 0.7, 0.7"),
         (["1"], "expected 2 shares that add up to 1, got 1"),
+        (["nan", "1"], "expected 2 shares that add up to 1, got nan, 1"),
         (["0.5", "0.5"], "the networks differ in their dimensions"),
     ],
 )

@@ -28,7 +28,18 @@ def test_who_reads_the_list_may_stop_at_any_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["onset=[0.5]", 'snr_db=["a","b"]', "level_db=[-20,-10,0]", "speeds=[true]", "extra=[1]", "noises=0.5"]
+    "wrong",
+    [
+        "onset=[0.5]",
+        'snr_db=["a","b"]',
+        "level_db=[-20,-10,0]",
+        "speeds=[true]",
+        "extra=[1]",
+        "noises=0.5",
+        "room=NaN",
+        "noise_level_db=-Infinity",
+        "tail_db=[NaN,3]",
+    ],
 )
 def test_lists_of_other_numbers_or_types_are_refused(wrong: str) -> None:
     key = wrong.partition("=")[0]
