@@ -10,8 +10,8 @@
 
 Everything is computed at 16 kHz (resampled by soxr) except the log-spectral distance and the two levels. PESQ fails
 where it finds no speech, for example on digital silence: it is nan then, and so are the composite measures built on
-it. STOI and ESTOI are nan where the target has less than 0.4 s of speech. Read PESQ and DNSMOS together with the
-levels: silence can outscore a very noisy recording.
+it. STOI and ESTOI are nan where the target has less than 0.4 s of speech, SNR and SI-SDR where it is silent. Read PESQ
+and DNSMOS together with the levels: silence can outscore a very noisy recording.
 """
 
 import warnings
@@ -62,7 +62,7 @@ def at_metric_rate(audio: ArrayLike, sample_rate: int) -> Array:
 
 
 def si_sdr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Return the scale-invariant signal-to-distortion ratio in dB, at 16 kHz.
+    """Return the scale-invariant signal-to-distortion ratio in dB, at 16 kHz; nan for a silent target.
 
     Example:
         >>> tone = np.sin(np.arange(16000))
@@ -70,15 +70,20 @@ def si_sdr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
         20
     """
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
+    if not targets.any():
+        return float("nan")
     eps = np.finfo(np.float64).eps
     projection = (estimates @ targets + eps) / (targets @ targets + eps) * targets
     return _ratio_db(projection, estimates - projection)
 
 
 def snr(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
-    """Return the signal-to-noise ratio in dB at 16 kHz: the target over all that differs from it, level included."""
+    """Return the signal-to-noise ratio in dB at 16 kHz: the target over all that differs from it, level included.
+
+    nan for a silent target, which has none.
+    """
     estimates, targets = _pair_at_metric_rate(estimate, target, sample_rate)
-    return _ratio_db(targets, estimates - targets)
+    return _ratio_db(targets, estimates - targets) if targets.any() else float("nan")
 
 
 def pesq_wb(estimate: ArrayLike, target: ArrayLike, sample_rate: int) -> float:
@@ -197,6 +202,8 @@ def level_change_db(estimate: ArrayLike, reference: ArrayLike) -> float:
 
 
 def _intelligibility(estimates: Array, targets: Array, *, extended: bool) -> float:
+    if not targets.any():  # pystoi takes all of it for speech
+        return float("nan")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)  # pystoi would return 1e-5 then
         try:

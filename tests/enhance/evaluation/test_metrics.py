@@ -72,6 +72,15 @@ def test_pesq_of_silence_is_nan_and_so_are_the_ratings_built_on_it(pair):
     assert all(math.isfinite(ratings[name]) for name in ("stoi", "estoi", "si_sdr", "sig", "bak", "ovrl", "lsd"))
 
 
+def test_a_silent_target_has_no_ratio_and_no_intelligibility(pair):
+    """They would be -168 dB and 0, and move every mean over files."""
+    _, clean = pair
+    silence = np.zeros_like(clean)
+    for metric in (metrics.si_sdr, metrics.snr, metrics.stoi, metrics.estoi):
+        assert math.isnan(metric(clean, silence, 48000))
+        assert math.isnan(metric(silence, silence, 48000))
+
+
 @pytest.mark.parametrize("samples", [1, 300, 4800])
 def test_intelligibility_of_too_little_speech_is_nan(samples: int):
     """Not 1e-5, which pystoi gives and which would count in a mean; less than a frame is no error."""
