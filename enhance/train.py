@@ -16,6 +16,7 @@ import torch
 
 from emulator.losses.plugins import find_extras
 from enhance.data.cache import AudioCache, Kind, build_cache
+from enhance.data.mix_config import SUBGROUP
 from enhance.data.mixing import MixConfig, Mixer
 from enhance.data.recordings import require_recordings
 from enhance.data.room_responses import write_rooms
@@ -114,6 +115,9 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     if arguments.start:
         load_weights(Enhancer(dimensions), arguments.start)  # a wrong file is refused before recordings are decoded
     fabric.launch()
+    if mix.reuse > 1 and config.batch % (SUBGROUP * fabric.world_size):
+        each = f" in each of {fabric.world_size} processes" if fabric.world_size > 1 else ""
+        raise ValueError(f"with reuse={mix.reuse} batch must be a multiple of {SUBGROUP}{each}; got {config.batch}")
     with fabric.rank_zero_first():
         caches = open_caches(arguments)
     if fabric.device.type == "cuda":

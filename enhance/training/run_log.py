@@ -80,7 +80,9 @@ class RunLog:
         self._write("train", step, values | {"gradient_norm": norm, "rate_factor": rate_factor})
 
     def validation(self, step: int, values: Mapping[str, float]) -> None:
-        """Log figures on held-out data."""
+        """Log figures on held-out data, if there are any."""
+        if not values:
+            return
         self._display.line(" ".join([f"step {step} valid", *(f"{name} {value:.4f}" for name, value in values.items())]))
         self._write("valid", step, values)
 

@@ -189,6 +189,16 @@ def no_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("enhance.train.write_rooms", lambda *_: pytest.fail("rooms are simulated"))
 
 
+def test_a_batch_that_reuse_cannot_share_is_refused_before_rooms_are_simulated(
+    tmp_path: Path, no_rooms: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(tmp_path)
+    options = ("--out", str(tmp_path / "out"), "--simulated-rooms", "1")
+    assert main(command(tmp_path, *options, values=("reuse=3", "batch=12"))) == 1
+    said = capsys.readouterr().err
+    assert said.endswith("enhance.train: with reuse=3 batch must be a multiple of 8; got 12\n")
+
+
 @pytest.mark.parametrize("content", [None, b"no weights"])
 def test_weights_to_begin_with_that_cannot_be_read_are_refused_before_rooms_are_simulated(
     tmp_path: Path, content: bytes | None, no_rooms: None, capsys: pytest.CaptureFixture[str]

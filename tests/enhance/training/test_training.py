@@ -297,6 +297,13 @@ def test_logs_hold_figures_sounds_and_pictures(data: Data, tmp_path: Path, capsy
     assert re.search(r"step 2 valid total -?\d+\.\d+ magnitude .* snr_db -?\d+", printed)
 
 
+def test_without_held_out_data_no_validation_is_logged(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(make_task(data), replace(CONFIG, steps=1, validate_every=1), tmp_path)
+    assert "valid" not in capsys.readouterr().out
+
+
 def test_what_was_logged_before_a_stop_stays(data: Data, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(make_task(data, stop=1, valid=True), replace(CONFIG, validate_every=2), tmp_path)
