@@ -1,5 +1,6 @@
 """State of a training between two steps: written to a checkpoint, and taken up again exactly."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,23 @@ def finished(path: Path, task: Mapping[str, Any], config: TrainConfig) -> tuple[
         key in FREE or value == ours.get(key) for key, value in checkpoint["config"].items()
     )
     return (step, seconds) if same and config.done(step, seconds) >= 1 else None
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the former values of what differs, as ``KEY=VALUE``.
+
+    Example:
+        >>> differing({"mix": {"room": 0.3, "join": 0.1}, "start": ""}, {"mix": {"room": 0.5, "join": 0.1}, "start": 1})
+        ['room=0.3', 'start=""']
+    """
+    found: list[str] = []
+    for key in dict.fromkeys([*before, *now]):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differing(one, other)
+        elif one != other:
+            found.append(f"{key}={json.dumps(one)}")
+    return found
 
 
 class Task(Protocol):
@@ -113,7 +131,8 @@ class RunState:
     def _check(self, checkpoint: dict[str, Any], path: Path) -> None:
         ours, step, seconds = self._task.describe(), checkpoint["step"], checkpoint.get("seconds", 0.0)
         if checkpoint["task"] != ours:
-            raise ValueError(f"'{path}' was made by {checkpoint['task']}, not {ours}; choose another folder")
+            made = ", ".join(differing(checkpoint["task"], ours))
+            raise ValueError(f"'{path}' was made with {made}; name the same, or choose another folder")
         before, config = TrainConfig(**checkpoint["config"]), self._config
         differ = [key for key, value in asdict(before).items() if key not in FREE and value != getattr(config, key)]
         falls = before.falls(step, seconds) or config.falls(step, seconds)

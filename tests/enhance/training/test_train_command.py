@@ -150,9 +150,13 @@ def test_a_finished_run_does_not_pass_over_other_settings(tmp_path: Path, capsys
     write_folders(tmp_path)
     options, values = ("--out", str(tmp_path / "out")), ("batch=2", "steps=1")
     assert main(command(tmp_path, *options, values=values)) == 0
-    for other in ("snr_db=[0,10]", "phase=0.25", "channels=16", 'extra=["bark"]'):
+    for other, made in (
+        ("snr_db=[0,10]", "snr_db=[-5.0, 25.0]"), ("phase=0.25", "phase=0.5"), ("channels=16", "channels=8"),
+        ('extra=["bark"]', "extra=[]"),
+    ):  # fmt: skip
         assert main(command(tmp_path, *options, values=(*values, other))) == 1
-        assert "was made by" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert said.endswith(f"last.pt' was made with {made}; name the same, or choose another folder\n")
     assert main(command(tmp_path, *options, values=values)) == 0
     assert "nothing is left to train" in capsys.readouterr().out
 
