@@ -86,7 +86,7 @@ class Session:
         self._meters, self._processor = Meters(), Processor()
         self._recorder: Recorder | None = None
         self._messages: list[str] = []
-        self._silent = self._settled = self._monitored = self._advised = False
+        self._silent = self._settled = self._monitored = self._advised = self._narrow = False
         self._missed = 0  # frames that the tap has lost so far
         self._former = (0, 0.0, 0.0)  # xruns, seconds lost in and out, of links that are closed
         self._opened = time.monotonic()
@@ -206,7 +206,7 @@ class Session:
         latency = self.link.latency()
         self._model.load.reset()  # whatever held up the start, it says nothing of what is to come
         self._model.load.allowance = _ALLOWANCE * min(latency.device, latency.in_device)
-        self._settled = False
+        self._settled = self._narrow = False
 
     def _end(self) -> None:
         self._former = self._troubles()
@@ -267,6 +267,10 @@ class Session:
             return
         source, target = sides(found[0], found[1], self._settings.channels)
         if source.channels != self.path.channels:
+            if not self._narrow:
+                some = f"{source.channels} of {self.path.channels} channels"
+                self._say(f"{source.device.name} is back with {some}; waiting for all of them")
+            self._narrow = True
             return
         with suppress(DeviceProblem):
             self._begin(source, target)

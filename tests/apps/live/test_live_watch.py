@@ -176,3 +176,17 @@ def test_a_recording_keeps_its_length_and_says_what_it_has_lost(tmp_path: Path) 
     given[silent] = 0
     np.testing.assert_allclose(kept, given[:-100], atol=1e-6)
     assert np.count_nonzero(np.abs(out - kept) > 1e-6) <= 200
+
+
+def test_a_device_that_comes_back_with_fewer_channels_is_said_once() -> None:
+    session = Session.__new__(Session)
+    session.__dict__.update(
+        _watch=SimpleNamespace(find=lambda: [device("Box", inputs=1), device("Speakers", inputs=0, outputs=2)]),
+        _settings=SimpleNamespace(channels=2),
+        path=SimpleNamespace(channels=2),
+        _narrow=False,
+        _messages=[],
+    )
+    for _ in range(3):
+        session._look_for_devices()
+    assert session._messages == ["Box is back with 1 of 2 channels; waiting for all of them"]
