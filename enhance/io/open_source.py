@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from enhance.io.content import MP3, OPUS_WITHOUT_SPEAKERS, UNKNOWN, Content, content_of
-from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of
+from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of, is_written
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawReader
 from enhance.io.pipes.wav_pipe import PipeReader
@@ -125,11 +125,20 @@ def note_on_name(path: Path, output: str) -> list[str]:
     return [] if content.fits(path) else [f"it is {content.name} in spite of its name; the output is {output}"]
 
 
+def _may_be_called(major: str, suffix: str) -> bool:
+    """Return whether a container may have this suffix; RF64 is WAV whose sizes have 64 bits."""
+    kinds = (kind for kind in CONTAINERS.values() if kind.major == major or (major == "RF64" and kind.major == "WAV"))
+    return any(suffix in kind.suffixes for kind in kinds)
+
+
 def notes_on(task: Task, source: Source, encoding: Encoding, settings: DenoiseOptions) -> list[str]:
     """Return notes on a file that is not what its name says, and on an encoding that could not be kept."""
     if task.source == PIPE:
         return []
     notes, before = note_on_name(Path(task.source), encoding.major), source.encoding
+    suffix = Path(task.target).suffix.lower()
+    if task.container is not None and is_written(suffix) and not _may_be_called(encoding.major, suffix):
+        notes.append(f"the output is {encoding.major}, as asked for, in spite of its name {suffix}")
     if settings.subtype is None and task.container is None:
         codec = getattr(source, "codec", "its codec")
         if before is None and codec.upper() != encoding.subtype:

@@ -245,3 +245,20 @@ def test_it_is_part_of_the_package() -> None:
     assert {"denoise_file", "DenoisedFile", "FileError", "MpeaceError"} <= set(enhance.__all__)
     assert [getattr(enhance, name).__name__ for name in enhance.__all__] == enhance.__all__
     assert enhance.__version__[0].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "note"),
+    [
+        ("a.wav", "flac", ("the output is FLAC, as asked for, in spite of its name .wav",)),
+        ("a.M4A", "wav", ("the output is WAV, as asked for, in spite of its name .m4a",)),
+        ("a.wav", "rf64", ()),
+        ("a.ogg", "opus", ()),
+        ("a.part", "flac", ()),
+    ],
+)
+def test_an_output_that_is_not_what_its_name_says_is_noted(
+    tmp_path: Path, tiny_denoiser: Denoiser, name: str, format: str, note: tuple[str, ...]
+) -> None:
+    source = write(tmp_path / "noisy.wav", speech_like(0.2, 48_000)[0])
+    assert denoise_file(source, tmp_path / name, model=tiny_denoiser, format=format).notes == note
