@@ -34,7 +34,7 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def find_estimates(folder: Path, pairs: list[tuple[Path, Path]]) -> None:
+def check_estimates(folder: Path, pairs: list[tuple[Path, Path]]) -> None:
     """Check that a folder has an estimate for each pair, a file of the same name, rate and length.
 
     Raises:

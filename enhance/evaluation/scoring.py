@@ -14,7 +14,7 @@ from rich.progress import track
 
 from enhance.evaluation import metrics
 from enhance.evaluation.composite import composite
-from enhance.evaluation.pairs import Audio, find_estimates, find_pairs, read_pair
+from enhance.evaluation.pairs import Audio, check_estimates, find_pairs, read_pair
 from enhance.evaluation.results import (
     METRICS,
     NOISY,
@@ -106,7 +106,7 @@ def evaluate(model: str | Path, folder: Path, jobs: int = 1) -> tuple[Evaluation
     """
     pairs = find_pairs(folder)
     if isinstance(model, Path):
-        find_estimates(model, pairs)
+        check_estimates(model, pairs)
         name, info, work = model.resolve().name, None, partial(score_estimate, model)
     else:
         name, info = model_name(model), None if model == NOISY else loaded(model).info

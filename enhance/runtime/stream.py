@@ -58,7 +58,7 @@ class Stream:
         mix: share of the denoised signal from 0 (the input, delayed) to 1.
         live_block: None, or the unit of the block size for live use.
         link: whether channels with the same voice share one estimate of it (`enhance.runtime.linked_channels`), which
-            takes a second and a half more of delay; off: each is denoised on its own. Not for live use.
+            takes two seconds more of delay; off: each is denoised on its own. Not for live use.
 
     Raises:
         ValueError: for a value outside its range.

@@ -195,6 +195,11 @@ def test_linked_streams_do_not_depend_on_the_blocks(tiny_denoiser: Denoiser, rat
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-6)
 
 
+def test_linking_takes_two_seconds_as_the_help_says(tiny_denoiser: Denoiser) -> None:
+    linked, alone = (tiny_denoiser.stream(RATE, 2, link=link) for link in ("auto", "off"))
+    assert (linked.latency_samples - alone.latency_samples) / RATE == pytest.approx(2, abs=0.05)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 479, 480, 9001])
 def test_length_out_is_length_in(tiny_denoiser: Denoiser, samples: int) -> None:
     for channels, link in ((1, "auto"), (2, "auto"), (6, "auto"), (6, "on")):
