@@ -7,13 +7,14 @@ doi:10.1145/2063384.2063405) is keyed by seed and step and set forward to the ex
 import numpy as np
 
 SLOTS = 96  # random numbers set aside for each example; a multiple of the 4 that Philox makes at a time
+LARGEST_SEED = (1 << 63) - 1  # with the stream it fills 64 bits
 
 
 class CounterRandom:
     """Random numbers of examples `first` to `first + count - 1` of a step, taken column by column.
 
     Args:
-        seed: key of the generator, with `stream` and `step`.
+        seed: key of the generator, with `stream` and `step`; 0 to `LARGEST_SEED`.
         stream: 0 to 3, independent sets of numbers.
         step: number of the step, 0 or more.
         first: index of the first example in the whole batch.

@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.utils.ranges import check_ranges
 
 SUBGROUP = 8  # examples among which noises are exchanged when a processed batch is used again
 MOST_NOISES = 3
 POSITIVE = ("speeds", "noise_speeds", "low_pass_hz")  # settings of one number or more
 RANGES = ("formant_range", "onset", "early_seconds", "tail_db", "noise_swing_db", "snr_db", "level_db", "clip_db")
+PARTS = (  # probabilities and shares
+    *("formants", "join", "late_onset", "onset", "room", "noises", "disguise", "noise_backwards", "noise_steady"),
+    *("noise_swing", "noise_room", "synthetic", "babble", "noise_only", "clean_only", "clip", "band_limit"),
+    "telephone",
+)
+LENGTHS = ("speech_eq_db", "noise_eq_db", "early_seconds", "noise_level_db", "noise_swing_db", "clip_db")  # 0 or more
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class MixConfig:
     synthetic_count: int = 120  # synthetic noises, made when the mixer is made
 
     def __post_init__(self) -> None:
+        check_ranges(self, PARTS, 0, 1)
+        check_ranges(self, LENGTHS, 0)
         for name in POSITIVE:
             if not getattr(self, name) or min(getattr(self, name)) <= 0:
                 raise ValueError(f"{name} must be one number or more, each above 0; got {list(getattr(self, name))}")

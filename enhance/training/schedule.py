@@ -8,10 +8,17 @@ until that last part begins. On a machine that is lent for a time, the clock may
 import math
 from dataclasses import dataclass
 
+from enhance.data.counter_random import LARGEST_SEED
+from enhance.utils.ranges import check_ranges
+
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a training; all of them are saved in the checkpoint."""
+    """Settings of a training; all of them are saved in the checkpoint.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
 
     steps: int = 10_000  # updates of the weights
     minutes: float = 0.0  # if above 0: training ends after this time at the latest, and the rates follow the clock
@@ -29,11 +36,13 @@ class TrainConfig:
     log_every: int = 20  # steps
 
     def __post_init__(self) -> None:
-        if self.log_every < 1 or self.validate_every < 1:
-            every = f"{self.log_every} and {self.validate_every}"
-            raise ValueError(f"log_every and validate_every must be 1 step or more; got {every}")
-        if self.steps < 1 or self.batch < 1 or self.minutes < 0 or not 0 < self.decay <= 1:
-            raise ValueError(f"steps and batch must be positive and decay in (0, 1], minutes not negative; got {self}")
+        check_ranges(self, ("steps", "batch", "log_every", "validate_every"), 1)
+        check_ranges(self, ("minutes", "rate", "weight_decay", "warmup", "gradient_limit", "save_minutes"), 0)
+        check_ranges(self, ("seed",), 0, LARGEST_SEED)
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1; got {self.decay}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be 0 or more and below 1; got {self.average}")
 
     @property
     def decay_from(self) -> int:

@@ -258,6 +258,11 @@ def test_synthetic_noise_is_finite_and_repeatable(generate) -> None:
         ({"onset": (0.2, 1.0)}, "after the end of the segment"),
         ({"speeds": ()}, r"speeds must be one number or more, each above 0; got \[\]"),
         ({"noise_speeds": (1.0, 0.0)}, "noise_speeds must be one number or more, each above 0"),
+        ({"room": 1.5}, "room must be 0 to 1; got 1.5"),
+        ({"clean_only": -0.1}, "clean_only must be 0 to 1; got -0.1"),
+        ({"noises": (1.5, -0.5)}, r"noises must be 0 to 1; got \[1.5, -0.5\]"),
+        ({"early_seconds": (-0.1, 0.05)}, r"early_seconds must be 0 or more; got \[-0.1, 0.05\]"),
+        ({"noise_level_db": -3.0}, "noise_level_db must be 0 or more; got -3.0"),
         ({"snr_db": (5.0, -5.0)}, r"snr_db must be two numbers, the lower one first; got \[5.0, -5.0\]"),
     ],
 )

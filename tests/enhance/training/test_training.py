@@ -97,9 +97,28 @@ def test_the_rate_rises_stays_and_falls_to_zero_as_a_square_root() -> None:
     assert all(config.rate_factor(step) >= config.rate_factor(step + 1) for step in range(99, 1000))
     assert [config.progress(step) for step in (0, 599, 600, 700, 1000)] == pytest.approx([0, 0, 0, 0.5, 1])
     assert TrainConfig(warmup=0).rate_factor(0) == 1
-    for wrong in ({"steps": 0}, {"batch": 0}, {"decay": 0.0}, {"decay": 1.5}):
-        with pytest.raises(ValueError, match="must be positive and decay in"):
-            replace(TrainConfig(), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"steps": 0}, "steps must be 1 or more; got 0"),
+        ({"batch": 0}, "batch must be 1 or more; got 0"),
+        ({"decay": 0.0}, "decay must be above 0 and at most 1; got 0.0"),
+        ({"decay": 1.5}, "decay must be above 0 and at most 1; got 1.5"),
+        ({"minutes": -1.0}, "minutes must be 0 or more; got -1.0"),
+        ({"rate": -0.001}, "rate must be 0 or more; got -0.001"),
+        ({"weight_decay": -0.01}, "weight_decay must be 0 or more"),
+        ({"gradient_limit": -1.0}, "gradient_limit must be 0 or more"),
+        ({"warmup": -1}, "warmup must be 0 or more"),
+        ({"average": 1.0}, "average must be 0 or more and below 1; got 1.0"),
+        ({"seed": -1}, "seed must be 0 to .*; got -1"),
+        ({"seed": 1 << 63}, "seed must be 0 to "),
+    ],
+)
+def test_absurd_schedules_are_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TrainConfig(), **wrong)
 
 
 def test_bfloat16_is_chosen_where_the_hardware_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
