@@ -78,6 +78,10 @@ class EmulationTask:
             "crop": plain(self.crop),
         }
 
+    def recordings(self) -> dict[str, str]:
+        """Return what the corpus holds."""
+        return {"the corpus": self.data.originals.contents}
+
     def compare(self, network: nn.Module, data: Corpus, rows: np.ndarray, place: np.ndarray) -> EmulationTerms:
         """Return the loss of crops of recordings ``rows``, each from ``place`` (0 to 1) of its length on."""
         samples = (self.crop.crop_frames - 1) * self.network.config.hop

@@ -86,6 +86,13 @@ class AudioCache:
         """Length of all recordings together."""
         return self.total / self.sample_rate
 
+    @property
+    def contents(self) -> str:
+        """Number and length of the recordings, with a digest of their names and lengths, wherever their files lie."""
+        listed = "\n".join(f"{recording.name}\t{recording.length}" for recording in self.recordings)
+        digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{len(self)} recordings of {self.seconds / 3600:.2f} h ({digest[:8]})"
+
     def to(self, device: torch.device | str) -> "AudioCache":
         """Hold every sample as one int16 tensor on `device`, where `gather` then works; return itself."""
         self._resident = torch.from_numpy(np.array(self.samples)).to(device)

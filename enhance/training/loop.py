@@ -55,6 +55,7 @@ def fit(fabric: "Fabric", task: Task, config: TrainConfig, directory: Path) -> n
     log = RunLog(directory, config, step, seconds, fabric.is_global_zero)
     clock, gradients = Clock(fabric, seconds), GradientCheck(fabric.device)
     with Stopper() as stopper, log:
+        log.notes(state.notes)
         while config.done(step, seconds) < 1:
             factor = config.rate_factor(step, seconds)
             set_rates(optimizers, config.rate * factor)

@@ -1,7 +1,7 @@
 """Log of a training: lines and a progress bar on the terminal, curves, sounds and pictures in TensorBoard."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -48,6 +48,11 @@ class RunLog:
         self._display.__exit__(None, None, None)
         if self.writer:
             self.writer.close()
+
+    def notes(self, lines: Sequence[str]) -> None:
+        """Print lines on how the run goes on."""
+        for line in lines:
+            self._display.line(line)
 
     def advance(self, step: int, seconds: float) -> None:
         """Move the bar to so many steps, which took `seconds` in all."""

@@ -68,6 +68,10 @@ class Task(Protocol):
         """Return plain values that a checkpoint needs for the network to be built again."""
         ...
 
+    def recordings(self) -> dict[str, str]:
+        """Return, by the names of its parts, what sound is trained on."""
+        ...
+
     def terms(self, network: nn.Module, step: int, first: int, count: int, progress: float) -> NamedTuple:
         """Return the loss of examples ``first`` to ``first + count`` of a step; its ``total`` is differentiated."""
         ...
@@ -85,12 +89,16 @@ class RunState:
         config: the schedule.
         optimizers: with their memory of past gradients.
         average: of the weights.
+
+    Attributes:
+        notes: lines on what differs from the checkpoint that was taken up, and may.
     """
 
     def __init__(
         self, task: Task, config: TrainConfig, optimizers: Sequence[torch.optim.Optimizer], average: Average
     ) -> None:
         self._task, self._config, self._optimizers, self._average = task, config, optimizers, average
+        self.notes: list[str] = []
 
     def save(self, path: Path, step: int, seconds: float) -> None:
         """Write the state after `step` steps, which took `seconds`."""
@@ -98,6 +106,7 @@ class RunState:
             "format": FORMAT,
             "task": self._task.describe(),
             "config": asdict(self._config),
+            "recordings": self._task.recordings(),
             "step": step,
             "seconds": seconds,
             "network": self._task.network.state_dict(),
@@ -122,6 +131,12 @@ class RunState:
         checkpoint = load_checkpoint(path)
         step: int = checkpoint["step"]
         self._check(checkpoint, path)
+        now, before = self._task.recordings(), checkpoint.get("recordings", {})
+        self.notes = [
+            f"note: {name}: {before.get(name, 'none')} up to step {step}, {now.get(name, 'none')} from here on"
+            for name in (dict.fromkeys([*before, *now]) if before else ())
+            if before.get(name) != now.get(name)
+        ]
         self._task.network.load_state_dict(checkpoint["network"])
         self._average.network.load_state_dict(checkpoint["average"])
         for optimizer, state in zip(self._optimizers, checkpoint["optimizers"], strict=True):

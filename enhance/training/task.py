@@ -55,6 +55,11 @@ class EnhancementTask:
         loss, objective = self.objective.plain.config, self.objective.config
         return describe(self.network.config, loss, objective, self.mixer.config, self.start)
 
+    def recordings(self) -> dict[str, str]:
+        """Return what speech, noise and rooms there are."""
+        caches = {"speech": self.mixer.speech, "noise": self.mixer.noise, "rooms": self.mixer.rooms}
+        return {name: cache.contents for name, cache in caches.items() if cache is not None}
+
     def estimate(self, network: nn.Module, noisy: Tensor) -> Tensor:
         """Turn ``[batch, samples]`` into the estimate, aligned with its input."""
         config = self.network.config

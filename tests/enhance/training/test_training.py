@@ -160,6 +160,25 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(data: Data, tmp_path: Path, 
     assert sorted(path.name for path in (tmp_path / "stopped").glob("*last*")) == [LAST]
 
 
+def test_a_run_that_goes_on_with_other_recordings_says_so(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may be more than before; what was trained on other ones is not the same training, so it is told."""
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=1), CONFIG, tmp_path)
+    assert "note:" not in capsys.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(data, stop=2), CONFIG, tmp_path)
+    assert "note:" not in capsys.readouterr().out
+    fewer = Mixer(data[0].noise, data[0].noise, None, data[0].config, 0)
+    train(make_task((fewer, data[1])), CONFIG, tmp_path)
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note:")]
+    assert [re.sub(r"\w{8}\)", "DIGEST)", note) for note in notes] == [
+        "note: speech: 4 recordings of 0.00 h (DIGEST) up to step 3, 3 recordings of 0.00 h (DIGEST) from here on",
+        "note: rooms: 2 recordings of 0.00 h (DIGEST) up to step 3, none from here on",
+    ]
+
+
 def test_a_run_may_be_made_longer_until_its_rates_fall(data: Data, tmp_path: Path) -> None:
     longer = replace(CONFIG, steps=6)  # rates fall from step 3, before from step 2
     train(make_task(data), longer, tmp_path / "straight")
