@@ -6,6 +6,7 @@ help is plain text: the help that is drawn with boxes takes three times as long 
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -272,27 +273,33 @@ def info(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name from `mpeace models`, or an .onnx file.")],
 ) -> None:
     """Show a model's rate, delay, size, training and licence."""
-    import json
     from dataclasses import asdict
 
     from enhance import Denoiser
+    from enhance.reporting.cards import flatten
 
     denoiser = Denoiser(file)
-    values = asdict(denoiser.info)
+    values = {"file": denoiser.path, **asdict(denoiser.info)}
     delay = 1000 * denoiser.info.algorithmic_latency / denoiser.info.sample_rate
     filled = "a block has to be filled, and what it looks ahead" if denoiser.info.block else "a window has to be filled"
-    values["training"] = json.dumps(denoiser.info.training)
-    width = max(map(len, values))
-    typer.echo(f"{'file':<{width}}  {denoiser.path}")
-    for key, value in values.items():
-        typer.echo(f"{key:<{width}}  {value}")
-    typer.echo(f"{'delay':<{width}}  {delay:g} ms: {filled} before its first sample is known")
+    values["delay"] = f"{delay:g} ms: {filled} before its first sample is known"
+    training = flatten(values.pop("training"))
+    _echo_columns(values)
+    if training:
+        typer.echo("\ntraining")
+        _echo_columns(training)
 
 
 app.command()(interactive.demo)
 app.command()(interactive.listen)
 app.command()(interactive.live)
 app.command()(interactive.devices)
+
+
+def _echo_columns(values: Mapping[str, object]) -> None:
+    width = max(map(len, values))
+    for key, value in values.items():
+        typer.echo(f"{key:<{width}}  {value}")
 
 
 def _speech_threshold(segments: Path | None, threshold: float | None) -> float | None:

@@ -41,9 +41,8 @@ from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
-from enhance.reporting.report import Report, load_rows, save_report
+from enhance.reporting.report import Report, check_settings, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
-from enhance.train import get_parser as get_train_parser
 from enhance.training.ablation_grid import (
     BASELINE,
     FINE_GRID,
@@ -54,7 +53,7 @@ from enhance.training.ablation_grid import (
     Run,
     plan,
 )
-from enhance.training.training_process import train
+from enhance.training.training_process import options_of, train
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
 
@@ -73,11 +72,11 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
     """
     folder = work / "runs" / run.name
     model, note = folder / f"{run.name}.onnx", folder / "trained.json"
-    options = own_options(arguments)
+    options = options_of(arguments)
     chosen = [*settings.pairs(), f"seed={run.seed}", *LOSSES[run.loss].settings]
     wanted: dict[str, Any] = {"set": chosen, "options": options}
     if isinstance(settings, FineTuning):
-        wanted["start"] = settings.start
+        wanted |= {"start": settings.start, "start_sha256": settings.digest}
     if not note.is_file():
         minutes = train(chosen, settings.steps, folder, ["--size", run.size, *settings.weights, *arguments])
         export(folder / "last.pt", model, run.name)
@@ -89,15 +88,9 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
         }
         note.write_text(json.dumps(wanted | about, indent=2), encoding="utf-8")
     noted: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-    if {key: noted.get(key) for key in wanted} != wanted:
+    if any(noted.get(key, value) != value for key, value in wanted.items()):
         raise ValueError(f"the network in '{folder}' was trained with {' '.join(noted['set'])}; name another --work")
     return model, noted
-
-
-def own_options(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of `enhance.train` without folders and devices, which may differ from machine to machine."""
-    parsed = get_train_parser().parse_args(["--out", "", *arguments])
-    return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
 
 
 def trained_only(
@@ -164,17 +157,16 @@ def finished(rows: Sequence[dict[str, Any]]) -> set[Run]:
     return {Run(row["seed"], row["size"], row["loss"]) for row in rows}
 
 
-def common_settings(settings: AblationSettings, sets: Sequence[Path]) -> dict[str, Any]:
+def common_settings(settings: AblationSettings, sets: Sequence[Path], arguments: Sequence[str]) -> dict[str, Any]:
     """Return the settings that all runs have in common, as plain values."""
-    return asdict(settings) | {"sets": [path.resolve().name for path in sets]}
+    return settings.plain() | {"sets": [path.resolve().name for path in sets], "options": options_of(arguments)}
 
 
-def make_report(rows: list[dict[str, Any]], settings: AblationSettings, sets: Sequence[Path]) -> Report:
+def make_report(rows: list[dict[str, Any]], common: dict[str, Any]) -> Report:
     """Return rows in the order of the grid, with tables and figure; the manifest is for listening."""
     every = plan(list(SIZES), list(LOSSES), sorted({row["seed"] for row in rows}))
     rows = sorted(rows, key=lambda row: every.index(Run(row["seed"], row["size"], row["loss"])))
     labels = {name: loss.label for name, loss in LOSSES.items()}
-    common = common_settings(settings, sets)
     return Report(NAME, rows, tables(rows, labels, BASELINE), common, figure(rows, labels, BASELINE), PACKAGES)
 
 
@@ -198,15 +190,16 @@ def ablate(arguments: argparse.Namespace) -> None:
     for folder in sets:
         find_pairs(folder)  # before hours of training, not after them
     out.mkdir(parents=True, exist_ok=True)
-    rows, described = read_rows(out / f"{NAME}.csv"), out / f"{NAME}.json"
-    if rows and json.loads(described.read_text(encoding="utf-8"))["settings"] != common_settings(settings, sets):
-        raise ValueError(f"the runs in {out} were made with other settings or sets; name another folder by --out")
+    options = ["--cache", str(arguments.cache), *arguments.arguments]
+    rows, common = read_rows(out / f"{NAME}.csv"), common_settings(settings, sets, options)
+    if rows:
+        check_settings(common, out, NAME)
     sizes = arguments.sizes or ([arguments.start] if arguments.start else ["tiny", "small"])
     losses = arguments.losses or (FINE_GRID if arguments.start else SMALL_GRID)
     missing = [run for run in plan(sizes, losses, arguments.seeds) if run not in finished(rows)]
     if arguments.jobs > 1:
         os.environ.update(ONE_THREAD)
-    options, failures = ["--cache", str(arguments.cache), *arguments.arguments], list[str]()
+    failures = list[str]()
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
         work_of = partial(trained_only if arguments.train_only else perform, settings, sets, work, options)
         tasks = {pool.submit(work_of, run): run for run in missing}
@@ -216,7 +209,7 @@ def ablate(arguments: argparse.Namespace) -> None:
                     failures.append(f"{tasks[task].name}: {error}")
                 elif performed := task.result():
                     rows += performed
-                    save_report(make_report(rows, settings, sets), out, seconds_of(rows))
+                    save_report(make_report(rows, common), out, seconds_of(rows))
                     listened = [heard(run) for run in sorted(finished(rows)) if run.seed == HEARD_SEED]
                     write_manifest(listened, SAMPLE_RATE, work)
         except BaseException:
@@ -225,7 +218,7 @@ def ablate(arguments: argparse.Namespace) -> None:
     if failures:
         raise RuntimeError(f"{len(failures)} of {len(missing)} runs failed, the others are kept; {'; '.join(failures)}")
     if not arguments.train_only:
-        save_report(make_report(rows, settings, sets), out, seconds_of(rows))
+        save_report(make_report(rows, common), out, seconds_of(rows))
 
 
 def chosen_settings(arguments: argparse.Namespace) -> AblationSettings:

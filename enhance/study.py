@@ -11,7 +11,6 @@ command goes on with what is missing there.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -28,10 +27,10 @@ from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
 from enhance.reporting.markdown import markdown_table
-from enhance.reporting.report import Report, load_rows, save_report
+from enhance.reporting.report import Report, check_settings, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
 from enhance.training.ablation_grid import AblationSettings, FineTuning
-from enhance.training.training_process import train
+from enhance.training.training_process import options_of, train
 from enhance.utils.errors import DatasetError, ModelError, fail
 
 NAME = "study"
@@ -175,15 +174,13 @@ def study(arguments: argparse.Namespace) -> str:
     settings = FineTuning(start=arguments.start, **common) if arguments.start else AblationSettings(**common)
     pairs, out = find_pairs(arguments.set), arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    described = asdict(settings) | {"set": arguments.set.resolve().name}
-    rows, report = read_rows(out / f"{NAME}.csv"), out / f"{NAME}.json"
-    if rows and json.loads(report.read_text(encoding="utf-8"))["settings"] != described:
-        raise ValueError(
-            f"the runs in {out} were made with other settings or another set; name another folder by --out"
-        )
-    finished = {row["variant"] for row in rows}
     size = ["--size", arguments.start] if arguments.start else []
     options = ["--cache", str(arguments.cache), *size, *settings.weights, *arguments.arguments]
+    described = settings.plain() | {"set": arguments.set.resolve().name, "options": options_of(options)}
+    rows = read_rows(out / f"{NAME}.csv")
+    if rows:
+        check_settings(described, out, NAME)
+    finished = {row["variant"] for row in rows}
     for variant in (name for name in chosen if name not in finished):
         folder = out / f"run-{list(known).index(variant)}"
         minutes = train([*settings.pairs(), *known[variant]], arguments.steps, folder, options)

@@ -117,6 +117,23 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
         report.figure.savefig(folder / f"{report.name}.png", dpi=FIGURE_DPI)
 
 
+def check_settings(settings: Mapping[str, Any], folder: Path, name: str) -> None:
+    """Check that the rows which are in a folder were made as those to come will be, as far as is noted there.
+
+    Args:
+        settings: of the rows to come, plain values.
+        folder, name: of the former report.
+
+    Raises:
+        ValueError: they were made with others.
+    """
+    noted = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["settings"]
+    if differing := [f"{key} {json.dumps(value)}" for key, value in noted.items() if value != settings.get(key)]:
+        raise ValueError(
+            f"the runs in {folder} were made with {', '.join(differing)}; name the same, or another folder by --out"
+        )
+
+
 def load_rows(path: Path, texts: Collection[str]) -> list[dict[str, Any]]:
     """Read back the rows that :func:`save_report` wrote: numbers, but for the columns of texts.
 

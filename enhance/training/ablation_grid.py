@@ -1,7 +1,10 @@
 """The grid of `enhance.ablate`: its losses, its runs, and what all runs have in common."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from enhance.runtime.registry import find_model
 
@@ -117,6 +120,10 @@ class AblationSettings:
         common = [f"{key}={value}" for key, value in asdict(self).items()]
         return [*common, f"validate_every={self.steps}", f"average={max(0.9, 1 - 5 / self.steps):.5f}"]
 
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as a report notes them."""
+        return asdict(self)
+
     @property
     def weights(self) -> list[str]:
         """Arguments of `enhance.train` that say what weights a run begins with; none for random ones."""
@@ -138,9 +145,22 @@ class FineTuning(AblationSettings):
     def pairs(self) -> list[str]:
         return [pair for pair in super().pairs() if not pair.startswith("start=")]
 
+    def plain(self) -> dict[str, Any]:
+        return super().plain() | {"start_sha256": self.digest}
+
+    @property
+    def file(self) -> Path:
+        """Weights that the runs begin with."""
+        return find_model(self.start).with_suffix(".safetensors")
+
+    @property
+    def digest(self) -> str:
+        """Digest of these weights: a network of one name may have others in another release."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
     @property
     def weights(self) -> list[str]:
-        return ["--start", str(find_model(self.start).with_suffix(".safetensors"))]
+        return ["--start", str(self.file)]
 
 
 def plan(sizes: Sequence[str], losses: Sequence[str], seeds: Sequence[int]) -> list[Run]:

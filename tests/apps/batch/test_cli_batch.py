@@ -279,10 +279,20 @@ def test_files_and_standard_input_have_each_their_default_model(tmp_path: Path, 
 def test_info_shows_the_metadata(tiny_model: Path, tiny_denoiser: Denoiser) -> None:
     ended = mpeace("info", tiny_model)
     assert ended.status == 0
-    shown = dict(line.split(None, 1) for line in ended.stdout.splitlines())
+    about, _, _ = ended.stdout.partition("\n\ntraining\n")
+    shown = dict(line.split(None, 1) for line in about.splitlines())
     assert shown["name"] == tiny_denoiser.info.name
     assert shown["sample_rate"] == "48000"
     assert shown["delay"].startswith("20 ms")
+
+
+def test_info_lists_the_settings_of_the_training(shipped_denoiser: Denoiser) -> None:
+    _, _, listed = mpeace("info", shipped_denoiser.path).stdout.partition("\n\ntraining\n")
+    shown = dict(line.split(None, 1) for line in listed.splitlines())
+    training = shipped_denoiser.info.training
+    assert shown["step"] == str(training["step"])
+    assert shown["config.rate"] == str(training["config"]["rate"])
+    assert shown["task.mix.snr_db"] == "-5.0, 25.0"
 
 
 def test_models_says_what_each_is_the_default_of(shipped_denoiser: Denoiser) -> None:
