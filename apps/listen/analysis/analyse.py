@@ -85,7 +85,7 @@ def analyse(
 
 
 def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[Path]]:
-    """Analyse the answers of a test and write the tables and the picture.
+    """Analyse the answers of a test and write the tables and the picture; former ones that have no rows now go.
 
     Args:
         path: the TOML file, or its folder.
@@ -110,17 +110,25 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
     found = analyse(plan, answers, playback, then["sounds"], read_forms(plan.settings.answers))
     out = plan.settings.path.parent if out is None else out
     stem = out / plan.settings.path.stem
-    tables = {"results": found.results, "answers": found.answers, "listeners": found.listeners}
-    if found.comparisons:
-        tables["comparisons"] = found.comparisons
-    written = []
+    tables = {
+        "results": found.results,
+        "answers": found.answers,
+        "listeners": found.listeners,
+        "comparisons": found.comparisons,
+    }
+    picture, written = Path(f"{stem}-results.png"), list[Path]()
     with problem_on_oserror(f"the results cannot be written into {out}", UsageError):
         out.mkdir(parents=True, exist_ok=True)
         for name, rows in tables.items():
+            table = Path(f"{stem}-{name}.csv")
             if rows:
-                written.append(_replace(Path(f"{stem}-{name}.csv"), _csv(rows)))
+                written.append(_replace(table, _csv(rows)))
+            else:
+                table.unlink(missing_ok=True)  # of an analysis before these answers
         if found.results:
-            written.append(_replace(Path(f"{stem}-results.png"), draw(found)))
+            written.append(_replace(picture, draw(found)))
+        else:
+            picture.unlink(missing_ok=True)
     return found, written
 
 

@@ -157,6 +157,7 @@ def test_mushra_figures_and_who_is_screened(sounds: Path, tmp_path: Path) -> Non
 
 
 def test_when_all_are_screened_the_tables_say_so(sounds: Path, tmp_path: Path) -> None:
+    """Figures of an analysis before the last answers do not stay beside them."""
     toml = write_toml(tmp_path, method="mushra", folder=str(sounds), items=1, seed=3)
     session, plan, _ = open_session(toml)
     state = take_set_up(session, "anna")
@@ -165,10 +166,14 @@ def test_when_all_are_screened_the_tables_say_so(sounds: Path, tmp_path: Path) -
         s.token for s in slots(plan, "anna", pages(plan, "anna")[0]) if s.role == "choice" and s.stimulus == "reference"
     )
     session.answer("anna", {**full_answer(state), "ratings": {name: 0 if name == hidden else 100 for name in choices}})
+    former = [tmp_path / f"listen-{name}" for name in ("results.csv", "comparisons.csv", "results.png")]
+    for path in former:
+        path.write_text("former")
     ended = mpeace("listen", toml, "--analyse")
     assert ended.status == 0, ended.stderr
     assert "anna is excluded" in ended.stdout
     assert rows(tmp_path / "listen-listeners.csv")[0]["excluded"] == "True"
+    assert not [path.name for path in former if path.exists()]
 
 
 @pytest.mark.parametrize(
