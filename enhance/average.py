@@ -68,6 +68,16 @@ def sum_of(tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     return torch.tensordot(torch.tensor(shares, dtype=torch.float64), stacked, dims=1).to(tensors[0].dtype)
 
 
+def named(path: Path) -> str:
+    """Return the name of a file; of one that is an average itself, also of what.
+
+    Raises:
+        ValueError, OSError: the file is a checkpoint and cannot be read.
+    """
+    of = [] if path.suffix == ".safetensors" else load_checkpoint(path).get("averaged", [])
+    return f"{path.name} ({', '.join(of)})" if of else path.name
+
+
 def averaged(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Any]:
     """Return the first checkpoint with the mean of all as its averaged weights, and without what only training needs.
 
@@ -77,7 +87,7 @@ def averaged(files: Sequence[Path], shares: Sequence[float]) -> dict[str, Any]:
     checkpoint = load_checkpoint(files[0])
     weights = average([read_weights(path) for path in files], shares)
     kept = {key: checkpoint[key] for key in ("format", "task", "config", "step", "torch")}
-    note = [f"{share:g} of {path.name}" for path, share in zip(files, shares, strict=True)]
+    note = [f"{share:g} of {named(path)}" for path, share in zip(files, shares, strict=True)]
     return kept | {"average": weights, "averaged": note}
 
 

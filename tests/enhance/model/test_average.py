@@ -53,6 +53,16 @@ def test_the_mean_is_exported_and_says_what_it_is_of(tmp_path: Path, monkeypatch
     torch.testing.assert_close(load_file(tmp_path / "mean.safetensors"), dict(mean))
 
 
+def test_a_mean_of_means_says_what_each_is_of(tmp_path: Path) -> None:
+    for seed, name in enumerate(("last.pt", "other.pt")):
+        write_checkpoint(tmp_path / name, seed)
+    last, other, mean, again = (str(tmp_path / f"{name}.pt") for name in ("last", "other", "mean", "again"))
+    assert main([last, other, "--out", mean]) == 0
+    assert main([mean, last, "--shares", "0.6", "0.4", "--out", again]) == 0
+    told = torch.load(tmp_path / "again.pt", weights_only=True)["averaged"]
+    assert told == ["0.6 of mean.pt (0.5 of last.pt, 0.5 of other.pt)", "0.4 of last.pt"]
+
+
 def test_equal_networks_stay_what_they_are() -> None:
     weights = {"x": torch.randn(5, generator=torch.Generator().manual_seed(0))}
     torch.testing.assert_close(average([weights] * 3, [0.2, 0.3, 0.5]), weights, rtol=0, atol=1e-7)
