@@ -43,6 +43,7 @@ from enhance.model.onnx_export import export
 from enhance.reporting.ablation import SCORES, SPLIT, figure, tables
 from enhance.reporting.report import Report, check_settings, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
+from enhance.train import options_of
 from enhance.training.ablation_grid import (
     BASELINE,
     FINE_GRID,
@@ -53,7 +54,7 @@ from enhance.training.ablation_grid import (
     Run,
     plan,
 )
-from enhance.training.training_process import options_of, train
+from enhance.training.training_process import train
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
 

@@ -29,8 +29,9 @@ from enhance.model.onnx_export import export
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, check_settings, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
+from enhance.train import options_of
 from enhance.training.ablation_grid import AblationSettings, FineTuning
-from enhance.training.training_process import options_of, train
+from enhance.training.training_process import train
 from enhance.utils.errors import DatasetError, ModelError, fail
 
 NAME = "study"

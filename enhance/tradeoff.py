@@ -21,13 +21,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import istft, stft
 
-from enhance.ablate import read_rows
 from enhance.evaluation.bootstrap import RESAMPLES, percentiles
 from enhance.evaluation.decomposition import BANDS_HZ, decompose
 from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.results import SEED
 from enhance.reporting.markdown import markdown_table
-from enhance.reporting.report import Report, save_report
+from enhance.reporting.report import Report, load_rows, save_report
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import is_model_file
 from enhance.runtime.strength import Strength
@@ -231,7 +230,8 @@ def tradeoff(arguments: argparse.Namespace) -> str:
     if arguments.losses:
         if not arguments.losses.is_file():
             raise ValueError(f"--losses: there is no file {arguments.losses}")
-        losses = [row for row in read_rows(arguments.losses) if row["set"] == arguments.set.resolve().name]
+        every = load_rows(arguments.losses, ("size", "loss", "set", "file"))
+        losses = [row for row in every if row["set"] == arguments.set.resolve().name]
         if len({row["size"] for row in losses}) != 1:
             raise ValueError(f"--losses: expected rows of one size on '{arguments.set.resolve().name}'")
         if other := {row["file"] for row in losses} ^ {clean.stem for clean, _ in pairs}:

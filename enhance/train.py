@@ -51,6 +51,12 @@ def get_parser(required: bool = True) -> argparse.ArgumentParser:
     return parser
 
 
+def options_of(arguments: Sequence[str]) -> list[str]:
+    """Return arguments of this command without folders and devices, which may differ from machine to machine."""
+    parsed = get_parser().parse_args(["--out", "", *arguments])
+    return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
+
+
 def settings(
     size: str, pairs: Sequence[str]
 ) -> tuple[NetworkConfig, LossConfig, ObjectiveConfig, MixConfig, TrainConfig]:

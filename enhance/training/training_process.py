@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from enhance.model.checkpoint import load_checkpoint
-from enhance.train import get_parser
 from enhance.training.run_state import LAST
 
 
@@ -21,9 +20,3 @@ def train(settings: Sequence[str], steps: int, folder: Path, arguments: Sequence
     if finished.returncode:
         raise RuntimeError(f"training in '{folder}' failed with exit status {finished.returncode}; see above")
     return load_checkpoint(folder / LAST)["seconds"] / 60
-
-
-def options_of(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of `enhance.train` without folders and devices, which may differ from machine to machine."""
-    parsed = get_parser().parse_args(["--out", "", *arguments])
-    return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
