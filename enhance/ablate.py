@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache, partial
 from importlib.metadata import version
@@ -206,7 +207,11 @@ def ablate(arguments: argparse.Namespace) -> None:
         tasks = {pool.submit(work_of, run): run for run in missing}
         try:
             for task in as_completed(tasks):
-                if error := task.exception():
+                error = task.exception()
+                if isinstance(error, BrokenProcessPool):  # of all runs that are left
+                    killed = "the process of a run was killed, perhaps for want of memory"
+                    raise RuntimeError(f"{killed}; finished runs are kept, the same command goes on with the rest")
+                if error:
                     failures.append(f"{tasks[task].name}: {error}")
                 elif performed := task.result():
                     rows += performed

@@ -41,6 +41,7 @@ LOSSES |= {
     "symmetric": Loss("missing and added magnitudes count alike", ("asymmetry=0",)),
     "reversed": Loss("added magnitudes count twice", REVERSED),
     "more-reversed": Loss("added magnitudes count three times", ("asymmetry=0", "excess=2")),
+    "cautious": Loss("missing magnitudes count three times", ("asymmetry=2",)),
     "no-snr": Loss("without the SNR", NO_SNR),
     "more-compressed": Loss("magnitudes to the power .2", ("compression=0.2",)),
     "more-noise-to-mask": Loss("+ V9 noise-to-mask, twice", ('extra=["noise-to-mask"]', "extra_share=2")),
@@ -73,7 +74,7 @@ LOSSES |= {
     ),
 }
 FINE_GRID = (
-    *(BASELINE, "symmetric", "reversed", "more-reversed", "no-snr", "more-compressed"),
+    *(BASELINE, "symmetric", "reversed", "more-reversed", "cautious", "no-snr", "more-compressed"),
     *("less-noise-to-mask", "noise-to-mask", "more-noise-to-mask", "loudness", "loudness-added"),
     *("noise-to-mask-loudness", "noise-to-mask-some-loudness", "some-noise-to-mask-loudness"),
     *("layers", "bark-plain-loudness", "plain-loudness-added"),

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,6 +134,26 @@ def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[
 def test_networks_of_other_settings_are_not_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(folder, "--batch", "16", "--out", str(folder / "elsewhere"))) == 1
     assert capsys.readouterr().err.endswith("name another --work\n")
+
+
+def killed(*_: object) -> None:
+    raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_that_is_killed_is_one_short_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All runs that are left fail with it; they are not listed one by one."""
+    monkeypatch.setattr(ablate, "perform", killed)
+    before = read(folder)
+    assert main(arguments(folder, "--seeds", "0", "1", "2")) == 1
+    error = capsys.readouterr().err
+    assert error == (
+        "enhance.ablate: the process of a run was killed, perhaps for want of memory; "
+        "finished runs are kept, the same command goes on with the rest\n"
+    )
+    assert read(folder) == before
 
 
 def test_outputs_are_kept_for_a_listening_test(folder: Path) -> None:
