@@ -116,10 +116,10 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
     names = {"input": shown(outcome.input), "output": None if outcome.output is None else shown(outcome.output)}
     if outcome.speech is None:
         return {**names, "seconds": None, "segments": None}
-    several = len(outcome.speech) > 1
+    several = list(outcome.speech) != [1]
     segments = [
         {**({"track": track} if several else {}), "start": start, "end": end}
-        for track, found in enumerate(outcome.speech, 1)
+        for track, found in outcome.speech.items()
         for start, end in found
     ]
     return {**names, "seconds": round(outcome.seconds, 3), "segments": segments}

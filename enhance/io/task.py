@@ -113,7 +113,8 @@ class Outcome:
         sample_rate, channels, format, subtype: of the output.
         clamped: samples over full scale that were clamped.
         gain: factor that made the peak fit, with `--clip rescale`.
-        speech: of each sound track the segments of speech; None where they were not looked for.
+        speech: segments of speech, on the clock of the file, by the number of the sound track from 1; None where they
+            were not looked for.
     """
 
     input: str
@@ -134,14 +135,14 @@ class Outcome:
     subtype: str | None = None
     clamped: int = 0
     gain: float = 1.0
-    speech: list[list[SpeechSegment]] | None = None
+    speech: dict[int, list[SpeechSegment]] | None = None
 
     @property
     def speech_share(self) -> float | None:
         """Share of the time in which somebody speaks, over all sound tracks; None when it is not known."""
         if not self.speech or self.seconds <= 0:
             return None
-        spoken = sum(segment.end - segment.start for track in self.speech for segment in track)
+        spoken = sum(segment.end - segment.start for track in self.speech.values() for segment in track)
         return round(spoken / (len(self.speech) * self.seconds), 4)
 
     @property

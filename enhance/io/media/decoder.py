@@ -71,6 +71,8 @@ class TrackDecoder:
         self._line = EditedLine([Piece(Fraction(0), None, Fraction(0))] if pieces is None else pieces, self.sample_rate)
         self._expected = self._line.length
         self._edited = pieces is not None
+        earliest = 0 if self._edited else stream.container.start_time or 0  # of all tracks
+        self._earliest = max(0, earliest) / av.time_base  # seconds; below 0 lies the delay of a codec
         self._clock = SoundClock(self.sample_rate, self.channels)
         self._place = 0  # samples that left the clock
         self._resampler = av.AudioResampler(format="flt", layout=self.layout, rate=self.sample_rate)
@@ -84,6 +86,11 @@ class TrackDecoder:
     def start(self) -> Fraction | None:
         """Time of the first sample in seconds on the clock of the file; None before it is known."""
         return self._line.start if self._edited else self._clock.start
+
+    @property
+    def seconds_late(self) -> float:
+        """Seconds from the beginning of the file, as players show it, to the first sample."""
+        return max(0.0, float(self.start or 0) - self._earliest)
 
     def push(self, packet: "Packet") -> Iterator[np.ndarray]:
         """Decode a packet (an empty one ends the track). Yields float32 [channels, samples], about a second at a time.

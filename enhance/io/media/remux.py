@@ -27,6 +27,7 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.tags import carry_atoms, note_of
 from enhance.io.task import OnProgress, Outcome, Task, decibels
 from enhance.io.track_pipeline import Chain
+from enhance.runtime.speech_segments import SpeechSegment
 from enhance.utils.errors import FileError, problem_on_oserror
 from enhance.utils.interrupt import Stopper
 
@@ -96,7 +97,7 @@ def clean_tracks(
     outcome.sample_rate, outcome.channels = chain.output_rate, tracks[0].decoder.channels
     outcome.format, outcome.subtype = muxer, tracks[0].choice.name
     outcome.clamped = sum(track.chain.clamped for track in tracks)
-    outcome.speech = [found for track in tracks if (found := track.chain.speech) is not None] or None
+    outcome.speech = work.speech() or None
     outcome.notes += [*work.notes, *(notes_on_joined(path) if movie is not None else [])]
     gains = [gain for track in tracks if (gain := track.chain.gain_to_fit()) is not None]
     return min(gains, default=None)
@@ -117,6 +118,7 @@ class _Remux:
     ) -> None:
         self._source, self._movie, self._muxer, self._look = source, movie, muxer, look
         audio = list(source.streams.audio)
+        self._numbers = [stream.index for stream in audio]
         self.sound = choose_tracks(audio, settings.tracks)
         for stream in self.sound:
             if stream.codec_context is None:
@@ -186,6 +188,16 @@ class _Remux:
         mended = [note for track in self.tracks.values() for note in (*track.decoder.notes, track.choice.note) if note]
         dropped = [name for track in self.tracks.values() for name in track.dropped]
         return self._notes + left_out + mended + note_of(dropped)
+
+    def speech(self) -> dict[int, list[SpeechSegment]]:
+        """Return segments of speech, on the clock that players show, by the number of the sound track."""
+        found = {}
+        for number, index in enumerate(self._numbers, 1):
+            track = self.tracks.get(index)
+            if track is not None and (segments := track.chain.speech) is not None:
+                late = track.decoder.seconds_late
+                found[number] = [SpeechSegment(*(round(edge + late, 3) for edge in segment)) for segment in segments]
+        return found
 
     def new_sounds(self) -> dict[int, NewSound]:
         """Return facts of the sound that was written, by the place of its track in the output."""

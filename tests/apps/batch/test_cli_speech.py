@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command import ROOT, mpeace, read, write
+from helpers import speech_like
+from media import make
 
 from apps.batch.speech_file import SpeechFile
 from enhance.dsp.resampling import resample
@@ -37,6 +39,21 @@ def is_right(found: list[dict[str, float]]) -> bool:
     return inside and found[0]["start"] < 1.75 and sum(part["end"] - part["start"] for part in found) > 1
 
 
+@pytest.mark.parametrize(("name", "muxer"), [("a.mkv", "matroska"), ("a.mp4", "mp4"), ("a.ts", "mpegts")])
+def test_segments_of_a_video_are_on_its_clock_by_the_numbers_of_its_tracks(
+    tmp_path: Path, name: str, muxer: str
+) -> None:
+    sound = [speech_like(1, 48_000), speech_like(1, 48_000, seed=1)]
+    source = make(tmp_path / name, muxer, "aac", "mpeg4", 48_000, sound, offset=0.6)
+    listed = tmp_path / "speech.json"
+    anything = ("--model", "tiny", "--speech-segments", listed, "--speech-threshold", 0, "--track", 2)
+    assert mpeace("denoise", source, *anything).status == 0
+    (segment,) = segments(listed)[str(source)]
+    assert segment["track"] == 2
+    assert segment["start"] == pytest.approx(0.6, abs=0.03)
+    assert segment["end"] == pytest.approx(1.6, abs=0.05)
+
+
 def test_one_file_lists_where_speech_is_in_each_and_a_batch_that_goes_on_keeps_it(tmp_path: Path) -> None:
     first, second = spoken(tmp_path / "a.wav", 44_100, 2), spoken(tmp_path / "b.wav", 16_000)
     out, listed = tmp_path / "out", tmp_path / "speech.json"
@@ -59,8 +76,8 @@ def test_one_file_lists_where_speech_is_in_each_and_a_batch_that_goes_on_keeps_i
 
 
 def test_two_outputs_of_one_input_keep_each_its_own(tmp_path: Path) -> None:
-    left = Outcome("a.wav", "left.wav", "done", seconds=2.0, speech=[[SpeechSegment(0.5, 1.5)]])
-    right = Outcome("a.wav", "right.wav", "done", seconds=2.0, speech=[[]])
+    left = Outcome("a.wav", "left.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
+    right = Outcome("a.wav", "right.wav", "done", seconds=2.0, speech={1: []})
     listed = tmp_path / "speech.json"
     SpeechFile(listed, 0.5, goes_on=True).close([left, right], [])
     before = listed.read_bytes()
@@ -83,8 +100,8 @@ def test_segments_of_another_threshold_are_not_mixed(tmp_path: Path, monkeypatch
 
 
 def test_a_batch_that_was_killed_or_stopped_loses_no_segments(tmp_path: Path) -> None:
-    first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech=[[SpeechSegment(0.5, 1.5)]])
-    second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech=[[]])
+    first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
+    second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech={1: []})
     tasks = [Task("a.wav", "out/a.wav", ""), Task("b.wav", "out/b.wav", ""), Task("c.wav", "out/c.wav", "")]
     listed = tmp_path / "speech.json"
     SpeechFile(listed, 0.5, goes_on=True).add(first)  # and killed: nothing is closed
