@@ -13,7 +13,7 @@ from mutagen.apev2 import APENoHeaderError, APETextValue, APEv2
 from mutagen.id3 import ID3, ID3NoHeaderError
 
 from enhance.io.bounded_tags import read_bounded
-from enhance.io.tag_fields import renamed
+from enhance.io.tag_fields import by_usual_names
 from enhance.utils.errors import FileError
 
 
@@ -47,4 +47,4 @@ def read_ape_of_mp3(path: Path) -> APEv2 | None:
 
 def fields_of_ape(tags: APEv2) -> dict[str, list[str]]:
     """Return the texts of an APEv2 tag under the names of Vorbis comments."""
-    return {renamed(str(key)): list(value) for key, value in tags.items() if isinstance(value, APETextValue)}
+    return by_usual_names((str(key), list(value)) for key, value in tags.items() if isinstance(value, APETextValue))

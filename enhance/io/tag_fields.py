@@ -15,7 +15,7 @@ from typing import Any
 
 from mutagen import MutagenError
 from mutagen.easyid3 import EasyID3
-from mutagen.id3 import CHAP, COMM, CTOC, ID3, TIT2, TSSE, TXXX, USLT, CTOCFlags
+from mutagen.id3 import CHAP, COMM, CTOC, ID3, TIT2, TSSE, TXXX, USLT, WXXX, CTOCFlags
 
 from enhance.io.bounded_tags import read_bounded
 from enhance.io.untrue_tags import is_untrue
@@ -43,6 +43,7 @@ _OTHER_NAMES = {
     "unsyncedlyrics": "lyrics",
     "year": "date",
 }
+_OF_CHAPTERS = frozenset({"TIT2", "WXXX"})  # frames inside a chapter: its title, and where it leads
 _CHAPTER, _CLOCK = re.compile(r"chapter\d+"), re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 _COUNTS = {"tracknumber": ("tracktotal", "totaltracks"), "discnumber": ("disctotal", "totaldiscs")}
 _USUAL = frozenset({*EasyID3.valid_keys, *_STRINGS, "lyrics", "description", "synopsis"}) - {"software", "length"}
@@ -81,8 +82,12 @@ def from_id3(tag: ID3) -> tuple[Fields, list[str]]:
         clock = f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
         fields[f"chapter{number:03}"] = [clock]
         fields[f"chapter{number:03}name"] = [str(text) for text in chapter.sub_frames.getall("TIT2")[:1]]
+        if links := chapter.sub_frames.getall("WXXX"):
+            fields[f"chapter{number:03}url"] = [links[0].url]
+        inside = {frame.FrameID for frame in chapter.sub_frames.values()}
+        lost += [f"{name} of chapters" for name in sorted(inside - _OF_CHAPTERS)]
     known = {frame.FrameID for frame in to_id3(fields).values()} | _BESIDE
-    return fields, lost + sorted({frame.FrameID for frame in tag.values()} - known)
+    return fields, list(dict.fromkeys(lost)) + sorted({frame.FrameID for frame in tag.values()} - known)
 
 
 def to_id3(fields: Mapping[str, list[str]], seconds: float = 0.0) -> ID3:
@@ -121,9 +126,11 @@ def to_id3(fields: Mapping[str, list[str]], seconds: float = 0.0) -> ID3:
             tag.add(TSSE(3, texts))
         else:
             tag.add(TXXX(3, name, texts))
-    ends = [start for start, _ in chapters[1:]] + [max([round(1000 * seconds), *(start for start, _ in chapters)])]
-    for number, ((start, title), end) in enumerate(zip(chapters, ends, strict=False), 1):
-        tag.add(CHAP(f"chp{number}", start, end, sub_frames=[TIT2(3, title)]))
+    starts = [start for start, _, _ in chapters]
+    ends = [*starts[1:], max([round(1000 * seconds), *starts])]
+    for number, ((start, title, links), end) in enumerate(zip(chapters, ends, strict=False), 1):
+        inside = [TIT2(3, title), *(WXXX(3, "", link) for link in links[:1])]
+        tag.add(CHAP(f"chp{number}", start, end, sub_frames=inside))
     if chapters:
         names = [f"chp{number}" for number in range(1, len(chapters) + 1)]
         tag.add(CTOC("toc", CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED, names))
@@ -151,31 +158,49 @@ def from_general(metadata: Mapping[str, str]) -> tuple[Fields, list[str], list[s
     """
     fields: Fields = {}
     lost, untrue = [], []
-    for key, text in metadata.items():
-        name = renamed(key)
+    for key, text in sorted(metadata.items(), key=lambda item: item[0].lower() in _OTHER_NAMES):
+        name = _renamed(key)
         if is_untrue(name, level=True):
             untrue.append(key)
-        elif name in _USUAL:
-            fields[name] = [text]
+        elif name in _USUAL and fields.setdefault(name, [text]) == [text]:
+            continue
         elif not name.startswith(_OF_THE_FILE):
             lost.append(key)
     return fields, lost, untrue
 
 
-def renamed(key: str) -> str:
+def by_usual_names(found: Iterable[tuple[str, list[str]]]) -> Fields:
+    """Return fields under the names that Vorbis comments have for them, in small letters.
+
+    Where one has such a name already, another with a text of its own keeps the name that it had.
+
+    Example:
+        >>> by_usual_names([("YEAR", ["2024"]), ("DATE", ["2024-05-03"]), ("Track", ["3"])])
+        {'date': ['2024-05-03'], 'year': ['2024'], 'tracknumber': ['3']}
+    """
+    named = [(key.lower(), _renamed(key), texts) for key, texts in found]
+    fields = {usual: texts for name, usual, texts in named if name == usual}
+    for name, usual, texts in named:
+        if fields.setdefault(usual, texts) != texts:
+            fields[name] = texts
+    return fields
+
+
+def _renamed(key: str) -> str:
     """Return the name that Vorbis comments have for a field, in small letters."""
     return _OTHER_NAMES.get(key.lower(), key.lower())
 
 
-def _take_chapters(fields: Fields) -> list[tuple[int, list[str]]]:
-    """Take the chapters out of fields: the milliseconds at which each begins, and its title."""
+def _take_chapters(fields: Fields) -> list[tuple[int, list[str], list[str]]]:
+    """Take the chapters out of fields: the milliseconds at which each begins, its title, and where it leads."""
     chapters = []
     for name in list(fields):
         clock = _CLOCK.fullmatch(fields[name][0]) if _CHAPTER.fullmatch(name) and fields[name] else None
         if clock is not None:
             hours, minutes, rest = int(clock[1]), int(clock[2]), float(clock[3])
             del fields[name]
-            chapters.append((round(1000 * (3600 * hours + 60 * minutes + rest)), fields.pop(f"{name}name", [""])))
+            title, links = fields.pop(f"{name}name", [""]), fields.pop(f"{name}url", [])
+            chapters.append((round(1000 * (3600 * hours + 60 * minutes + rest)), title, links))
     return sorted(chapters)
 
 

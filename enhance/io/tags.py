@@ -36,7 +36,7 @@ from enhance.io.formats import Encoding
 from enhance.io.sound.chunk_copy import gather, names_beside
 from enhance.io.sound.chunk_values import Change
 from enhance.io.sound.sound_file import SoundReader
-from enhance.io.tag_fields import Fields, from_id3, from_strings, is_name, renamed, to_id3, to_strings
+from enhance.io.tag_fields import Fields, by_usual_names, from_id3, from_strings, is_name, to_id3, to_strings
 from enhance.io.untrue_tags import drop_untrue
 from enhance.utils.errors import FileError
 
@@ -228,7 +228,7 @@ def _strings_of(path: Path) -> dict[str, str]:
 
 def _comments(tags: Any) -> Fields:
     """Return Vorbis comments as fields."""
-    return {renamed(key): list(tags[key]) for key in tags.keys() if key.lower() != _PICTURE}  # noqa: SIM118
+    return by_usual_names((key, list(tags[key])) for key in tags.keys() if key.lower() != _PICTURE)  # noqa: SIM118
 
 
 def _writes_fields(encoding: Encoding) -> bool:
@@ -349,8 +349,10 @@ def _add_pictures(file: Any, pictures: list[Picture]) -> None:
         for picture in pictures:
             file.add_picture(picture)
     elif isinstance(file.tags, ID3):
-        for picture in pictures:
-            file.tags.add(APIC(3, picture.mime, picture.type, picture.desc, picture.data))
+        for number, picture in enumerate(pictures):
+            frame: Any = APIC(3, picture.mime, picture.type, picture.desc, picture.data)
+            frame.salt = f" {number}"  # or one would take the place of another that is described alike
+            file.tags.add(frame)
     elif pictures:
         file.tags[_PICTURE] = [base64.b64encode(picture.write()).decode("ascii") for picture in pictures]
 

@@ -10,12 +10,12 @@ import soundfile
 from command import Ended, mpeace, write
 from helpers import speech_like
 from mutagen.flac import FLAC
-from mutagen.id3 import APIC, CHAP, ID3, POPM, TALB, TCON, TDRC, TIT2, TPE1, TPE2, TSRC, TXXX, USLT
+from mutagen.id3 import APIC, CHAP, ID3, POPM, TALB, TCON, TDRC, TIT2, TPE1, TPE2, TSRC, TXXX, USLT, WXXX
 from mutagen.mp4 import MP4, MP4Cover
 from mutagen.oggopus import OggOpus
 from mutagen.wave import WAVE
 
-from enhance.io.tag_fields import from_id3, to_id3
+from enhance.io.tag_fields import from_general, from_id3, to_id3
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 FIELDS = {
@@ -67,6 +67,36 @@ def test_fields_are_the_same_after_id3() -> None:
     kept = to_id3({"tracknumber": ["3"], "tracktotal": ["9"], "date": ["once in May"], "chapter001": ["at noon"]})
     assert str(kept["TRCK"]) == "3/9"
     assert [str(kept[f"TXXX:{name}"]) for name in ("date", "chapter001")] == ["once in May", "at noon"]
+
+
+def test_chapters_keep_their_links_and_a_note_names_their_pictures() -> None:
+    tag = ID3()
+    inside = [TIT2(3, ["First"]), WXXX(3, "", "https://host/a"), APIC(3, "image/png", 3, "", COVER)]
+    tag.add(CHAP("c1", 0, 400, sub_frames=inside))
+    tag.add(CHAP("c2", 400, 900, sub_frames=[TIT2(3, ["Second"]), APIC(3, "image/png", 3, "", COVER)]))
+    fields, lost = from_id3(tag)
+    assert fields["chapter001url"] == ["https://host/a"]
+    assert lost == ["APIC of chapters"]
+    again = to_id3(fields)
+    assert [chapter.sub_frames.getall("WXXX") for chapter in again.getall("CHAP")] == [["https://host/a"], []]
+    assert again.getall("TXXX") == []
+    assert from_id3(again) == (fields, [])
+
+
+def test_two_names_of_one_field_keep_a_text_each(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.flac", speech_like(0.2, 48_000))
+    tagged: Any = FLAC(source)
+    tagged.update({"YEAR": ["2024"], "DATE": ["2024-05-03"], "PUBLISHER": ["House"], "ORGANIZATION": ["Label"]})
+    tagged.save()
+    moved(source, tmp_path / "b.mp3", tiny_model)
+    assert from_id3(ID3(tmp_path / "b.mp3"))[0] == {
+        "date": ["2024-05-03"],
+        "year": ["2024"],
+        "organization": ["Label"],
+        "publisher": ["House"],
+    }
+    told = {"date": "2024-05-03", "year": "2024"}
+    assert from_general(told) == from_general(dict(reversed(told.items()))) == ({"date": ["2024-05-03"]}, ["year"], [])
 
 
 def test_comments_become_an_id3_tag_that_every_player_reads(tmp_path: Path, tiny_model: Path) -> None:

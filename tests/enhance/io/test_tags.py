@@ -13,6 +13,7 @@ from mutagen.flac import FLAC, CueSheet, CueSheetTrack, MetadataBlock, Picture
 from mutagen.id3 import APIC, CHAP, CTOC, ID3, TIT2, TPE1, CTOCFlags
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
 
 COVER = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -48,6 +49,23 @@ def test_promise_03_flac_keeps_tags_cover_chapters_and_cue_sheet(tmp_path: Path,
     assert kept.cuesheet.tracks[0].start_offset == 12_000
     assert dict(kept.tags) == dict(tagged.tags)
     assert [cover.data for cover in kept.pictures] == [COVER]
+
+
+def test_all_pictures_of_a_flac_are_kept_when_none_is_described(tmp_path: Path, tiny_model: Path) -> None:
+    source = write(tmp_path / "a.flac", speech_like(0.2, 48_000))
+    tagged: Any = FLAC(source)
+    for kind in (3, 4, 8):
+        cover = picture()
+        cover.type, cover.desc, cover.data = kind, "", COVER + bytes([kind])
+        tagged.add_picture(cover)
+    tagged.save()
+    for suffix in ("mp3", "wav"):
+        target = tmp_path / f"b.{suffix}"
+        assert mpeace("denoise", source, "-o", target, "--model", tiny_model).status == 0
+        kept: Any = ID3(target) if suffix == "mp3" else WAVE(target).tags
+        assert {int(frame.type): frame.data for frame in kept.getall("APIC")} == {
+            kind: COVER + bytes([kind]) for kind in (3, 4, 8)
+        }
 
 
 def test_blocks_of_a_flac_without_comments_stay_as_long_as_they_are_true(tmp_path: Path, tiny_model: Path) -> None:
