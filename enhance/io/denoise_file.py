@@ -242,6 +242,8 @@ def _beside(task: Task, source: Source, encoding: Encoding, change: Change, chun
         return None
     if isinstance(source, SoundReader):
         return gather_fields(Path(task.source), source.encoding, source.strings(), change)
+    if getattr(source, "is_flac", False):  # of 32 bits, which libsndfile does not read
+        return gather_fields(Path(task.source), Encoding("FLAC", "PCM_24"), {}, change)
     fields, lost, untrue = from_general(getattr(source, "metadata", dict)())
     return Beside(fields, lost, notes=note_of(untrue))
 

@@ -195,6 +195,18 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
     return Encoding(container.major, subtype, endian)
 
 
+def has_floats(container: Container) -> bool:
+    """Return whether a container holds samples as floats.
+
+    Example:
+        >>> has_floats(CONTAINERS["wav"]), has_floats(CONTAINERS["flac"])
+        (True, False)
+    """
+    import soundfile
+
+    return soundfile.check_format(container.major, "FLOAT")
+
+
 def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
     """Make a WAV beyond 4 GB an RF64, which players of WAV read; other containers with 32-bit sizes cannot hold it.
 

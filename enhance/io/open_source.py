@@ -4,7 +4,16 @@ import sys
 from pathlib import Path
 
 from enhance.io.content import MP3, OPUS_WITHOUT_SPEAKERS, UNKNOWN, Content, content_of
-from enhance.io.formats import CONTAINERS, MUXERS, Container, Encoding, choose_encoding, container_of, is_written
+from enhance.io.formats import (
+    CONTAINERS,
+    MUXERS,
+    Container,
+    Encoding,
+    choose_encoding,
+    container_of,
+    has_floats,
+    is_written,
+)
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawReader
 from enhance.io.pipes.wav_pipe import PipeReader
@@ -114,8 +123,9 @@ def encoding_for_file(task: Task, source: Source, settings: DenoiseOptions) -> E
         if container is None:
             raise FileError(f"{Path(task.target).suffix or 'such a file'} is not written; name an output like out.wav")
     if container is not None and source.encoding is None and not container.coded:
-        fine = getattr(source, "is_fine", False)
-        container = Container(container.name, container.major, (), "PCM_24" if fine else container.subtype)
+        fine, floats = getattr(source, "is_fine", False), getattr(source, "is_float", False)
+        usual = "FLOAT" if floats and has_floats(container) else "PCM_24" if fine else container.subtype
+        container = Container(container.name, container.major, (), usual)
     return choose_encoding(source.encoding, container, settings.subtype)
 
 

@@ -221,7 +221,9 @@ class TrackReader:
 
     Attributes:
         codec: its name.
+        is_flac: whether it is a FLAC, whose tags are those of a sound file.
         is_fine: whether its samples have more than 16 bits.
+        is_float: whether they are floats, which may be over full scale.
         has_picture: whether there is a moving picture beside it.
 
     Raises:
@@ -248,13 +250,15 @@ class TrackReader:
             self.notes += notes_on_joined(path)
         covers = any(stream.disposition & Disposition.attached_pic for stream in self._container.streams.video)
         lost = [name for name, there in (("chapters", self._container.chapters()), ("cover", covers)) if there]
-        if lost:
+        self.is_flac = self._container.format.name == "flac"
+        if lost and not self.is_flac:
             are = "is" if lost == ["cover"] else "are"
             self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and {are} left out")
         context = self._stream.codec_context
         lossless = context.name.startswith("pcm") or context.name in _LOSSLESS
         self.codec = context.name
         self.is_fine = lossless and context.format.name.rstrip("p") in ("s32", "flt", "dbl")
+        self.is_float = lossless and context.format.name.rstrip("p") in ("flt", "dbl")
         pictures = self._container.streams.video
         self.has_picture = any(not stream.disposition & Disposition.attached_pic for stream in pictures)
         if len(audio) > 1:

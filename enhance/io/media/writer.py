@@ -78,7 +78,8 @@ class SoundTrack:
             decoder.stream, decoder.layout, rate, muxer, out.supported_codecs | _UNTOLD.get(muxer, set()), bits
         )
         settings = DenoiseOptions(**{**vars(settings), "sample_rate": self.choice.sample_rate})
-        self.chain = Chain(denoiser, decoder.sample_rate, decoder.channels, settings, False, gain)
+        holds_over = self.choice.name.startswith("pcm_f")
+        self.chain = Chain(denoiser, decoder.sample_rate, decoder.channels, settings, holds_over, gain)
         self.stream: AudioStream = out.add_stream(  # type: ignore[assignment]
             self.choice.name, rate=self.choice.sample_rate, layout=self.choice.layout
         )

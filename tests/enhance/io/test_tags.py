@@ -4,6 +4,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import soundfile
 from command import mpeace, read, write
@@ -48,6 +50,31 @@ def test_promise_03_flac_keeps_tags_cover_chapters_and_cue_sheet(tmp_path: Path,
     assert kept.cuesheet is not None
     assert kept.cuesheet.tracks[0].start_offset == 12_000
     assert dict(kept.tags) == dict(tagged.tags)
+    assert [cover.data for cover in kept.pictures] == [COVER]
+
+
+def test_a_flac_of_32_bits_keeps_its_tags_pictures_and_chapters(tmp_path: Path, tiny_model: Path) -> None:
+    source, target = tmp_path / "a.flac", tmp_path / "b.flac"
+    with av.open(str(source), "w") as out:
+        stream: Any = out.add_stream("flac", rate=48_000, layout="mono", options={"strict": "experimental"})
+        stream.codec_context.format = "s32"
+        sound = (2**30 * speech_like(0.05, 48_000)).astype(np.int32)
+        frame = av.AudioFrame.from_ndarray(sound, "s32", "mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    tagged: Any = FLAC(source)
+    if tagged.info.bits_per_sample != 32:
+        pytest.skip("this FFmpeg writes no FLAC of 32 bits")
+    tagged.clear()
+    tagged.update({"title": ["Title"], "own": ["mine"], "chapter001": ["00:00:00.000"], "chapter001name": ["First"]})
+    tagged.add_picture(picture())
+    tagged.save()
+    ended = mpeace("denoise", source, "-o", target, "--model", tiny_model)
+    assert ended.status == 0
+    assert ended.problems == [f"mpeace: {source}: note: flac became PCM_24"]
+    kept: Any = FLAC(target)
+    assert dict(kept) == dict(tagged)
     assert [cover.data for cover in kept.pictures] == [COVER]
 
 
