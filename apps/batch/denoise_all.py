@@ -1,5 +1,6 @@
 """A whole run: the plan, the model, the files one by one or several at a time, the report, the exit status."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -82,6 +83,7 @@ def denoise_all(
             plan = make_plan(inputs, output, name, if_exists, settings)
         else:
             plan = plan_manifest(read_manifest(manifest, settings), if_exists, settings)
+        _check_pipes(plan.tasks)
         targets = [task.target for task in plan.tasks] + [outcome.output or "" for outcome in plan.settled]
         check_apart(targets, {"--manifest": manifest, "--report": report, OPTION: speech_segments})
         if settings.model is None and plan.tasks and plan.tasks[0].source != PIPE:
@@ -164,6 +166,21 @@ def _run(
         reporter.pipe(str(settings.raw), (stream.latency_samples + waits) / stream.sample_rate)
     for task in tasks:
         done(run_task(denoiser, task, settings, stopper, partial(reporter.on_progress, task)), task)
+
+
+def _check_pipes(tasks: list[Task]) -> None:
+    """Check that standard input and output lead somewhere, where they are an input or an output.
+
+    Raises:
+        UsageError: they are closed, or a terminal, which neither gives sound nor shows it.
+    """
+    gives, takes = any(task.source == PIPE for task in tasks), any(task.target == PIPE for task in tasks)
+    for stream, used, name, advice in (
+        (sys.stdin, gives, "standard input", "let a program give sound (PROGRAM | mpeace denoise -), or name a file"),
+        (sys.stdout, takes, "standard output", "let a program take sound (... | PROGRAM), or name a file with -o"),
+    ):
+        if used and (stream is None or stream.isatty()):
+            raise UsageError(f"{name} is {'closed' if stream is None else 'this terminal'}: {advice}")
 
 
 def _check_manifest(

@@ -51,6 +51,27 @@ def test_every_sample_comes_back_in_its_place_and_its_format(
     assert np.abs(given - 0.5 * audio).max() < 0.025
 
 
+def test_a_terminal_and_a_closed_pipe_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    source = str(write(tmp_path / "a.wav", speech_like(0.1, 16_000)))
+    for stream, name, command, said in (
+        (Terminal(), "stdin", ["-", "-o", str(tmp_path / "b.wav")], "standard input is this terminal: let a program"),
+        (Terminal(), "stdout", [source, "-o", "-"], "standard output is this terminal: let a program take sound"),
+        (None, "stdin", ["-", "-o", str(tmp_path / "b.wav")], "standard input is closed"),
+        (None, "stdout", [source, "-o", "-"], "standard output is closed"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"sys.{name}", stream)
+            assert main(["denoise", *command]) == 2
+        assert f"mpeace: {said}" in capsys.readouterr().err
+    assert not (tmp_path / "b.wav").exists()
+
+
 @pytest.mark.parametrize("header", [False, True])
 def test_the_first_samples_come_out_while_the_source_still_waits(tiny_model: Path, header: bool) -> None:
     """What has gone in is out again but for the delay that standard error tells, and a block."""
