@@ -132,6 +132,8 @@ def denoise_file(
     try:
         _check_file(source, "source", "read")
         _check_file(target, "target", "write")
+        if source is target and not isinstance(source, str | PathLike):
+            raise FileError(_ITSELF)
     except FileError as error:
         raise FileError(f"{_name_of(source)}: {error}") from None
     options = DenoiseOptions(

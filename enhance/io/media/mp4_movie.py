@@ -11,7 +11,7 @@ Reference: ISO/IEC 14496-12; QuickTime File Format Specification, "Metadata" and
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enhance.io.media.edit_list import Edit, read_edits, write_edits
@@ -62,7 +62,7 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
     ticks, _ = clock(new.find(b"mvhd"))
     old_ticks, _ = clock(old.find(b"mvhd"))
     old_tracks = {track_id(track): track for track in old.all(b"trak")}
-    longest = 0
+    longest, added = 0, []
     for place, track in enumerate(new.all(b"trak")):
         origin = old_tracks.get(origins.get(place, 0))
         edits = read_edits(track) or []
@@ -80,10 +80,17 @@ def finish_movie(source: Path, target: Path, origins: Mapping[int, int], sounds:
                 edits = kept
                 track.put(b"edts", write_edits(kept) if kept else None, before=b"mdia")
         length = sum(edit.duration for edit in edits) or _media_length(track, ticks)
-        longest = max(longest, length)
+        if place in origins:
+            longest = max(longest, length)
+        else:
+            added.append((track, length))
         _set_length(track.find(b"tkhd"), length, (20, 28))
         if origin is not None:
             _copy_track(origin, track, place not in sounds)
+    for track, length in added:  # the time code and chapters, which FFmpeg may give more than there is to see and hear
+        if (edits := read_edits(track)) and len(edits) == 1 and length > longest:
+            track.put(b"edts", write_edits([replace(edits[0], duration=longest)]), before=b"mdia")
+        _set_length(track.find(b"tkhd"), min(length, longest), (20, 28))
     _set_length(new.find(b"mvhd"), longest, (16, 24))
     _copy_movie(old, new)
     _write(target, new, _is_in_front(source))

@@ -166,6 +166,10 @@ def test_a_file_is_not_written_over_itself(tmp_path: Path, tiny_denoiser: Denois
         with pytest.raises(FileError, match="written over itself"):
             denoise_file(source, target, model=tiny_denoiser)
     assert source.read_bytes() == before
+    both = io.BytesIO(before)
+    with pytest.raises(FileError, match="written over itself"):
+        denoise_file(both, both, model=tiny_denoiser)
+    assert both.getvalue() == before
 
 
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:

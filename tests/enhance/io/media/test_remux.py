@@ -9,7 +9,7 @@ import pytest
 from command import mpeace, read
 from helpers import lag, speech_like
 
-from enhance.io.media.mp4_boxes import Box, extents, parse, read_movie
+from enhance.io.media.mp4_boxes import Box, clock, extents, parse, read_movie
 from enhance.io.media.scan import look_at
 
 av: Any = pytest.importorskip("av")
@@ -28,7 +28,8 @@ def record(
         out.metadata.update(more.get("metadata", {}))
         video: Any = None
         if "picture" in more:
-            video = out.add_stream(more["picture"], rate=Fraction(24_000, 1001), width=64, height=48)
+            coding = more.get("coding", {})
+            video = out.add_stream(more["picture"], rate=Fraction(24_000, 1001), width=64, height=48, options=coding)
             video.codec_context.codec_tag = more.get("tag", "\0\0\0\0")
         stream = out.add_stream(codec, rate=rate, layout=layout)
         stream.codec_context.bit_rate = more.get("bits", 0)
@@ -66,6 +67,19 @@ def has_encoder(name: str) -> bool:
 
 
 @pytest.mark.skipif(not has_encoder("libx265"), reason="needs libx265 in PyAV")
+def test_a_time_code_makes_a_video_no_longer(tmp_path: Path, tiny_model: Path) -> None:
+    """FFmpeg counts a frame more where the last one that is stored is not the last one that is shown."""
+    more = {"picture": "libx264", "coding": {"g": "9", "bf": "2", "b_strategy": "0"}}
+    more["metadata"] = {"timecode": "01:00:00:00"}
+    source = record(tmp_path / "a.mov", "mov", "pcm_s16le", speech_like(2, RATE, 2), **more)
+    assert mpeace("denoise", source, "--model", tiny_model).status == 0
+    movie = read_movie(tmp_path / "a_denoised.mov")
+    assert movie is not None
+    assert len(movie.all(b"trak")) == 3
+    ticks, length = clock(movie.find(b"mvhd"))
+    assert (length or 0) / ticks == pytest.approx(48 * 1001 / 24_000, abs=2e-3)
+
+
 @pytest.mark.parametrize("tag", ["hvc1", "hev1"])
 def test_the_code_of_the_codec_stays(tmp_path: Path, tiny_model: Path, tag: str) -> None:
     source = record(tmp_path / "a.mp4", "mp4", "aac", speech_like(2, RATE, 2), picture="libx265", tag=tag)
