@@ -8,7 +8,7 @@ filled and a drifting clock is followed (`sound_clock`), and of MP4 only what it
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -71,7 +71,8 @@ class TrackDecoder:
         self._line = EditedLine([Piece(Fraction(0), None, Fraction(0))] if pieces is None else pieces, self.sample_rate)
         self._expected = self._line.length
         self._edited = pieces is not None
-        earliest = 0 if self._edited else stream.container.start_time or 0  # of all tracks
+        opened = cast("InputContainer", stream.container)
+        earliest = 0 if self._edited else opened.start_time or 0  # of all tracks
         self._earliest = max(0, earliest) / av.time_base  # seconds; below 0 lies the delay of a codec
         self._clock = SoundClock(self.sample_rate, self.channels)
         self._place = 0  # samples that left the clock
