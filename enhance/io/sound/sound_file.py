@@ -25,10 +25,12 @@ from enhance.io.sound.chunk_copy import place_of_sound
 from enhance.io.sound.integrity import what_is_missing
 from enhance.io.sound.pieces import Piece, pieces_of
 from enhance.io.sound.speakers import VORBIS_ORDER, Speakers, read_speakers
+from enhance.io.sound.text_chunks import read_texts
 from enhance.utils.errors import FileError, one_line
 from enhance.utils.native_output import stderr_closed
 
 _NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
+_NO_LETTER = "\N{REPLACEMENT CHARACTER}"
 _READ_AT_ONCE = 4096  # samples per channel
 _WRITE_AT_ONCE = 2**14  # samples; libsndfile takes the stack for what an Ogg encoder gets in one call
 
@@ -221,7 +223,10 @@ class SoundReader:
 
     def strings(self) -> dict[str, str]:
         """Return title, artist and the like, as far as libsndfile knows them."""
-        return self._file.copy_metadata()
+        strings = self._file.copy_metadata()
+        if any(_NO_LETTER in text for text in strings.values()):
+            strings |= {name: text for name, text in read_texts(self._path).items() if name in strings}
+        return strings
 
     def _cut_off(self, lacks: str) -> None:
         if not self._salvage:
