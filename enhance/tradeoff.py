@@ -10,10 +10,12 @@ over the four bands. Intervals are bootstraps over the files, for each of which 
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,8 +92,8 @@ def measure(model: Path | str, pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
 def points(rows: Sequence[Mapping[str, Any]], files: Sequence[str]) -> Points:
     """Return the points of files, each the mean of its rows."""
     of_file = [[row for row in rows if row["file"] == name] for name in files]
-    distortion = [np.mean([row["distortion"] for row in own]) for own in of_file]
-    left = [np.mean([_noise_left(row) for row in own]) for own in of_file]
+    distortion = [fmean(row["distortion"] for row in own) for own in of_file]
+    left = [fmean(_noise_left(row) for row in own) for own in of_file]
     return Points(np.array(distortion), np.array(left))
 
 
@@ -99,7 +101,7 @@ def _noise_left(row: Mapping[str, Any]) -> float:
     """Return the mean over the bands in which there is noise, dB; nan where there is none."""
     levels = [row[f"noise_left_{band}"] for band in range(len(BANDS_HZ))]
     there = [level for level in levels if np.isfinite(level)]
-    return float(np.mean(there)) if there else np.nan
+    return fmean(there) if there else math.nan
 
 
 def beside(curve: Sequence[Points], ours: Points) -> tuple[float, float, float]:
