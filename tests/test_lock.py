@@ -23,6 +23,17 @@ def test_every_range_holds_the_locked_versions(wanted: Requirement) -> None:
     assert all(wanted.specifier.contains(version) for version in versions), f"renew the lock: {versions} of {wanted}"
 
 
+AGENTS = [Requirement(line) for name in ("agents", "livekit", "pipecat") for line in EXTRAS[name]]
+
+
+@pytest.mark.parametrize("wanted", [x for x in AGENTS if x.name != "mpeace"], ids=str)
+def test_the_ranges_of_agents_hold_versions_that_install_together(wanted: Requirement) -> None:
+    """livekit-agents wants one version of livekit, which is not the newest."""
+    versions = locked("requirements-agents.txt").get(normal(wanted.name), set())
+    assert versions, f"{wanted.name} is not locked; renew the lock (CONTRIBUTING.md)"
+    assert all(wanted.specifier.contains(version) for version in versions), f"renew the lock: {versions} of {wanted}"
+
+
 @pytest.mark.parametrize("name", ["requirements-dev.txt", "requirements-agents.txt"])
 def test_every_package_has_hashes_and_none_an_address(name: str) -> None:
     lock = (ROOT / name).read_text()

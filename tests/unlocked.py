@@ -24,12 +24,10 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked() -> dict[str, set[str]]:
-    """Versions in the lock by name; some packages have one for each range of Pythons."""
+def locked(lock: str = "requirements-dev.txt") -> dict[str, set[str]]:
+    """Versions in a lock by name; some packages have one for each range of Pythons."""
     found: dict[str, set[str]] = {}
-    for name, version in re.findall(
-        r"^([\w.-]+)==([^\s;]+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE
-    ):
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE):
         found.setdefault(normal(name), set()).add(version)
     return found
 
