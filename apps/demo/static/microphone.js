@@ -165,6 +165,8 @@ async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock,
   const rate = context.sampleRate;
   const block = Math.round(seconds * 100) * Math.round(rate / 100);
   const node = new AudioWorkletNode(context, "duplex", {
+    channelCount: 1, // of the input: the mean of the sides of a stereo one
+    channelCountMode: "explicit",
     outputChannelCount: [2],
     processorOptions: { block, margin: Math.round(margin * rate), settling: Math.round(settling * rate) },
   });
