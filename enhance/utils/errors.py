@@ -75,6 +75,22 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def hold_closed_streams() -> None:
+    """Let standard streams that are closed, as by `2>&-`, lead nowhere; `sys.stdin` and `sys.stdout` stay None.
+
+    Else words for standard error would go to standard output, and the next file would get the number 2, and with it
+    what libraries write there.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(nowhere, "w", encoding="utf-8")
+    else:
+        os.close(nowhere)
+
+
 @contextmanager
 def problem_on_oserror(what: str, kind: type[FileError] = FileError) -> Iterator[None]:
     """Raise errors of the operating system as a `FileError` that begins with `what`, such as "cannot be read"."""

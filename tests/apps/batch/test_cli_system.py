@@ -99,6 +99,30 @@ def test_a_reader_that_goes_away(tmp_path: Path, tiny_model: Path) -> None:
     assert lines == [f"mpeace: {source}: the program that reads the output has closed it"]
 
 
+def test_a_closed_standard_error_keeps_no_sound_and_puts_no_words_into_it(tmp_path: Path, tiny_model: Path) -> None:
+    """As by `2>&-`: what is said is lost, and nothing else."""
+    source = write(tmp_path / "a.wav", speech_like(1, 16_000), 16_000)
+    closed = ("sh", "-c", 'exec "$@" 2>&-', "sh")
+    process = start("denoise", source, "-o", "-", "--model", tiny_model, before=closed, stdout=subprocess.PIPE)
+    assert len(process.communicate()[0]) == len(source.read_bytes())
+    assert process.returncode == 0
+    missing = start("denoise", tmp_path / "none.wav", before=closed, stdout=subprocess.PIPE)
+    assert missing.communicate()[0] == b""
+    assert missing.returncode == 1
+
+
+def test_a_closed_standard_input_or_output_is_one_line(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.wav", speech_like(1, 48_000))
+    monkeypatch.setattr("sys.stdin", None)
+    ended = mpeace("denoise", "-", "-o", tmp_path / "out.wav", "--model", tiny_model)
+    assert (ended.status, ended.stderr) == (2, "mpeace: standard input is closed: nothing can come from it\n")
+    process = start("denoise", source, "-o", "-", before=("sh", "-c", 'exec "$@" >&-', "sh"))
+    said = "mpeace: standard output is closed: nothing can be written to it; name a file with -o\n"
+    assert (process.communicate()[1].decode(), process.returncode) == (said, 2)
+
+
 def test_a_pipe_that_is_no_wav(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = write(tmp_path / "a.wav", speech_like(1, 48_000)).read_bytes()
     for content, words in (
