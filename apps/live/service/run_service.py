@@ -1,6 +1,5 @@
 """`mpeace live --service`: a session for a service manager. It waits for its devices, also at the start."""
 
-import sys
 import time
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ from apps.live.devices import pulseaudio as pulse
 from apps.live.devices import virtual_microphone as virtual
 from apps.live.service.state import StateFile
 from apps.live.session.session import LiveSettings, Session
-from enhance.utils.errors import UsageError
+from enhance.utils.errors import UsageError, say
 from enhance.utils.interrupt import Stopped, Stopper
 
 _TICK = 0.04  # seconds between two looks at everything
@@ -89,4 +88,4 @@ def _with_output(settings: LiveSettings) -> LiveSettings:
 
 def _say(*messages: str) -> None:
     for message in messages:
-        print(f"mpeace: {message}", file=sys.stderr, flush=True)
+        say(f"mpeace: {message}")

@@ -6,6 +6,7 @@ import time
 from typing import Any, Self
 
 from apps.live.session.session import Session
+from enhance.utils.errors import one_line, say, silence
 
 _INTERVAL = 1.0  # seconds
 
@@ -27,11 +28,16 @@ class Log:
         pass
 
     def update(self) -> bool:
-        """Write when it is time. Returns True: only a signal ends it."""
+        """Write when it is time. Returns whether to go on: until a signal comes, or whoever reads has had enough."""
         if time.monotonic() - self._written >= _INTERVAL:
             self._written += _INTERVAL
             line = json.dumps(self._session.status().as_dict(), ensure_ascii=False)
-            if sys.stdout is not None:
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
+            try:
+                print(line, flush=True)  # nowhere, where standard output is closed
+            except BrokenPipeError:
+                silence(sys.stdout)
+                return False
+            except OSError as error:
+                silence(sys.stdout)
+                say(f"mpeace: the log ends: {one_line(error)}")
         return True

@@ -1,6 +1,5 @@
 """`mpeace live`: a session with its screen or its log, until a key or a signal ends it."""
 
-import sys
 import time
 
 from apps.live.devices import portaudio
@@ -8,7 +7,7 @@ from apps.live.service.state import StateFile
 from apps.live.session.session import LiveSettings, Session
 from apps.live.ui.json_log import Log
 from apps.live.ui.screen import Screen, clock
-from enhance.utils.errors import FileError
+from enhance.utils.errors import FileError, say
 from enhance.utils.interrupt import Stopped, Stopper
 
 _TICK = 0.04  # seconds between two looks at everything
@@ -22,7 +21,8 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         show_screen: draw a screen; else a line of JSON a second.
 
     Returns:
-        The exit status: 0 after the quit key, 128 + n after signal n. Recordings are finished either way.
+        The exit status: 0 after the quit key, or when whoever reads the log has ended, 128 + n after signal n.
+        Recordings are finished either way.
 
     Raises:
         UsageError: when it cannot start.
@@ -49,10 +49,10 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
             state.remove()
             messages = session.close()
         for message in messages:
-            print(f"mpeace: {message}", file=sys.stderr)
+            say(f"mpeace: {message}")
         end = session.status()
         lost = (
             f"{end.xruns} xruns, {end.lost_in:.1f} s lost on the way in, {end.lost_out:.1f} s of silence on the way out"
         )
-        print(f"mpeace: live for {clock(end.seconds)}, {lost}", file=sys.stderr)
+        say(f"mpeace: live for {clock(end.seconds)}, {lost}")
     return status

@@ -27,7 +27,7 @@ from apps.live.session.meters import Meters, Processor
 from apps.live.session.session import LiveSettings, be_quick, warmed_up
 from apps.live.session.status import Status
 from enhance.io.pipes.raw_pcm import to_bytes
-from enhance.utils.errors import UsageError
+from enhance.utils.errors import UsageError, say
 from enhance.utils.interrupt import Stopped, Stopper
 
 _RATE = 48_000  # Hz, when none is asked for
@@ -218,4 +218,4 @@ def _write(queue: Ring, channels: int) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"mpeace: {message}", file=sys.stderr, flush=True)
+    say(f"mpeace: {message}")

@@ -1,6 +1,7 @@
 """`mpeace live --stdout` on a real virtual microphone: another program reads the clean voice as samples."""
 
 import io
+import os
 import re
 import signal
 import subprocess
@@ -178,13 +179,36 @@ def test_what_makes_no_sense_beside_it_is_one_line(arguments: tuple[str, ...]) -
     assert ended.stderr.count("\n") == 1
 
 
+def a_log() -> Log:
+    return Log(SimpleNamespace(status=lambda: SimpleNamespace(as_dict=dict)))  # type: ignore[arg-type]
+
+
 def test_a_closed_output_is_no_reader_and_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of `>&-`, and of Windows' pythonw."""
-    log = Log(SimpleNamespace(status=lambda: SimpleNamespace(as_dict=dict)))  # type: ignore[arg-type]
+    log = a_log()
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(UsageError, match="standard output is closed; --stdout wants a reader"):
         run_stdout(LiveSettings())
     assert log.update()
+
+
+def test_a_reader_of_the_log_who_goes_away_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `mpeace live --no-ui | head -2`: the session is closed in order, and nothing fails at the program's end."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert not a_log().update()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_ends_the_log_and_not_the_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert a_log().update()
+    assert capsys.readouterr().err == "mpeace: the log ends: no space left on device\n"
 
 
 def test_a_terminal_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
