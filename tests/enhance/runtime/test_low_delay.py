@@ -1,10 +1,12 @@
 """Streams for other programs: all samples come back, at once or as soon as they can, later by what is said."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from helpers import lag, si_sdr_db, speech_like
+from readme import README
 
 from enhance import Denoiser
 from enhance.runtime.low_delay import FrameStream, LowDelayStream
@@ -75,6 +77,21 @@ def test_frames_may_change_their_size_and_nothing_is_lost_or_clicks(tiny_denoise
     assert np.abs(np.diff(out[start:-start])).max() < 2 * np.abs(np.diff(0.5 * audio[0])).max()
     tail = out[-6000:-1000]
     assert lag(tail, audio[0, -6000:-1000]) == 0
+
+
+def test_the_delays_are_those_of_the_readme(tiny_denoiser: Denoiser) -> None:
+    text = README.read_text(encoding="utf-8")
+    (frames,) = re.findall(r"comes\s(\d+) to (\d+) ms later, .* up to (\d+) ms later", text)
+    (pipes,) = re.findall(r"at most (\d+) to (\d+) ms after", text)
+    (least, most, most_in_others), (least_in_pipes, most_in_pipes) = map(float, frames), map(float, pipes)
+    for rate in (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000):
+        for samples in (rate // 100, rate // 50, rate // 20, 441, 512, 1):
+            stream = FrameStream(tiny_denoiser, rate)
+            stream.process(np.zeros((1, samples), np.float32))
+            whole = rate % 100 == 0 and samples % (rate // 100) == 0
+            assert least <= 1000 * stream.latency_samples / rate <= (most if whole else most_in_others)
+        pipe = LowDelayStream(tiny_denoiser, rate)
+        assert least_in_pipes <= 1000 * (pipe.latency_samples + pipe.block) / rate <= most_in_pipes
 
 
 def test_many_channels_and_lists_are_taken_in_pieces_of_any_size(tiny_denoiser: Denoiser) -> None:
