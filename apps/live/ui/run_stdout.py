@@ -5,6 +5,7 @@ them. All words go to standard error.
 """
 
 import os
+import select
 import sys
 import time
 from contextlib import suppress
@@ -34,6 +35,8 @@ _RATE = 48_000  # Hz, when none is asked for
 _ALLOWANCE = 0.1  # seconds that a slow model may fall behind; nothing has to be played in time here
 _TICK = 0.003  # seconds between two looks at the queue
 _KEPT = 5.0  # seconds that a reader may lag behind before sound is lost
+_PIECE = 4096  # bytes that a pipe takes at once when it has room (PIPE_BUF)
+_SAY_AGAIN = 10.0  # seconds between two words on sound that a reader loses
 
 
 class InputLink(Link):
@@ -61,7 +64,7 @@ class InputLink(Link):
 
 
 class Pipe:
-    """The microphone's side of a pipe: `poll` writes what there is, and looks after the microphone.
+    """The microphone's side of a pipe: `poll` writes what the reader takes, and looks after the microphone.
 
     Args:
         settings: what was asked for.
@@ -83,13 +86,14 @@ class Pipe:
         self._queue = Ring(channels, round(_KEPT * rate))
         self._watch = Watch((source, INPUT))
         self._meters, self._processor = Meters(), Processor()
-        self._lost, self._silent, self._advised = 0, False, False
+        self._told, self._told_at = 0, -_SAY_AGAIN  # frames that the reader had lost when it was said, and when
+        self._silent = self._advised = False
         self._former = (0, 0.0)  # xruns and seconds lost of links that are closed
         self._link: InputLink | None = self._open(Endpoint(source, INPUT, channels))
         _say(f"{source.name}: s16le:{rate}:{channels}, {1000 * self._link.algorithm:.1f} ms late beside the device")
 
     def poll(self, stopper: Stopper) -> None:
-        """Write what is in the queue, and say what happens.
+        """Write what the reader takes of the queue, and say what happens.
 
         Raises:
             BrokenPipeError: nobody reads any more.
@@ -107,9 +111,9 @@ class Pipe:
             with suppress(DeviceProblem):
                 self._link = self._open(Endpoint(found[0], INPUT, path.channels))
                 _say(f"{name} is back")
-        if self._queue.lost != self._lost:
-            _say(f"the reader is too slow: {(self._queue.lost - self._lost) / path.sample_rate:.2f} s are lost")
-            self._lost = self._queue.lost
+        if (lost := self._queue.lost) != self._told and time.monotonic() - self._told_at >= _SAY_AGAIN:
+            _say(f"the reader is too slow: {(lost - self._told) / path.sample_rate:.2f} s are lost")
+            self._told, self._told_at = lost, time.monotonic()
         while self._model.messages:
             _say(self._model.messages.pop(0))
         was = self._silent
@@ -135,7 +139,7 @@ class Pipe:
             target="standard output",
             cpu=self._processor.percent(),
             xruns=xruns,
-            lost=(lost, self._lost / self._path.sample_rate),
+            lost=(lost, self._queue.lost / self._path.sample_rate),
             silence=silence_hint.advice(self._source.name) if self._silent else None,
             recorder=None,
             messages=[],
@@ -206,15 +210,21 @@ def _check(settings: LiveSettings) -> None:
 
 
 def _write(queue: Ring, channels: int) -> None:
-    """Write what is in the queue; nothing of it waits in a buffer of Python's.
+    """Write what is in the queue, as far as the reader takes it; nothing waits in a buffer of Python's.
+
+    On Windows, where nobody can ask a pipe whether it has room, it waits for the reader.
 
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    frames = np.empty((len(queue), channels), np.float32)
-    data = to_bytes(frames[: queue.read(frames)], "PCM_16")
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
+    frames = np.empty((max(1, _PIECE // (2 * channels)), channels), np.float32)
+    while len(queue):
+        descriptor = sys.stdout.fileno()
+        if sys.platform != "win32" and not select.select([], [descriptor], [], 0)[1]:
+            return
+        data = to_bytes(frames[: queue.read(frames)], "PCM_16")
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def _say(message: str) -> None:

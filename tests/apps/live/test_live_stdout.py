@@ -22,12 +22,14 @@ from soundserver import Cable, SoundServer
 from apps.live.devices.devices import Device
 from apps.live.engine.latency import Latency
 from apps.live.engine.lost_sound import LostSound
+from apps.live.engine.ring_buffer import Ring
 from apps.live.session.session import LiveSettings
 from apps.live.ui import run_stdout as stdout_module
 from apps.live.ui.json_log import Log
 from apps.live.ui.run_stdout import run_stdout
 from enhance import Denoiser
 from enhance.dsp.resampling import resample
+from enhance.io.pipes.raw_pcm import to_bytes
 from enhance.utils.errors import UsageError
 
 pytestmark = pytest.mark.sound
@@ -169,6 +171,28 @@ def test_promise_20_what_holds_up_the_start_changes_no_model(
     monkeypatch.setattr(stdout_module, "time", SimpleNamespace(sleep=no_reader))
     assert run_stdout(LiveSettings(source="Mic")) == 0
     assert capsys.readouterr().err == "mpeace: Mic: s16le:48000:1, 20.0 ms late beside the device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows cannot be asked whether they have room")
+def test_a_reader_who_pauses_holds_up_nothing_but_its_own_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it pauses the microphone is looked after, and `--status` answered; then it gets what was kept."""
+    ours, theirs = os.pipe()
+    queue = Ring(2, 60_000)  # 240 kB; the pipe takes 64
+    sound = np.random.default_rng(0).uniform(-1, 1, (60_000, 2)).astype(np.float32)
+    queue.write(sound)
+    with os.fdopen(theirs, "wb") as pipe, os.fdopen(ours, "rb") as reader:
+        monkeypatch.setattr("sys.stdout", pipe)
+        writing = threading.Thread(target=stdout_module._write, args=(queue, 2), daemon=True)
+        writing.start()
+        writing.join(10)
+        held_up, read = writing.is_alive(), b""
+        while len(read) < 4 * len(sound):
+            read += reader.read1(4096)
+            if not held_up:
+                stdout_module._write(queue, 2)
+        writing.join()
+    assert not held_up
+    assert read == to_bytes(sound, "PCM_16")
 
 
 @pytest.mark.parametrize("arguments", [("-o", "speaker"), ("--record",), ("--monitor", "speaker")])
