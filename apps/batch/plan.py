@@ -6,7 +6,6 @@ file are settled here as failed; the other files go on. What makes no sense as a
 
 import os
 import stat
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -64,7 +63,6 @@ def make_plan(
     if settings.raw and output in (None, PIPE) and (settings.container or settings.subtype or settings.sample_rate):
         raise UsageError("with --raw, standard output is as standard input: no --format, --subtype or --sample-rate")
     if inputs == [PIPE] or output == PIPE:
-        _check_streams(reads=inputs == [PIPE], writes=output in (None, PIPE))
         if settings.clip is Clip.RESCALE:
             raise UsageError("--clip rescale needs the whole sound before the first sample; it works on files only")
         if output in (None, PIPE) and settings.container not in (None, "wav"):
@@ -99,14 +97,6 @@ def make_plan(
         targets = [name_output(item, folder, template, settings.container) for item in found]
     settle(plan, found, targets, folder, if_exists, settings)
     return plan
-
-
-def _check_streams(reads: bool, writes: bool) -> None:
-    """Refuse standard streams that are closed, as by `<&-`."""
-    if reads and sys.stdin is None:
-        raise UsageError("standard input is closed: nothing can come from it")
-    if writes and sys.stdout is None:
-        raise UsageError("standard output is closed: nothing can be written to it; name a file with -o")
 
 
 def _plan_pipe(plan: Plan, output: str | None, name: str | None, if_exists: IfExists, settings: DenoiseOptions) -> None:

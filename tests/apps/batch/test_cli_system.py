@@ -111,18 +111,6 @@ def test_a_closed_standard_error_keeps_no_sound_and_puts_no_words_into_it(tmp_pa
     assert missing.returncode == 1
 
 
-def test_a_closed_standard_input_or_output_is_one_line(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = write(tmp_path / "a.wav", speech_like(1, 48_000))
-    monkeypatch.setattr("sys.stdin", None)
-    ended = mpeace("denoise", "-", "-o", tmp_path / "out.wav", "--model", tiny_model)
-    assert (ended.status, ended.stderr) == (2, "mpeace: standard input is closed: nothing can come from it\n")
-    process = start("denoise", source, "-o", "-", before=("sh", "-c", 'exec "$@" >&-', "sh"))
-    said = "mpeace: standard output is closed: nothing can be written to it; name a file with -o\n"
-    assert (process.communicate()[1].decode(), process.returncode) == (said, 2)
-
-
 def test_a_pipe_that_is_no_wav(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = write(tmp_path / "a.wav", speech_like(1, 48_000)).read_bytes()
     for content, words in (
