@@ -24,7 +24,7 @@ def loud_wav(path: Path) -> Path:
 
 def loud_video(path: Path) -> Path:
     audio = (3 * np.sin(np.arange(6 * 48_000) / 20)).astype(np.float32)[np.newaxis]
-    return make(path, "mov", "pcm_f32le", "mpeg4", 48_000, [audio])
+    return make(path, "mov", "aac", "mpeg4", 48_000, [audio])
 
 
 @pytest.mark.parametrize(("name", "maker"), [("a.wav", loud_wav), ("a.mov", loud_video)])
