@@ -168,7 +168,7 @@ def tables(found: Curves, model: str) -> str:
         lines.append([f"gains to the power {power:g}", *_levels(point), ""])
     limits = {f"attenuation limit {limit:g} dB": point for limit, point in zip(LIMITS_DB, found.limits, strict=True)}
     for label, point in (limits | found.losses).items():
-        offset, low, high = (round(value, 2) for value in beside(found.powers, point))
+        offset, low, high = (round(value, 2) + 0.0 for value in beside(found.powers, point))  # no -0.00
         mean = f"**{offset:+.2f}**" if low > 0 or high < 0 else f"{offset:+.2f}"
         shown = f"{mean} ({low:+.2f} to {high:+.2f})" if np.isfinite(offset) else "beyond it"
         lines.append([label, *_levels(point), shown])
