@@ -204,13 +204,12 @@ def ablate(arguments: argparse.Namespace) -> None:
     failures = list[str]()
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
         work_of = partial(trained_only if arguments.train_only else perform, settings, sets, work, options)
-        tasks = {pool.submit(work_of, run): run for run in missing}
         try:
+            tasks = {pool.submit(work_of, run): run for run in missing}
             for task in as_completed(tasks):
                 error = task.exception()
-                if isinstance(error, BrokenProcessPool):  # of all runs that are left
-                    killed = "the process of a run was killed, perhaps for want of memory"
-                    raise RuntimeError(f"{killed}; finished runs are kept, the same command goes on with the rest")
+                if isinstance(error, BrokenProcessPool):
+                    raise error
                 if error:
                     failures.append(f"{tasks[task].name}: {error}")
                 elif performed := task.result():
@@ -218,6 +217,9 @@ def ablate(arguments: argparse.Namespace) -> None:
                     save_report(make_report(rows, common), out, seconds_of(rows))
                     listened = [heard(run) for run in sorted(finished(rows)) if run.seed == HEARD_SEED]
                     write_manifest(listened, SAMPLE_RATE, work)
+        except BrokenProcessPool:  # with it fail all runs that are left
+            killed = "the process of a run was killed, perhaps for want of memory"
+            raise RuntimeError(f"{killed}; finished runs are kept, the same command goes on with the rest") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
