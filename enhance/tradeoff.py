@@ -38,7 +38,6 @@ from enhance.utils.errors import DatasetError, ModelError, fail
 NAME = "tradeoff"
 LIMITS_DB = (3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0)
 POWERS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
-FULL = 1.0  # the power that leaves the estimate as it is
 WINDOW_SECONDS = 0.02  # in which gains are raised to a power, half of it the hop
 LEAST_GAIN = 1e-3
 MARGIN_DB = 1.0  # around the losses in the figure

@@ -28,7 +28,7 @@ from enhance.data.counter_random import LARGEST_SEED
 from enhance.data.mixing import MixConfig, Mixer
 from enhance.dsp.int16 import FULL_SCALE, LARGEST
 from enhance.utils.parallel import map_ahead
-from enhance.utils.ranges import check_ranges
+from enhance.utils.ranges import check_ordered, check_ranges
 
 Kind = Literal["speech", "noise", "music", "noisy", "enhanced", "probes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -58,8 +58,7 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         check_ranges(self, [f"{kind}_minutes" for kind in KINDS], 0)
         check_ranges(self, ("corpus_seed",), 0, LARGEST_SEED)
-        if not self.level_db[0] <= self.level_db[1]:
-            raise ValueError(f"level_db must be two numbers, the lower one first; got {list(self.level_db)}")
+        check_ordered(self, ("level_db",))
         if self.piece_seconds < 0.1:
             raise ValueError(f"piece_seconds must be 0.1 s or more; got {self.piece_seconds}")
 

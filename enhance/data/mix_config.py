@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from enhance.dsp.rate import SAMPLE_RATE
-from enhance.utils.ranges import check_ranges
+from enhance.utils.ranges import check_ordered, check_ranges
 
 SUBGROUP = 8  # examples among which noises are exchanged when a processed batch is used again
 MOST_NOISES = 3
@@ -72,10 +72,7 @@ class MixConfig:
         for name in POSITIVE:
             if not getattr(self, name) or min(getattr(self, name)) <= 0:
                 raise ValueError(f"{name} must be one number or more, each above 0; got {list(getattr(self, name))}")
-        for name in RANGES:
-            low, high = getattr(self, name)
-            if not low <= high:
-                raise ValueError(f"{name} must be two numbers, the lower one first; got {[low, high]}")
+        check_ordered(self, RANGES)
         if self.segment_seconds < 0.1:
             raise ValueError(f"a segment must last 0.1 s or more; got {self.segment_seconds} s")
         if self.synthetic_count < 1 or self.synthetic_seconds < 0.1:

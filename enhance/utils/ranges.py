@@ -26,3 +26,15 @@ def check_ranges(config: object, names: Iterable[str], low: float, high: float =
         value = getattr(config, name)
         if not all(low <= number <= high for number in (value if isinstance(value, tuple) else (value,))):
             raise ValueError(f"{name} must be {allowed}; got {list(value) if isinstance(value, tuple) else value}")
+
+
+def check_ordered(config: object, names: Iterable[str]) -> None:
+    """Check that settings of two numbers, which say from where to where, have the lower one first.
+
+    Raises:
+        ValueError: one has not.
+    """
+    for name in names:
+        low, high = getattr(config, name)
+        if not low <= high:
+            raise ValueError(f"{name} must be two numbers, the lower one first; got {[low, high]}")

@@ -69,7 +69,7 @@ def test_curve_and_losses_are_tabled_and_drawn(
 ) -> None:
     assert main(command(pairs, tiny_model)) == 0
     table = capsys.readouterr().out
-    assert table == (pairs / "out" / "tradeoff.md").read_text() + ("" if table.endswith("\n") else "\n")
+    assert table.strip() == (pairs / "out" / "tradeoff.md").read_text().strip()
     assert "| gains to the power 1 |" in table
     assert "| attenuation limit 12 dB |" in table
     assert "| + Bark noise-to-mask | -1.50 | -30.00 |" in table
