@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for word in ("block", "ahead"):
         text = f"another `{word}` of a network that hears ahead, in hops (default: as it was trained)"
         parser.add_argument(f"--{word}", type=int, metavar="HOPS", help=text)
+    text = "the mean with frames halfway between the others, of such a network (default: as it was trained)"
+    parser.add_argument("--between", action=argparse.BooleanOptionalAction, help=text)
     arguments = parser.parse_args(argv)
     name = arguments.name or arguments.onnx.stem
     if arguments.onnx.suffix != DENOISERS.suffix:
@@ -38,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.default and not arguments.describe:
         return fail("enhance.export", "--default needs --describe TEXT, which lists the network")
     try:
-        grid = {word: value for word in ("block", "ahead") if (value := getattr(arguments, word)) is not None}
+        grid = {
+            word: value for word in ("block", "ahead", "between") if (value := getattr(arguments, word)) is not None
+        }
         difference = export(arguments.checkpoint, arguments.onnx, name, arguments.licence, grid)
         if arguments.describe:
             for_files = Denoiser(arguments.onnx).info.block > 0  # a stream refuses blocks

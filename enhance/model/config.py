@@ -41,6 +41,7 @@ class NetworkConfig:
     block: int = 0  # frames that a file is denoised by at a time; 0: any number, as the result does not depend on it
     taps_ahead: int = 0  # frames after the present one that the deep filter combines as well
     fine_bins: int = 0  # lowest bins whose power is also seen 12.5 Hz apart, over 90 ms
+    between: bool = False  # the estimate is the mean of that of the frames and that of frames halfway between them
 
     def __post_init__(self) -> None:
         if self.window != 2 * self.hop:
@@ -55,6 +56,8 @@ class NetworkConfig:
             raise ValueError(f"the number of fine bins must be a multiple of 4; got {self.fine_bins}")
         if (self.backward or self.ahead) and not self.block:
             raise ValueError(f"a network that hears what comes needs the length of a block; got {self}")
+        if self.between and (not self.ahead or self.hop % 2):
+            raise ValueError(f"frames between the others need a frame ahead, and an even hop; got {self}")
         if self.lookahead and (self.backward or self.ahead or self.taps_ahead or self.fine_bins):
             raise ValueError(f"frames ahead are seen either by lookahead or by ahead, not by both; got {self}")
 
@@ -112,6 +115,6 @@ SIZES = {
     "tiny": NetworkConfig(stem_channels=24, channels=32, head_channels=8),
     "small": NetworkConfig(),
     "base": NetworkConfig(stem_channels=96, channels=160, head_channels=32),
-    "studio": NetworkConfig(backward=True, ahead=25, block=400, taps_ahead=2, fine_bins=40),
+    "studio": NetworkConfig(backward=True, ahead=25, block=400, taps_ahead=2, fine_bins=40, between=True),
 }
 """The sizes that the project trains, by name; `micro` is for comparisons alone."""

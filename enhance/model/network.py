@@ -17,7 +17,9 @@ time (with the hop's own rotation removed) and along frequency.
 All this is causal. A network for files may also hear what comes: GRUs along time that run backward from `ahead` frames
 behind a block, taps of the deep filter on later frames, and fine powers, 12.5 Hz apart, of the lowest bins, in which
 the harmonics of a low voice stand apart from a rumble. These parts begin at zero (`enhance.model.warm_start`), so that
-the causal network's training counts for them.
+the causal network's training counts for them. Its estimate can be the mean of two, as a mean over shifts takes away
+what blocks of samples leave (Coifman and Donoho, "Translation-invariant de-noising", 1995): of the frames, and of
+frames halfway between them with the means of the masks around them.
 """
 
 import math
@@ -92,10 +94,15 @@ class Enhancer(nn.Module):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Values per kind of state: last hop, overlap, level, spectra (real and imaginary), recurrent blocks."""
+        """Values per kind of state: last hop, overlap, level, spectra (real and imaginary), recurrent blocks.
+
+        With frames between the others then also half a hop before the last, and their overlap and spectra.
+        """
         c = self.config
         recurrent = c.bands // 8 * c.channels
-        return (c.hop, c.hop, 2, *[2 * c.history * c.bins], *[recurrent] * c.blocks)
+        spectra = 2 * c.history * c.bins
+        between = (c.hop // 2, c.hop, spectra) if c.between else ()
+        return (c.hop, c.hop, 2, spectra, *[recurrent] * c.blocks, *between)
 
     @property
     def state_size(self) -> int:
@@ -265,12 +272,40 @@ class Enhancer(nn.Module):
             overlap: ``[batch, hop]``, the second half of the frame before.
 
         Returns:
-            Samples ``[batch, time * hop]``, and the second half of the last frame.
+            Samples ``[batch, time * hop]``, and the second halves of the frame before and of all, ``[batch, 1 + time,
+            hop]``.
         """
         c = self.config
         frames = torch.fft.irfft(torch.complex(real, imag), n=c.window) * self.window
         tails = torch.cat([overlap[:, None], frames[..., c.hop :]], dim=1)
-        return (frames[..., : c.hop] + tails[:, :-1]).flatten(1), tails[:, -1]
+        return (frames[..., : c.hop] + tails[:, :-1]).flatten(1), tails
+
+    def halfway(
+        self, hops: Tensor, gains: Tensor, filters: Tensor, state: list[Tensor], done: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the estimate that frames halfway between the others give, with the means of the masks around them.
+
+        Args:
+            hops: ``[batch, time + 1, hop]`` samples.
+            gains, filters: masks of all frames that are known; the first and the last also stand for those beyond.
+            state: half a hop of samples before `hops`, overlap ``[batch, hop]`` and spectra before the first frame.
+            done: hops of the estimate.
+
+        Returns:
+            Samples ``[batch, done * hop]``, and the state after them.
+        """
+        c = self.config
+        earlier, overlap, kept = state
+        half = c.hop // 2
+        samples = F.pad(torch.cat([earlier, hops.flatten(1)], dim=1), (0, half)).unflatten(1, (-1, c.hop))
+        real, imag = self.spectra(samples, kept)
+        kept = torch.cat([x[:, done : done + c.history] for x in (real, imag)], dim=-1).flatten(1)
+        real, imag = (F.pad(x, (0, 0, 0, c.margin)) for x in (real, imag))
+        around = torch.arange(-1, done + 1, device=hops.device).clamp(0, gains.shape[1] - 1)
+        gains, filters = ((x[:, around[:-1]] + x[:, around[1:]]) / 2 for x in (gains, filters))
+        estimate, tails = self.overlap_add(*self.deep_filter(gains, filters, real, imag), overlap)
+        samples = torch.cat([earlier, hops[:, :done].flatten(1)], dim=1)
+        return estimate[:, half:-half], [samples[:, -half:], tails[:, -2], kept]
 
     def forward(self, audio: Tensor, state: Tensor, ahead: int | None = None) -> tuple[Tensor, Tensor]:
         """Enhance a block.
@@ -285,7 +320,8 @@ class Enhancer(nn.Module):
         """
         c = self.config
         ahead = c.ahead if ahead is None else ahead
-        last_hop, overlap, level_state, kept, *recurrent = state.split(self.state_sizes, dim=1)
+        last_hop, overlap, level_state, kept, *others = state.split(self.state_sizes, dim=1)
+        recurrent, between = others[: c.blocks], others[c.blocks :]
         hops = torch.cat([last_hop, audio], dim=1).unflatten(1, (-1, c.hop))
         real, imag = self.spectra(hops, kept)
         frames = hops.shape[1] - 1
@@ -301,6 +337,10 @@ class Enhancer(nn.Module):
             around = slice(c.history - FINE_BEFORE, end + FINE_AFTER)
             fine = self.fine(real[:, around], imag[:, around], level)
         gains, filters, recurrent = self.masks(features, recurrent, fine, ahead)
-        gains, filters = gains[:, :done].to(audio.dtype), filters[:, :done].to(audio.dtype)
-        estimate, overlap = self.overlap_add(*self.deep_filter(gains, filters, real, imag), overlap)
-        return estimate, torch.cat([hops[:, done], overlap, level_state, kept, *recurrent], dim=1)
+        gains, filters = gains.to(audio.dtype), filters.to(audio.dtype)
+        filtered = self.deep_filter(gains[:, :done], filters[:, :done], real, imag)
+        estimate, tails = self.overlap_add(*filtered, overlap)
+        if between:
+            other, between = self.halfway(hops, gains, filters, between, done)
+            estimate = (estimate + other) / 2
+        return estimate, torch.cat([hops[:, done], tails[:, -1], level_state, kept, *recurrent, *between], dim=1)

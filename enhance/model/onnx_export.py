@@ -53,8 +53,9 @@ def macs_per_second(network: Enhancer) -> int:
 
     What a network looks at ahead is computed in two calls, and counts twice.
     """
-    counted = FactoredDFT(network.config.window).products
-    counted += 7 * network.wide.numel()  # six features to bands, gains back to bins
+    between = network.config.between
+    counted = (1 + between) * FactoredDFT(network.config.window).products
+    counted += (7 + between) * network.wide.numel()  # six features to bands, gains back to bins
 
     def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
         nonlocal counted
@@ -152,7 +153,8 @@ def export(
         onnx_file: to write.
         name: of the model.
         licence: of the weights.
-        grid: another `block` and `ahead` of `NetworkConfig`, of a network that hears ahead: no weight depends on them.
+        grid: another `block`, `ahead` or `between` of `NetworkConfig`, of a network that hears ahead; no weight
+            depends on them.
 
     Raises:
         ValueError: the checkpoint is damaged, the network does not hear ahead, or the runtime disagrees with PyTorch.

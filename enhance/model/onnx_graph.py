@@ -13,7 +13,8 @@ tracing PyTorch cost more than all arithmetic. Here each is written by hand:
 - constant factors and biases are in the constants that follow, where nothing but linear layers lies between.
 
 Frames behind a block that a network for files looks at (`NetworkConfig.ahead`) are computed and cut off: states after
-a block are values in the middle of what GRUs and the running level give.
+a block are values in the middle of what GRUs and the running level give. With frames between the others
+(`NetworkConfig.between`) the first frame behind a block has its masks too.
 
 Nodes are written by `enhance.model.onnx_nodes`. The seven stages are those of `Enhancer`, under the same names;
 so are their results (`overlap_add` gives the estimate), by which a test compares each stage with PyTorch's.
@@ -40,13 +41,13 @@ IR_VERSION = 10
 _FRAMES = torch.arange(FINE_FRAMES)[:, None]
 
 
-def spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value) -> Value:
+def spectra(g: Graph, network: Enhancer, dft: FactoredDFT, hops: Value, name: str = "") -> Value:
     """``[time + 1, batch, rows / 2, columns]``, hops as the DFT folds them, to spectra ``[time, batch, 2, bins]``."""
     frames = g("Concat", g.cut(hops, 0, -1, axis=0), g.cut(hops, 1, END, axis=0), axis=2)
     frames = g("Mul", frames, floats(network.window).reshape(dft.rows, dft.columns))
     x = g("Mul", g("MatMul", g.swap(frames, 0, 1, 3, 2), dft.first), dft.turn)
     y = g("MatMul", dft.second, g.reshape(x, 0, 0, 4 * dft.columns, dft.rows))
-    return g.cut(g.reshape(y, 0, 0, 2, dft.groups * dft.rows), 0, dft.bins, axis=3, name="spectra")
+    return g.cut(g.reshape(y, 0, 0, 2, dft.groups * dft.rows), 0, dft.bins, axis=3, name=name)
 
 
 def level(g: Graph, network: Enhancer, power: Value, state: Value) -> tuple[Value, Value]:
@@ -175,16 +176,31 @@ def masks(
     x = g("Add", g("Add", x, floats(bias.repeat(c.bands // 4, 1))), skipped)
     x = g.convolution("head", network.head, g.swap(g.silu(x), 0, 2, 1), 3)
     rows = integers(-1, 1 + 2 * len(c.tap_offsets), c.bands)
-    if not c.ahead:
+    behind = c.ahead - c.between
+    if not behind:
         return g("Reshape", x, g("Concat", time, rows, axis=0), name="masks"), after
-    return g.cut(g("Reshape", x, g("Concat", time, rows, axis=0)), 0, -c.ahead, axis=0, name="masks"), after
+    return g.cut(g("Reshape", x, g("Concat", time, rows, axis=0)), 0, -behind, axis=0, name="masks"), after
 
 
-def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weights: NDArray[np.float32]) -> Value:
+def opened(g: Graph, network: Enhancer, masks: Value) -> tuple[Value, Value]:
+    """Return gains ``[time, batch, 1, bands]`` and filters ``[time, batch, 2 taps, narrow bands]``."""
+    gains, filters = g.split(masks, [1, 2 * len(network.config.tap_offsets)], axis=2)
+    return g("Sigmoid", gains), g("Tanh", g.cut(filters, 0, network.config.narrow_bands, axis=3))
+
+
+def deep_filter(
+    g: Graph,
+    network: Enhancer,
+    gains: Value,
+    filters: Value,
+    spectra: Value,
+    weights: NDArray[np.float32],
+    name: str = "",
+) -> Value:
     """Return masked spectra ``[time, batch, 2, bins]`` times ``weights``.
 
     Args:
-        masks: of the frames that are denoised.
+        gains, filters: of the frames that are denoised.
         spectra: ``[history + time + ahead + margin, batch, 2, bins]``.
         weights: that the inverse DFT asks for.
     """
@@ -196,10 +212,8 @@ def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weigh
         last = -(late + c.ahead + c.margin)
         return g("Slice", spectra, integers(c.history - late, begin), integers(last or END, end), integers(0, 3))
 
-    gains, filters = g.split(masks, [1, 2 * taps], axis=2)
-    gains, high = g.split(g("Sigmoid", gains), [narrow, c.wide_bands], axis=3)
+    gains, high = g.split(gains, [narrow, c.wide_bands], axis=3)
     high = g("Mul", frames(0, narrow, c.bins), g("MatMul", high, floats(network.wide.T) * weights[narrow:]))
-    filters = g("Tanh", g.cut(filters, 0, narrow, axis=3))
     filters = g("Concat", filters, gains, filters, gains, axis=2)
     turns = floats(network.turns.T).repeat(2, axis=0) * weights[:narrow]
     tapped = g("Mul", g("Concat", *(frames(tap, 0, narrow) for tap in c.tap_offsets), axis=2), turns)
@@ -208,18 +222,22 @@ def deep_filter(g: Graph, network: Enhancer, masks: Value, spectra: Value, weigh
     products = g("Mul", g("Gather", tapped, integers(*real, *imag), axis=2), filters)
     signs = np.kron(np.eye(2), np.ones(len(real)))
     signs[0, 1 : 2 * taps : 2] = -1  # products of imaginary parts
-    return g("Concat", g("MatMul", floats(signs), products), high, axis=3, name="deep_filter")
+    return g("Concat", g("MatMul", floats(signs), products), high, axis=3, name=name)
 
 
-def overlap_add(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, overlap: Value) -> tuple[Value, Value]:
+def overlap_add(
+    g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, overlap: Value, name: str = ""
+) -> tuple[Value, Value]:
     """Return `Enhancer.overlap_add` of spectra ``[time, batch, 2, bins]`` that were multiplied by ``dft.twice``.
 
     Args:
-        overlap: second half of the frame before, ``[1, batch, rows / 2, columns]`` as the DFT folds it.
+        overlap: second half of the frame before, ``[batch, hop]``.
 
     Returns:
-        The samples, ``[batch, samples]``, and the second half of the last frame, ``[batch, hop]``.
+        The samples, ``[batch, samples]``, and second halves of frames, ``[1 + time, batch, rows / 2, columns]`` as the
+        DFT folds them.
     """
+    overlap = g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns)
     ends = integers(0, 0, 0, 0, 0, 0, 0, dft.groups * dft.rows - dft.bins)
     x = g.reshape(g("Pad", spectra, ends), 0, 0, 2 * dft.groups, dft.rows)
     x = g("MatMul", g.swap(x, 0, 1, 3, 2), dft.first_inverse)
@@ -228,20 +246,58 @@ def overlap_add(g: Graph, network: Enhancer, dft: FactoredDFT, spectra: Value, o
     heads, tails = g.split(frames, [dft.rows // 2] * 2, axis=2)
     tails = g("Concat", overlap, tails, axis=0)
     hops = g("Add", heads, g.cut(tails, 0, -1, axis=0))
-    estimate = g.reshape(g.swap(hops, 1, 0, 2, 3), 0, -1, name="estimate")
-    return estimate, g.reshape(g.cut(tails, -1, END, axis=0), -1, network.config.hop)
+    return g.reshape(g.swap(hops, 1, 0, 2, 3), 0, -1, name=name), tails
+
+
+def halfway(
+    g: Graph, network: Enhancer, dft: FactoredDFT, audio: Value, masks: tuple[Value, Value], state: list[Value]
+) -> tuple[Value, list[Value]]:
+    """Return what `Enhancer.halfway` does.
+
+    Args:
+        audio: ``[batch, (time + ahead + 1) * hop]``, from the last hop before the block on.
+        masks: gains and filters of the block's frames and one more.
+        state: as `Enhancer.halfway` takes it.
+    """
+    c = network.config
+    earlier, overlap, kept = state
+    half = c.hop // 2
+    samples = g("Concat", earlier, audio, axis=1)
+    hops = g.swap(g.reshape(g("Pad", samples, integers(0, 0, 0, half)), 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
+    known = g("Concat", _unfolded(g, network, kept), spectra(g, network, dft, hops), axis=0)
+    heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
+    sums = []
+    for x in masks:
+        around = g("Concat", g.cut(x, 0, 1, axis=0), x, axis=0)
+        sums.append(g("Add", g.cut(around, 0, -1, axis=0), x))
+    filtered = deep_filter(g, network, *sums, heard, dft.twice / 2)
+    estimate, tails = overlap_add(g, network, dft, filtered, overlap)
+    last = -c.ahead - 1  # of the frames that the next call does not make again
+    earlier = g.cut(audio, c.hop * last - half, c.hop * last, axis=1)
+    kept = _folded(g, g.cut(known, last - c.history, last, axis=0))
+    return g.cut(estimate, half, -half, axis=1), [earlier, g.reshape(g.cut(tails, -2, -1, axis=0), -1, c.hop), kept]
+
+
+def _unfolded(g: Graph, network: Enhancer, kept: Value) -> Value:
+    """Return the spectra of a state, ``[history, batch, 2, bins]``."""
+    return g.swap(g.reshape(kept, -1, network.config.history, 2, network.config.bins), 1, 0, 2, 3)
+
+
+def _folded(g: Graph, spectra: Value) -> Value:
+    """Return such spectra as part of a state, ``[batch, values]``."""
+    return g.reshape(g.swap(spectra, 1, 0, 2, 3), 0, -1)
 
 
 @torch.no_grad()
 def build(network: Enhancer) -> onnx.ModelProto:
     """Return the network as a model that takes audio and state to estimate and next state; batch and hops are free."""
     c, g, dft = network.config, Graph(), FactoredDFT(network.config.window)
-    last_hop, overlap, level_state, kept, *recurrent = g.split("state", list(network.state_sizes), axis=1)
+    last_hop, overlap, level_state, kept, *others = g.split("state", list(network.state_sizes), axis=1)
+    recurrent, between = others[: c.blocks], others[c.blocks :]
     audio = g("Concat", last_hop, "audio", axis=1)
     hops = g.swap(g.reshape(audio, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
-    now = spectra(g, network, dft, hops)
-    kept = g.swap(g.reshape(kept, -1, c.history, 2, c.bins), 1, 0, 2, 3)
-    known = g("Concat", kept, now, axis=0)  # [history + time + ahead, batch, 2, bins]
+    now = spectra(g, network, dft, hops, "spectra")
+    known = g("Concat", _unfolded(g, network, kept), now, axis=0)  # [history + time + ahead, batch, 2, bins]
     end = -c.ahead or END
     seen, running, level_state = features(g, network, now, g.cut(known, c.history - 1, -1, axis=0), level_state)
     heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
@@ -250,12 +306,19 @@ def build(network: Enhancer) -> onnx.ModelProto:
         around = g.cut(heard, c.history - FINE_BEFORE, FINE_AFTER - c.margin or END, axis=0)
         finely = fine(g, network, around, running)
     chosen, recurrent = masks(g, network, seen, finely, recurrent, g("Shape", now, start=0, end=1))
-    filtered = deep_filter(g, network, chosen, heard, dft.twice)
-    overlap = g.reshape(overlap, 1, -1, dft.rows // 2, dft.columns)
-    _, overlap = overlap_add(g, network, dft, filtered, overlap)
-    kept = g.reshape(g.swap(g.cut(known, -c.history - c.ahead, end, axis=0), 1, 0, 2, 3), 0, -1)
+    gains, filters = opened(g, network, chosen)
+    other = ""
+    if between:
+        other, between = halfway(g, network, dft, audio, (gains, filters), between)
+        gains, filters = (g.cut(x, 0, -1, axis=0) for x in (gains, filters))
+    filtered = deep_filter(g, network, gains, filters, heard, dft.twice, "deep_filter")
+    estimate, tails = overlap_add(g, network, dft, filtered, overlap, "" if other else "estimate")
+    if other:
+        g("Mul", g("Add", estimate, other), floats(0.5), name="estimate")
+    overlap = g.reshape(g.cut(tails, -1, END, axis=0), -1, c.hop)
+    kept = _folded(g, g.cut(known, -c.history - c.ahead, end, axis=0))
     last_hop = g.cut(audio, -c.hop * (1 + c.ahead), -c.hop * c.ahead or END, axis=1)
-    g("Concat", last_hop, overlap, level_state, kept, *recurrent, axis=1, name="next_state")
+    g("Concat", last_hop, overlap, level_state, kept, *recurrent, *between, axis=1, name="next_state")
     shapes = {"audio": ["batch", f"{c.hop}*hops"], "state": ["batch", network.state_size]}
     estimated = f"{c.hop}*(hops-{c.ahead})" if c.ahead else shapes["audio"][1]
     shapes |= {"estimate": ["batch", estimated], "next_state": shapes["state"]}

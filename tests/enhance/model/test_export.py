@@ -87,6 +87,7 @@ def test_the_runtime_has_few_operators_to_run(exported: Path, tmp_path: Path) ->
         replace(CONFIG, window=512, hop=256),
         replace(CONFIG, lookahead=0, backward=True, ahead=5, block=12, taps_ahead=2, fine_bins=8),
         replace(CONFIG, lookahead=0, backward=True, ahead=1, block=12),
+        replace(CONFIG, lookahead=0, ahead=1, block=7, between=True),
     ],
 )
 def test_other_dimensions_are_exported_right(config: NetworkConfig) -> None:
@@ -127,12 +128,13 @@ def test_the_grid_of_a_network_that_hears_ahead_is_chosen_afterwards(
     (entry,) = list_models(tmp_path)
     assert entry.for_files, "a network in blocks is none for streams, though it hears nothing ahead of them"
     (tmp_path / "registry.json").unlink()
-    grid = ["--block", "20", "--ahead", "3"]
+    grid = ["--block", "20", "--ahead", "3", "--between"]
     command = [str(tmp_path / "last.pt"), str(tmp_path / "far.onnx"), "--describe", "for files", *grid]
     assert export.main(command) == 0
     info = Denoiser(tmp_path / "far.onnx").info
     assert (info.block, info.ahead) == (20, 3)
     assert info.algorithmic_latency == info.latency + 23 * info.hop
+    assert info.state_size == Enhancer(replace(config, between=True)).state_size
     (entry,) = list_models(tmp_path)
     assert entry.for_files
     capsys.readouterr()

@@ -21,6 +21,7 @@ AHEAD = NetworkConfig(**{**SMALLEST.to_dict(), "lookahead": 1})
 FILES = NetworkConfig(
     **{**SMALLEST.to_dict(), "backward": True, "ahead": 6, "block": 20, "taps_ahead": 2, "fine_bins": 12}
 )
+BETWEEN = NetworkConfig(**{**FILES.to_dict(), "between": True})
 
 
 def lively(config: NetworkConfig = SMALLEST) -> Enhancer:
@@ -269,6 +270,39 @@ def test_a_network_for_files_begins_as_the_causal_one() -> None:
     torch.testing.assert_close(torch.cat([first, second], dim=1), expected[:, : 30 * 480], rtol=0, atol=SUMS)
 
 
+def test_frames_between_the_others_are_masked_by_the_means_of_the_masks_around_them() -> None:
+    """Frames begin half a hop before the others; the first is masked as the frame after it."""
+    network = Enhancer(BETWEEN)
+    c, half, generator = network.config, 240, np.random.default_rng(6)
+    gains = generator.uniform(0, 1, 11)
+    masks = torch.from_numpy(gains).float()[None, :, None].expand(1, -1, c.bands)
+    filters = torch.zeros(1, 11, c.narrow_bands, len(c.tap_offsets), 2)
+    audio = noisy_speech(1, 12 * 480)
+    state = [torch.zeros(1, size) for size in network.state_sizes[-3:]]
+    estimate, (before, _, _) = network.halfway(audio.unflatten(1, (-1, 480)), masks, filters, state, 10)
+    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(960) / 960))
+    padded, expected = np.pad(audio[0].double().numpy(), (half, half)), np.zeros(480 * 13)
+    for t, gain in enumerate([gains[0], *(gains[:-1] + gains[1:]) / 2]):
+        piece = slice(480 * t, 480 * t + 960)
+        expected[piece] += gain * window**2 * padded[piece]
+    np.testing.assert_allclose(estimate[0].numpy()[half:], expected[2 * half : half + 4800], atol=SUMS)
+    torch.testing.assert_close(before, audio[:, 4800 - half : 4800])
+
+
+def test_with_frames_between_the_others_open_gains_give_the_input_back_block_after_block() -> None:
+    network = lively(BETWEEN)
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+        network.head.bias[0] = 30.0
+        audio, state, estimates = noisy_speech(2, 66 * 480), network.initial_state(2), []
+        for first in range(0, 60, 20):
+            estimate, state = network(audio[:, first * 480 : (first + 26) * 480], state)
+            estimates.append(estimate)
+    expected = torch.nn.functional.pad(audio, (480, 0))[:, : 60 * 480]
+    torch.testing.assert_close(torch.cat(estimates, dim=1), expected, rtol=0, atol=2e-6)
+
+
 def test_weights_of_other_dimensions_are_no_start_for_files() -> None:
     with pytest.raises(ValueError, match="the weights are of other dimensions"):
         from_causal(Enhancer(FILES), Enhancer(SIZES["tiny"]).state_dict())
@@ -297,8 +331,17 @@ def test_fine_powers_part_harmonics_that_the_window_cannot(hertz: float, bin_: i
 
 @pytest.mark.parametrize(
     "changes",
-    [{"backward": True}, {"ahead": 3}, {"fine_bins": 6}, {"fine_bins": 104}, {"taps_ahead": 1, "lookahead": 1}],
+    [
+        {"backward": True},
+        {"ahead": 3},
+        {"fine_bins": 6},
+        {"fine_bins": 104},
+        {"taps_ahead": 1, "lookahead": 1},
+        {"between": True},
+    ],
 )
 def test_dimensions_for_files_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"needs the length of a block|multiple of 4|out of range|not by both"):
+    with pytest.raises(
+        ValueError, match=r"needs the length of a block|multiple of 4|out of range|not by both|need a frame ahead"
+    ):
         NetworkConfig(**changes)

@@ -17,7 +17,7 @@ from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build
 
 STAGES = ("spectra", "level", "features", "fine", "masks", "deep_filter", "estimate")
-STUDIO = replace(SMALLEST, backward=True, ahead=2, block=5, taps_ahead=2, fine_bins=8)
+STUDIO = replace(SMALLEST, backward=True, ahead=2, block=5, taps_ahead=2, fine_bins=8, between=True)
 TOLERANCE = 2e-4  # of values around 1: float32 sums in another order, and quotients of small powers in the features
 BATCH, HOPS = 2, 7
 
@@ -53,7 +53,7 @@ def by_onnx(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> Arra
 def by_pytorch(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> Arrays:
     """The result of each stage of the network, in the graph's layout: time before batch, parts before bins."""
     c = network.config
-    last_hop, overlap, level_state, kept, *recurrent = state.split(network.state_sizes, dim=1)
+    last_hop, overlap, level_state, kept, *others = state.split(network.state_sizes, dim=1)
     hops = torch.cat([last_hop, audio], dim=1).unflatten(1, (-1, c.hop))
     real, imag = network.spectra(hops, kept)
     now, before = slice(c.history, None), slice(c.history - 1, -1)
@@ -65,10 +65,14 @@ def by_pytorch(network: Enhancer, audio: torch.Tensor, state: torch.Tensor) -> A
     if c.fine_bins:
         around = slice(c.history - FINE_BEFORE, real.shape[1] + FINE_AFTER)
         fine = network.fine(heard[0][:, around], heard[1][:, around], level)
-    gains, filters, _ = network.masks(features, recurrent, fine)
-    gains, filters = (x[:, : x.shape[1] - c.ahead] for x in (gains, filters))
-    filtered = network.deep_filter(gains, filters, *heard)
+    gains, filters, _ = network.masks(features, others[: c.blocks], fine)
+    done = gains.shape[1] - c.ahead
+    filtered = network.deep_filter(gains[:, :done], filters[:, :done], *heard)
     estimate, _ = network.overlap_add(*filtered, overlap)
+    if c.between:
+        other, _ = network.halfway(hops, gains, filters, others[c.blocks :], done)
+        estimate = (estimate + other) / 2
+    gains, filters = (x[:, : done + c.between] for x in (gains, filters))
     taps = filters.flatten(3).transpose(2, 3)  # [batch, time, 2 taps, narrow bands]
     twice = torch.from_numpy(FactoredDFT(c.window).twice)
     layouts = {
