@@ -17,6 +17,7 @@ from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.low_delay import FrameStream
 
 GLIDE_SECONDS = 0.03  # in which a switch or a new strength takes effect, so that it makes no click
+_PAUSE_SECONDS = 0.5  # of sound at other rates, after which a rate that comes back begins anew
 
 
 class AgentSound:
@@ -46,6 +47,8 @@ class AgentSound:
     ) -> None:
         self._denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
         self._streams: dict[tuple[int, int], FrameStream] = {}
+        self._seconds = 0.0  # of all sound so far
+        self._ends: dict[tuple[int, int], float] = {}  # of them, where the latest sound of each stream ended
         self._latest: FrameStream | None = None
         self._logger = logger
         self._said: set[str] = set()
@@ -57,18 +60,17 @@ class AgentSound:
     def process(self, sound: bytes | memoryview, sample_rate: int, channels: int) -> bytes:
         """Denoise int16 samples, channels interleaved; as many come back, later by `delay_seconds`.
 
-        Rates and channels may change from call to call: each pair has a stream of its own.
+        Rates and channels may change from call to call: each pair has a stream of its own, which begins anew after half
+        a second of others.
         """
         if not len(sound):
             return b""
         try:
             frame = np.frombuffer(sound, np.int16).reshape(-1, channels).T
-            stream = self._streams.get((sample_rate, channels))
-            if stream is None:
-                stream = FrameStream(self._denoiser, sample_rate, channels, **self._strength())
-                self._streams[sample_rate, channels] = stream
-            self._latest = stream
+            stream = self._stream(sample_rate, channels)
             out = to_integers(stream.process(frame), 16) >> 16
+            self._seconds += frame.shape[1] / sample_rate
+            self._ends[sample_rate, channels] = self._seconds
             return np.ascontiguousarray(out.T, np.int16).tobytes()
         except Exception as error:  # whatever it is, the call of somebody must go on
             self._streams.pop((sample_rate, channels), None)  # it may be out of step: the next frame begins anew
@@ -109,6 +111,7 @@ class AgentSound:
     def reset(self) -> None:
         """Forget the sound so far: another begins."""
         self._streams.clear()
+        self._ends.clear()
         self._latest = None
 
     @property
@@ -120,6 +123,18 @@ class AgentSound:
     def delay_seconds(self) -> float | None:
         """Delay of the latest sound; None before the first frame."""
         return self._latest.latency_samples / self._latest.sample_rate if self._latest is not None else None
+
+    def _stream(self, sample_rate: int, channels: int) -> FrameStream:
+        """Return the stream of a rate, without those whose last milliseconds, still to come, are of another time."""
+        for key in [key for key, end in self._ends.items() if self._seconds - end > _PAUSE_SECONDS]:
+            del self._ends[key]
+            self._streams.pop(key, None)
+        stream = self._streams.get((sample_rate, channels))
+        if stream is None:
+            stream = FrameStream(self._denoiser, sample_rate, channels, **self._strength())
+            self._streams[sample_rate, channels] = stream
+        self._latest = stream
+        return stream
 
     def _check(self) -> None:
         """Raise ValueError for a strength outside its range, bypassed or not."""

@@ -61,6 +61,17 @@ def test_each_rate_has_a_stream_of_its_own_which_goes_on(tiny_denoiser: Denoiser
     np.testing.assert_array_equal(np.concatenate(out[48_000], axis=1), through(alone, second, 48_000, 2400))
 
 
+def test_a_rate_that_comes_back_later_begins_without_its_old_sound(tiny_denoiser: Denoiser) -> None:
+    """What its stream held back half a second ago is of another time: that would be heard as a click, or a syllable."""
+    sound = AgentSound(tiny_denoiser, 6, 1.0, LOGGER)
+    loud, zeros = integers(0.5 * np.ones((1, 24_000))), np.zeros((1, 48_000), np.int16)
+    through(sound, loud, 24_000, 240)
+    through(sound, zeros, 48_000, 480)
+    assert not through(sound, zeros, 24_000, 240).any()
+    alone = AgentSound(tiny_denoiser, 6, 1.0, LOGGER)
+    np.testing.assert_array_equal(through(sound, loud, 48_000, 480), through(alone, loud, 48_000, 480))
+
+
 def test_bypass_keeps_the_delay_and_makes_no_click(tiny_denoiser: Denoiser) -> None:
     rate = 48_000
     audio = integers(0.5 * np.sin(2 * np.pi * 100 * np.arange(rate) / rate)[None])
