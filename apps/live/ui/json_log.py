@@ -29,8 +29,9 @@ class Log:
 
     def update(self) -> bool:
         """Write when it is time. Returns whether to go on: until a signal comes, or whoever reads has had enough."""
-        if time.monotonic() - self._written >= _INTERVAL:
-            self._written += _INTERVAL
+        passed = (time.monotonic() - self._written) // _INTERVAL
+        if passed:
+            self._written += passed * _INTERVAL  # what a hold-up has missed is not made up for
             line = json.dumps(self._session.status().as_dict(), ensure_ascii=False)
             try:
                 print(line, flush=True)  # nowhere, where standard output is closed

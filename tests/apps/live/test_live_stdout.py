@@ -216,6 +216,19 @@ def test_a_closed_output_is_no_reader_and_no_log(monkeypatch: pytest.MonkeyPatch
     assert log.update()
 
 
+def test_a_log_that_was_held_up_goes_on_at_one_line_a_second(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by a stopped process, or a reader who pauses: what it has missed does not come all at once."""
+    now = [0.0]
+    monkeypatch.setattr("apps.live.ui.json_log.time.monotonic", lambda: now[0])
+    log = a_log()
+    for moment in (0.0, 0.5, 1.0, 61.3, 61.4, 61.5, 62.0, 62.1):
+        now[0] = moment
+        assert log.update()
+    assert capsys.readouterr().out.count("\n") == 4
+
+
 def test_a_reader_of_the_log_who_goes_away_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `mpeace live --no-ui | head -2`: the session is closed in order, and nothing fails at the program's end."""
     ours, theirs = os.pipe()
