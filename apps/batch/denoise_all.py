@@ -86,6 +86,8 @@ def denoise_all(
         _check_pipes(plan.tasks)
         targets = [task.target for task in plan.tasks] + [outcome.output or "" for outcome in plan.settled]
         check_apart(targets, {"--manifest": manifest, "--report": report, OPTION: speech_segments})
+        if speech is not None:
+            speech.check(plan.tasks)
         if settings.model is None and plan.tasks and plan.tasks[0].source != PIPE:
             settings = replace(settings, model=model_for_files())
         rows = RowReport(report) if report is not None and is_rows(report) else None
@@ -127,7 +129,7 @@ def denoise_all(
             options["raw"] = settings.raw and str(settings.raw)
             write_report(report, outcomes, plan.passed_over, model, options)
         if speech is not None:
-            speech.close(outcomes, plan.tasks)
+            speech.close(outcomes)
         if stopped is not None:
             raise stopped
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0

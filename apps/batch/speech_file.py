@@ -1,7 +1,7 @@
 """`--speech-segments FILE.json`: where somebody speaks, of each file.
 
-A batch that goes on keeps what is known of the files that it skips, since they are not listened to again. What it finds
-while it runs waits in FILE.json.jsonl, a line a file, so that a batch that is killed loses nothing.
+A run keeps what is known of the files that it skips, since they are not listened to again, and of files of former runs.
+What it finds waits in FILE.json.jsonl, a line a file, so that a batch that is killed loses nothing.
 """
 
 import json
@@ -46,7 +46,25 @@ class SpeechFile:
                 f"{OPTION} {path}: it was made with --speech-threshold {others[0]:g}, not {threshold:g}; "
                 "name another file, or --if-exists overwrite"
             )
+        self._others = {key: entry["threshold"] for key, entry in known.items() if entry["threshold"] != threshold}
         self._known = {key: entry for key, entry in known.items() if entry.pop("threshold") == threshold}
+
+    def check(self, tasks: Iterable[Task]) -> None:
+        """Check that all that was found with another threshold is found anew.
+
+        Args:
+            tasks: of the run.
+
+        Raises:
+            UsageError: something would be lost.
+        """
+        anew = {names for task in tasks for names in _both_names(task.source, task.target)}
+        for (source, target), threshold in self._others.items():
+            if (source, target) not in anew:
+                raise UsageError(
+                    f"{OPTION} {self._path}: what it says of {source} was made with --speech-threshold {threshold:g}, "
+                    f"not {self._threshold:g}; name another file"
+                )
 
     def add(self, outcome: Outcome) -> None:
         """Keep what was found in a file, in case that the run is killed.
@@ -63,19 +81,17 @@ class SpeechFile:
         except OSError as error:
             raise UsageError(f"{OPTION} {self._path} cannot be written: {one_line(error)}") from None
 
-    def close(self, outcomes: list[Outcome], tasks: Iterable[Task]) -> None:
-        """Write the segments of all files that were done or skipped, in one step.
+    def close(self, outcomes: list[Outcome]) -> None:
+        """Write the segments of all files that were done or skipped, and what is known of others, in one step.
 
         Args:
-            outcomes: of all inputs.
-            tasks: of the run; of those without an outcome, as it was stopped, what is known stays.
+            outcomes: of all inputs to which the run came.
 
         Raises:
             UsageError: it cannot be written.
         """
         settled = [outcome for outcome in outcomes if outcome.status != "failed"]
-        ended = {(outcome.input, outcome.output) for outcome in outcomes}
-        waiting = [(task.source, task.target) for task in tasks if (task.source, task.target) not in ended]
+        told = {names for outcome in settled for names in _both_names(outcome.input, outcome.output)}
         content = {
             "mpeace": own_version(),
             "threshold": self._threshold,
@@ -85,7 +101,7 @@ class SpeechFile:
             "pad_seconds": PAD,
             "files": [
                 *(self._entry(outcome) for outcome in settled),
-                *(entry for source, target in waiting if (entry := self._find(source, target))),
+                *(entry for names, entry in self._known.items() if names not in told),
             ],
         }
         write_json(self._path, content, OPTION)
@@ -108,8 +124,13 @@ class SpeechFile:
 
     def _find(self, source: str, target: str | None) -> dict[str, Any] | None:
         """Return what is known of a file; former versions did not tell two outputs of one input apart."""
-        names = shown(source), None if target is None else shown(target)
-        return self._known.get(names) or self._known.get((names[0], None))
+        own, former = _both_names(source, target)
+        return self._known.get(own) or self._known.get(former)
+
+
+def _both_names(source: str, target: str | None) -> tuple[tuple[str, str | None], tuple[str, None]]:
+    """Return the names under which a file may be known: input and output, and in files of former versions the input."""
+    return (shown(source), None if target is None else shown(target)), (shown(source), None)
 
 
 def _entry(outcome: Outcome) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from apps.batch.speech_file import SpeechFile
 from enhance.dsp.resampling import resample
 from enhance.io.task import Outcome, Task
 from enhance.runtime.speech_segments import SpeechSegment
+from enhance.utils.errors import UsageError
 
 CLEAN = ROOT / "tests" / "data" / "clean.flac"
 
@@ -79,10 +80,10 @@ def test_two_outputs_of_one_input_keep_each_its_own(tmp_path: Path) -> None:
     left = Outcome("a.wav", "left.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
     right = Outcome("a.wav", "right.wav", "done", seconds=2.0, speech={1: []})
     listed = tmp_path / "speech.json"
-    SpeechFile(listed, 0.5, goes_on=True).close([left, right], [])
+    SpeechFile(listed, 0.5, goes_on=True).close([left, right])
     before = listed.read_bytes()
     skipped = [Outcome("a.wav", output, "skipped") for output in ("left.wav", "right.wav")]
-    SpeechFile(listed, 0.5, goes_on=True).close(skipped, [])
+    SpeechFile(listed, 0.5, goes_on=True).close(skipped)
     assert listed.read_bytes() == before
     assert [entry["output"] for entry in json.loads(before)["files"]] == ["left.wav", "right.wav"]
 
@@ -99,19 +100,35 @@ def test_segments_of_another_threshold_are_not_mixed(tmp_path: Path, monkeypatch
     assert (tmp_path / "speech.json").read_bytes() == before
 
 
+def test_a_run_over_other_files_keeps_what_the_file_says_of_the_former(tmp_path: Path) -> None:
+    """Also where the former ones fail, or would have to be listened to with another threshold."""
+    first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
+    second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech={1: []})
+    listed, both = tmp_path / "speech.json", {"a.wav": [{"start": 0.5, "end": 1.5}], "b.wav": []}
+    SpeechFile(listed, 0.5, goes_on=True).close([first])
+    for outcomes in ([second], [Outcome("a.wav", "out/a.wav", "failed")], [Outcome("b.wav", "out/b.wav", "skipped")]):
+        SpeechFile(listed, 0.5, goes_on=True).close(outcomes)
+        assert segments(listed) == both
+    tasks = [Task(f"{name}.wav", f"out/{name}.wav", "") for name in "ab"]
+    SpeechFile(listed, 0.7, goes_on=False).check(tasks)
+    with pytest.raises(
+        UsageError, match=r"says of a\.wav was made with --speech-threshold 0\.5, not 0\.7; name another"
+    ):
+        SpeechFile(listed, 0.7, goes_on=False).check(tasks[1:])
+
+
 def test_a_batch_that_was_killed_or_stopped_loses_no_segments(tmp_path: Path) -> None:
     first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
     second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech={1: []})
-    tasks = [Task("a.wav", "out/a.wav", ""), Task("b.wav", "out/b.wav", ""), Task("c.wav", "out/c.wav", "")]
     listed = tmp_path / "speech.json"
     SpeechFile(listed, 0.5, goes_on=True).add(first)  # and killed: nothing is closed
     with (tmp_path / "speech.json.jsonl").open("a") as file:
         file.write('{"threshold": 0.5, "inp')  # within a line
     again = SpeechFile(listed, 0.5, goes_on=True)
     again.add(second)
-    again.close([Outcome("a.wav", "out/a.wav", "skipped"), second], tasks)
+    again.close([Outcome("a.wav", "out/a.wav", "skipped"), second])
     assert segments(listed) == {"a.wav": [{"start": 0.5, "end": 1.5}], "b.wav": []}
-    SpeechFile(listed, 0.5, goes_on=False).close([second], tasks)  # stopped before it came to the first
+    SpeechFile(listed, 0.5, goes_on=False).close([second])  # stopped before it came to the first
     assert segments(listed) == {"a.wav": [{"start": 0.5, "end": 1.5}], "b.wav": []}
     assert list(tmp_path.iterdir()) == [listed]
 
