@@ -152,7 +152,8 @@ def denoise(
         Link,
         typer.Option(
             help="Channels with the same voice share one estimate of it, so that it stays in its place: auto for "
-            "stereo, on for all channels, or off. From pipe to pipe auto is off, and on waits 2 seconds.",
+            "stereo, on for all channels, or off. From pipe to pipe auto is off for --raw and WAV of unknown length, "
+            "unless the model waits anyway (studio), and on waits 2 seconds.",
         ),
     ] = Link.AUTO,
     salvage: Annotated[

@@ -156,16 +156,19 @@ def _run(
         return
     end_early()
     from enhance import Denoiser
+    from enhance.io.channel_choice import choose_channels
     from enhance.io.denoise_file import describe, run_task
-    from enhance.io.track_pipeline import open_stream
+    from enhance.io.track_pipeline import LEFT_APART, is_left_apart, open_stream
     from enhance.runtime.low_delay import LowDelayStream
 
     denoiser = Denoiser(settings.model)
     model.update(describe(denoiser))
     if settings.raw and tasks[0].target == PIPE:
-        stream = open_stream(denoiser, settings.raw.sample_rate, settings.raw.channels, settings, low_delay=True)
+        channels = len(choose_channels(settings.channels, settings.raw.channels))
+        stream = open_stream(denoiser, settings.raw.sample_rate, channels, settings, low_delay=True)
         waits = stream.block if isinstance(stream, LowDelayStream) else 0
-        reporter.pipe(str(settings.raw), (stream.latency_samples + waits) / stream.sample_rate)
+        about = f"the {LEFT_APART}" if is_left_apart(stream, channels, settings) else ""
+        reporter.pipe(str(settings.raw), (stream.latency_samples + waits) / stream.sample_rate, about)
     for task in tasks:
         done(run_task(denoiser, task, settings, stopper, partial(reporter.on_progress, task)), task)
 

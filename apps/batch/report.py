@@ -62,10 +62,11 @@ class Reporter:
         self._progress.update(bar, completed=seconds, total=total, speed=_speed(seconds, elapsed))
         self._progress.update(self._total_bar(), speed=self._overall())
 
-    def pipe(self, sound: str, delay_seconds: float) -> None:
-        """Say that raw sound begins to flow, and its delay."""
+    def pipe(self, sound: str, delay_seconds: float, about: str) -> None:
+        """Say that raw sound begins to flow, its delay, and what else there is to say of it."""
         if not self._quiet:
-            self._line(f"{sound}: a sample comes out at most {1000 * delay_seconds:.1f} ms after it came in")
+            delay = f"a sample comes out at most {1000 * delay_seconds:.1f} ms after it came in"
+            self._line(f"{sound}: {delay}" + (f"; {about}" if about else ""))
 
     def done(self, outcome: Outcome, task: Task | None = None) -> None:
         """Note that one file is finished: print its line, and move the total on."""

@@ -29,7 +29,7 @@ from enhance.io.sound.speakers import with_mask, write_speakers
 from enhance.io.tag_fields import from_general
 from enhance.io.tags import Beside, carry_tags, chunk_family, gather_fields, note_of, shares_tags, write_fields
 from enhance.io.task import PIPE, OnProgress, Outcome, Task, decibels
-from enhance.io.track_pipeline import Chain
+from enhance.io.track_pipeline import LEFT_APART, Chain
 from enhance.io.write_behind import WriteBehind
 from enhance.utils.atomic import finish
 from enhance.utils.errors import FileError, one_line, problem_on_oserror
@@ -142,6 +142,8 @@ def _attempt(
                 rate, speakers = chain.output_rate, source.speakers
                 sink = PipeWriter(sys.stdout.buffer, stopper, encoding, rate, source.channels, frames, speakers)
             _pour(source, chain, sink, stopper, on_progress)
+            if chain.left_apart and not settings.raw:  # of raw sound it is said before it flows
+                outcome.notes.append(f"its {LEFT_APART}")
         else:
             encoding = fit_size(with_mask(encoding, source.speakers, source.channels), frames, source.channels)
             with replacing(task) as partial:

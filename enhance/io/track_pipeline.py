@@ -21,6 +21,8 @@ from enhance.utils.errors import FileError
 if TYPE_CHECKING:
     from enhance.runtime.denoiser import Denoiser
 
+LEFT_APART = "two channels are denoised each on its own, as they come; --link on links them, and waits 2 seconds"
+
 
 def open_stream(
     denoiser: "Denoiser", sample_rate: int, channels: int, settings: DenoiseOptions, low_delay: bool
@@ -43,6 +45,11 @@ def open_stream(
     return denoiser.stream(sample_rate, channels, attenuation_limit_db=limit, mix=mix, link=settings.link)
 
 
+def is_left_apart(stream: Stream | LowDelayStream, channels: int, settings: DenoiseOptions) -> bool:
+    """Return whether channels that `Link.AUTO` would link are denoised each on its own, so that none has to wait."""
+    return isinstance(stream, LowDelayStream) and settings.link.joins(channels)
+
+
 class Chain:
     """Denoises one sound track.
 
@@ -60,6 +67,7 @@ class Chain:
         clamped: samples, of all channels, that were over full scale and clamped.
         peak: highest absolute sample of the result before clamping.
         energy_in, energy_out: sums of the squares of all samples of all channels.
+        left_apart: as `is_left_apart` says.
 
     Raises:
         FileError: when the rate is out of range, or a channel that was named is not there.
@@ -84,6 +92,7 @@ class Chain:
         self.peak = self.energy_in = self.energy_out = 0.0
         chosen = choose_channels(settings.channels, channels)
         self._stream = open_stream(denoiser, self.sample_rate, len(chosen), settings, low_delay)
+        self.left_apart = is_left_apart(self._stream, len(chosen), settings)
         self._finder = None
         self._denoising = self._stream
         if settings.speech_threshold is not None:

@@ -99,6 +99,37 @@ def test_the_first_samples_come_out_while_the_source_still_waits(tiny_model: Pat
         assert "s16le:16000:1: a sample comes out at most 24.0 ms after it came in" in stderr.decode()
 
 
+@pytest.mark.parametrize(
+    ("options", "delay", "apart"),
+    [
+        ((), "20.0", True),
+        (("--link", "auto"), "20.0", True),
+        (("--link", "off"), "20.0", False),
+        (("--link", "on"), "2050.0", False),
+        (("--channels", "left", "--link", "on"), "20.0", False),
+    ],
+)
+def test_a_pipe_says_when_it_cannot_link_two_channels(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    delay: str,
+    apart: bool,
+) -> None:
+    """Of samples without a header at their beginning, and of WAV at its end."""
+    said = "two channels are denoised each on its own, as they come; --link on links them, and waits 2 seconds"
+    sound = bytes(4 * 960)
+    assert piped(monkeypatch, sound, "--raw", "s16le:48000:2", "--model", "tiny", *options)[0] == 0
+    told = capsys.readouterr().err
+    assert f"a sample comes out at most {delay} ms after it came in" in told
+    assert told.count(f"; the {said}") == told.count(said) == apart
+    wav = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 2, 48_000, 192_000, 4, 16, b"data", 2**32 - 1
+    )
+    assert piped(monkeypatch, wav + sound, "--model", "tiny", *options)[0] == 0
+    assert capsys.readouterr().err.count(f"note: its {said}") == apart
+
+
 def test_the_delay_of_the_shipped_model_is_24_ms_at_16_khz(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
