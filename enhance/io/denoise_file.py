@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from enhance.io.bitrate import compression_like, usual_compression
-from enhance.io.formats import BYTES, CONTAINERS, FLOATING, IN_BLOCKS, Encoding, choose_encoding, fit_size
+from enhance.io.formats import BYTES, CONTAINERS, FLOATING, IN_BLOCKS, SAMPLE_BITS, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
 from enhance.io.options import DenoiseOptions
 from enhance.io.pipes.raw_pcm import RawWriter
@@ -147,7 +147,8 @@ def _attempt(
         else:
             encoding = fit_size(with_mask(encoding, source.speakers, source.channels), frames, source.channels)
             with replacing(task) as partial:
-                change = Change(chain.sample_rate, chain.output_rate, level=settings.mix > 0 or outcome.gain != 1)
+                level = settings.mix > 0 or outcome.gain != 1
+                change = Change(chain.sample_rate, chain.output_rate, level, _new_bits(source, encoding))
                 chunks = _chunks(task, source, encoding, change)
                 beside = _beside(task, source, encoding, change, chunks)
                 with WriteBehind(_writer(partial, task, encoding, source, chain.output_rate, chunks, beside)) as sink:
@@ -225,6 +226,12 @@ def _encoding(source: Source, task: Task, settings: DenoiseOptions) -> Encoding:
     if settings.subtype is not None:
         raise FileError(f"standard output takes the subtypes {', '.join(sorted(_PIPED))}, not {encoding.subtype}")
     return Encoding("WAV", "PCM_16")
+
+
+def _new_bits(source: Source, encoding: Encoding) -> int | None:
+    """Return the bits of a sample of the output; None where it is encoded as it was, or in no whole number of bits."""
+    as_it_was = source.encoding is not None and source.encoding.subtype == encoding.subtype
+    return None if as_it_was else SAMPLE_BITS.get(encoding.subtype)
 
 
 def _chunks(task: Task, source: Source, encoding: Encoding, change: Change) -> Chunks:

@@ -14,7 +14,7 @@ from enhance.utils.errors import FileError, UsageError
 _PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 FLOATING = frozenset({"FLOAT", "DOUBLE"})  # hold samples over full scale
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of the others at most 1
+SAMPLE_BITS = {**PCM_BITS, "FLOAT": 32, "DOUBLE": 64, "ULAW": 8, "ALAW": 8}  # of the others less than 8
 
 BYTES = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})  # a sample each: an odd number of them is padded
 IN_BLOCKS = frozenset({"IMA_ADPCM", "MS_ADPCM", "GSM610"})  # of which the last is filled up
@@ -222,7 +222,7 @@ def fit_size(encoding: Encoding, frames: int | None, channels: int) -> Encoding:
         >>> fit_size(Encoding("WAV", "FLOAT"), 2**30, 2).major
         'RF64'
     """
-    size = (frames or 0) * channels * _BYTES.get(encoding.subtype, 1)
+    size = (frames or 0) * channels * SAMPLE_BITS.get(encoding.subtype, 8) // 8
     if size <= SIZE_LIMIT or encoding.major not in LIMITED:
         return encoding
     if encoding.major in ("WAV", "WAVEX"):

@@ -27,11 +27,13 @@ class Change:
     Attributes:
         before, after: sample rates in Hz.
         level: whether the level is another one.
+        bits: of a sample after it; None where samples are encoded as they were.
     """
 
     before: int
     after: int
     level: bool = True
+    bits: int | None = None
 
     @property
     def rate(self) -> bool:
@@ -56,6 +58,8 @@ def converted(family: str, name: bytes, content: bytes, change: Change) -> bytes
         return None
     if name == b"bext" and change.level:
         content = without_loudness(content)
+    if name == b"iXML" and change.bits is not None:
+        content = re.sub(rb"(<AUDIO_BIT_DEPTH>\s*)\d+", rb"\g<1>%d" % change.bits, content)
     if not change.rate:
         return content
     if family == "wave, big-endian" and name in _LITTLE and name != b"iXML":

@@ -57,6 +57,19 @@ IXML = (
 )
 
 
+@pytest.mark.parametrize(
+    ("subtype", "told"), [("PCM_16", 20), ("PCM_24", 24), ("FLOAT", 32), ("DOUBLE", 64), ("ULAW", 8)]
+)
+def test_the_depth_in_ixml_is_that_of_the_samples_that_are_written(
+    tmp_path: Path, tiny_model: Path, subtype: str, told: int
+) -> None:
+    """As it was where the samples stay what they are: 20 of 24 bits may be all that a converter gave."""
+    xml = IXML.replace(b"</SPEED>", b"<AUDIO_BIT_DEPTH>20</AUDIO_BIT_DEPTH></SPEED>")
+    output, notes = denoised(wav(tmp_path / "a.wav", b"", chunk(b"iXML", xml)), tiny_model, "--subtype", subtype)
+    assert b"<AUDIO_BIT_DEPTH>%d</AUDIO_BIT_DEPTH>" % told in output
+    assert notes == []
+
+
 def test_chunks_stay_before_the_sound_where_they_were_before_it(tmp_path: Path, tiny_model: Path) -> None:
     before = chunk(b"bext", BEXT) + chunk(b"iXML", IXML)
     behind = chunk(b"cue ", CUE) + chunk(b"LIST", LABEL) + chunk(b"smpl", SAMPLER)
