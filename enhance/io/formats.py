@@ -132,11 +132,13 @@ def container_between(source: Path | str, target: Path | str, named: str | None 
     if named is not None:
         return named
     before, after = (os.path.splitext(path)[1] for path in (source, target))  # noqa: PTH122 - quick, for many files
+    if after.lower() in READ_ONLY:
+        raise UsageError(f"{target}: {after} is not written; name an output like out.wav")
     if before.lower() == after.lower():
         return None
     if after.lower() in MUXERS:
         raise UsageError(f"{target}: {after} is written only from {after}, not from {before}")
-    if after.lower() in READ_ONLY | RARE:
+    if after.lower() in RARE:
         raise UsageError(
             f"{target}: {after} is not written from {before or 'such a file'}; name an output like out.wav"
         )

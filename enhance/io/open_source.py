@@ -33,9 +33,10 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
     Raises:
         FileError: when it cannot be read.
     """
-    if task.source == PIPE and (raw := settings.raw):
-        return RawReader(sys.stdin.buffer, stopper, raw.subtype, raw.sample_rate, raw.channels)
     if task.source == PIPE:
+        _check_tracks(settings.tracks)
+        if raw := settings.raw:
+            return RawReader(sys.stdin.buffer, stopper, raw.subtype, raw.sample_rate, raw.channels)
         return PipeReader(sys.stdin.buffer, stopper)
     path = Path(task.source)
     with problem_on_oserror("cannot be read"):
@@ -53,7 +54,7 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
         ):
             raise FileError("not a sound file: most of it is no frames of MPEG audio; --salvage denoises what is")
         try:
-            return SoundReader(path, settings.salvage)
+            reader = SoundReader(path, settings.salvage)
         except UnreadableError as error:
             try:
                 return _track(path, settings)
@@ -61,6 +62,22 @@ def open_source(task: Task, settings: DenoiseOptions, stopper: Stopper) -> Sourc
                 raise FileError(f'{error}; PyAV may read it: pip install "mpeace[video]"') from None
             except FileError:
                 raise error from None
+        try:
+            _check_tracks(settings.tracks)
+        except FileError:
+            reader.close()
+            raise
+        return reader
+
+
+def _check_tracks(wanted: tuple[str, ...]) -> None:
+    """Check that nobody asks for a track by another name than the number of the only one.
+
+    Raises:
+        FileError: somebody does.
+    """
+    if missing := [name for name in wanted if name.strip() != "1"]:
+        raise FileError(f"it has no sound track {missing[0]!r}; it has 1")
 
 
 def _known_content(path: Path) -> Content:
@@ -118,7 +135,7 @@ def encoding_for_file(task: Task, source: Source, settings: DenoiseOptions) -> E
         FileError: when none of them can be written.
     """
     container = CONTAINERS[task.container] if task.container else None
-    if container is None and source.encoding is None:
+    if container is None and (source.encoding is None or source.encoding.major == "RAW"):  # GSM and VOX say nothing
         container = CONTAINERS["wav"] if task.source == PIPE else container_of(Path(task.target))
         if container is None:
             raise FileError(f"{Path(task.target).suffix or 'such a file'} is not written; name an output like out.wav")

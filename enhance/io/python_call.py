@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, TypeGuard
 from enhance.dsp.rate import check_sample_rate
 from enhance.io.content import content_of, suffix_of
 from enhance.io.denoise_file import perform
-from enhance.io.formats import CONTAINERS, MUXERS, container_between, is_written
+from enhance.io.formats import CONTAINERS, MUXERS, READ_ONLY, container_between, is_written
 from enhance.io.options import Clip, DenoiseOptions, checked_channels, checked_tracks
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
@@ -279,8 +279,10 @@ def _check_written(path: Path) -> None:
         FileError: it is not.
     """
     content = content_of(path)
-    if content.ffmpeg and not is_written(path.suffix):
-        raise FileError(f"it is {content.name}, and cannot be written as it is: pass format, such as format='wav'")
+    unwritten = path.suffix.lower() in READ_ONLY
+    if unwritten or (content.ffmpeg and not is_written(path.suffix)):
+        what = content.name if content.ffmpeg else f"a {path.suffix}"
+        raise FileError(f"it is {what}, and cannot be written as it is: pass format, such as format='wav'")
 
 
 def _fetch(source: str | PathLike[str] | BinaryIO, folder: Path, target: str | PathLike[str] | BinaryIO) -> Path:

@@ -203,6 +203,8 @@ class SoundReader:
 
     def _open(self, piece: Piece) -> None:
         shown = piece.open()
+        if isinstance(shown, Path) and shown.suffix.lower() == ".raw":  # soundfile would go by the name
+            shown = ByteView(shown, [(0, shown.stat().st_size)])
         name: Any = shown
         if isinstance(shown, Path) and sys.platform != "win32":
             name = os.fsencode(shown)  # soundfile refuses text with bytes that are not UTF-8

@@ -139,7 +139,7 @@ def test_a_damaged_model(tmp_path: Path, tiny_model: Path, damage: str) -> None:
         (("-o", "-", "--clip", "rescale"), "--clip rescale"),
         (("-o", "-", "--format", "flac"), "standard output is WAV"),
         (("-o", "out.m4a"), ".m4a"),
-        (("-o", "out.raw"), "out.raw: .raw is not written from .wav; name an output like out.wav"),
+        (("-o", "out.raw"), "out.raw: .raw is not written; name an output like out.wav"),
         (("-o", "out.voc"), "out.voc: .voc is not written from .wav"),
         (("-o", os.devnull), "no file"),
     ],

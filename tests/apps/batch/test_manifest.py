@@ -74,7 +74,7 @@ def test_a_row_whose_output_cannot_be_fails_and_the_others_are_done(
     ended = mpeace("denoise", "--manifest", write_rows(tmp_path / "rows.csv", rows), "--model", tiny_model)
     assert ended.status == 1
     assert good.exists()
-    reasons = ("is written only from .m4a, not from .wav", "is not written from .wav", "is on a web server")
+    reasons = ("is written only from .m4a, not from .wav", "is not written; name an output", "is on a web server")
     for target, reason in zip(wrong, reasons, strict=True):
         assert any(str(target) in line and reason in line for line in ended.problems)
     assert len(ended.problems) == len(wrong)

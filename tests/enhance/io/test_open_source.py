@@ -1,5 +1,6 @@
 """An input is opened by what it is, and written as the person, else the input, else the name says."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,29 @@ def test_the_content_and_not_the_name_says_how_to_read(tmp_path: Path, sine: np.
     assert source.encoding == Encoding("FLAC", "PCM_16")
     source.close()
     assert note_on_name(flac, "WAV") == ["it is FLAC in spite of its name; the output is WAV"]
+
+
+@pytest.mark.parametrize("wanted", [("deu",), ("1", "2"), ("",)])
+def test_a_track_that_a_sound_file_or_a_pipe_has_not_is_refused(
+    tmp_path: Path, sine: np.ndarray, monkeypatch: pytest.MonkeyPatch, wanted: tuple[str, ...]
+) -> None:
+    """As it is of M4A with one track; it was passed over."""
+    path = write(tmp_path / "a.wav", sine)
+    for source in (str(path), PIPE):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+        task = Task(source, "out.wav", "partial")
+        with pytest.raises(FileError, match=f"^it has no sound track '{wanted[-1]}'; it has 1$"):
+            open_source(task, DenoiseOptions(tracks=wanted), Stopper())
+        open_source(task, DenoiseOptions(tracks=("1",)), Stopper()).close()
+
+
+def test_a_wav_called_raw_is_read_as_what_it_is(tmp_path: Path, sine: np.ndarray) -> None:
+    """soundfile takes a file of that name for samples without a header."""
+    source = opened(write(tmp_path / "a.wav", sine, subtype="DOUBLE").rename(tmp_path / "a.raw"))
+    assert source.encoding == Encoding("WAV", "DOUBLE")
+    read = np.concatenate([block.copy() for block in source.blocks()], axis=1)
+    np.testing.assert_array_equal(read, sine[np.newaxis].astype(np.float32))
+    source.close()
 
 
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:

@@ -124,6 +124,22 @@ def test_an_m4a_is_known_by_its_content(tmp_path: Path, tiny_denoiser: Denoiser)
     assert result.output_dbfs is not None
 
 
+def test_what_is_read_and_not_written_says_so(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    """A file of GSM, whose name alone says what it is, and another in its form to write."""
+    source = tmp_path / "call.gsm"
+    soundfile.write(str(source), speech_like(0.2, 8000)[0], 8000, format="RAW", subtype="GSM610")
+    for target, said in (
+        (tmp_path / "x.gsm", r"x\.gsm: \.gsm is not written; name an output like out\.wav"),
+        (tmp_path / "x", r"call\.gsm: such a file is not written; name an output like out\.wav"),
+    ):
+        with pytest.raises(MpeaceError, match=said):
+            denoise_file(source, target, model=tiny_denoiser)
+    with source.open("rb") as file, pytest.raises(FileError, match=r"it is a \.gsm, and cannot be .* pass format"):
+        denoise_file(file, io.BytesIO(), model=tiny_denoiser)
+    assert [path.name for path in tmp_path.iterdir()] == ["call.gsm"]
+    assert denoise_file(source, tmp_path / "x.wav", model=tiny_denoiser).samples == 1600
+
+
 def test_what_cannot_be_read_is_one_line_with_its_name_and_nothing_is_written(
     tmp_path: Path, tiny_denoiser: Denoiser
 ) -> None:
