@@ -68,7 +68,9 @@ class TrackDecoder:
         self.channels = self._context.channels
         check_input(self.sample_rate, self.channels)
         pieces = pieces_of(movie, stream.id) if movie is not None else None
-        self._line = EditedLine([Piece(Fraction(0), None, Fraction(0))] if pieces is None else pieces, self.sample_rate)
+        everything = [Piece(Fraction(0), None, Fraction(0))]
+        padded = not is_lossless(self._context.name)
+        self._line = EditedLine(everything if pieces is None else pieces, self.sample_rate, padded)
         self._expected = self._line.length
         self._edited = pieces is not None
         opened = cast("InputContainer", stream.container)
@@ -190,6 +192,11 @@ class TrackDecoder:
         return end - float(self.start or 0)
 
 
+def is_lossless(codec: str) -> bool:
+    """Return whether a codec gives the samples back that it got, as many as there were."""
+    return codec.startswith("pcm") or codec in _LOSSLESS
+
+
 def _to_be_heard(packet: "Packet") -> "Packet":
     """Return a copy without the mark by which FFmpeg leaves a packet out, as where the clock of fragments goes back.
 
@@ -256,7 +263,7 @@ class TrackReader:
             are = "is" if lost == ["cover"] else "are"
             self.notes.append(f"its {' and '.join(lost)} cannot be carried to a sound file, and {are} left out")
         context = self._stream.codec_context
-        lossless = context.name.startswith("pcm") or context.name in _LOSSLESS
+        lossless = is_lossless(context.name)
         self.codec = context.name
         self.is_fine = lossless and context.format.name.rstrip("p") in ("s32", "flt", "dbl")
         self.is_float = lossless and context.format.name.rstrip("p") in ("flt", "dbl")

@@ -36,11 +36,16 @@ class Edit:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a track, in seconds: from `begin` to `end` of the media (None for its end), heard from `at`."""
+    """A stretch of a track, in seconds: from `begin` to `end` of the media (None for its end), heard from `at`.
+
+    Where nothing is cut away behind it, `to_the_end` is true; then `end` is the length in the header, which is a little
+    wrong where the track was copied from a container with a coarser clock, such as Matroska.
+    """
 
     begin: Fraction
     end: Fraction | None
     at: Fraction
+    to_the_end: bool = False
 
 
 def read_edits(track: Box) -> list[Edit] | None:
@@ -75,7 +80,7 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
     in_fragments = movie.find(b"mvex") is not None  # then the header knows the length of the first of them at most
     edits = read_edits(track)
     if not edits:
-        return [_gapless(movie, scale, end) or Piece(Fraction(0), None if in_fragments else end, Fraction(0))]
+        return [_gapless(movie, scale, end) or Piece(Fraction(0), None if in_fragments else end, Fraction(0), True)]
     pieces: list[Piece] = []
     at = Fraction(0)
     for edit in edits:
@@ -85,11 +90,12 @@ def pieces_of(movie: Box, number: int) -> list[Piece] | None:
                 raise FileError("its edit list plays sound at another speed; save it anew in a video editor first")
             begin = Fraction(edit.media_time, scale)
             stop = begin + duration if edit.duration else end
-            if stop is not None and end is not None and stop > end - Fraction(1, ticks):
+            whole = stop is None or (end is not None and stop > end - Fraction(1, ticks))
+            if whole and stop is not None:
                 stop = None if in_fragments else end  # the movie's clock is coarser than that of the sound
             if pieces and (pieces[-1].end is None or begin < (pieces[-1].end or 0)):
                 raise FileError("its edit list plays sound out of order; save it anew in a video editor first")
-            pieces.append(Piece(begin, stop, at))
+            pieces.append(Piece(begin, stop, at, whole))
         at += duration
     return pieces
 
@@ -113,13 +119,16 @@ class EditedLine:
     Args:
         pieces: in the order of the media.
         sample_rate: in Hz.
+        has_padding: whether the codec fills its last frame up, which is cut off then; else a piece that goes to the
+            end of the media ends with the last sample, whatever the header says of the length.
 
     Attributes:
+        length: samples that all pieces last by the header; None when the last one goes on to the end of the media.
         start: time of the first sample that came out, in seconds on the clock of the movie; None before there is one.
     """
 
-    def __init__(self, pieces: list[Piece], sample_rate: int) -> None:
-        self._pieces = [
+    def __init__(self, pieces: list[Piece], sample_rate: int, has_padding: bool = True) -> None:
+        places = [
             (
                 round(piece.begin * sample_rate),
                 None if piece.end is None else round(piece.end * sample_rate),
@@ -127,6 +136,12 @@ class EditedLine:
             )
             for piece in pieces
         ]
+        self.length: int | None = 0
+        for begin, end, _ in places:
+            self.length = None if end is None or self.length is None else self.length + end - begin
+        if places and pieces[-1].to_the_end and not has_padding:
+            places[-1] = (places[-1][0], None, places[-1][2])
+        self._pieces = places
         self._rate = sample_rate
         self._next = 0  # place in the movie that is written next, in samples; meaningful from the first sample on
         self.start: Fraction | None = None
@@ -135,12 +150,6 @@ class EditedLine:
     def done(self) -> bool:
         """Nothing more is heard, whatever follows."""
         return not self._pieces
-
-    @property
-    def length(self) -> int | None:
-        """Samples that all pieces last; None when the last one goes on to the end of the media."""
-        ends = [(begin, end) for begin, end, _ in self._pieces]
-        return None if any(end is None for _, end in ends) else sum((end or 0) - begin for begin, end in ends)
 
     def cut(self, samples: np.ndarray, place: int) -> Iterator[np.ndarray]:
         """Cut samples, float32 [channels, samples], the first of which has this place in the media."""

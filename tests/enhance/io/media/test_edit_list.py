@@ -218,3 +218,31 @@ def test_the_first_fragment_is_not_the_whole_recording(tmp_path: Path, tiny_mode
     with av.open(str(tmp_path / target)) as container:
         heard = sum(frame.samples for frame in container.decode(audio=0))
     assert 2.0 * RATE <= heard <= 2.05 * RATE, "up to the padding of the codec"
+
+
+def copied(source: Path, target: Path) -> Path:
+    """The same packets in another container, as FFmpeg copies them."""
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        track = after.add_stream_from_template(before.streams.audio[0])
+        for packet in before.demux(before.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = track
+                after.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", ".mov"), ("alac", ".m4a"), ("flac", ".mp4")])
+def test_a_track_copied_from_matroska_ends_with_its_last_sample(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Its clock of a millisecond makes the length in the header wrong, of ALAC by a whole packet."""
+    audio = 0.1 * np.random.default_rng(0).standard_normal((1, 44_131)).astype(np.float32)
+    source = copied(make(tmp_path / "a.mka", "matroska", codec, None, 44_100, [audio]), tmp_path / f"a{suffix}")
+    assert mpeace("denoise", source, "-o", tmp_path / "out.wav", "--mix", 0, "--model", "tiny").status == 0
+    np.testing.assert_allclose(read(tmp_path / "out.wav"), audio, rtol=0, atol=2.0**-15)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "alac"])
+def test_what_is_cut_away_behind_lossless_sound_stays_away(tmp_path: Path, codec: str) -> None:
+    whole = make(tmp_path / "a.mov", "mov", codec, "mpeg4", RATE, [marked(1)])
+    source = with_edits(whole, tmp_path / "b.mov", [(0.25, 0.9)])
+    assert mpeace("denoise", source, "-o", tmp_path / "out.wav", "--mix", 0, "--model", "tiny").status == 0
+    np.testing.assert_allclose(read(tmp_path / "out.wav"), marked(1)[:, 12_000:43_200], rtol=0, atol=2.0**-15)
