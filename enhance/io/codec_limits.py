@@ -50,7 +50,7 @@ _LIMITS = {
     ("OGG", "OPUS"): _OPUS,
     ("MP3", "MPEG_LAYER_III"): _MP3,
     **{("FLAC", subtype): _FLAC for subtype in ("PCM_S8", "PCM_16", "PCM_24")},
-    **{("CAF", f"ALAC_{bits}"): _ALAC for bits in (16, 20, 24, 32)},
+    ("CAF", "ALAC_16"): _ALAC,
     **{("WAV", subtype): _ADPCM for subtype in ("IMA_ADPCM", "MS_ADPCM")},
     **{("W64", subtype): _ADPCM for subtype in ("IMA_ADPCM", "MS_ADPCM")},
     ("AIFF", "IMA_ADPCM"): _ADPCM,
@@ -60,6 +60,7 @@ _LIMITS = {
     **{("AU", subtype): CodecLimits("G.723", 1) for subtype in ("G723_24", "G723_40")},
     **{("AIFF", f"DWVW_{bits}"): CodecLimits("DWVW", 1) for bits in (12, 16, 24)},
 }
+_DAMAGED = frozenset(("CAF", f"ALAC_{bits}") for bits in (20, 24, 32))  # by libsndfile 1.2.2, where it is loud noise
 _MOST_PLAIN = CodecLimits("", 1024)  # channels of PCM in any container of libsndfile
 _MEDIA = {  # by the names of FFmpeg's encoders, whose nearest rate is taken: here only channels count
     "aac": 16,
@@ -93,6 +94,8 @@ def check_codec(major: str, subtype: str, sample_rate: int | None, channels: int
         enhance.utils.errors.FileError: Opus holds 8000, 12000, 16000, 24000 or 48000 Hz, not 44100 Hz; name another
         --sample-rate or --format
     """
+    if (major, subtype) in _DAMAGED:
+        raise FileError(f"{subtype} is not written, as its encoder damages loud sound; name PCM_24, or --format flac")
     limits = _LIMITS.get((major, subtype), _MOST_PLAIN)
     name = limits.name or f"{major} {subtype}"
     if sample_rate is not None and not limits.takes_rate(sample_rate):

@@ -16,6 +16,9 @@ FLOATING = frozenset({"FLOAT", "DOUBLE"})  # hold samples over full scale
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 SAMPLE_BITS = {**PCM_BITS, "FLOAT": 32, "DOUBLE": 64, "ULAW": 8, "ALAW": 8}  # of the others less than 8
 
+# Not kept, though lossless: libsndfile's encoder writes other sound where more than 16 bits cannot be compressed.
+_AS_PLAIN = {"ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+
 BYTES = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})  # a sample each: an odd number of them is padded
 IN_BLOCKS = frozenset({"IMA_ADPCM", "MS_ADPCM", "GSM610"})  # of which the last is filled up
 
@@ -172,6 +175,8 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
     """
     import soundfile
 
+    if source is not None:
+        source = Encoding(source.major, _AS_PLAIN.get(source.subtype, source.subtype), source.endian)
     if container is None:
         if source is None:
             raise ValueError("neither an input nor a container to choose the encoding by")

@@ -28,6 +28,7 @@ from enhance.utils.interrupt import Stopper
         ("FLAC", "PCM_16", 700_000, 2, "FLAC holds 1000 to 655350 Hz"),
         ("FLAC", "PCM_16", 48_000, 9, "FLAC holds 8 channels, not 9"),
         ("CAF", "ALAC_16", 48_000, 9, "ALAC holds 8 channels, not 9"),
+        ("CAF", "ALAC_24", 48_000, 2, "ALAC_24 is not written, as its encoder damages loud sound; name PCM_24"),
         ("WAV", "IMA_ADPCM", 48_000, 3, "ADPCM holds 2 channels, not 3"),
         ("WAV", "GSM610", 8_000, 2, "GSM 6.10 holds 1 channel, not 2"),
     ],

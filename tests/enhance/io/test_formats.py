@@ -5,6 +5,7 @@ from pathlib import Path
 import mutagen
 import numpy as np
 import pytest
+import soundfile
 from command import mpeace, read, write
 from denoised import denoised
 
@@ -47,6 +48,20 @@ def test_encodings_that_a_container_lacks_are_replaced_by_the_nearest() -> None:
     assert chosen("PCM_32", "flac") == "PCM_24"
     assert chosen("MPEG_LAYER_III", "wav") == "PCM_16"
     assert chosen("PCM_24", "opus") == "OPUS"
+
+
+@pytest.mark.parametrize(("subtype", "plain"), [("ALAC_16", "PCM_16"), ("ALAC_24", "PCM_24")])
+def test_alac_in_caf_becomes_samples_of_as_many_bits(
+    tmp_path: Path, tiny_model: Path, subtype: str, plain: str
+) -> None:
+    """As the table in the help says; libsndfile's encoder writes other sound for noise of 20 bits and more."""
+    source = write(tmp_path / "a.caf", 0.1 * np.sin(np.arange(9600) / 10), subtype=subtype)
+    for name in ("b.caf", "b.wav"):
+        ended = mpeace("denoise", source, "-o", tmp_path / name, "--mix", 0, "--model", tiny_model)
+        assert soundfile.info(tmp_path / name).subtype == plain
+        np.testing.assert_array_equal(read(tmp_path / name), read(source))
+        note = f"mpeace: {source}: note: {subtype} is read and not written: it became {plain}"
+        assert ended.problems == ([note] if name == "b.caf" else [])
 
 
 def test_the_recording_of_the_readme_can_be_denoised(tmp_path: Path, tiny_model: Path) -> None:
