@@ -38,6 +38,7 @@ _READERS = (
     "xwma", "wtv", "dv", "gxf", "swf", "smjpeg", "paf", "pvf", "avr", "sds", "codec2", "sbc", "aptx", "aptx_hd",
 )
 # fmt: on
+_AS_FFMPEG = {"scan_all_pmts": "1"}  # as its programs do: MP2 in some MPEG-TS is taken for MP3 without
 _GUARD = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READERS)}
 
 av.logging.set_level(None)  # what FFmpeg mutters goes nowhere: errors are printed as one line
@@ -62,7 +63,7 @@ def open_media(path: Path, **options: str) -> "InputContainer":
         url = f"subfile,,start,0,end,{behind.begin},,:{url}"
         guard = {**_GUARD, "protocol_whitelist": "subfile,file"}
     try:
-        container = av.open(url, "r", metadata_errors="replace", container_options={**options, **guard})
+        container = av.open(url, "r", metadata_errors="replace", container_options={**_AS_FFMPEG, **options, **guard})
     except FFmpegError as error:
         raise FileError(f"not a media file that can be read, or cut off ({reason(error)})") from None
     movie = read_movie(path) if is_mp4(container) else None

@@ -26,6 +26,15 @@ def test_a_name_is_no_address(tmp_path: Path, name: str) -> None:
         assert len(container.streams.audio) == 1
 
 
+def test_mp2_in_mpeg_ts_stays_mp2(tmp_path: Path, tiny_model: Path) -> None:
+    """FFmpeg's libraries take it for MP3 in some files, unlike FFmpeg's programs; it became MP3."""
+    source = make(tmp_path / "a.ts", "mpegts", "mp2", None, 48_000, [speech_like(0.5, 48_000)])
+    assert mpeace("denoise", source, "-o", tmp_path / "b.ts", "--model", tiny_model).status == 0
+    for path in (source, tmp_path / "b.ts"):
+        with open_media(path) as container:
+            assert container.streams.audio[0].codec_context.name == "mp2"
+
+
 def test_what_is_no_media_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / "b.mp4").write_text("no video " * 100)
