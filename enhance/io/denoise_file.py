@@ -162,7 +162,9 @@ def _attempt(
     outcome.seconds, outcome.samples = chain.samples_in / chain.sample_rate, chain.samples_out
     outcome.input_dbfs = decibels(chain.energy_in, chain.samples_in * source.channels)
     outcome.output_dbfs = decibels(chain.energy_out, chain.samples_out * source.channels)
-    outcome.speech = None if chain.speech is None else {1: chain.speech}
+    if (segments := chain.speech) is not None:
+        late = getattr(source, "seconds_late", 0.0)  # of a track of M4A or video
+        outcome.speech = {getattr(source, "number", 1): [segment.later(late) for segment in segments]}
     outcome.sample_rate, outcome.channels = chain.output_rate, source.channels
     outcome.format, outcome.subtype, outcome.clamped = encoding.major, encoding.subtype, chain.clamped
 

@@ -20,6 +20,10 @@ class SpeechSegment(NamedTuple):
     start: float
     end: float
 
+    def later(self, seconds: float) -> "SpeechSegment":
+        """Return the same on a clock on which the sound begins so much later."""
+        return SpeechSegment(round(self.start + seconds, 3), round(self.end + seconds, 3))
+
 
 class SegmentFinder:
     """Finds segments in probabilities that come bit by bit, such as those of `Stream.take_speech`.

@@ -233,6 +233,7 @@ class TrackReader:
         is_fine: whether its samples have more than 16 bits.
         is_float: whether they are floats, which may be over full scale.
         has_picture: whether there is a moving picture beside it.
+        number: of the track, from 1.
 
     Raises:
         FileError: when it has none, or not that one.
@@ -246,6 +247,7 @@ class TrackReader:
         try:
             audio = list(self._container.streams.audio)
             self._stream = choose_tracks(audio, tracks)[0]
+            self.number = audio.index(self._stream) + 1
             self._decoder, self._salvage = TrackDecoder(self._stream, salvage, movie), salvage
         except FileError:
             self._container.close()
@@ -271,7 +273,12 @@ class TrackReader:
         self.has_picture = any(not stream.disposition & Disposition.attached_pic for stream in pictures)
         if len(audio) > 1:
             others = describe_tracks(audio)
-            self.notes.append(f"track {audio.index(self._stream) + 1} of {len(audio)} was taken (--track: {others})")
+            self.notes.append(f"track {self.number} of {len(audio)} was taken (--track: {others})")
+
+    @property
+    def seconds_late(self) -> float:
+        """Seconds from the beginning of the file, as players show it, to the first sample."""
+        return self._decoder.seconds_late
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the track in blocks, float32 [channels, samples]."""

@@ -196,7 +196,7 @@ class _Remux:
             track = self.tracks.get(index)
             if track is not None and (segments := track.chain.speech) is not None:
                 late = track.decoder.seconds_late
-                found[number] = [SpeechSegment(*(round(edge + late, 3) for edge in segment)) for segment in segments]
+                found[number] = [segment.later(late) for segment in segments]
         return found
 
     def new_sounds(self) -> dict[int, NewSound]:

@@ -48,11 +48,13 @@ def test_segments_of_a_video_are_on_its_clock_by_the_numbers_of_its_tracks(
     source = make(tmp_path / name, muxer, "aac", "mpeg4", 48_000, sound, offset=0.6)
     listed = tmp_path / "speech.json"
     anything = ("--model", "tiny", "--speech-segments", listed, "--speech-threshold", 0, "--track", 2)
-    assert mpeace("denoise", source, *anything).status == 0
-    (segment,) = segments(listed)[str(source)]
-    assert segment["track"] == 2
-    assert segment["start"] == pytest.approx(0.6, abs=0.03)
-    assert segment["end"] == pytest.approx(1.6, abs=0.05)
+    for output in (tmp_path / f"out_{name}", tmp_path / "out.wav"):
+        assert mpeace("denoise", source, *anything, "-o", output, "--if-exists", "overwrite").status == 0
+        (entry,) = (each for each in json.loads(listed.read_text())["files"] if each["output"] == str(output))
+        (segment,) = entry["segments"]
+        assert segment["track"] == 2
+        assert segment["start"] == pytest.approx(0.6, abs=0.03)
+        assert segment["end"] == pytest.approx(1.6, abs=0.05)
 
 
 def test_one_file_lists_where_speech_is_in_each_and_a_batch_that_goes_on_keeps_it(tmp_path: Path) -> None:
