@@ -5,6 +5,7 @@ let microphone = null;
 let denoising = null; // where: `inBrowser` or `onServer`
 let model = null; // that it runs
 let barred = null; // why the browser cannot, once it was tried
+let left = ""; // why nobody wants what starts at the moment
 let mode = "cleaned";
 let loudest = 0;
 let heard = 0; // samples
@@ -80,15 +81,16 @@ function instead(error) {
 async function openIn(place) {
   denoising = place;
   tellWhere();
-  microphone = await openMicrophone({ ...place, onState });
-  await place.open(microphone);
+  if (!left) microphone = await openMicrophone({ ...place, onState, onEnded: () => leave(GONE) });
+  if (!left) await place.open(microphone);
+  if (left) throw new Refused(left);
 }
 
 async function start() {
   const button = find(".live-start");
   if (button.disabled) return; // it starts already
   button.disabled = true;
-  note.textContent = "";
+  note.textContent = left = "";
   loudest = heard = 0;
   model = strength().model;
   try {
@@ -147,7 +149,8 @@ for (const button of element.querySelectorAll(".live-modes button"))
   });
 // Nobody is listened to, and nothing plays, where it is not seen.
 async function leave(reason) {
-  if (!microphone) return;
+  left = reason;
+  if (!microphone || find(".live-start").disabled) return; // where it starts, it looks at `left`
   await stop();
   note.textContent = reason;
 }

@@ -129,13 +129,19 @@ class Refused extends Error {}
 // At the rate of the network where the browser converts to it (Firefox does not), since its resampler would add delay.
 function connect(stream) {
   const hint = { latencyHint: "interactive" };
-  const context = new AudioContext({ ...hint, sampleRate: 48000 });
+  const at = (options) => {
+    const context = new AudioContext(options);
+    try {
+      return [context, context.createMediaStreamSource(stream)];
+    } catch (error) {
+      context.close();
+      throw error;
+    }
+  };
   try {
-    return [context, context.createMediaStreamSource(stream)];
+    return at({ ...hint, sampleRate: 48000 });
   } catch {
-    context.close();
-    const other = new AudioContext(hint);
-    return [other, other.createMediaStreamSource(stream)];
+    return at(hint);
   }
 }
 
@@ -155,40 +161,54 @@ async function askForMicrophone() {
 }
 
 // given: a stream that is open already; then what is played goes into the stream `cleaned` and not to the loudspeaker.
-async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock, onState, given = null }) {
+// onEnded: called when the microphone vanishes. What was opened is closed when anything fails.
+async function openMicrophone({ seconds, margin = 0.04, settling = 0.5, onBlock, onState, onEnded, given = null }) {
   const stream = given ?? (await askForMicrophone());
-  const [context, source] = connect(stream);
-  await context.resume();
-  const script = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
-  await context.audioWorklet.addModule(script);
-  URL.revokeObjectURL(script);
-  const rate = context.sampleRate;
-  const block = Math.round(seconds * 100) * Math.round(rate / 100);
-  const node = new AudioWorkletNode(context, "duplex", {
-    channelCount: 1, // of the input: the mean of the sides of a stereo one
-    channelCountMode: "explicit",
-    outputChannelCount: [2],
-    processorOptions: { block, margin: Math.round(margin * rate), settling: Math.round(settling * rate) },
-  });
-  node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
-  const target = given ? context.createMediaStreamDestination() : context.destination;
-  source.connect(node).connect(target);
-  return {
-    cleaned: target.stream,
-    rate,
-    block,
-    deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
-    play: (samples) => node.port.postMessage(samples, [samples.buffer]),
-    connect: (port) => node.port.postMessage({ port }, [port]),
-    forget: (unsent) => node.port.postMessage({ unsent }), // samples that will not come back
-    close() {
-      node.port.onmessage = null;
-      if (!given) stream.getTracks().forEach((track) => track.stop());
-      return context.close();
-    },
-  };
+  const own = given ? [] : stream.getTracks();
+  const release = () => own.forEach((track) => track.stop());
+  let context = null;
+  try {
+    const [opened, source] = connect(stream);
+    context = opened;
+    await context.resume();
+    const script = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(script).finally(() => URL.revokeObjectURL(script));
+    const rate = context.sampleRate;
+    const block = Math.round(seconds * 100) * Math.round(rate / 100);
+    const node = new AudioWorkletNode(context, "duplex", {
+      channelCount: 1, // of the input: the mean of the sides of a stereo one
+      channelCountMode: "explicit",
+      outputChannelCount: [2],
+      processorOptions: { block, margin: Math.round(margin * rate), settling: Math.round(settling * rate) },
+    });
+    node.port.onmessage = ({ data }) => (data.block ? onBlock?.(data.block) : onState?.(data));
+    own.forEach((track) => track.addEventListener("ended", () => onEnded?.()));
+    const target = given ? context.createMediaStreamDestination() : context.destination;
+    source.connect(node).connect(target);
+    let closed = null;
+    return {
+      cleaned: target.stream,
+      rate,
+      block,
+      deviceSeconds: (context.baseLatency ?? 0) + (context.outputLatency ?? 0),
+      play: (samples) => node.port.postMessage(samples, [samples.buffer]),
+      connect: (port) => node.port.postMessage({ port }, [port]),
+      forget: (unsent) => node.port.postMessage({ unsent }), // samples that will not come back
+      close() {
+        node.port.onmessage = null;
+        release();
+        closed ??= context.close();
+        return closed;
+      },
+    };
+  } catch (error) {
+    release();
+    context?.close();
+    throw error;
+  }
 }
 
+const GONE = "The microphone is gone: plug it in again, or choose another one in the settings.";
 const smooth = (old, value) => (old ? 0.9 * old + 0.1 * value : value);
 const toIntegers = (samples) => Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
 const peakOf = (samples) => samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);

@@ -5,7 +5,9 @@ const note = element.querySelector(".rec-note");
 const meter = element.querySelector(".rec-meter i");
 let microphone = null;
 let blocks = [];
+let samples = 0; // in them
 let loudest = 0;
+const limit = Number((60 * props.minutes).toFixed(3)); // seconds, as they are shown
 
 function header(samples, rate) {
   const view = new DataView(new ArrayBuffer(44));
@@ -18,23 +20,25 @@ function header(samples, rate) {
 }
 
 function onBlock(block) {
-  blocks.push(toIntegers(block));
+  const most = Math.floor(60 * props.minutes * microphone.rate) - 1; // one below the limit, for the server's rounding
+  blocks.push(toIntegers(block).subarray(0, most - samples));
+  samples += blocks.at(-1).length;
   const peak = peakOf(block);
   loudest = Math.max(loudest, peak);
   meter.style.width = `${100 * Math.max(0, 1 + Math.log10(Math.max(peak, 1e-4)) / 3)}%`;
-  const seconds = (blocks.length * block.length) / microphone.rate;
-  word.textContent = `Stop (${seconds.toFixed(1)} of ${60 * props.minutes} s)`;
+  const seconds = samples / microphone.rate;
+  word.textContent = `Stop (${seconds.toFixed(1)} of ${limit} s)`;
   if (seconds > 2 && loudest === 0) note.textContent = SILENT;
-  if (seconds >= 60 * props.minutes) stop();
+  if (samples === most) stop();
 }
 
 async function start() {
   note.textContent = "";
   blocks = [];
-  loudest = 0;
+  samples = loudest = 0;
   button.disabled = true; // while the browser asks
   try {
-    microphone = await openMicrophone({ seconds: 0.1, onBlock });
+    microphone = await openMicrophone({ seconds: 0.1, onBlock, onEnded: () => microphone && stop(GONE) });
   } catch (error) {
     note.textContent = error.message;
     return;
@@ -45,21 +49,21 @@ async function start() {
   word.textContent = "Stop";
 }
 
-async function stop() {
+async function stop(reason = "") {
   const { rate } = microphone;
   microphone.close();
   microphone = null;
   button.setAttribute("aria-pressed", false);
   word.textContent = "Record";
   meter.style.width = 0;
-  const samples = blocks.reduce((sum, block) => sum + block.length, 0);
+  note.textContent = reason;
   if (!samples) return;
   note.textContent = "Sending …";
   const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "");
   const file = new File([header(samples, rate), ...blocks], `recording_${time}.wav`, { type: "audio/wav" });
   try {
     const { path } = await upload(file);
-    note.textContent = "";
+    note.textContent = reason;
     props.value = { path };
     trigger("submit");
   } catch (error) {

@@ -337,6 +337,42 @@ def test_mpeace_js_refuses_what_it_would_misread(browser: Any, exported: Path) -
         page.context.close()
 
 
+def test_mpeace_js_closes_twice_and_leaves_nothing_where_it_cannot_open(browser: Any, exported: Path) -> None:
+    """A failure of the audio worklet, as a policy of the page makes it, ends the worker and the context."""
+    (exported / "none.html").write_text("<!doctype html>", encoding="utf-8")
+    count = """() => {
+      const { terminate } = Worker.prototype, { addModule } = AudioWorklet.prototype;
+      const Plain = window.AudioContext;
+      Object.assign(window, { ended: 0, contexts: [], forbidden: false });
+      Worker.prototype.terminate = function () { window.ended++; terminate.call(this); };
+      AudioWorklet.prototype.addModule = function (...place) {
+        return window.forbidden ? Promise.reject(new Error("forbidden here")) : addModule.apply(this, place);
+      };
+      window.AudioContext = class extends Plain { constructor(...options) { contexts.push(super(...options)); } };
+    }"""
+    with served_folder(exported) as address:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        faults = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        judged(page, "false")
+        page.goto(f"{address}none.html")
+        page.evaluate(count)
+        page.evaluate("navigator.mediaDevices.getUserMedia({ audio: true }).then((found) => { window.given = found })")
+        page.evaluate("import('./page/mpeace.js').then(({ denoised }) => { window.denoised = denoised })")
+        page.evaluate("denoised(given, { model: 'tiny' }).then((clean) => { window.clean = clean })")
+        page.evaluate("() => { clean.close(); clean.close(); return clean.close(); }")
+        page.evaluate("clean.adjust({ mix: 0.5 })")
+        page.evaluate("() => { window.forbidden = true; window.ended = 0; }")
+        said = page.evaluate("denoised(given, { model: 'tiny' }).then(() => 'taken', (error) => error.message)")
+        assert said == "forbidden here"
+        assert page.evaluate("ended") == 1
+        wait_for(lambda: page.evaluate("contexts.every(({ state }) => state === 'closed')"))
+        assert page.evaluate("given.active"), "the microphone belongs to the page"
+        assert not faults
+        page.context.close()
+
+
 def aligned(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as far as the shorter one goes."""
     length = min(len(one), len(other))

@@ -14,6 +14,7 @@ from demo_page import MICROPHONE, any_like, delays, download, example, place, wa
 from demo_server import EXAMPLES, Server, busy, demo, heard, wait_for
 from tiny_model import tiny_result
 
+from apps.demo.limits import Limits
 from enhance import list_models, model_for_files
 
 pytestmark = pytest.mark.browser
@@ -60,6 +61,86 @@ def test_a_recording_that_the_server_does_not_take_can_be_saved(page: Any, tmp_p
     assert re.fullmatch(r"recording_\d{6}\.wav", coming.value.suggested_filename)
     coming.value.save_as(tmp_path / "saved.wav")
     assert soundfile.info(tmp_path / "saved.wav").duration >= 1
+
+
+def recorded(browser: Any, minutes: float, rate: int) -> int:
+    """Samples that the recorder sends when nobody stops it; the microphone is one without a device."""
+    code = """async ([html, text, minutes, rate]) => {
+      const element = Object.assign(document.createElement("div"), { innerHTML: html });
+      const microphone = `async function openMicrophone({ onBlock }) {
+        const block = Math.round(${rate} / 100) * 10;
+        const timer = setInterval(() => onBlock(new Float32Array(block).fill(0.1)));
+        return { rate: ${rate}, block, close: () => clearInterval(timer) };
+      }`;
+      const file = await new Promise((resolve) => {
+        const upload = (file) => (resolve(file), Promise.resolve({ path: "" }));
+        const run = new Function("element", "props", "upload", "trigger", text + microphone);
+        run(element, { minutes }, upload, () => {});
+        element.querySelector("button").click();
+      });
+      const view = new DataView(await file.arrayBuffer());
+      return [view.getUint32(40, true) / 2, (view.byteLength - 44) / 2, element.querySelector("button").textContent];
+    }"""
+    static = ROOT / "apps" / "demo" / "static"
+    names = ("recorder.html", "microphone.js", "recorder.js")
+    html, *scripts = ((static / name).read_text(encoding="utf-8") for name in names)
+    page = browser.new_page()
+    said, held, word = page.evaluate(code, [html, "".join(scripts), minutes, rate])
+    page.context.close()
+    assert said == held
+    assert "Record" in word
+    return held
+
+
+@pytest.mark.parametrize(("minutes", "rate"), [(0.05, 48_000), (0.027, 48_000), (0.0123, 44_100), (0.01, 22_050)])
+def test_a_recording_ends_where_the_server_takes_no_more(browser: Any, minutes: float, rate: int) -> None:
+    samples = recorded(browser, minutes, rate)
+    Limits(minutes=minutes).check(samples / rate, rate, 1)
+    assert samples >= 60 * minutes * rate - 2, "and not before"
+
+
+KEEP = """() => {
+  const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+  window.asked = [];
+  devices.getUserMedia = async (wanted) => {
+    asked.push(null);
+    await window.allowed;
+    return (asked[asked.length - 1] = await open(wanted));
+  };
+}"""  # the streams that the page gets, once `allowed` says so
+
+
+def test_a_microphone_that_is_unplugged_is_said(page: Any) -> None:
+    page.evaluate(KEEP)
+    unplug = "asked.at(-1).getTracks()[0].dispatchEvent(new Event('ended'))"
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name=re.compile(r"Stop \(1\.\d of \d+ s\)")).wait_for()
+    page.evaluate(unplug)
+    page.get_by_role("button", name="Download recording_").wait_for()
+    page.locator(".rec-note", has_text="The microphone is gone: plug it in again").wait_for()
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Start the microphone").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.evaluate(unplug)
+    page.locator(".live-note", has_text="The microphone is gone: plug it in again").wait_for()
+    page.get_by_role("button", name="Start the microphone").wait_for()
+
+
+def test_a_microphone_that_is_allowed_after_the_tab_was_left_stays_closed(page: Any) -> None:
+    page.evaluate(KEEP)
+    page.evaluate("() => { window.allowed = new Promise((resolve) => { window.allow = resolve; }); }")
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Start the microphone").click()
+    wait_for(lambda: page.evaluate("asked.length"))
+    page.get_by_role("tab", name="File").click()
+    page.locator(".live").wait_for(state="hidden")
+    page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+    page.evaluate("allow()")
+    page.wait_for_function("asked[0]?.getTracks().every((track) => track.readyState === 'ended')", timeout=20_000)
+    page.get_by_role("tab", name="Live").click()
+    page.locator(".live-note", has_text="Stopped, since this tab was left.").wait_for()
+    page.get_by_role("button", name="Start the microphone").click()
+    page.get_by_role("button", name="Stop").click()
 
 
 def simulated(

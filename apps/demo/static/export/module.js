@@ -8,9 +8,15 @@ export async function denoised(stream, { onProblem = console.error, ...wanted } 
   const hooks = { strength: () => strength, given() {}, cleaned() {}, problem: onProblem, slow: onProblem };
   const place = await inBrowser({ ...ENGINE, base: new URL(ENGINE.base, import.meta.url).href }, hooks);
   let late = 0; // samples
-  const microphone = await openMicrophone({ ...place, given: stream, onState: (state) => (late = state.late) });
-  const close = () => (place.close(), microphone.close());
-  await place.open(microphone).catch((error) => (close(), Promise.reject(error)));
+  let microphone = null;
+  const close = () => (place.close(), microphone?.close());
+  try {
+    microphone = await openMicrophone({ ...place, given: stream, onState: (state) => (late = state.late) });
+    await place.open(microphone);
+  } catch (error) {
+    close();
+    throw error;
+  }
   return {
     stream: microphone.cleaned,
     get delay() {
