@@ -102,12 +102,13 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
     if not answers:
         raise UsageError(f"no answers yet in {plan.settings.answers}")
     now, then = json.loads(json.dumps(planned(plan))), read_design(plan.settings.answers)
-    if changed := [key for key in now if now[key] != then.get(key)]:
+    sounds = then.pop("sounds")
+    if changed := [key for key in {**now, **then} if now.get(key) != then.get(key)]:
         raise UsageError(
             f"{plan.settings.answers} has answers to another version of this test ({', '.join(changed)}): "
             "undo the change of its TOML file or folders"
         )
-    found = analyse(plan, answers, playback, then["sounds"], read_forms(plan.settings.answers))
+    found = analyse(plan, answers, playback, sounds, read_forms(plan.settings.answers))
     out = plan.settings.path.parent if out is None else out
     stem = out / plan.settings.path.stem
     tables = {

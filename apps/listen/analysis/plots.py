@@ -4,11 +4,13 @@ import io
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from apps.listen.analysis.mushra import grades_of
 from apps.listen.analysis.results import ALL, Analysis
+from apps.listen.analysis.statistics import quartiles
 from apps.listen.design.scales import SCALES
 from apps.listen.design.settings import Method
 from apps.listen.design.texts import read_texts
@@ -20,10 +22,11 @@ WORDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # the continuous quality s
 def draw(analysis: Analysis) -> bytes:
     """Draw the results as PNG."""
     kinds = {Method.PAIRWISE: _preferences, Method.ABX: _shares, Method.MUSHRA: _grades}
-    figure = kinds.get(analysis.plan.method, _opinions)(analysis)
-    figure.suptitle(analysis.plan.settings.title, fontsize=12, fontweight="bold", color=INK)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
+    with rc_context({"text.parse_math": False}):  # a $ in a title or name is a dollar
+        figure = kinds.get(analysis.plan.method, _opinions)(analysis)
+        figure.suptitle(analysis.plan.settings.title, fontsize=12, fontweight="bold", color=INK)
+        figure.savefig(content, format="png", dpi=150)
     return content.getvalue()
 
 
@@ -73,9 +76,9 @@ def _grades(analysis: Analysis) -> Figure:
     figure = Figure(figsize=(max(6.0, 1.15 * len(stimuli) + 1.5), 4.2 * len(plan.sets)), layout="constrained")
     for axes, name in zip(figure.subplots(len(plan.sets), squeeze=False)[:, 0], plan.sets, strict=True):
         tables = [grades_of(analysis.marks, name, stimulus) for stimulus in stimuli]
-        boxes = axes.boxplot(
-            [table[~np.isnan(table)] for table in tables],
-            tick_labels=[_wrapped(plan.labels.get(stimulus, stimulus)) for stimulus in stimuli],
+        labels = [_wrapped(plan.labels.get(stimulus, stimulus)) for stimulus in stimuli]
+        boxes = axes.bxp(
+            [_box(table[~np.isnan(table)], label) for table, label in zip(tables, labels, strict=True)],
             widths=0.5,
             patch_artist=True,
             medianprops={"color": INK, "linewidth": 2},
@@ -97,6 +100,18 @@ def _grades(analysis: Analysis) -> Figure:
     key = "box: quartiles and median; black: median, orange: mean, with 95 % bootstrap intervals"
     figure.supxlabel(f"{key}\n{note}", fontsize=8, color=INK)
     return figure
+
+
+def _box(grades: np.ndarray, label: str) -> dict[str, Any]:
+    """Return what matplotlib draws of grades, [any], with the quartiles of the table, which are not matplotlib's."""
+    if not len(grades):
+        return {**dict.fromkeys(("q1", "med", "q3", "whislo", "whishi"), np.nan), "fliers": [], "label": label}
+    lower, median, upper = quartiles(grades)
+    reach = 1.5 * (upper - lower)
+    near = grades[(grades >= lower - reach) & (grades <= upper + reach)]
+    ends = {"whislo": min(near.min(), lower), "whishi": max(near.max(), upper)}
+    fliers = grades[(grades < ends["whislo"]) | (grades > ends["whishi"])]
+    return {"q1": lower, "med": median, "q3": upper, **ends, "fliers": fliers, "label": label}
 
 
 def _opinions(analysis: Analysis) -> Figure:

@@ -143,7 +143,8 @@ def sign_flip_p(differences: np.ndarray, rng: np.random.Generator) -> float:
         drawn = rng.choice((1.0, -1.0), (RESAMPLES - 1, len(differences)))
         signs = np.vstack([np.ones(len(differences)), drawn])
     sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= sums[0] * (1 - 1e-9)))
+    rounding = 1e-9 * np.abs(differences).sum()
+    return float(np.mean(sums >= sums[0] - rounding))
 
 
 def student_half_width(values: np.ndarray) -> float:

@@ -20,7 +20,8 @@ def print_results(analysis: Analysis) -> None:
         table.add_column(name)
     for row in rows:
         table.add_row(*(_shown(analysis, row, name) for name in columns.values()))
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)  # names may have [v2] or :x: in them
     for note in analysis.notes:
         print(note)
 

@@ -92,21 +92,26 @@ def _question(number: int, value: object) -> Question:
     return Question(name, ask, kind, tuple(options), required)
 
 
-def checked(form: Form, answers: object) -> dict[str, Any]:
+def checked(form: Form, answers: object, no_number: str) -> dict[str, Any]:
     """Return the answers to a form by the names of the questions; None where one was left out.
+
+    Args:
+        form: the page.
+        answers: to its questions, by their names.
+        no_number: what is said of {answer} to {question} where a number is expected.
 
     Raises:
         FileError: when one that is required is missing, or is of the wrong kind.
     """
     given = answers if isinstance(answers, dict) else {}
-    kept = {question.name: _kept(question, given.get(question.name)) for question in form.questions}
+    kept = {question.name: _kept(question, given.get(question.name), no_number) for question in form.questions}
     open_questions = [one.ask for one in form.questions if one.required and kept[one.name] in (None, False)]
     if open_questions:
         raise FileError(f"Answer every question that is not optional. Still open: {'; '.join(open_questions)}")
     return kept
 
 
-def _kept(question: Question, value: object) -> object:
+def _kept(question: Question, value: object, no_number: str) -> object:
     """Return the value of an answer; None when it is none."""
     if question.kind == "consent":
         return value is True
@@ -121,5 +126,6 @@ def _kept(question: Question, value: object) -> object:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise FileError(f"{question.ask}: expected a number, not {value.strip()[:40]!r}.")
+        shown = {"{question}": question.ask, "{answer}": value.strip()[:40]}
+        raise FileError(re.sub("|".join(shown), lambda found: shown[found[0]], no_number))
     return number

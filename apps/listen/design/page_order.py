@@ -6,7 +6,7 @@ is the same after a restart, and no two listeners have the same order.
 - Pages come in random order over all sets, items, pairs and repeats (BS.1534-3, section 3).
 - Sides of a pair are drawn for each pair and item, and swapped at each repeat, so that they balance.
 - A page of ACR, DCR or P.835 has one sound to grade; the two sounds of a CCR page come in either order, as any pair.
-- Of the scales of P.835, speech comes first for half of the listeners, background for the others; overall is the last.
+- Of the scales of P.835, speech or background comes first, drawn for each listener; overall is the last.
 - Each listener gets every item, or the next `items_each` of a common order, as listeners come, so that all items come
   equally often.
 - Traps come at random places among the other pages.

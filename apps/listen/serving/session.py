@@ -182,7 +182,7 @@ class Session:
         form = self._form(phase)
         if form is None or place != phase:
             raise Gone("This page is answered already. The next one comes.")
-        self._store.add_form(listener, phase, checked(form, answers))
+        self._store.add_form(listener, phase, checked(form, answers, self._texts["server"]["number"]))
 
     def draft(self, listener: str, content: dict[str, Any]) -> None:
         """Keep what the listener has begun on the page.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command import mpeace
 from listening import full_answer, open_session, take_set_up, write_sounds, write_toml
+from matplotlib.axes import Axes
 
 from apps.listen.design.page_order import pages, slots
 from apps.listen.design.plan import Plan
@@ -178,12 +179,22 @@ def test_when_all_are_screened_the_tables_say_so(sounds: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("method", "change", "words"),
-    [("mushra", {"anchors_hz": [2000]}, "(pages)"), ("pairwise", {"pairs": [["loud", "reference"]]}, "(pages)")],
+    [
+        ("mushra", {"anchors_hz": [2000]}, "(pages)"),
+        ("pairwise", {"pairs": [["loud", "reference"]]}, "(pages)"),
+        ("pairwise", {"items_each": 0}, "(items_each)"),
+        ("pairwise", {"traps": []}, "(traps)"),
+    ],
 )
 def test_answers_to_another_version_of_the_test_are_refused(
     sounds: Path, tmp_path: Path, method: str, change: dict, words: str
 ) -> None:
-    toml = write_toml(tmp_path, method=method, folder=str(sounds))
+    keys = {"items_each": 2} if "items_each" in change else {}
+    toml = write_toml(tmp_path, method=method, folder=str(sounds), **keys)
+    former = toml.read_text()
+    if "traps" in change:
+        former += '[[traps]]\nanswer = "A"\n'
+        toml.write_text(former)
     session, _, _ = open_session(toml)
     session.answer("anna", full_answer(take_set_up(session, "anna")))
     write_toml(tmp_path, method=method, folder=str(sounds), **change)
@@ -191,8 +202,53 @@ def test_answers_to_another_version_of_the_test_are_refused(
     assert ended.status == 2
     (line,) = ended.stderr.splitlines()
     assert f"answers to another version of this test {words}: undo the change" in line
-    write_toml(tmp_path, method=method, folder=str(sounds), title="Another title")
+    toml.write_text(f'title = "Another title"\n{former}')
     assert mpeace("listen", toml, "--analyse").status == 0
+
+
+@pytest.mark.parametrize("method", ["acr", "mushra"])
+def test_names_are_shown_as_they_are(tmp_path: Path, method: str) -> None:
+    """What terminals and matplotlib take for a style, a smiley or a formula."""
+    systems = ("small [v1]", "small [v2]", "a:smile:", "$\\frac$")
+    write_sounds(tmp_path, systems=systems, items=["talk"])
+    title = "Ten $ or $ twenty: $\\frac$"
+    toml = write_toml(tmp_path, method=method, title=title, training=0, anchors_hz=[])
+    session, plan, _ = open_session(toml)
+    state = take_set_up(session, "anna")
+    while state["phase"] == "page":
+        shown = slots(plan, "anna", pages(plan, "anna")[state["position"] - 1])
+        ratings = {slot.token: 100 if slot.stimulus == "reference" else 50 for slot in shown if slot.role == "choice"}
+        session.answer("anna", {**full_answer(state), "ratings": ratings})
+        state = session.state("anna")
+    ended = mpeace("listen", toml, "--analyse")
+    assert ended.status == 0, ended.stderr
+    assert all(name in ended.stdout for name in systems), ended.stdout
+    assert (tmp_path / "listen-results.png").read_bytes().startswith(PNG)
+
+
+def test_the_boxes_of_the_picture_are_those_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BS.1534-3 has quartiles of its own, which differ from matplotlib's where listeners are few."""
+    write_sounds(tmp_path, items=["talk"])
+    toml = write_toml(tmp_path, method="mushra", training=0, anchors_hz=[])
+    session, plan, _ = open_session(toml)
+    for listener, grade in (("a", 10), ("b", 20), ("c", 30), ("d", 90)):
+        state = take_set_up(session, listener)
+        shown = slots(plan, listener, pages(plan, listener)[0])
+        given = {"reference": 100, "loud": grade, "soft": grade}
+        ratings = {slot.token: given[slot.stimulus] for slot in shown if slot.role == "choice"}
+        session.answer(listener, {**full_answer(state), "ratings": ratings})
+    drawn, bxp = [], Axes.bxp
+
+    def watched(self: Axes, stats: list[dict], **options: object) -> dict:
+        drawn.extend(stats)
+        return bxp(self, stats, **options)
+
+    monkeypatch.setattr(Axes, "bxp", watched)
+    assert mpeace("listen", toml, "--analyse").status == 0
+    table = {row["system"]: row for row in rows(tmp_path / "listen-results.csv") if row["item"] == "all"}
+    assert [number(table["loud"], name) for name in ("q1", "median", "q3")] == [15, 25, 60]
+    loud = drawn[list(plan.on_a_page[0]).index("loud")]
+    assert [loud[name] for name in ("q1", "med", "q3", "whislo", "whishi")] == [15, 25, 60, 10, 90]
 
 
 def test_before_the_first_answer(sounds: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from apps.listen.design.plan import make_plan
 from apps.listen.design.texts import ENGLISH, read_texts
 from apps.listen.serving.answer_store import read_forms
 from apps.listen.serving.server import make_app
+from enhance.utils.errors import FileError
 
 STATIC = ENGLISH.parents[1] / "static"
 FORMS = """
@@ -162,6 +163,18 @@ def test_texts_in_another_language_reach_the_page_and_the_rest_stays_english(mak
     assert (texts["language"], texts["page"]["next"], texts["page"]["play"]) == ("de", "Weiter", "Play")
     (scale,) = take_set_up(session, "anna")["page"]["scales"]
     assert (scale["question"], scale["grades"][1]) == ("Die Sprache ist", {"value": 4, "text": "Gut"})
+
+
+def test_a_number_that_is_none_is_refused_in_the_words_of_the_test(make, tmp_path: Path) -> None:
+    (tmp_path / "de.toml").write_text('[server]\nnumber = "{question} Bitte eine Zahl, nicht {answer}."\n')
+    age = '[before]\nquestions = [{name = "age", ask = "Wie alt {answer}?", kind = "number"}]\n'
+    for texts, said in (
+        ({"texts": "de.toml"}, "Wie alt {answer}? Bitte eine Zahl, nicht dreißig."),
+        ({}, "Wie alt {answer}?: expected a number, not dreißig."),
+    ):
+        session, _, _ = open_session(make(age, **texts))
+        with pytest.raises(FileError, match=f"^{re.escape(said)}$"):
+            session.fill_in("anna", "before", {"age": " dreißig "})
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,7 @@ def test_signs_are_turned_exactly_or_drawn() -> None:
     rng = np.random.default_rng(0)
     assert sign_flip_p(np.ones(8), rng) == 2 / 2**8
     assert sign_flip_p(np.array([1.0, -1.0]), rng) == 1
+    assert sign_flip_p(np.array([-0.4, 1.0, -0.4, 0.4, -0.6]), rng) == 1, "their mean is 0 but for the rounding"
     assert sign_flip_p(np.ones(40), rng) == pytest.approx(1 / 10_000)
     assert 0.3 < sign_flip_p(np.random.default_rng(3).standard_normal(60), rng) <= 1
 
