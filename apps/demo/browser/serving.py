@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,6 +37,10 @@ class BrowserFilesServed:
             name = scope["path"].removeprefix(self._root_path).removeprefix(PREFIX)
             if (path := self._paths.get(name)) is not None and scope["path"].endswith(PREFIX + name):
                 headers = {"Cache-Control": "no-cache"}  # kept, but asked for: another version of mpeace may serve next
-                await FileResponse(path, headers=headers, media_type=TYPES[path.suffix])(scope, receive, send)
+                kind = TYPES[path.suffix]
+                answer = FileResponse(path, headers=headers, media_type=kind, stat_result=path.stat())
+                held = [tag.strip() for tag in Headers(scope=scope).get("if-none-match", "").split(",")]
+                same = answer.headers["etag"] in (tag.removeprefix("W/") for tag in held)
+                await (NotModifiedResponse(answer.headers) if same else answer)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -106,6 +106,26 @@ def test_what_is_for_a_served_page_is_refused_for_a_written_one(option: tuple[ob
     assert f"{option[0]} is for a page that is served" in problem
 
 
+def test_a_browser_fetches_a_file_once_and_again_when_it_is_another(tmp_path: Path) -> None:
+    """They are 15 MB, and the page asks for them at each start of the microphone."""
+    testclient = pytest.importorskip("starlette.testclient", reason="needs Gradio: the extra 'demo'")
+    from apps.demo.browser.serving import PREFIX, BrowserFilesServed
+
+    async def rest(*_: object) -> None:
+        raise AssertionError("it is one of the files")
+
+    path = tmp_path / "onnxruntime.wasm"
+    path.write_bytes(b"one version")
+    browser = testclient.TestClient(BrowserFilesServed(rest, {path.name: path}))
+    first = browser.get(f"{PREFIX}{path.name}")
+    assert (first.status_code, first.content, first.headers["cache-control"]) == (200, b"one version", "no-cache")
+    for tags in (first.headers["etag"], f'"other", W/{first.headers["etag"]}'):
+        again = browser.get(f"{PREFIX}{path.name}", headers={"If-None-Match": tags})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    path.write_bytes(b"another version")
+    assert browser.get(f"{PREFIX}{path.name}", headers={"If-None-Match": tags}).content == b"another version"
+
+
 def test_an_exported_page_is_whole_and_can_be_written_again(
     package: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
