@@ -3,7 +3,7 @@ const form = document.querySelector("#strength").elements;
 form.model.append(...Object.keys(props.engine.models).map((name) => new Option(name)));
 document.querySelector("#strength").addEventListener("input", () => {
   form.limit.disabled = !form.limited.checked;
-  form.decibels.value = form.limit.value;
+  document.querySelector("#decibels").textContent = form.limit.value;
   props.value = { attenuation_limit: form.limited.checked ? Number(form.limit.value) : null, mix: Number(form.mix.value), model: form.model.value };
   watchers.forEach((watcher) => watcher());
 });
