@@ -174,6 +174,7 @@ export class Page {
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.root.dataset.ready) return;
     const inAnswer = event.target.matches("input[type=radio], .timeline input");
     const letter = /^[a-z]$/i.test(event.key);
+    const loops = !this.answer.whole && this.state.phase !== "setup"; // where the page shows a loop
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const reference = this.slots.find((slot) => slot.role === "reference");
     const choices = this.slots.filter((slot) => slot !== reference);
@@ -183,8 +184,8 @@ export class Page {
     else if ((event.key === "r" || event.key === "0") && reference) this.hear(reference.id);
     else if (this.answer.whole && this.answer.key(event)) return event.preventDefault();
     else if (event.key.length === 1 && event.key !== " " && digit) this.hear(digit.id);
-    else if (event.key === "[") this.timeline.mark(this.timeline.from);
-    else if (event.key === "]") this.timeline.mark(this.timeline.to);
+    else if (loops && event.key === "[") this.timeline.mark(this.timeline.from);
+    else if (loops && event.key === "]") this.timeline.mark(this.timeline.to);
     else if (step && !inAnswer) this.hear(this.neighbour(step).id);
     else if ((inAnswer && !letter) || !this.answer.key(event, this.player.selected)) return;
     event.preventDefault();
