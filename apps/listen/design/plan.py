@@ -91,6 +91,11 @@ def make_plan(path: Path) -> Plan:
     sets = {name: corpus[name] for name in _known(settings, "sets", settings.sets or tuple(corpus), tuple(corpus))}
     first = next(iter(sets.values()))
     shared = tuple(name for name in first.labels if all(name in entry.labels for entry in sets.values()))
+    if _has(first, first.reference) and first.reference in settings.systems:
+        raise UsageError(
+            f"{settings.path}: systems names {first.reference!r}, which is the reference: leave it out (pairs may name "
+            "it, and hidden_reference lets it be graded), or name another folder with reference"
+        )
     systems = _known(settings, "systems", settings.systems or shared, shared)
     references = {entry.reference for entry in sets.values()}
     if len(references) > 1:

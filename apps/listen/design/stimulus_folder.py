@@ -114,10 +114,8 @@ def _plain(folder: Path, wanted: str | None, trapped: set[Path]) -> SoundSet:
     for name in [name for name in found if (folder / name).resolve() in trapped]:
         if all(found[name].keys().isdisjoint(sounds) for other, sounds in found.items() if other != name):
             del found[name]
-    if len(found) < 2:
-        raise UsageError(
-            f"{folder} has neither a {MANIFEST} nor two folders of sounds; expected FOLDER/SYSTEM/ITEM.wav"
-        )
+    if not found:
+        raise UsageError(f"{folder} has neither a {MANIFEST} nor folders of sounds; expected FOLDER/SYSTEM/ITEM.wav")
     items = sorted(set.intersection(*(set(sounds) for sounds in found.values())))
     if not items:
         raise UsageError(f"the folders in {folder} share no item: a sound needs the same name in each of them")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from apps.listen.design.plan import make_plan
+from apps.listen.design.scales import IN_PAIRS
 from apps.listen.design.settings import FILE, Method
 from apps.listen.design.stimulus_folder import read_corpus
 from enhance.utils.errors import UsageError, problem_on_oserror
@@ -71,7 +72,7 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str
 
     Raises:
         UsageError: when the folder holds no sounds in a known layout, there is no such reference or none for MUSHRA,
-            or the file is there already. A file that was written stays, to be edited.
+            too few to compare, or the file is there already. A file that was written stays, to be edited.
     """
     corpus = read_corpus(folder, reference)
     path = folder / FILE
@@ -87,6 +88,10 @@ def write_starter(folder: Path, method: Method = Method.PAIRWISE, reference: str
         raise UsageError(
             f"{method.upper()} needs a reference: name its folder by --reference, one of {', '.join(first.labels)}"
         )
+    alone = len(systems) < 2 and (method is Method.PAIRWISE or (method in IN_PAIRS and not has_reference))
+    if alone or not systems:
+        there = " and ".join(sorted({name for name, _ in first.files}))
+        raise UsageError(f"{method} needs another folder of sounds beside {there} in {folder}")
     pairs = ""
     if method is Method.PAIRWISE and len(systems) > 2:
         against = [[systems[0], other] for other in systems[1:]]

@@ -25,9 +25,11 @@ from typing import Any
 import yaml
 
 from apps.listen.design.settings import FILE
+from apps.listen.design.stimulus_folder import USUAL_REFERENCES
 from enhance.utils.errors import UsageError, problem_on_oserror
 
 _PLAIN = re.compile(r"^(\s*(?:- )?[\w ]+:\s+)([^\s\"'|>\[{&*!#].*:(?:\s.*)?)$")  # a key, and a text with a colon in it
+_BLOCKS = re.compile(r"</?(?:p|div|li|ul|ol|h[1-6]|hr|br|table|tr|blockquote|pre|section)\b[^>]*>", re.IGNORECASE)
 _ANCHORS = {"createAnchor35": 3500, "createAnchor70": 7000}
 
 
@@ -64,10 +66,14 @@ def convert(config: Path, folder: Path) -> tuple[list[Path], list[str]]:
                 named = {**page["stimuli"], **({"reference": page["reference"]} if reference else {})}
                 for condition, file in named.items():
                     source = _sound(config, file)
-                    target = sounds / _name(condition) / f"{page['id']}{source.suffix}"
+                    target = sounds / _folder(condition, reference) / f"{page['id']}{source.suffix}"
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(source, target)
-            keys: dict[str, Any] = {"method": method, "folder": sounds.name, "systems": list(map(_name, conditions))}
+            keys: dict[str, Any] = {
+                "method": method,
+                "folder": sounds.name,
+                "systems": [_folder(name, reference) for name in conditions],
+            }
             keys |= {"reference": "reference"} if reference else {}
             keys |= {"anchors_hz": list(anchors)} if method == "mushra" else {}
             keys |= {"training": 0, "loudness": "none", **common}
@@ -129,7 +135,7 @@ def _groups(config: Path, pages: list[dict[str, Any]]) -> tuple[dict[tuple, list
             continue
         if not isinstance(stimuli, dict) or not stimuli or (method == "mushra" and not reference):
             raise UsageError(f"{config}: page {name} lacks its stimuli or its reference")
-        if len({*map(_name, stimuli), "reference"}) <= len(stimuli):
+        if len({*map(_name, stimuli), *(["reference"] if reference else [])}) < len(stimuli) + reference:
             raise UsageError(f"{config}: two sounds of page {name} would be called the same here")
         if method == "pairwise" and len(stimuli) == 1 and reference:
             method = "abx"
@@ -157,7 +163,11 @@ def _words(pages: list[dict[str, Any]]) -> dict[str, Any]:
     questions = []
     for page in pages:
         if page["type"] == "finish":
-            questions += [_question(number, one) for number, one in enumerate(_tables(page.get("questionnaire")), 1)]
+            for number, one in enumerate(_tables(page.get("questionnaire")), 1):
+                question = _question(number, one)
+                if question["name"] in [other["name"] for other in questions]:
+                    question["name"] += f"_{len(questions) + 1}"
+                questions.append(question)
     if questions:
         keys["after"] = {"questions": questions}
     return keys
@@ -186,8 +196,14 @@ def _sound(config: Path, file: object) -> Path:
 
 def _plain(text: object) -> str:
     """Return HTML as plain text."""
-    spaced = re.sub(r"<br\s*/?>|</p>|</div>|</li>", "\n\n", str(text or ""))
+    spaced = _BLOCKS.sub("\n\n", str(text or ""))
     return re.sub(r"\n\s*\n+", "\n\n", html.unescape(re.sub(r"<[^>]*>", "", spaced))).strip()
+
+
+def _folder(condition: object, reference: bool) -> str:
+    """Return the folder of a condition; where there is no reference, none may be called as one is."""
+    name = _name(condition)
+    return name if reference or name.lower() not in USUAL_REFERENCES else f"condition_{name}"
 
 
 def _name(text: object) -> str:

@@ -123,3 +123,19 @@ def test_what_is_for_a_served_test_is_refused_elsewhere(task: str, option: tuple
         f"mpeace: {option[0]} is for a test that is served, not for one that is written or analysed"
     ]
     assert not list(folder.glob("*.toml"))
+
+
+def test_one_folder_is_enough_for_what_is_graded_alone(tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "small")
+    for method in ("pairwise", "abx", "ccr"):
+        ended = mpeace("listen", "--new", folder, "--method", method)
+        assert ended.problems == [f"mpeace: {method} needs another folder of sounds beside small in {folder}"]
+    assert mpeace("listen", "--new", folder, "--method", "acr").status == 0
+    assert open_session(folder / "listen.toml")[1].on_a_page == (("small",),)
+
+
+def test_a_reference_among_the_systems_is_said(tmp_path: Path) -> None:
+    folder = make_folders(tmp_path, "original", "small")
+    (folder / "listen.toml").write_text('method = "acr"\nsystems = ["original", "small"]\n')
+    (problem,) = mpeace("listen", folder, "--analyse").problems
+    assert "systems names 'original', which is the reference: leave it out" in problem

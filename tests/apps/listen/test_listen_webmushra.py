@@ -130,6 +130,30 @@ def test_a_wrong_configuration_is_refused_in_one_line(config: Path, tmp_path: Pa
     assert all(word in line for word in words), line
 
 
+def test_a_configuration_without_reference_may_have_a_condition_of_that_name(config: Path, tmp_path: Path) -> None:
+    """Also headings, and two questions whose names are alike here."""
+    config.write_text("""
+testname: Pairs
+pages:
+  - type: generic
+    content: <H1>Welcome</H1>Listen<P>well.</P>
+  - type: paired_comparison
+    id: 1
+    stimuli: {original: configs/resources/audio/loud.wav, C1: configs/resources/audio/soft.wav}
+  - type: finish
+    questionnaire:
+      - {type: text, label: Mail, name: e-mail}
+      - {type: text, label: Other mail, name: e_mail}
+""")
+    out = tmp_path / "out"
+    assert mpeace("listen", "--new", out, "--from", config).status == 0
+    _, plan, _ = open_session(out / "listen.toml")
+    assert (plan.pairs, plan.reference) == ((("condition_original", "C1"),), None)
+    assert plan.settings.instructions == "Welcome\n\nListen\n\nwell."
+    assert plan.settings.after is not None
+    assert [question.name for question in plan.settings.after.questions] == ["e_mail", "e_mail_2"]
+
+
 def test_from_belongs_to_new_and_knows_its_method(config: Path, tmp_path: Path) -> None:
     assert mpeace("listen", tmp_path / "out", "--from", config).status == 2
     assert mpeace("listen", "--new", tmp_path / "out", "--from", config, "--method", "acr").status == 2
