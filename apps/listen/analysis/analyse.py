@@ -79,7 +79,8 @@ def analyse(
         row |= found.columns(row["listener"]) if plan.settings.traps else {}
         row |= _filled_in(plan, forms or {}, row["listener"])
         if plan.settings.completion_code:
-            done = row["answered"] == row["of"]
+            filled_in = plan.settings.after is None or (row["listener"], "after") in (forms or {})
+            done = row["answered"] == row["of"] and filled_in
             row["completion_code"] = completion_code(plan.settings, sounds, row["listener"]) if done else ""
     return Analysis(plan, results, _flat(plan, answers, screened), listeners, compared, marks, notes)
 

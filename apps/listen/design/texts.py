@@ -1,5 +1,6 @@
 """What listeners read: English, and what a file of the test has in its place."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from enhance.utils.errors import UsageError, problem_on_oserror
 
 ENGLISH = Path(__file__).parents[1] / "texts" / "en.toml"
 
+_LANGUAGE = re.compile(  # what browsers take: language, script, region, variants
+    r"([a-z]{2,3}|[a-z]{5,8})(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*", re.IGNORECASE
+)
 Texts = dict[str, Any]  # tables of texts, as in the TOML file
 
 
@@ -26,9 +30,13 @@ def read_texts(path: Path | None = None) -> Texts:
     with problem_on_oserror(f"{path} cannot be read", UsageError):
         content = path.read_bytes()
     try:
-        return _over(path, english, tomllib.loads(content.decode("utf-8")))
+        texts = _over(path, english, tomllib.loads(content.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
+    if not _LANGUAGE.fullmatch(texts["language"]):
+        expected = "expected one as in HTML, such as 'de' or 'pt-BR'"
+        raise UsageError(f"{path}: language is {texts['language']!r}, {expected}")
+    return texts
 
 
 def _over(path: Path, english: Texts, other: Texts, where: str = "") -> Texts:

@@ -64,8 +64,14 @@ def leaves(table: dict, where: str = "") -> Iterator[str]:
         yield from leaves(value, f"{where}{key}.") if isinstance(value, dict) else [f"{where}{key}"]
 
 
+def listeners(folder: Path) -> list[dict[str, str]]:
+    """The rows of the table of listeners."""
+    with (folder / "listen-listeners.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_questions_come_before_and_after_and_into_the_table_of_listeners(make, tmp_path: Path) -> None:
-    toml = make(FORMS)
+    toml = make(FORMS, completion_code="C1")
     session, plan, _ = open_session(toml)
     with TestClient(make_app(session), base_url="http://127.0.0.1") as browser:
 
@@ -91,6 +97,8 @@ def test_questions_come_before_and_after_and_into_the_table_of_listeners(make, t
             session.answer("anna", full_answer(state))
             state = session.state("anna")
         assert (state["phase"], state["form"]["title"]) == ("after", "")
+        assert mpeace("listen", toml, "--analyse").status == 0
+        assert listeners(tmp_path)[0]["completion_code"] == "", "nobody has it yet"
         assert fill_in("after", age="forty", remarks="none")[0] == 400
         assert fill_in("after", age="40,5", remarks="  ")[0] == 400
         assert fill_in("after", age="", remarks=" fine, \n thank you ")[1]["phase"] == "done"
@@ -99,8 +107,8 @@ def test_questions_come_before_and_after_and_into_the_table_of_listeners(make, t
         ("anna", "after"): {"age": None, "remarks": "fine, \n thank you"},
     }
     assert mpeace("listen", toml, "--analyse").status == 0
-    with (tmp_path / "listen-listeners.csv").open(newline="", encoding="utf-8") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = listeners(tmp_path)
+    assert row["completion_code"] == "C1"
     given = {key: value for key, value in row.items() if key.startswith(("before_", "after_"))}
     assert given == {
         **{"before_consent": "True", "before_hearing": "well"},
@@ -184,6 +192,7 @@ def test_a_number_that_is_none_is_refused_in_the_words_of_the_test(make, tmp_pat
         ("[page]\nnext = 3\n", ("page.next is 3", "'Next'")),
         ('[scales.quality]\nanswers = ["Gut", "Schlecht"]\n', ("scales.quality.answers", "5 texts")),
         ("[page\n", ("not TOML",)),
+        ('language = "de_DE"\n', ("language is 'de_DE'", "pt-BR")),
     ],
 )
 def test_wrong_texts_are_refused_in_one_line(make, tmp_path: Path, content: str, words: tuple[str, ...]) -> None:
