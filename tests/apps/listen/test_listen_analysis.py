@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import mpeace
@@ -239,7 +240,7 @@ def test_the_boxes_of_the_picture_are_those_of_the_table(tmp_path: Path, monkeyp
         session.answer(listener, {**full_answer(state), "ratings": ratings})
     drawn, bxp = [], Axes.bxp
 
-    def watched(self: Axes, stats: list[dict], **options: object) -> dict:
+    def watched(self: Axes, stats: list[dict], **options: Any) -> dict:
         drawn.extend(stats)
         return bxp(self, stats, **options)
 
