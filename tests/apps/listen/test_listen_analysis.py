@@ -190,7 +190,7 @@ def test_when_all_are_screened_the_tables_say_so(sounds: Path, tmp_path: Path) -
 def test_answers_to_another_version_of_the_test_are_refused(
     sounds: Path, tmp_path: Path, method: str, change: dict, words: str
 ) -> None:
-    keys = {"items_each": 2} if "items_each" in change else {}
+    keys: dict[str, Any] = {"items_each": 2} if "items_each" in change else {}
     toml = write_toml(tmp_path, method=method, folder=str(sounds), **keys)
     former = toml.read_text()
     if "traps" in change:
