@@ -22,7 +22,7 @@ from enhance.runtime.link import Link
 from enhance.runtime.registry import model_for_files
 from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
-from enhance.utils.interrupt import Stopper
+from enhance.utils.interrupt import HeldInterrupt, Stopper
 
 _ITSELF = "it would be written over itself; name another target"
 
@@ -77,7 +77,7 @@ def denoise_file(
 
     Sample rate, number of channels, length, encoding and tags stay what they are unless asked otherwise. The target is
     written under a temporary name and takes its own in one step: a file of that name is replaced, and stays what it was
-    when anything goes wrong.
+    when anything goes wrong. Ctrl-C ends the work (`KeyboardInterrupt`) behind the block of sound that is worked on.
 
     Args:
         source: path, URL (`s3://`, `gs://`, `az://`, `https://`; extra `cloud`), or binary file object, which
@@ -241,7 +241,8 @@ def _between(
     container = container_between(source, target, options.container)
     task = Task(file_path(str(source)), file_path(str(target)), partial_of(target), container)
     outcome = Outcome(task.source, task.target, "failed")
-    perform(denoiser, task, options, Stopper(), on_progress, outcome)
+    with HeldInterrupt() as stopper:
+        perform(denoiser, task, options, stopper, on_progress, outcome)
     return outcome
 
 

@@ -1,4 +1,9 @@
-"""Writing in a thread, so that an encoder works on a block of sound while the network works on the next one."""
+"""Writing in a thread, so that an encoder works on a block of sound while the network works on the next one.
+
+The thread alone uses the encoder, from the first block until it is closed: Ctrl-C, which Python raises in the main
+thread anywhere, never meets it in the middle of a call. A libsndfile file that is closed twice, or while another thread
+writes, ends the process.
+"""
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +28,7 @@ class WriteBehind:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._pool = ThreadPoolExecutor(1)
+        self._pool.submit(int)  # starts the thread while there is no work: Ctrl-C would leave it without an owner
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -41,11 +47,10 @@ class WriteBehind:
         """Write the rest and finish the file."""
         while self._pending:
             self._pending.popleft().result()
-        self._sink.close()
+        self._pool.submit(self._sink.close).result()
 
     def abort(self) -> None:
         """Close a file that will not be kept."""
         for future in self._pending:
             future.cancel()
-        self._pool.shutdown()
-        self._sink.abort()
+        self._pool.submit(self._sink.abort).result()

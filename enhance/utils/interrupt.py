@@ -142,3 +142,32 @@ class Stopper:
             yield
         finally:
             self._waiting = False
+
+
+class HeldInterrupt(Stopper):
+    """Context for a library: holds Ctrl-C back until `check`, or the end of the block, and raises `KeyboardInterrupt`.
+
+    Python would raise it inside a callback of libsndfile, too, where it is lost, and the file is damaged. A second
+    Ctrl-C does not wait. A program with a handler of its own for Ctrl-C keeps it, and other signals are not touched.
+    """
+
+    def __enter__(self) -> Self:
+        in_main = threading.current_thread() is threading.main_thread()  # no other one is interrupted
+        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._former[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        super().__exit__()
+        if kind is not KeyboardInterrupt:
+            self.check()
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.received and not self._leaving:
+            raise KeyboardInterrupt
+        self._number = number
+
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` when Ctrl-C came since the context was entered."""
+        if self.received:
+            raise KeyboardInterrupt

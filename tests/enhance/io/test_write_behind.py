@@ -25,9 +25,11 @@ class Recorder:
         self.told.append(float(block[0, 0]))
 
     def close(self) -> None:
+        self.threads.add(threading.get_ident())
         self.told.append("close")
 
     def abort(self) -> None:
+        self.threads.add(threading.get_ident())
         self.told.append("abort")
 
 
@@ -62,6 +64,8 @@ def test_an_error_comes_out_of_the_next_call_or_of_close_and_nothing_is_written_
             write_all(behind, 1.0, -1.0, *more)
         behind.abort()
         told = list(sink.told)
+    assert len(sink.threads) == 1
+    assert threading.get_ident() not in sink.threads
     assert told[-1] == sink.told[-1] == "abort"
     assert "close" not in told
 
@@ -80,3 +84,31 @@ def test_no_more_than_two_blocks_wait() -> None:
         third.join(60)
         behind.close()
     assert sink.told == [0.0, 1.0, 2.0, "close"]
+
+
+def test_an_interrupt_while_the_thread_starts_leaves_no_second_user_of_the_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python gives an executor a thread when it has started: one that is interrupted there is its own master."""
+    sink = Recorder()
+    sink.gate.clear()
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        with WriteBehind(sink) as behind:
+            try:
+                behind.write(block(1))
+            except KeyboardInterrupt:
+                behind.abort()
+                raise
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert sink.told == []  # it was given up while a thread was still writing into it
+    sink.gate.set()

@@ -4,12 +4,21 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from enhance.utils.interrupt import Stopped, Stopper
+from enhance.utils.interrupt import HeldInterrupt, Stopped, Stopper
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
+
+
+@pytest.fixture
+def python_takes_ctrl_c() -> Iterator[None]:
+    """Python's own handler, also where the tests run in a process that ignores Ctrl-C."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 def send(number: int = signal.SIGTERM) -> None:
@@ -78,3 +87,45 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
             assert not stopper.received
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def interrupt(times: int, check: bool, done: list[str]) -> None:
+    """Do something in which Ctrl-C comes once or twice, and note what is done."""
+    with HeldInterrupt() as stopper:
+        for _ in range(times):
+            send(signal.SIGINT)
+            done.append("what must not be torn")
+        if check:
+            stopper.check()
+        done.append("the rest")
+
+
+@pytest.mark.usefixtures("python_takes_ctrl_c")
+@pytest.mark.parametrize(
+    ("times", "check", "expected"),
+    [
+        (1, True, ["what must not be torn"]),
+        (1, False, ["what must not be torn", "the rest"]),
+        (2, False, ["what must not be torn"]),  # the second one does not wait
+    ],
+)
+def test_a_library_holds_ctrl_c_back_until_a_safe_place_or_its_end(
+    times: int, check: bool, expected: list[str]
+) -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(times, check, done)
+    assert done == expected
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_library_leaves_a_program_its_own_handler_of_ctrl_c() -> None:
+    came: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with HeldInterrupt() as stopper:
+            send(signal.SIGINT)
+            stopper.check()
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert came == [signal.SIGINT]
