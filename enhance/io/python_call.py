@@ -1,10 +1,9 @@
 """`enhance.denoise_file`: all that the command `mpeace denoise` does for one file, as a call from Python."""
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOBase
+from io import RawIOBase, TextIOBase
 from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeGuard
@@ -24,6 +23,7 @@ from enhance.runtime.strength import Strength
 from enhance.utils.errors import FileError, MpeaceError, one_line
 from enhance.utils.interrupt import HeldInterrupt, Stopper
 
+_COPIED_AT_ONCE = 2**18  # bytes
 _ITSELF = "it would be written over itself; name another target"
 
 
@@ -175,7 +175,7 @@ def denoise_file(
                     upload(output, target, Stopper(), lambda: None)
                 elif not isinstance(target, str | PathLike):
                     with output.open("rb") as file:
-                        shutil.copyfileobj(file, target)
+                        _copy(file, target)
     except Exception as error:
         if told.raised is not None:
             raise told.raised from None
@@ -304,6 +304,22 @@ def _name_of(source: str | PathLike[str] | BinaryIO) -> str:
     return name if isinstance(name, str) else "the file object"
 
 
+def _copy(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy to the end. Raw files and pipes may give and take less than they are asked for.
+
+    Raises:
+        FileError: one of them does not wait, and would have to.
+    """
+    while (block := source.read(_COPIED_AT_ONCE)) != b"":
+        if block is None:
+            raise FileError("the source has no bytes for now: open it so that a read waits for them")
+        while block:
+            taken = target.write(block)
+            if taken == 0 or (taken is None and isinstance(target, RawIOBase)):
+                raise FileError("the target takes no more bytes for now: open it so that a write waits")
+            block = b"" if taken is None else block[taken:]
+
+
 def _spool(source: BinaryIO, folder: Path, suffix: str) -> Path:
     """Copy a file object into a file, whose name fits what it is: media keep the container that their name stands for.
 
@@ -318,7 +334,7 @@ def _spool(source: BinaryIO, folder: Path, suffix: str) -> Path:
     path = folder / "input"
     with path.open("wb") as file:
         file.write(head)
-        shutil.copyfileobj(source, file)
+        _copy(source, file)
     content, usual, named = content_of(path), suffix_of(path), Path(_name_of(source)).suffix
     if content.ffmpeg and not (named and content.fits(Path(_name_of(source)))):
         same = MUXERS.get(usual) in (None, MUXERS.get(suffix.lower()))

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tiny_model import TINY_GAIN
 
 import enhance
 from enhance import Denoiser, FileError, ModelError, MpeaceError, denoise_file
+from enhance.io.sound.byte_view import ByteView
 
 
 def test_it_writes_the_bytes_that_the_command_writes(tmp_path: Path, tiny_model: Path, tiny_denoiser: Denoiser) -> None:
@@ -64,6 +66,77 @@ def test_what_on_progress_raises_ends_the_work_and_comes_out_as_it_is(
     with pytest.raises(type(problem)) as caught:
         denoise_file(source, tmp_path / "b.wav", model=tiny_denoiser, on_progress=on_progress)
     assert caught.value is problem
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signal.raise_signal(SIGINT) ends a process there")
+def test_ctrl_c_inside_a_callback_of_libsndfile_is_not_lost(
+    tmp_path: Path, tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended in a shorter file that counted as done: what a callback raises is lost, and it returns nothing."""
+    piece = write(tmp_path / "piece.ogg", speech_like(1, 48_000), 48_000)
+    source = tmp_path / "joined.ogg"  # read by callbacks, a view of each piece
+    source.write_bytes(2 * piece.read_bytes())
+    former, readinto, calls = signal.signal(signal.SIGINT, signal.default_int_handler), ByteView.readinto, []
+
+    def interrupted(view: ByteView, buffer: bytearray) -> int:
+        calls.append(view)
+        if len(calls) == 8:
+            signal.raise_signal(signal.SIGINT)
+        return readinto(view, buffer)
+
+    monkeypatch.setattr(ByteView, "readinto", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            denoise_file(source, tmp_path / "clean.ogg", model=tiny_denoiser)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert sorted(tmp_path.iterdir()) == [source, piece]
+
+
+class Slow(io.RawIOBase):
+    """A target that takes a little at a time, as a raw file or pipe may; `full`: nothing any more."""
+
+    def __init__(self, full: bool = False) -> None:
+        self.content = b""
+        self.full = full
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes, /) -> int | None:  # type: ignore[override]
+        if self.full:
+            return None
+        taken = data[:1000]
+        self.content += taken
+        return len(taken)
+
+
+def test_a_target_that_takes_a_little_at_a_time_gets_all(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    source = write(tmp_path / "a.wav", speech_like(0.2, 48_000), 48_000)
+    denoise_file(source, tmp_path / "b.wav", model=tiny_denoiser)
+    target = Slow()
+    denoise_file(source, target, model=tiny_denoiser)  # type: ignore[arg-type]
+    assert target.content == (tmp_path / "b.wav").read_bytes()
+    with pytest.raises(FileError, match="takes no more bytes for now"):
+        denoise_file(source, Slow(full=True), model=tiny_denoiser)  # type: ignore[arg-type]
+
+
+def test_a_source_that_has_nothing_for_now_is_not_at_its_end(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    class Pausing(io.RawIOBase):
+        def __init__(self, content: bytes) -> None:
+            self._parts: list[bytes | None] = [content[:16], content[16:5000], None, content[5000:]]
+
+        def readable(self) -> bool:
+            return True
+
+        def read(self, size: int = -1, /) -> bytes | None:
+            return self._parts.pop(0) if self._parts else b""
+
+    source = write(tmp_path / "a.mp3", speech_like(2, 48_000), 48_000)
+    with pytest.raises(FileError, match="has no bytes for now"):
+        denoise_file(Pausing(source.read_bytes()), tmp_path / "b.mp3", model=tiny_denoiser)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == [source]
 
 
