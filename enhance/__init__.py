@@ -21,10 +21,10 @@ from enhance.utils.lazy import lazy_names
 # ONNX Runtime 1.29 and later tell their maker of each session unless this is set before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-if sys.argv[:1] == ["-m"]:  # Python is about to run a command, as `python -m enhance.train`
-    from enhance.utils.extras import end_in_one_line
+if sys.argv[:1] == ["-m"]:  # Python is about to run a command, as `python -m enhance.train`, or a program of others
+    from enhance.utils.extras import end_commands_in_one_line
 
-    sys.excepthook = end_in_one_line
+    end_commands_in_one_line()
 
 if TYPE_CHECKING:
     from enhance.io.python_call import DenoisedFile, denoise_file

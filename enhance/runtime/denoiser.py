@@ -36,6 +36,7 @@ class Denoiser:
 
     Raises:
         ModelError: when the model is missing, damaged, or not an mpeace model; the message is one line.
+        ValueError: when `model` is of another type.
 
     Example:
         >>> denoiser = Denoiser()

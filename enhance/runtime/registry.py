@@ -123,7 +123,11 @@ def find_model(
 
     Raises:
         ModelError: when there is no such model, or a registered file is missing or damaged.
+        ValueError: when it is neither a name nor a path.
     """
+    if name_or_path is not None and not isinstance(name_or_path, str | PathLike):
+        kind = type(name_or_path).__name__
+        raise ValueError(f"model of type {kind}: expected a name or the path of an {collection.suffix} file")
     if name_or_path is not None and is_model_file(name_or_path, collection):
         path = Path(name_or_path)
         if "://" in os.fspath(name_or_path):

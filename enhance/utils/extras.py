@@ -24,11 +24,16 @@ def missing(error: ModuleNotFoundError) -> str | None:
     return f"needs the package {package}: pip install 'mpeace[{extra}]'" if extra else None
 
 
-def end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Be the `sys.excepthook` of a command: say in one line which extra is missing, all else as Python does."""
-    command = getattr(sys.modules["__main__"].__spec__, "name", "").removesuffix(".__main__")
-    advice = missing(error) if isinstance(error, ModuleNotFoundError) else None
-    if advice and command.startswith(("enhance.", "emulator.")):
-        print(f"{command}: {advice}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
+def end_commands_in_one_line() -> None:
+    """Let the commands here say in one line which extra is missing; all else goes to the `sys.excepthook` there was."""
+    former = sys.excepthook
+
+    def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        command = getattr(sys.modules["__main__"].__spec__, "name", "").removesuffix(".__main__")
+        advice = missing(error) if isinstance(error, ModuleNotFoundError) else None
+        if advice and command.startswith(("enhance.", "emulator.")):
+            print(f"{command}: {advice}", file=sys.stderr)
+        else:
+            former(kind, error, trace)
+
+    sys.excepthook = end

@@ -102,7 +102,8 @@ def download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], ob
     try:
         _download(url, target, stopper, on_bytes)
     except FileError as error:
-        raise FileError(str(error).removeprefix(f"{shown(url)} ")) from None
+        name = shown(url)
+        raise FileError(str(error).removeprefix(f"{name}: ").removeprefix(f"{name} ")) from None
 
 
 def _download(url: str, target: Path, stopper: Stopper, on_bytes: Callable[[], object]) -> None:

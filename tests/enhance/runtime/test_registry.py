@@ -1,6 +1,7 @@
 """The registry of models: names, checksums, and where an installed package keeps it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,15 @@ def test_an_unknown_name_lists_the_models(registry: Path) -> None:
         find_model("https://example.org/a.onnx")
     with pytest.raises(ModelError, match="no model 'third': the models are second, first; or name the path"):
         find_model("third", registry)
+
+
+@pytest.mark.parametrize("wrong", [3, b"small", True])
+def test_what_is_neither_a_name_nor_a_path_is_refused(wrong: object) -> None:
+    said = f"model of type {type(wrong).__name__}: expected a name or the path of an .onnx file"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Denoiser(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=re.escape(said)):
+        denoise(np.zeros(10, np.float32), 48_000, wrong)  # type: ignore[arg-type]
 
 
 def test_a_changed_model_file_is_refused(registry: Path) -> None:

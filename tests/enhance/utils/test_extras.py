@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import emulator
-from enhance.utils.extras import EXTRAS, end_in_one_line, missing
+from enhance.utils.extras import EXTRAS, end_commands_in_one_line, missing
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,12 +34,26 @@ def test_a_public_name_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
         emulator.round_trip  # noqa: B018
 
 
-def test_other_modules_and_other_programs_are_left_to_python(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_modules_and_other_programs_keep_their_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing(ModuleNotFoundError("No module named 'numby'", name="numby")) is None
     assert missing(ModuleNotFoundError("no name")) is None
     error = ModuleNotFoundError("No module named 'torch'", name="torch")  # in this program, which is pytest
-    end_in_one_line(type(error), error, None)
-    assert capsys.readouterr().err == "ModuleNotFoundError: No module named 'torch'\n"
+    came: list[object] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: came.append(what))
+    end_commands_in_one_line()
+    sys.excepthook(type(error), error, None)
+    assert came == [(type(error), error, None)]
+
+
+def test_a_program_that_imports_mpeace_in_its_package_keeps_its_excepthook(tmp_path: Path) -> None:
+    (tmp_path / "program").mkdir()
+    hook = "import sys\nsys.excepthook = lambda *what: print('reported:', what[1])\nimport enhance\n"
+    (tmp_path / "program" / "__init__.py").write_text(hook)
+    (tmp_path / "program" / "__main__.py").write_text("raise RuntimeError('of the program')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    call = [sys.executable, "-m", "program"]
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "reported: of the program\n", "")
 
 
 def test_the_extras_bring_these_packages() -> None:

@@ -150,3 +150,9 @@ def test_denoise_file_takes_urls(memory: Any, tmp_path: Path, tiny_model: Path) 
         denoise_file("memory://x/b.wav", "https://me:pw@h/a.wav", model="is not loaded first")
     with pytest.raises(FileError, match=r"^memory://x/no.wav: cannot be read: there is no such bucket or file$"):
         denoise_file("memory://x/no.wav", tmp_path / "d.wav", model=tiny_model)
+
+
+def test_denoise_file_names_a_url_that_no_store_has_once(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    with pytest.raises(FileError) as caught:
+        denoise_file("nowhere://bucket/a.wav", tmp_path / "a.wav", model=tiny_denoiser)
+    assert str(caught.value) == "nowhere://bucket/a.wav: fsspec knows no stores called nowhere://"
