@@ -189,16 +189,23 @@ class Stream:
 
         Raises:
             ValueError: for another shape or type, and for NaN or infinite samples (then the stream is as before).
-            RuntimeError: after `flush`.
+            ModelError: the model gives NaN or infinite samples.
+            RuntimeError: after `flush`, and after a call that was broken off by any other error, or by Ctrl-C.
         """
-        if self._ended:
-            raise RuntimeError("the stream was flushed: call reset() before the next signal")
+        self._check_open()
         block = float_samples(block)
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(f"block of shape {block.shape}: expected [channels = {self.channels}, samples]")
         samples = block.shape[1]
         if self.live_block is not None and samples % self.live_block:
             raise ValueError(f"block of {samples} samples: expected a multiple of live_block = {self.live_block}")
+        self._ended = "was broken off in the middle of a block"  # until it is through: its queues are out of step
+        result = self._processed(block)
+        self._ended = ""
+        return result
+
+    def _processed(self, block: np.ndarray) -> np.ndarray:
+        samples = block.shape[1]
         if samples <= self._slice:
             self._dry.push(block)
             self._run(self._input.process(block))
@@ -216,11 +223,11 @@ class Stream:
         """End the signal and return the samples that are missing, float32 [channels, samples].
 
         Raises:
-            RuntimeError: when the stream was flushed before.
+            ModelError: the model gives NaN or infinite samples.
+            RuntimeError: when the stream was flushed or broken off before.
         """
-        if self._ended:
-            raise RuntimeError("the stream was flushed: call reset() before the next signal")
-        self._ended = True
+        self._check_open()
+        self._ended = "was flushed"
         if not len(self._dry):
             return self._take(0)
         # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
@@ -237,7 +244,7 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything but the strength, which is at its target: the next block begins a new signal."""
-        self._ended = False
+        self._ended = ""  # or how
         self._glide = Glide(self._weight, self._weight, 0)
         self._runner.reset()
         self._speech.reset()
@@ -256,6 +263,10 @@ class Stream:
             silence = np.zeros((self.channels, self.latency_samples), np.float32)
             self._wet.push(silence)
             self._dry.push(silence)
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RuntimeError(f"the stream {self._ended}: call reset() before the next signal")
 
     def _run(self, noisy: np.ndarray) -> None:
         """Run the model over whole hops at its rate and push what that makes ready into the queue of the result."""

@@ -14,7 +14,7 @@ import pytest
 from helpers import blocks, lag, speech_like, streamed
 from tiny_model import TINY_GAIN
 
-from enhance import Denoiser
+from enhance import Denoiser, ModelError
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 SAME_SAMPLES_TOLERANCE = 1e-6  # the order of sums in the network may depend on the number of hops in a call
@@ -43,6 +43,31 @@ def test_promise_16_streaming_equals_offline_for_over_60_s(tiny_denoiser: Denois
     whole = streamed(tiny_denoiser.stream(rate), parity_blocks(audio, size))
     assert whole.shape == audio.shape
     np.testing.assert_allclose(whole, offline, rtol=0, atol=SAME_SAMPLES_TOLERANCE)
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), ModelError("the model gives NaN")])
+def test_a_stream_that_was_broken_off_says_so_until_it_is_reset(
+    tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    """It went on out of step, with all that follows too early, and said nothing before `flush`."""
+
+    def step(*_: object) -> None:
+        raise problem
+
+    audio = speech_like(0.5, 48_000)
+    stream = tiny_denoiser.stream(48_000)
+    expected = streamed(stream, blocks(audio, 4800))
+    stream.reset()
+    stream.process(audio[:, :4800])
+    with monkeypatch.context() as broken:
+        broken.setattr(tiny_denoiser, "step", step)
+        with pytest.raises(type(problem)):
+            stream.process(audio[:, 4800:9600])
+    for go_on in (lambda: stream.process(audio), stream.flush):
+        with pytest.raises(RuntimeError, match=r"broken off in the middle of a block: call reset\(\)"):
+            go_on()
+    stream.reset()
+    np.testing.assert_array_equal(streamed(stream, blocks(audio, 4800)), expected)
 
 
 @pytest.mark.long
