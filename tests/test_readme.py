@@ -1,5 +1,6 @@
 """What the README says works: its Python runs, its options exist, its files are there."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import read
+from command import mpeace, read, write
 
 from enhance import Denoiser, find_model, list_models, model_for_files
 from enhance.dsp.dc_blocker import DcBlocker
@@ -66,6 +67,25 @@ def test_options_in_the_readme_exist(module: str) -> None:
     assert used or module == "apps.cli denoise"
     for option in used:
         assert option in shown, f"the README uses {program} {option}, which --help does not list"
+
+
+def test_the_commands_for_files_work_one_after_the_other(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one folder, as they stand; but for videos, buckets and a program that plays."""
+    (tmp_path / "files").mkdir()
+    monkeypatch.chdir(tmp_path / "files")
+    for name in ("talk.wav", "talk.flac", "interviews/first/one.wav"):
+        write(tmp_path / "files" / name, 0.1 * np.random.default_rng(0).standard_normal(4800))
+    lines = README.partition("## Files")[2].partition("```console\n")[2].partition("```")[0].splitlines()
+    commands = [line.removeprefix("$ mpeace ").split("#")[0] for line in lines]
+    commands = [command for command in commands if not {"call.mp4", "s3:", "|"} & set(re.findall(r"s3:|\S+", command))]
+    assert len(commands) == 5
+    for command in commands:
+        expanded = (sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in command.split())
+        ended = mpeace(*itertools.chain.from_iterable(expanded), "--model", tiny_model)
+        assert ended.status == 0, ended.stderr
+        assert ": skipped, " not in ended.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
