@@ -7,7 +7,6 @@ Mitchell et al., "Model Cards for Model Reporting" (doi:10.1145/3287560.3287596)
 
 import argparse
 import csv
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from emulator.model.presets import PAPER, collection_of, describe
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
 from enhance.runtime.registry import list_models
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
 LIMITS = (
@@ -105,4 +105,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.card", main)

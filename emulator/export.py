@@ -1,7 +1,6 @@
 """`python -m emulator.export`: export a checkpoint to a safetensors file that describes itself."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from emulator.model.paper_unet import PaperUNet
 from emulator.model.presets import ARCHITECTURES, DEFAULT, EMULATORS, collection_of, save_emulator
 from enhance.model.checkpoint import load_checkpoint
 from enhance.runtime.registry import register_model
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
 
@@ -54,4 +54,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.export", main)

@@ -6,7 +6,6 @@ if __name__ == "__main__":
     restart_with_kept_heap()
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from enhance.training.launch import add_launch_arguments, in_bfloat16, run_comma
 from enhance.training.loop import fit
 from enhance.training.schedule import TrainConfig
 from enhance.training.settings import apply_settings
+from enhance.utils.command import run
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -81,4 +81,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.train", main)

@@ -56,6 +56,7 @@ from enhance.training.ablation_grid import (
     plan,
 )
 from enhance.training.training_process import train
+from enhance.utils.command import run
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
 
@@ -284,4 +285,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.ablate", main)

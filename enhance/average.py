@@ -9,7 +9,6 @@ added. The result can be exported (`enhance.export`), not trained on: for that, 
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from enhance.model.checkpoint import load_checkpoint, save_atomically
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 TOLERANCE = 1e-6  # by which shares may fail to add up to 1
@@ -111,4 +111,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.average", main)

@@ -35,6 +35,7 @@ from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import model_for_files
+from enhance.utils.command import run
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import ModelError, fail
 
@@ -284,4 +285,4 @@ def _read(path: Path) -> Audio:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.benchmark", main)

@@ -10,7 +10,6 @@ while so many sessions take turns. What is not installed or fails is named above
 
 import argparse
 import math
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -28,6 +27,7 @@ from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.atomic import write_text
+from enhance.utils.command import run
 from enhance.utils.environment import own_version
 from enhance.utils.errors import DatasetError, fail, one_line
 
@@ -206,4 +206,4 @@ def _read(path: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.benchmark_agents", main)

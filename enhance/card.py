@@ -12,7 +12,6 @@ The form follows Mitchell et al., "Model Cards for Model Reporting" (doi:10.1145
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.metadata import ModelInfo
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
 LIMITS = (
@@ -166,4 +166,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.card", main)

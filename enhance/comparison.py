@@ -7,7 +7,6 @@ the tables of a benchmark between those of the name `benchmark`.
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from enhance.evaluation.published import ANCHOR_FILES, ANCHOR_SET, ANCHORS, COLU
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.reporting.documents import insert
 from enhance.reporting.markdown import markdown_table
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 
@@ -90,4 +90,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.comparison", main)

@@ -26,6 +26,7 @@ from enhance.evaluation.results import model_name
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
 PAIRS = 8  # of each case
@@ -135,4 +136,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.conditions", main)

@@ -30,6 +30,7 @@ from enhance.evaluation.results import (
     save,
 )
 from enhance.evaluation.scoring import evaluate
+from enhance.utils.command import run
 from enhance.utils.errors import DatasetError, ModelError, fail
 
 
@@ -84,4 +85,4 @@ def _recognise(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.evaluate", main)

@@ -5,13 +5,13 @@ are free. All that a program must know is in its metadata. A file is written onl
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from enhance.model.onnx_export import PARITY_SECONDS, UNSTATED, export
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import DENOISERS, register_model
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
 
@@ -54,4 +54,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.export", main)

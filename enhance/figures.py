@@ -6,7 +6,6 @@
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from enhance.evaluation.published import ANCHOR_SET, ANCHORS, COLUMNS
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, load_speeds
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 WINDOW, HOP = 2048, 512  # samples
@@ -152,4 +152,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.figures", main)

@@ -11,7 +11,6 @@ SNRs with one noise after the other, and writes the words down for `enhance.eval
 
 import argparse
 import itertools
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from enhance.data.recordings import require_recordings
 from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.recognition import WORDS
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 Audio = NDArray[np.float64]
@@ -181,4 +181,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.held_out", main)

@@ -8,7 +8,6 @@ SI-SDR on a set. The rule of the project: int8 is shipped only if it is faster a
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
+from enhance.utils.command import run
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import DatasetError, ModelError, fail
 
@@ -196,4 +196,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.quantise", main)

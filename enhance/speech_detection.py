@@ -23,6 +23,7 @@ from enhance.evaluation.pairs import find_pairs
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.speech import OFFSET, SLOPE
+from enhance.utils.command import run
 from enhance.utils.errors import MpeaceError, fail
 
 RATE, HOP = 48_000, 480
@@ -187,4 +188,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.speech_detection", main)

@@ -11,7 +11,6 @@ command goes on with what is missing there.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from enhance.runtime.denoiser import Denoiser
 from enhance.train import options_of
 from enhance.training.ablation_grid import AblationSettings, FineTuning
 from enhance.training.training_process import train
+from enhance.utils.command import run
 from enhance.utils.errors import DatasetError, ModelError, fail
 
 NAME = "study"
@@ -203,4 +203,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.study", main)

@@ -11,7 +11,6 @@ over the four bands. Intervals are bootstraps over the files, for each of which 
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import is_model_file
 from enhance.runtime.strength import Strength
 from enhance.training.ablation_grid import LOSSES
+from enhance.utils.command import run
 from enhance.utils.errors import DatasetError, ModelError, fail
 
 NAME = "tradeoff"
@@ -257,4 +257,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.tradeoff", main)

@@ -6,7 +6,6 @@ if __name__ == "__main__":
     restart_with_kept_heap()
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
 from enhance.training.settings import apply_settings
 from enhance.training.task import EnhancementTask, describe, load_weights
+from enhance.utils.command import run
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -160,4 +160,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.train", main)

@@ -8,7 +8,6 @@ Normalisations see every channel the same number of times, so widths grow by one
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 SHARES = (0.25, 0.75)  # of a weight that one of two equal channels gets
@@ -126,4 +126,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("enhance.widen", main)

@@ -21,6 +21,7 @@ from emulator.losses.distances import Distance, codec_distances
 from enhance.evaluation.metrics import pesq_wb, si_sdr
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 
 RATE = 16_000  # Hz
 BITRATES, QUICK_BITRATES = (16_000, 32_000), (32_000,)  # bit/s
@@ -129,4 +130,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.codec_itself", main)

@@ -7,7 +7,6 @@ its defaults and l1. With the target cached, its half of the network is not run.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from emulator.model.presets import load_emulator
 from enhance.evaluation.speed import speech_like
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 
 SECONDS = 4.0  # of audio in each call
 REPEATS, QUICK_REPEATS = 15, 1
@@ -244,4 +244,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.cost", main)

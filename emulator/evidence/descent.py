@@ -36,6 +36,7 @@ from emulator.model.spectrum import stft, unit_window
 from enhance.evaluation.metrics import pesq_wb, si_sdr
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 
 SAMPLE_RATE = 16_000  # Hz, that of PESQ
 SNRS_DB = (0.0, 5.0, 10.0)
@@ -250,4 +251,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.descent", main)

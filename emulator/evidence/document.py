@@ -6,10 +6,10 @@ how long the command took, on which machine and with which packages.
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from enhance.utils.command import run
 from enhance.utils.errors import fail
 
 TITLES = {
@@ -66,4 +66,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.document", main)

@@ -18,7 +18,6 @@ Measures, on an STFT of 1024 samples with hop 256:
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +42,7 @@ from emulator.training.sources import add_source_arguments, open_sources
 from enhance.dsp.int16 import FULL_SCALE
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 
 KINDS = ("speech", "music", "noisy")
 REMOVED_DB = 12.0  # a cell that the codec lowers by more counts as removed
@@ -256,4 +256,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.fidelity", main)

@@ -37,6 +37,7 @@ from emulator.model.config import PRESETS
 from emulator.model.presets import load_emulator
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 
 SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate
 BLOCK, QUICK_BLOCK = 4, 1  # draws that are measured at once; the spread between blocks gives the standard error
@@ -286,4 +287,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.masking", main)

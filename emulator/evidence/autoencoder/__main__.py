@@ -34,6 +34,7 @@ from emulator.evidence.listening_files import ListeningEntry, write_manifest
 from emulator.evidence.perceptual_scores import PACKAGES
 from enhance.evaluation.bootstrap import RESAMPLES
 from enhance.reporting.report import Report, add_report_arguments, run_report
+from enhance.utils.command import run
 from enhance.utils.errors import ModelError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -183,4 +184,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("emulator.evidence.autoencoder", main)

@@ -3,11 +3,9 @@
 import csv
 import json
 import math
-import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -58,9 +56,9 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     again would take most of the time. What PyTorch would convert to ONNX becomes the tiny model.
     """
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+    def train(command: list[str]) -> int:
         assert command[:3] == [sys.executable, "-m", "enhance.train"]
-        return subprocess.CompletedProcess(command, train_main(command[3:]))
+        return train_main(command[3:])
 
     path = tmp_path_factory.mktemp("ablation")
     write_folders(path)
@@ -70,7 +68,7 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
-        patch.setattr(training_process, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
+        patch.setattr(training_process, "wait_out", train)
         patch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(tiny_model))
         patch.setattr(onnx_export, "parity", lambda *_: 0.0)
         assert main(arguments(path, "--train-only")) == 0

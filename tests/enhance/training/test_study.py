@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,8 +96,7 @@ def test_minutes_are_those_of_the_training_before_and_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_atomically({"format": FORMAT, "seconds": 90.0}, tmp_path / LAST)
-    done = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(returncode=0), DEVNULL=None)
-    monkeypatch.setattr(training_process, "subprocess", done)
+    monkeypatch.setattr(training_process, "wait_out", lambda _: 0)
     assert training_process.train([], 2, tmp_path, []) == 1.5
 
 
