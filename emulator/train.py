@@ -54,7 +54,7 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     """Train with parsed arguments, or go on.
 
     Raises:
-        ValueError, FileNotFoundError, FloatingPointError: with a message for the user.
+        ValueError, OSError, MpeaceError, FloatingPointError: with a message for the user.
         KeyboardInterrupt: stopped; the checkpoint is written.
     """
     dimensions, corpus, crop, config = configs

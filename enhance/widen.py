@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from enhance.model.config import SIZES, NetworkConfig
 from enhance.model.network import Enhancer
+from enhance.utils.atomic import write_bytes
 from enhance.utils.command import run
 from enhance.utils.errors import fail
 
@@ -119,8 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = widen(weights, narrow, SIZES[arguments.size], arguments.seed)
         dimensions = {"dimensions": json.dumps(SIZES[arguments.size].to_dict())}
         arguments.wide.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: x.contiguous() for name, x in result.items()}, arguments.wide, metadata=dimensions)
-    except (ValueError, OSError, SafetensorError) as error:
+        write_bytes(arguments.wide, save({name: x.contiguous() for name, x in result.items()}, dimensions))
+    except (ValueError, OSError) as error:
         return fail("enhance.widen", error)
     return 0
 

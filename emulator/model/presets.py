@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
 from enhance.runtime.registry import Collection, find_model
-from enhance.utils.atomic import replacing
+from enhance.utils.atomic import write_bytes
 from enhance.utils.errors import ModelError
 
 EMULATORS = Collection("emulators.json", ".safetensors")
@@ -45,9 +45,7 @@ def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, A
         "about": json.dumps(about),
     }
     weights = {name: weight.contiguous() for name, weight in emulator.state_dict().items()}
-    with replacing(path) as partial:
-        save_file(weights, partial, metadata)
-        partial.chmod(0o644)  # save_file leaves it readable by its owner only
+    write_bytes(path, save(weights, metadata))
 
 
 def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:

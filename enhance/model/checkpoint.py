@@ -1,5 +1,6 @@
 """Checkpoints of trainings: tensors and plain values in one file, written in one step, read without running code."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ def save_atomically(value: dict[str, Any], path: Path) -> None:
     """Write a checkpoint, so that a reader or a power cut meets the former one or this one, never a part.
 
     Its folder is made if there is none.
+
+    Raises:
+        OSError: the file system refuses.
     """
+    content = io.BytesIO()
+    torch.save(value, content)  # into a file it would hide what the system says, as of a full disk
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, durable=True) as partial:
-        torch.save(value, partial)
+        partial.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

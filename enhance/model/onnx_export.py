@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from enhance.dsp.rate import SAMPLE_RATE
@@ -20,7 +20,7 @@ from enhance.model.network import Enhancer
 from enhance.model.onnx_dft import FactoredDFT
 from enhance.model.onnx_graph import build
 from enhance.runtime.metadata import FORMAT_VERSION
-from enhance.utils.atomic import replacing, write_bytes
+from enhance.utils.atomic import write_bytes
 from enhance.utils.environment import versions
 
 UNSTATED = "not stated"
@@ -175,8 +175,5 @@ def export(
     write_bytes(onnx_file, model)
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     dimensions = {"dimensions": json.dumps(network.config.to_dict())}
-    weights_file = onnx_file.with_suffix(".safetensors")
-    with replacing(weights_file) as partial:
-        save_file(weights, partial, metadata=dimensions)
-        partial.chmod(0o644)  # save_file leaves it readable by its owner only
+    write_bytes(onnx_file.with_suffix(".safetensors"), save(weights, dimensions))
     return difference

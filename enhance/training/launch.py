@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from enhance.training.settings import print_settings
-from enhance.utils.errors import fail
+from enhance.utils.errors import MpeaceError, fail
 from enhance.utils.interrupt import Stopped
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run_command(
         program: what that line begins with.
         make_parser: makes the command line from whether its folders are required: for ``--list`` they are not.
         make_settings: makes the configurations from the arguments; may raise ValueError with a message for the user.
-        train: trains with arguments, processes and configurations; may raise ValueError, FileNotFoundError or
+        train: trains with arguments, processes and configurations; may raise ValueError, OSError, MpeaceError or
             FloatingPointError with a message for the user, and KeyboardInterrupt when it was stopped with its
             checkpoint written.
         argv: arguments without the program's name; those of the process when None.
@@ -111,12 +111,13 @@ def run_command(
     except ValueError as error:
         return fail(program, error)
     try:
+        arguments.out.mkdir(parents=True, exist_ok=True)  # before recordings are decoded, not after it
         train(arguments, fabric, configs)
     except (KeyboardInterrupt, Stopped):
         if not fabric.is_global_zero:
             return 0  # a failing helper process would make Lightning kill the first
         print(f"{program}: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (ValueError, OSError, MpeaceError, FloatingPointError) as error:
         return fail(program, error)
     return 0

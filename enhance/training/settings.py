@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
             raise ValueError(f"unknown setting {key!r}; --list shows all")
         before = getattr(configs[owners[0]], key)
         try:
-            value = json.loads(text, parse_constant=lambda name: None)  # NaN and Infinity are no JSON
+            value = json.loads(
+                text, parse_float=finite, parse_constant=lambda name: None
+            )  # NaN and Infinity are no JSON
         except ValueError:
             value = None
         if isinstance(before, float) and type(value) is int:
@@ -41,6 +44,16 @@ def apply_settings(configs: Sequence[Any], pairs: Sequence[str]) -> list[Any]:
             raise ValueError(f"setting {key} needs a value like {json.dumps(before)}; got {text!r}")
         changes[owners[0]][key] = value
     return [replace(config, **change) for config, change in zip(configs, changes, strict=True)]
+
+
+def finite(text: str) -> float | None:
+    """Return a number; None where it is too large for one.
+
+    Example:
+        >>> finite("2.5"), finite("1e999")
+        (2.5, None)
+    """
+    return value if math.isfinite(value := float(text)) else None
 
 
 def elements(values: list[Any], config: type, key: str) -> tuple[Any, ...] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import full_disk
 from recordings import build
 from safetensors.torch import load_file, save_file
 
@@ -258,6 +259,16 @@ def test_a_saved_emulator_comes_back_frozen(emulator: Emulator, tmp_path: Path) 
     assert not any(p.requires_grad for p in loaded.parameters())
     audio = torch.randn(1, 3000)
     assert torch.equal(loaded(audio).mask, emulator(audio).mask)
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_file_before_it(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"before")
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        save_emulator(emulator, path, {})
+    assert path.read_bytes() == b"before"
 
 
 def test_wrong_files_are_refused_in_one_line(emulator: Emulator, tmp_path: Path) -> None:

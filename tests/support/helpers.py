@@ -1,11 +1,13 @@
 """Signals and measures that several tests use, time last; and work for processes, done in this one."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 from scipy import signal
 
 from enhance import Stream
@@ -60,3 +62,15 @@ class AtOnce(Executor):
         except ValueError as error:
             future.set_exception(error)
         return future
+
+
+@contextmanager
+def full_disk(room: int = 1000) -> Iterator[None]:
+    """Within the block no file can grow over `room` bytes, which a program meets as it meets a full disk."""
+    resource = pytest.importorskip("resource")  # of Unix
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

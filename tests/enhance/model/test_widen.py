@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import full_disk
 from recordings import SMALLEST
 from safetensors.torch import load_file, save_file
 
@@ -69,3 +70,9 @@ def test_the_command_makes_base_of_the_shipped_small(tmp_path: Path, capsys: pyt
         assert message.startswith("enhance.widen: ")
         assert reason in message
         assert message.count("\n") == 1
+    before = target.read_bytes()
+    with full_disk():
+        assert main([str(REPOSITORY / "checkpoints" / "small.safetensors"), str(target)]) == 1
+    assert capsys.readouterr().err.startswith("enhance.widen: [Errno ")
+    assert target.read_bytes() == before
+    assert target.stat().st_mode & 0o044 == 0o044  # others may read it, as any file

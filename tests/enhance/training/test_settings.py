@@ -39,6 +39,8 @@ def test_who_reads_the_list_may_stop_at_any_line() -> None:
         "room=NaN",
         "noise_level_db=-Infinity",
         "tail_db=[NaN,3]",
+        "extra_share=1e999",
+        "tail_db=[3,1e999]",
     ],
 )
 def test_lists_of_other_numbers_or_types_are_refused(wrong: str) -> None:

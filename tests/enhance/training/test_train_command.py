@@ -205,6 +205,24 @@ def test_a_batch_that_reuse_cannot_share_is_refused_before_rooms_are_simulated(
     assert said.endswith("enhance.train: with reuse=3 batch must be a multiple of 8; got 12\n")
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_rooms_are_simulated(
+    tmp_path: Path, no_rooms: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(command(tmp_path, "--out", str(tmp_path / "file" / "out"), "--simulated-rooms", "1")) == 1
+    said = capsys.readouterr().err
+    assert said == f"enhance.train: [Errno 20] Not a directory: '{tmp_path / 'file' / 'out'}'\n"
+
+
+def test_a_cache_that_cannot_be_made_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folders(tmp_path)
+    (tmp_path / "cache").touch()
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"))) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("enhance.train: [Errno ")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize("content", [None, b"no weights"])
 def test_weights_to_begin_with_that_cannot_be_read_are_refused_before_rooms_are_simulated(
     tmp_path: Path, content: bytes | None, no_rooms: None, capsys: pytest.CaptureFixture[str]

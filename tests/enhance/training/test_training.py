@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import full_disk
 from lightning.fabric import Fabric
 from recordings import SHORT, SMALLEST, build
 from safetensors.torch import save_file
@@ -256,6 +257,14 @@ def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     save_atomically({"format": 1, "value": 1}, tmp_path / LAST)
     with pytest.raises(Exception, match=r"lambda|local"):
         save_atomically({"format": 1, "value": lambda: 2}, tmp_path / LAST)  # cannot be pickled
+    assert load_checkpoint(tmp_path / LAST)["value"] == 1
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    save_atomically({"format": 1, "value": 1}, tmp_path / LAST)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        save_atomically({"format": 1, "value": torch.zeros(10_000)}, tmp_path / LAST)
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
     assert load_checkpoint(tmp_path / LAST)["value"] == 1
 
 

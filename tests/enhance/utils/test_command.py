@@ -14,15 +14,14 @@ UNREAD = "| true; exit ${PIPESTATUS[0]}"
 COMMANDS = [path for package in ("enhance", "emulator") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def start(body: str, *shell: str, **options: object) -> subprocess.Popen[str]:
+def start(body: str, shell: str = "", folder: Path = ROOT) -> subprocess.Popen[str]:
     """Start a command whose main is `body`, with what the shell does to its streams."""
     script = f"import sys\nfrom enhance.utils.command import run\ndef main():\n    {body}\nrun('enhance.x', main)"
-    line = " ".join(['"$0" -c "$1"', *shell])
     return subprocess.Popen(
-        ["bash", "-c", line, sys.executable, script],
+        ["bash", "-c", f'"$0" -c "$1" {shell}', sys.executable, script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **options,
-    )  # type: ignore[call-overload]  # fmt: skip
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=folder,
+    )  # fmt: skip
 
 
 def test_each_command_is_run_by_its_own_name() -> None:
@@ -68,7 +67,7 @@ def test_a_command_that_runs_another_one_lets_it_end_after_ctrl_c(tmp_path: Path
         "except KeyboardInterrupt:\n    time.sleep(1); pathlib.Path('saved').touch()\n"
     )
     process = start(
-        "from enhance.utils.command import wait_out; return wait_out([sys.executable, 'inner.py'])", cwd=tmp_path
+        "from enhance.utils.command import wait_out; return wait_out([sys.executable, 'inner.py'])", folder=tmp_path
     )
     while not (tmp_path / "begun").exists():
         assert process.poll() is None
