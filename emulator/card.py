@@ -1,8 +1,9 @@
-"""`python -m emulator.card PRESET --fidelity FILE.csv --data FILE.md --out FILE.md`: write an emulator's card.
+"""`python -m emulator.card NAME|FILE --fidelity FILE.csv --data FILE.md --out FILE.md`: write an emulator's card.
 
-Everything in it is read: dimensions and training from the checkpoint's own metadata, figures from what
-`python -m emulator.evidence.fidelity` wrote, sources with licences from the tables of `--data`. The form follows
-Mitchell et al., "Model Cards for Model Reporting" (doi:10.1145/3287560.3287596).
+Everything in it is read: dimensions and training from the checkpoint's own metadata, the description from the registry
+that `emulator.export` wrote beside it, figures of a preset from what `python -m emulator.evidence.fidelity` wrote,
+sources with licences from the tables of `--data`. The form follows Mitchell et al., "Model Cards for Model Reporting"
+(doi:10.1145/3287560.3287596).
 """
 
 import argparse
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from emulator.evidence.fidelity import PAPER_BESIDE, table
-from emulator.model.presets import PAPER, collection_of, describe
+from emulator.model.presets import EMULATORS, PAPER, collection_of, describe
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
-from enhance.runtime.registry import list_models
+from enhance.runtime.registry import find_model, is_model_file, list_models
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
@@ -33,8 +35,8 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
     """Return the model card as Markdown.
 
     Args:
-        name: of the preset.
-        description: one line.
+        name: of the preset, or of the file without its suffix.
+        description: one line; empty where there is none.
         about: what `emulator.model.presets.describe` gives.
         fidelity: Markdown tables.
         data: Markdown tables of the sources with their licences.
@@ -42,14 +44,15 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
     network = {
         "architecture": about["architecture"],
         "parameters": f"{about['parameters']:,}",
-        "licence": about["licence"],
+        "licence": about.get("licence", "not stated"),
         **flatten(about["dimensions"]),
     }
-    settings = flatten({key: about[key] for key in ("task", "config", "step", "torch")})
+    settings = flatten({key: about[key] for key in ("task", "config", "step", "torch") if key in about})
+    opening = "An emulator of mpeace; how it works, and how it was measured: `emulator/README.md`."
     return "\n\n".join(
         [
             f"# {name}",
-            f"{description}. An emulator of mpeace; how it works, and how it was measured: `emulator/README.md`.",
+            f"{description}. {opening}" if description else opening,
             "## Network",
             two_columns(network),
             "## Training",
@@ -80,25 +83,36 @@ def fidelity_rows(path: Path, preset: str) -> list[dict[str, Any]]:
         raise ValueError(f"{path}: expected the CSV of emulator.evidence.fidelity ({error})") from error
 
 
+def description_of(network: str) -> str:
+    """Return what the registry beside a network's file says of it; nothing for a file that is not listed there.
+
+    Raises:
+        ModelError: there is no such network, or the registry is damaged.
+    """
+    path = find_model(network, collection=collection_of(network))
+    collection = collection_of(path.stem)
+    listed = list_models(path.parent, collection) if (path.parent / collection.registry).is_file() else []
+    return next((entry.description for entry in listed if entry.file == path.name), "")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m emulator.card", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("preset", help="a registered name")
-    parser.add_argument("--fidelity", required=True, type=Path, metavar="FILE.csv")
+    parser.add_argument("network", help="a registered name, or a file by emulator.export", metavar="NAME|FILE")
+    parser.add_argument("--fidelity", type=Path, metavar="FILE.csv", help="what emulator.evidence.fidelity wrote")
     parser.add_argument("--data", required=True, type=Path, metavar="FILE.md", help="tables of sources and licences")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.md")
     arguments = parser.parse_args(argv)
     try:
         prepare(arguments.out)
-        about = describe(arguments.preset)
-        listed = list_models(collection=collection_of(arguments.preset))
-        entry = next((entry for entry in listed if entry.name == arguments.preset), None)
-        if entry is None:
-            raise ValueError(f"{arguments.preset} is no registered name; there are {', '.join(e.name for e in listed)}")
-        rows = fidelity_rows(arguments.fidelity, arguments.preset)
+        about, own = describe(arguments.network), is_model_file(arguments.network, EMULATORS)
+        if own and arguments.fidelity:
+            raise ValueError("--fidelity has the figures of registered emulators, not those of a file; leave it out")
+        name = Path(arguments.network).stem if own else arguments.network
+        rows = fidelity_rows(arguments.fidelity, name) if arguments.fidelity else []
         data = licence_tables(arguments.data.read_text(encoding="utf-8"))
-        text = card(arguments.preset, entry.description, about, table(rows) if rows else "", data)
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+        text = card(name, description_of(arguments.network), about, table(rows) if rows else "", data)
+        write_text(arguments.out, text + "\n")
     except (ValueError, OSError, ModelError) as error:
         return fail("emulator.card", error)
     return 0

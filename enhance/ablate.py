@@ -56,6 +56,7 @@ from enhance.training.ablation_grid import (
     plan,
 )
 from enhance.training.training_process import train
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
@@ -89,7 +90,7 @@ def trained(run: Run, settings: AblationSettings, work: Path, arguments: Sequenc
             "torch": version("torch"),
             "arguments": [*arguments],
         }
-        note.write_text(json.dumps(wanted | about, indent=2), encoding="utf-8")
+        write_text(note, json.dumps(wanted | about, indent=2))
     noted: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
     if any(noted.get(key, value) != value for key, value in wanted.items()):
         raise ValueError(f"the network in '{folder}' was trained with {' '.join(noted['set'])}; name another --work")

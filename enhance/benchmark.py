@@ -35,6 +35,7 @@ from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import model_for_files
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import ModelError, fail
@@ -269,9 +270,9 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.out:
         content = {"speeds": [asdict(speed) for speed in speeds], "figures": [asdict(figure) for figure in figures]}
-        arguments.out.write_text(text, encoding="utf-8")
+        write_text(arguments.out, text)
         content |= {"machine": machine(), "versions": packages}
-        arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=2) + "\n")
     return 0
 
 

@@ -21,6 +21,8 @@ from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.metadata import ModelInfo
+from enhance.runtime.registry import is_model_file
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
 
@@ -35,6 +37,7 @@ LIMITS = (
 
 
 def card(
+    model: str,
     info: ModelInfo,
     evaluations: Sequence[Evaluation],
     training: Mapping[str, Any],
@@ -46,6 +49,7 @@ def card(
     """Return the model card as Markdown.
 
     Args:
+        model: what `mpeace denoise --model` calls it: a registered name, or a file.
         info: what the ONNX file says of itself.
         evaluations: of this model, one per set.
         training: how the run went; `commands`, if there, is a list of command lines.
@@ -74,7 +78,7 @@ def card(
     run = flatten({key: value for key, value in training.items() if key != "commands"})
     parts = [
         f"# {info.name}",
-        f"A network of mpeace that removes noise from speech. Use: `mpeace denoise --model {info.name} INPUT`.",
+        f"A network of mpeace that removes noise from speech. Use: `mpeace denoise --model {model} INPUT`.",
         "## Network",
         two_columns(network),
         "## Training",
@@ -151,6 +155,7 @@ def main(argv: list[str] | None = None) -> int:
             "int8": arguments.quantised,
         }
         text = card(
+            Path(arguments.model).name if is_model_file(arguments.model) else arguments.model,
             info,
             evaluations,
             read_training(arguments.training) if arguments.training else {},
@@ -159,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
             {title: path.read_text(encoding="utf-8") if path else "" for title, path in measured.items()},
             arguments.limit,
         )
-        arguments.out.write_text(text, encoding="utf-8")
+        write_text(arguments.out, text)
     except (ValueError, OSError, ModelError) as error:
         return fail("enhance.card", error)
     return 0

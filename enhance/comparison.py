@@ -14,6 +14,7 @@ from enhance.evaluation.published import ANCHOR_FILES, ANCHOR_SET, ANCHORS, COLU
 from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.reporting.documents import insert
 from enhance.reporting.markdown import markdown_table
+from enhance.utils.atomic import write_bytes
 from enhance.utils.command import run
 from enhance.utils.errors import fail
 
@@ -78,12 +79,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not arguments.evaluation and not arguments.benchmark:
             raise ValueError("name what to put in: --evaluation, --benchmark or both")
-        document = arguments.document.read_text(encoding="utf-8")
+        written = arguments.document.read_bytes().decode()
+        document = written.replace("\r\n", "\n")
         if arguments.evaluation:
             document = insert(document, "evaluation", comparison([load(path) for path in arguments.evaluation]))
         if arguments.benchmark:
             document = insert(document, "benchmark", arguments.benchmark.read_text(encoding="utf-8"))
-        arguments.document.write_text(document, encoding="utf-8")
+        document = document.replace("\n", "\r\n") if "\r\n" in written else document  # as Windows ends lines
+        write_bytes(arguments.document, document.encode())
     except (ValueError, OSError) as error:
         return fail("enhance.comparison", error)
     return 0

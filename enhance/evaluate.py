@@ -30,6 +30,7 @@ from enhance.evaluation.results import (
     save,
 )
 from enhance.evaluation.scoring import evaluate
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import DatasetError, ModelError, fail
 
@@ -79,7 +80,7 @@ def _recognise(arguments: argparse.Namespace) -> int:
     print(text)
     if arguments.out:
         path = arguments.out / f"{model_name(arguments.model)}_recognition.md"
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
         print(f"written: {path}", file=sys.stderr)
     return 0
 

@@ -31,6 +31,7 @@ from enhance.reporting.documents import prepare
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.registry import find_model
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import DatasetError, ModelError, fail
@@ -186,9 +187,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         noises, pairs = require_recordings(arguments.calibrate)[:CALIBRATION_FILES], find_pairs(arguments.set)
         with tempfile.TemporaryDirectory() as folder:
             variants = measure(quantise(model, noises, Path(folder)), pairs)
-        arguments.out.write_text(table(variants), encoding="utf-8")
+        write_text(arguments.out, table(variants))
         content = {"variants": [asdict(variant) for variant in variants], "machine": machine()}
-        arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=2) + "\n")
     except (ValueError, OSError, soundfile.SoundFileError, DatasetError, ModelError) as error:
         return fail("enhance.quantise", error)
     print(table(variants))

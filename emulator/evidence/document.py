@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import fail
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder that the other commands wrote into")
     folder: Path = parser.parse_args(argv).folder
     try:
-        (folder / "README.md").write_text(contents(folder), encoding="utf-8")
+        write_text(folder / "README.md", contents(folder))
     except (OSError, ValueError, KeyError) as error:
         return fail("emulator.evidence.document", error)
     return 0

@@ -16,6 +16,7 @@ import numpy as np
 from enhance.evaluation.bootstrap import interval_over_values
 from enhance.reporting.markdown import markdown_table
 from enhance.runtime.registry import is_model_file
+from enhance.utils.atomic import replacing, write_text
 
 Scores = dict[str, float]
 
@@ -155,8 +156,11 @@ def save(evaluation: Evaluation, scores: Mapping[str, Scores], folder: Path) -> 
     """Write the table, the scores of each file and all figures; returns the path of the JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{evaluation.model}_{evaluation.set}"
-    stem.with_name(f"{stem.name}.md").write_text(report(evaluation), encoding="utf-8")
-    with stem.with_name(f"{stem.name}.csv").open("w", newline="", encoding="utf-8") as file:
+    write_text(stem.with_name(f"{stem.name}.md"), report(evaluation))
+    with (
+        replacing(stem.with_name(f"{stem.name}.csv")) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["file", *evaluation.metrics])
         for name, row in scores.items():
@@ -165,7 +169,7 @@ def save(evaluation: Evaluation, scores: Mapping[str, Scores], folder: Path) -> 
     content = asdict(evaluation)
     for summary in content["metrics"].values():
         summary.update({key: None for key, value in summary.items() if isinstance(value, float) and math.isnan(value)})
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2) + "\n")
     return path
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from enhance.utils.atomic import replacing
+from enhance.utils.atomic import replacing, write_text
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import MpeaceError, fail
 
@@ -103,8 +103,7 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
         "machine": machine(),
         "versions": found,
     }
-    with replacing(folder / f"{report.name}.json") as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / f"{report.name}.json", json.dumps(content, indent=2) + "\n")
     with (
         replacing(folder / f"{report.name}.csv") as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
@@ -112,7 +111,7 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row.values()] for row in report.rows)
-    (folder / f"{report.name}.md").write_text(report.table.rstrip() + "\n", encoding="utf-8")
+    write_text(folder / f"{report.name}.md", report.table.rstrip() + "\n")
     if report.figure is not None:
         report.figure.savefig(folder / f"{report.name}.png", dpi=FIGURE_DPI)
 

@@ -11,7 +11,7 @@ from emulator.evidence.document import TITLES, contents, main
 from emulator.evidence.fidelity import PAPER_BESIDE
 from emulator.model.config import PRESETS
 from emulator.model.presets import EMULATORS, PAPER, describe
-from enhance.runtime.registry import find_model
+from enhance.runtime.registry import find_model, register_model
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "checkpoints" / "evidence"
@@ -60,11 +60,23 @@ def test_a_card_with_figures_from_another_table_is_one_line_that_names_the_file(
         assert error.count("\n") == 1
 
 
-def test_a_card_of_a_file_that_is_not_listed_is_one_line_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = shutil.copy(find_model("mp3-v9-16k", collection=EMULATORS), tmp_path / "mine.safetensors")
-    files = ["--fidelity", "none.csv", "--data", "none.md", "--out", str(tmp_path / "card.md")]
-    assert card_main([str(path), *files]) == 1
-    assert "mine.safetensors is no registered name; there are mp3-" in capfd.readouterr().err
+def test_a_card_of_ones_own_network_has_what_its_export_says_of_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(find_model("mp3-v9-16k", collection=EMULATORS), path)
+    (tmp_path / "data.md").write_text(DATA)
+    (tmp_path / "fidelity.csv").write_text(FIDELITY)
+    command = [str(path), "--data", str(tmp_path / "data.md"), "--out", str(tmp_path / "card.md")]
+    assert card_main(command) == 0
+    assert (tmp_path / "card.md").read_text().startswith("# mine\n\nAn emulator of mpeace; how it works")
+    register_model(path, "ours", "LAME as we use it", collection=EMULATORS)
+    assert card_main(command) == 0
+    text = (tmp_path / "card.md").read_text()
+    assert text.startswith("# mine\n\nLAME as we use it. An emulator of mpeace; how it works")
+    assert "## Fidelity\n\nNot measured.\n" in text
+    assert card_main([*command, "--fidelity", str(tmp_path / "fidelity.csv")]) == 1
+    assert "--fidelity has the figures of registered emulators" in capfd.readouterr().err
 
 
 def test_the_contents_page_links_each_table_and_says_how_it_was_made(tmp_path: Path) -> None:

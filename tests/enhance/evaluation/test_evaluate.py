@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from helpers import full_disk
 from tiny_model import tiny_result
 
 from enhance import card, comparison, evaluate, figures
@@ -238,6 +239,18 @@ def test_the_table_goes_into_a_document_between_markers_again_and_again(evaluate
     assert document.read_text() == "no markers"
 
 
+def test_a_document_keeps_its_ends_of_lines_and_is_whole_after_a_full_disk(evaluated, tmp_path):
+    document = tmp_path / "README.md"
+    document.write_bytes(b"text\r\n<!-- evaluation:begin --><!-- evaluation:end -->\r\n" + 50 * b"more text\r\n")
+    arguments = [str(document), "--evaluation", str(evaluated / "tiny_made.json")]
+    assert comparison.main(arguments) == 0
+    content = document.read_bytes()
+    assert content.count(b"\r\n") == content.count(b"\n") > 52
+    with full_disk(100):
+        assert comparison.main(arguments) == 1
+    assert document.read_bytes() == content
+
+
 def test_a_document_with_nothing_to_put_in_is_one_line(tmp_path, capsys):
     (tmp_path / "README.md").write_text("page")
     assert comparison.main([str(tmp_path / "README.md")]) == 1
@@ -295,6 +308,7 @@ def test_model_card_names_dimensions_data_commands_figures_and_limits(evaluated,
     text = (tmp_path / "tiny.md").read_text()
     for part in (
         "# tiny-delay",
+        f"Use: `mpeace denoise --model {tiny_model.name} INPUT`.",
         "| window, hop | 960, 480 samples |",
         "20 ms",
         "python -m enhance.train --speech voices",
