@@ -6,12 +6,10 @@ file that gained least. FOLDER gets MODEL_conditions.md, .csv and .json; `enhanc
 """
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation import metrics
 from enhance.evaluation.hard_cases import CASES, Recordings, language, make_pair, missing
 from enhance.evaluation.results import model_name
+from enhance.evaluation.scoring import loaded, of_each
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
 from enhance.runtime.denoiser import Denoiser
@@ -39,7 +38,7 @@ def measure(model: str, recordings: Recordings, task: tuple[str, int]) -> Row:
     """Return scores of one pair before and after."""
     case, number = task
     pair = make_pair(case, recordings, number)
-    estimate = load(model).denoise(pair.noisy.astype(np.float32), SAMPLE_RATE)
+    estimate = loaded(model).denoise(pair.noisy.astype(np.float32), SAMPLE_RATE)
     row: Row = {"case": case, "pair": number, "name": pair.name}
     for stage, audio in (("before", pair.noisy), ("after", estimate)):
         row |= {f"{name}_{stage}": value for name, value in scores(audio, pair.target).items()}
@@ -56,12 +55,6 @@ def scores(audio: np.ndarray, target: np.ndarray) -> dict[str, float]:
         "si_sdr": float("nan") if same else metrics.si_sdr(*pair),
         "ovrl": metrics.dnsmos(audio, SAMPLE_RATE).ovrl,
     }
-
-
-@cache
-def load(model: str) -> Denoiser:
-    """Return the model, once in each process."""
-    return Denoiser(model)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -124,10 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"the case '{case}' is left out: {lack}", file=sys.stderr)
         cases = [case for case in CASES if case not in lacks]
         tasks = [(case, number) for case in cases for number in range(arguments.pairs)]
-        with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
-            rows = list(pool.map(partial(measure, arguments.model, recordings), tasks))
-        name = f"{model_name(arguments.model)}_conditions"
-        report = Report(name, rows, table(rows), {"pairs": arguments.pairs, "cases": cases})
+        name = model_name(arguments.model)
+        rows = of_each(partial(measure, arguments.model, recordings), tasks, arguments.jobs, f"measuring {name}")
+        report = Report(f"{name}_conditions", rows, table(rows), {"pairs": arguments.pairs, "cases": cases})
         save_report(report, arguments.out, time.monotonic() - begin)
     except (ValueError, OSError, soundfile.SoundFileError, ModelError) as error:
         return fail("enhance.conditions", error)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from enhance.dsp.resampling import resample
 from enhance.evaluation.bootstrap import RESAMPLES, percentiles
 from enhance.evaluation.pairs import Audio, find_pairs, read_pair
-from enhance.evaluation.scoring import Pair, loaded, of_pairs
+from enhance.evaluation.scoring import Pair, loaded, of_each
 from enhance.reporting.markdown import markdown_table
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import DatasetError
@@ -110,7 +110,7 @@ def recognition(model: str, folder: Path, jobs: int = 1) -> str:
     said = read_words(folder, [clean.name for clean, _ in pairs])
     for name in ("pocketsphinx", "jiwer"):
         _package(name)
-    rows = of_pairs(partial(errors_of_file, model, said), pairs, jobs, "recognising")
+    rows = of_each(partial(errors_of_file, model, said), pairs, jobs, "recognising")
     return table(np.array(rows), [said[clean.name] for clean, _ in pairs])
 
 

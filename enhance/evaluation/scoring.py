@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from enhance.utils.environment import machine, versions
 
 Denoise = Callable[[Audio, int], Audio]
 Pair = tuple[Path, Path]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PACKAGES = ("mpeace", "numpy", "onnxruntime", "soxr", "pesq", "pystoi", "speechmos")
@@ -111,7 +113,7 @@ def evaluate(model: str | Path, folder: Path, jobs: int = 1) -> tuple[Evaluation
     else:
         name, info = model_name(model), None if model == NOISY else loaded(model).info
         work = partial(score_file, model)
-    rows = of_pairs(work, pairs, jobs, f"evaluating {name}")
+    rows = of_each(work, pairs, jobs, f"evaluating {name}")
     scores = {clean.name: row for (clean, _), row in zip(pairs, rows, strict=True)}
     summaries = {metric: bootstrap(row[metric] for row in rows) for metric in METRICS if metric in rows[0]}
     evaluation = Evaluation(
@@ -130,20 +132,27 @@ def evaluate(model: str | Path, folder: Path, jobs: int = 1) -> tuple[Evaluation
     return evaluation, scores
 
 
-def of_pairs(work: Callable[[Pair], Result], pairs: Sequence[Pair], jobs: int, description: str) -> list[Result]:
-    """Return what comes of each pair of files, in their order, while a bar shows how far it is.
+def of_each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, description: str) -> list[Result]:
+    """Return what comes of each item, in their order, while a bar shows how far it is.
 
     Args:
         work: is done for each.
-        pairs: clean and noisy files.
+        items: such as pairs of files.
         jobs: processes; the work is done in this one when it is 1.
         description: of the bar.
+
+    Raises:
+        ChildProcessError: one of the processes was killed.
     """
-    progress = partial(track, total=len(pairs), description=description, console=Console(stderr=True))
+    progress = partial(track, total=len(items), description=description, console=Console(stderr=True))
     if jobs == 1:
-        return list(progress(map(work, pairs)))
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return list(progress(pool.map(work, pairs)))
+        return list(progress(map(work, items)))
+    try:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            return list(progress(pool.map(work, items)))
+    except BrokenProcessPool:
+        killed = "one of the processes was killed, perhaps for want of memory; try again with fewer --jobs"
+        raise ChildProcessError(killed) from None
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import AtOnce, level_db, speech_like
+from helpers import level_db, speech_like
 from recordings import RATE, sine, white, write
 
 from enhance import conditions
@@ -111,7 +111,6 @@ def named_only(model: str, recordings: Recordings, task: tuple[str, int]) -> con
 def test_cases_that_the_recordings_hold_nothing_for_are_left_out_and_named(
     folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
     monkeypatch.setattr(conditions, "measure", named_only)
     monkeypatch.setattr(conditions, "table", lambda rows: "a table")
     write(tmp_path / "noise" / "hiss.flac", white(3.0), subtype="PCM_16")
@@ -141,7 +140,6 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In this process, on pairs of 1 s. DNSMOS would take most of the time: one rating stands for all."""
-    monkeypatch.setattr(conditions, "ProcessPoolExecutor", lambda *_: AtOnce())
     monkeypatch.setattr(hard_cases, "SECONDS", 1.0)
     rating = metrics.dnsmos(speech_like(1.25, RATE)[0], RATE)  # doubled three times it is what DNSMOS rates once
     monkeypatch.setattr(metrics, "dnsmos", lambda audio, sample_rate: rating)

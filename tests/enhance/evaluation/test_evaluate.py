@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from helpers import full_disk
 from tiny_model import tiny_result
 
 from enhance import card, comparison, evaluate, figures
-from enhance.evaluation import results
+from enhance.evaluation import results, scoring
 from enhance.evaluation.metrics import si_sdr
 from enhance.evaluation.pairs import find_pairs, read_pair
 from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, speech_like
@@ -83,6 +84,12 @@ def test_another_table_to_compare_with_is_refused_in_one_line(tmp_path, pairs, c
     assert evaluate.main(["--model", "noisy", "--set", str(pairs), "--against", str(tmp_path / "other.csv")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "other.csv: expected the CSV of an evaluation" in line
+
+
+def test_a_process_that_is_killed_is_an_error_in_words():
+    """As the system kills for want of memory: each of two processes ends without a word."""
+    with pytest.raises(OSError, match="one of the processes was killed, perhaps for want of memory; try again with"):
+        scoring.of_each(os._exit, [9, 9], 2, "evaluating")
 
 
 def test_two_jobs_give_the_figures_of_one(pairs, tiny_model, evaluated):
