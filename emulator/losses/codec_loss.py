@@ -36,7 +36,7 @@ from emulator.losses.terms import (
     threshold_in_quiet,
 )
 from emulator.model.network import Emulator
-from emulator.model.presets import load_emulator
+from emulator.model.presets import load_emulator, single_precision
 from emulator.model.spectrum import power
 from enhance.data.sinc_resampling import SincResample
 
@@ -137,7 +137,8 @@ class CodecLoss(nn.Module):
                 f"(up to {config.sample_rate // 2} Hz) takes for silence there",
                 stacklevel=2,
             )
-        self.resample = SincResample(self.sample_rate, config.sample_rate, RESAMPLING_WIDTH)
+        with single_precision():
+            self.resample = SincResample(self.sample_rate, config.sample_rate, RESAMPLING_WIDTH)
         self.layer_names = chosen_layers(layer_names, self.emulator.layer_names)
         self.smoothing = 2 * round((SMOOTHING_SECONDS * config.sample_rate / config.hop - 1) / 2) + 1  # odd
         bands = critical_bands(config.bins, config.sample_rate).to(self.emulator.get_buffer("window"))
@@ -165,7 +166,7 @@ class CodecLoss(nn.Module):
     def _usual_activations(self) -> Tensor:
         """Return the mean magnitude of each chosen layer for a second of white noise."""
         config, generator = self.emulator.config, torch.Generator().manual_seed(0)
-        noise = LEVEL * torch.randn(1, config.sample_rate, generator=generator)
+        noise = LEVEL * torch.randn(1, config.sample_rate, generator=generator, device="cpu")  # whatever the default is
         layers = self.emulator(noise.to(self.emulator.get_buffer("window"))).layers
         return torch.stack([layers[name].abs().mean() for name in self.layer_names])
 
@@ -195,7 +196,7 @@ class CodecLoss(nn.Module):
 
     @torch.no_grad()
     def reference(self, target: Tensor) -> Reference:
-        """Analyse a target once.
+        """Analyse a target once, for training also where it is done in :class:`torch.inference_mode`.
 
         Args:
             target: ``[..., time]``.
@@ -203,6 +204,9 @@ class CodecLoss(nn.Module):
         Raises:
             ValueError: the target is empty, not finite, not floating point, or shorter than a window of the emulator.
         """
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):
+                return self.reference(target)
         with torch.autocast(target.device.type, enabled=False):
             audio = self._waveform(target, "target")
             gain = level_gain(audio.square().mean(dim=-1, keepdim=True).sqrt())

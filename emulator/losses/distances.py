@@ -124,7 +124,8 @@ def plain_distances(sample_rate: int, device: str = "cpu", missing: float = MISS
             raise ValueError(
                 f"log mel needs a torchaudio that loads beside torch {torch.__version__}: {PAIRS}"
             ) from error
-        return MelSpectrogram(sample_rate, size, hop_length=size // 4, n_mels=MELS, power=1.0).to(device)
+        with torch.inference_mode(False):  # the first call may be a validation's
+            return MelSpectrogram(sample_rate, size, hop_length=size // 4, n_mels=MELS, power=1.0).to(device)
 
     def log_mel(audio: Tensor) -> Tensor:
         return mel()(audio).clamp(min=MEL_FLOOR).log()

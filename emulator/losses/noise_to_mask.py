@@ -157,7 +157,8 @@ def _ear_gain(frequency: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _ear(sample_rate: int, dtype: torch.dtype, device: str) -> BarkEar:
-    return BarkEar(sample_rate).to(device=torch.device(device), dtype=dtype)
+    with torch.inference_mode(False):  # the first call may be a validation's; what is kept must serve training, too
+        return BarkEar(sample_rate).to(device=torch.device(device), dtype=dtype)
 
 
 def _check(estimate: Tensor, target: Tensor) -> None:

@@ -1,6 +1,8 @@
 """Trained emulators on disk: safetensors files that describe themselves, listed in a registry with their sha256."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +85,25 @@ def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:
         config = EmulatorConfig.from_dict(json.loads(metadata["dimensions"]))
     except (TypeError, ValueError) as error:
         raise ModelError(f"the dimensions in {path} are none of an emulator: {error}") from error
-    network = ARCHITECTURES[metadata["architecture"]](config)
+    with single_precision():
+        network = ARCHITECTURES[metadata["architecture"]](config)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(f"the weights in {path} do not fit its dimensions: {str(error).splitlines()[-1]}") from error
     return network.eval().requires_grad_(False)
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """Make tensors in float32 where the default is a shorter type, as in a program that trains in bfloat16."""
+    default = torch.get_default_dtype()
+    if default.itemsize < torch.float32.itemsize:
+        torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
 
 
 def random_emulator(preset: str, seed: int) -> Emulator:
@@ -99,7 +114,7 @@ def random_emulator(preset: str, seed: int) -> Emulator:
     """
     if preset not in PRESETS:
         raise ModelError(f"no preset {preset!r}: the presets are {', '.join(PRESETS)}")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), single_precision():
         torch.manual_seed(seed)
         return Emulator(PRESETS[preset]).eval().requires_grad_(False)
 

@@ -18,14 +18,16 @@ def run(program: str, main: Callable[[], int]) -> NoReturn:
     hold_closed_streams()
     try:
         status = _status_of(main)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # what fails at the end of Python is no one line
+        _flush()  # what fails at the end of Python is no one line
     except KeyboardInterrupt:
         say(f"{program}: stopped")
         status = 130
     except OSError as error:
         status = fail(program, error if error.filename else one_line(error))
-        silence(sys.stdout)
+        try:
+            _flush()
+        except OSError:
+            silence(sys.stdout)
     sys.exit(status)
 
 
@@ -34,6 +36,11 @@ def _status_of(main: Callable[[], int]) -> int:
         return main()
     except SystemExit as end:  # by argparse, or by rich where nobody reads on
         return int(end.code or 0)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def wait_out(command: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from codecloss import ALL, RATE, SAMPLES, signals
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, TensorDataset
 
 from emulator.losses.codec_loss import CodecLoss
@@ -113,3 +114,40 @@ def test_inside_vmap_it_is_the_same_loss(loss: CodecLoss) -> None:
     torch.testing.assert_close(found, torch.stack(each), **FUSED)
     with pytest.raises(ValueError, match="must be finite"):
         loss(estimate * torch.inf, target)
+
+
+class OnAGPU(TorchFunctionMode):
+    """As `torch.device("cuda")` does: random numbers are drawn there, which a generator of the CPU cannot."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        assert func is not torch.randn or kwargs.get("generator") is None or kwargs.get("device") is not None
+        return func(*args, **kwargs)
+
+
+def test_it_can_be_made_where_a_gpu_is_the_default_device() -> None:
+    with OnAGPU():
+        assert CodecLoss(sample_rate=RATE).bands.isfinite().all()
+
+
+@pytest.mark.parametrize("default", [torch.bfloat16, torch.float16])
+def test_made_in_a_program_of_half_precision_it_computes_in_single(default: torch.dtype) -> None:
+    rate = 48_000
+    torch.set_default_dtype(default)
+    try:
+        ours = CodecLoss(sample_rate=rate, **ALL)
+        assert torch.get_default_dtype() == default
+    finally:
+        torch.set_default_dtype(torch.float32)
+    both = [value_and_gradient(made, *signals(1, rate=rate)) for made in (ours, CodecLoss(sample_rate=rate, **ALL))]
+    for theirs, expected in zip(*both, strict=True):
+        torch.testing.assert_close(theirs, expected, **EXACT)
+
+
+def test_a_reference_made_in_inference_mode_serves_training(loss: CodecLoss) -> None:
+    estimate, target = signals(1)
+    with torch.inference_mode():
+        reference = loss.reference(target.clone())
+    both = [value_and_gradient(lambda e, t: loss.terms(e, t).total, estimate, t) for t in (reference, target)]  # type: ignore[arg-type]
+    for theirs, expected in zip(*both, strict=True):
+        torch.testing.assert_close(theirs, expected, **EXACT)

@@ -112,6 +112,17 @@ def test_the_gradient_is_that_of_the_value():
     assert torch.autograd.gradcheck(lambda x: bark_loss(x, target, 2000), estimate)
 
 
+def test_a_validation_in_inference_mode_may_come_before_training():
+    """What the ear of a sample rate is made of is kept from the first call on."""
+    target = 0.05 * torch.randn(1, 6000, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = bark_loss(1.1 * target, target, 12_345)
+    estimate = (1.1 * target).requires_grad_()
+    loss = bark_loss(estimate, target, 12_345)
+    loss.backward()
+    assert torch.equal(loss, before)
+
+
 def test_silence_is_safe():
     silence = torch.zeros(1, RATE)
     estimate = (0.1 * torch.randn(1, RATE)).requires_grad_()

@@ -47,6 +47,8 @@ def test_each_command_is_run_by_its_own_name() -> None:
         ),
         ("print('note', file=sys.stderr); return 3", "2>&-", 3, "", ""),
         ("open('/no/where')", "", 1, "", "enhance.x: [Errno 2] No such file or directory: '/no/where'\n"),
+        ("print('a table'); open('/no/where')", "2>&-", 1, "a table\n", ""),
+        ("open('/no/where')", ">&-", 1, "", "enhance.x: [Errno 2] No such file or directory: '/no/where'\n"),
         ("sys.exit(2)", "", 2, "", ""),
         ("raise KeyboardInterrupt", "", 130, "", "enhance.x: stopped\n"),
     ],
