@@ -237,6 +237,12 @@ def tradeoff(arguments: argparse.Namespace) -> str:
             raise ValueError(f"--losses: expected rows of one size on '{arguments.set.resolve().name}'")
         if other := {row["file"] for row in losses} ^ {clean.stem for clean, _ in pairs}:
             raise ValueError(f"--losses: expected rows of the files in --set; '{min(other)}' is in one of them alone")
+        measured = {row["loss"] for row in losses if np.isfinite(row.get("distortion", math.nan))}
+        if without := {row["loss"] for row in losses} - measured:
+            raise ValueError(
+                f"--losses: the rows of '{min(without)}' do not say how much is distorted and left: enhance.ablate did "
+                "not measure it then; run it again with another --out"
+            )
     arguments.out.mkdir(parents=True, exist_ok=True)
     begin, rows = time.monotonic(), measure(arguments.model, pairs)
     found = curves(rows, losses)

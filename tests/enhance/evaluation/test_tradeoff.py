@@ -1,6 +1,7 @@
 """Noise left against speech distorted: the curve of a network, and how far beside it a loss lies."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,8 @@ def test_curve_and_losses_are_tabled_and_drawn(
         (lambda text: text.replace("tiny,bark", "small,bark"), "--losses: expected rows of one size on 'pairs'"),
         (lambda text: text.replace(",pairs,", ",others,"), "--losses: expected rows of one size on 'pairs'"),
         (lambda text: text.replace(",pairs,1,", ",pairs,9,"), "--losses: expected rows of the files in --set; '1' is"),
+        (lambda text: re.sub(",[^,\n]*" * 5 + "\n", "\n", text), "--losses: the rows of 'bark' do not say how much"),
+        (lambda text: re.sub("(bark.*),-1.5,", r"\1,nan,", text), "--losses: the rows of 'bark' do not say how much"),
         (None, "--losses: there is no file"),
     ],
 )
