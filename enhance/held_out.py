@@ -28,6 +28,7 @@ from enhance.evaluation.recognition import WORDS
 from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import fail
+from enhance.utils.file_names import native_name
 
 Audio = NDArray[np.float64]
 
@@ -102,7 +103,7 @@ def write_pair(out: Path, name: str, target: Audio, noisy: Audio) -> None:
     """Write one pair of a set as 16-bit FLAC."""
     for part, audio in (("clean", target), ("noisy", noisy)):
         (out / part).mkdir(parents=True, exist_ok=True)
-        soundfile.write(out / part / name, audio, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(native_name(out / part / name), audio, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
 
 
 def refuse_others(out: Path, names: Sequence[str]) -> None:

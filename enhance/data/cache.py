@@ -220,7 +220,8 @@ def _fingerprint(files: Sequence[tuple[str, Path]], kind: Kind) -> str:
     digest = hashlib.sha256(f"{FORMAT_VERSION} {kind} {SAMPLE_RATE}".encode())
     for name, path in files:
         status = path.stat()
-        digest.update(f"\n{name}\t{path}\t{status.st_size}\t{status.st_mtime_ns}".encode())
+        about = f"\n{name}\t{path}\t{status.st_size}\t{status.st_mtime_ns}"
+        digest.update(about.encode("utf-8", "surrogateescape"))  # a name may be in another code
     return digest.hexdigest()
 
 

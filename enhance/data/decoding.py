@@ -14,6 +14,7 @@ import soxr
 
 from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.utils.file_names import native_name
 from enhance.utils.parallel import map_ahead
 
 Kind = Literal["speech", "noise", "rooms"]
@@ -44,7 +45,7 @@ def decode_all(files: Sequence[tuple[str, Path]], kind: Kind) -> Iterator[tuple[
 def decode(path: Path, kind: Kind) -> Pieces | Exception:
     """Return one file as 16-bit recordings of at most ten minutes, or what is wrong with it."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(native_name(path)) as file:
             rate, frames, pieces = file.samplerate, file.frames, []
             while (audio := file.read(PIECE_SECONDS * rate, dtype="float32", always_2d=True)).size:
                 mono = audio[:, 0] if kind == "rooms" else audio.mean(axis=1)

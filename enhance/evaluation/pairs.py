@@ -7,6 +7,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from enhance.utils.errors import DatasetError
+from enhance.utils.file_names import native_name
 
 Audio = NDArray[np.float32]
 
@@ -58,7 +59,7 @@ def check_headers(clean: Path, other: Path) -> None:
     found: list[tuple[int, int]] = []
     for path in (clean, other):
         try:
-            info = soundfile.info(path)
+            info = soundfile.info(native_name(path))
         except soundfile.LibsndfileError as error:
             raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
         if info.channels != 1:
@@ -81,7 +82,7 @@ def read_pair(clean: Path, other: Path) -> tuple[Audio, Audio, int]:
     signals: list[Audio] = []
     for path in (clean, other):
         try:
-            audio, rate = soundfile.read(path, dtype="float32")
+            audio, rate = soundfile.read(native_name(path), dtype="float32")
         except soundfile.LibsndfileError as error:
             raise DatasetError(f"{path}: cannot be read ({error.error_string})") from error
         if not np.isfinite(audio).all():

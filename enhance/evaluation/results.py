@@ -159,7 +159,7 @@ def save(evaluation: Evaluation, scores: Mapping[str, Scores], folder: Path) -> 
     write_text(stem.with_name(f"{stem.name}.md"), report(evaluation))
     with (
         replacing(stem.with_name(f"{stem.name}.csv")) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(["file", *evaluation.metrics])
@@ -196,7 +196,7 @@ def load_scores(path: Path) -> dict[str, Scores]:
         ValueError: if the file is no such CSV.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             return {row.pop("file"): {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)}
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected the CSV of an evaluation ({error})") from error

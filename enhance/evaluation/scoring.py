@@ -26,6 +26,7 @@ from enhance.evaluation.results import (
 )
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
+from enhance.utils.file_names import native_name
 
 Denoise = Callable[[Audio, int], Audio]
 Pair = tuple[Path, Path]
@@ -120,7 +121,7 @@ def evaluate(model: str | Path, folder: Path, jobs: int = 1) -> tuple[Evaluation
         model=name,
         set=folder.resolve().name,
         files=len(pairs),
-        seconds=round(sum(soundfile.info(clean).duration for clean, _ in pairs), 1),
+        seconds=round(sum(soundfile.info(native_name(clean)).duration for clean, _ in pairs), 1),
         sample_rate=info.sample_rate if info else None,
         latency_ms=1000 * info.algorithmic_latency / info.sample_rate if info else None,
         parameters=info.parameters if info else None,

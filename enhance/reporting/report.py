@@ -106,7 +106,7 @@ def save_report(report: Report, folder: Path, seconds: float) -> None:
     write_text(folder / f"{report.name}.json", json.dumps(content, indent=2) + "\n")
     with (
         replacing(folder / f"{report.name}.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -145,7 +145,7 @@ def load_rows(path: Path, texts: Collection[str]) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
             if missing := set(texts) - set(reader.fieldnames or ()):
                 raise ValueError(f"it has no column {', '.join(sorted(missing))}")

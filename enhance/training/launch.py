@@ -49,9 +49,10 @@ def make_fabric(arguments: argparse.Namespace) -> "Fabric":
     """Make Fabric with the processes that the arguments ask for, or those that torchrun has started.
 
     Raises:
-        ValueError: `--devices` or `--nodes` is no number of them.
+        ValueError: `--devices` or `--nodes` is no number of them, or this machine lacks what was asked for.
     """
     from lightning.fabric import Fabric  # here: it takes seconds that --help does without
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, as cuDNN does by default
@@ -65,9 +66,12 @@ def make_fabric(arguments: argparse.Namespace) -> "Fabric":
     if per_machine:
         devices, nodes = per_machine, int(os.environ["WORLD_SIZE"]) // per_machine
     alone = devices == 1 and nodes == 1
-    return Fabric(
-        accelerator=arguments.accelerator, devices=devices, num_nodes=nodes, strategy="auto" if alone else "ddp"
-    )
+    strategy = "auto" if alone else "ddp"
+    try:
+        return Fabric(accelerator=arguments.accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
+    except (RuntimeError, ImportError, MisconfigurationException) as error:
+        asked = f"--accelerator {arguments.accelerator} --devices {arguments.devices}"
+        raise ValueError(f"{asked} cannot be had on this machine: {error}") from error
 
 
 def in_bfloat16(precision: str, device: torch.device) -> bool:

@@ -4,8 +4,6 @@
 them and does not lose an error of the file system (a full disk), which libsndfile only reports as a short count.
 """
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +25,7 @@ from enhance.io.sound.pieces import Piece, pieces_of
 from enhance.io.sound.speakers import VORBIS_ORDER, Speakers, read_speakers
 from enhance.io.sound.text_chunks import read_texts
 from enhance.utils.errors import FileError, one_line
+from enhance.utils.file_names import native_name
 from enhance.utils.native_output import stderr_closed
 
 _NO_LENGTH = 2**62  # libsndfile gives a FLAC without a length nearly 2**63 samples
@@ -205,9 +204,7 @@ class SoundReader:
         shown = piece.open()
         if isinstance(shown, Path) and shown.suffix.lower() == ".raw":  # soundfile would go by the name
             shown = ByteView(shown, [(0, shown.stat().st_size)])
-        name: Any = shown
-        if isinstance(shown, Path) and sys.platform != "win32":
-            name = os.fsencode(shown)  # soundfile refuses text with bytes that are not UTF-8
+        name: Any = native_name(shown) if isinstance(shown, Path) else shown
         try:
             with stderr_closed():
                 self._file = _Stream(name)

@@ -1,6 +1,8 @@
 """The cache of decoded recordings: every format and rate, bad files, reuse, bandwidth, rooms, pauses, and crops."""
 
+import os
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -106,6 +108,16 @@ def test_sound_in_the_last_samples_only_is_a_recording_like_others(tmp_path: Pat
     cache = build_cache([tmp_path / "audio"], tmp_path / "cache", kind="noise")
     assert [recording.name for recording in cache.recordings] == ["late.wav", "other.wav"]
     assert cache.recordings[0].bandwidth == RATE / 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_recording_whose_name_is_not_utf_8_is_one_like_others(tmp_path: Path) -> None:
+    """As in archives of Latin-1 systems."""
+    folder = tmp_path / "sounds"
+    write(folder / "cafe.wav", sine(440.0, 1.0)).rename(folder / os.fsdecode(b"caf\xe9.wav"))
+    for _ in range(2):
+        cache = build_cache([folder], tmp_path / "cache", kind="noise")
+        assert [os.fsencode(recording.name) for recording in cache.recordings] == [b"caf\xe9.wav"]
 
 
 def test_nothing_readable_and_missing_folders_are_errors(tmp_path: Path) -> None:

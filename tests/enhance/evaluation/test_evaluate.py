@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -209,6 +210,21 @@ def test_failed_files_are_counted_and_said(evaluated):
     nothing = results.bootstrap([math.nan])
     assert (nothing.count, nothing.failed) == (0, 1)
     assert math.isnan(nothing.mean)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_pair_whose_name_is_not_utf_8_is_one_like_others(pairs, tmp_path):
+    for clean, noisy in find_pairs(pairs)[:1]:
+        for path in (clean, noisy):
+            (tmp_path / path.parent.name).mkdir()
+            shutil.copy(path, tmp_path / path.parent.name / os.fsdecode(b"caf\xe9.wav"))
+        assert np.array_equal(read_pair(*find_pairs(tmp_path)[0])[1], read_pair(clean, noisy)[1])
+
+
+def test_scores_of_a_file_whose_name_is_not_utf_8_are_kept_too(evaluated, tmp_path):
+    evaluation, name = results.load(evaluated / "tiny_made.json"), os.fsdecode(b"caf\xe9.wav")
+    scores = {name: dict.fromkeys(evaluation.metrics, 1.5)}
+    assert results.load_scores(results.save(evaluation, scores, tmp_path).with_suffix(".csv")) == scores
 
 
 def test_paired_differences_cancel_what_files_have_in_common():

@@ -138,6 +138,14 @@ def test_numbers_that_are_none_are_one_clear_line(
     assert capsys.readouterr().err == f"enhance.train: {message}\n"
 
 
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path, "--out", str(tmp_path / "out"), "--accelerator", "gpu")) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("enhance.train: --accelerator gpu --devices 1 cannot be had on this machine: ")
+    assert error.count("\n") == 1
+
+
 def test_a_finished_run_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
