@@ -3,8 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 
-def native_name(path: Path) -> str | bytes:
-    """Return the name by which soundfile opens any file: it refuses text with bytes that are not UTF-8."""
+def native_name(path: Path) -> Any:
+    """Return the name, text or bytes, by which soundfile opens any file: it refuses text that is not UTF-8."""
     return str(path) if sys.platform == "win32" else os.fsencode(path)
