@@ -266,11 +266,9 @@ def halfway(
     hops = g.swap(g.reshape(g("Pad", samples, integers(0, 0, 0, half)), 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
     known = g("Concat", _unfolded(g, network, kept), spectra(g, network, dft, hops), axis=0)
     heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
-    sums = []
-    for x in masks:
-        around = g("Concat", g.cut(x, 0, 1, axis=0), x, axis=0)
-        sums.append(g("Add", g.cut(around, 0, -1, axis=0), x))
-    filtered = deep_filter(g, network, *sums, heard, dft.twice / 2)
+    before = (g.cut(g("Concat", g.cut(x, 0, 1, axis=0), x, axis=0), 0, -1, axis=0) for x in masks)
+    gains, filters = (g("Add", *pair) for pair in zip(before, masks, strict=True))
+    filtered = deep_filter(g, network, gains, filters, heard, floats(dft.twice / 2))
     estimate, tails = overlap_add(g, network, dft, filtered, overlap)
     last = -c.ahead - 1  # of the frames that the next call does not make again
     earlier = g.cut(audio, c.hop * last - half, c.hop * last, axis=1)
