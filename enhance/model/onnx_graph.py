@@ -263,9 +263,9 @@ def halfway(
     earlier, overlap, kept = state
     half = c.hop // 2
     samples = g("Concat", earlier, audio, axis=1)
-    hops = g.swap(g.reshape(g("Pad", samples, integers(0, 0, 0, half)), 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
+    hops = _in_hops(g, dft, g("Pad", samples, integers(0, 0, 0, half)))
     known = g("Concat", _unfolded(g, network, kept), spectra(g, network, dft, hops), axis=0)
-    heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
+    heard = _with_margin(g, network, known)
     before = (g.cut(g("Concat", g.cut(x, 0, 1, axis=0), x, axis=0), 0, -1, axis=0) for x in masks)
     gains, filters = (g("Add", *pair) for pair in zip(before, masks, strict=True))
     filtered = deep_filter(g, network, gains, filters, heard, floats(dft.twice / 2))
@@ -274,6 +274,17 @@ def halfway(
     earlier = g.cut(audio, c.hop * last - half, c.hop * last, axis=1)
     kept = _folded(g, g.cut(known, last - c.history, last, axis=0))
     return g.cut(estimate, half, -half, axis=1), [earlier, g.reshape(g.cut(tails, -2, -1, axis=0), -1, c.hop), kept]
+
+
+def _in_hops(g: Graph, dft: FactoredDFT, samples: Value) -> Value:
+    """Return ``[batch, samples]`` as hops, ``[time, batch, rows / 2, columns]``."""
+    return g.swap(g.reshape(samples, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
+
+
+def _with_margin(g: Graph, network: Enhancer, known: Value) -> Value:
+    """Return spectra with the silent ones behind them that filters and features of the last frames ask for."""
+    margin = network.config.margin
+    return g("Pad", known, integers(0, 0, 0, 0, margin, 0, 0, 0)) if margin else known
 
 
 def _unfolded(g: Graph, network: Enhancer, kept: Value) -> Value:
@@ -293,12 +304,12 @@ def build(network: Enhancer) -> onnx.ModelProto:
     last_hop, overlap, level_state, kept, *others = g.split("state", list(network.state_sizes), axis=1)
     recurrent, between = others[: c.blocks], others[c.blocks :]
     audio = g("Concat", last_hop, "audio", axis=1)
-    hops = g.swap(g.reshape(audio, 0, -1, dft.rows // 2, dft.columns), 1, 0, 2, 3)
+    hops = _in_hops(g, dft, audio)
     now = spectra(g, network, dft, hops, "spectra")
     known = g("Concat", _unfolded(g, network, kept), now, axis=0)  # [history + time + ahead, batch, 2, bins]
     end = -c.ahead or END
     seen, running, level_state = features(g, network, now, g.cut(known, c.history - 1, -1, axis=0), level_state)
-    heard = g("Pad", known, integers(0, 0, 0, 0, c.margin, 0, 0, 0)) if c.margin else known
+    heard = _with_margin(g, network, known)
     finely = None
     if c.fine_bins:
         around = g.cut(heard, c.history - FINE_BEFORE, FINE_AFTER - c.margin or END, axis=0)
