@@ -29,7 +29,7 @@ from enhance.training.run_log import nothing_left
 from enhance.training.run_state import LAST, finished
 from enhance.training.schedule import TrainConfig
 from enhance.training.settings import apply_settings
-from enhance.training.task import EnhancementTask, describe, load_weights
+from enhance.training.task import EnhancementTask, describe, find_weights, load_weights
 from enhance.utils.command import run
 
 if TYPE_CHECKING:
@@ -44,8 +44,10 @@ def get_parser(required: bool = True) -> argparse.ArgumentParser:
     """Return the command line; `required` is false where settings are only listed."""
     parser = argparse.ArgumentParser(prog="python -m enhance.train", description=__doc__)
     add_folder_arguments(parser, SIMULATED_ROOMS, required)
-    parser.add_argument("--size", choices=SIZES, default="small", help="dimensions of the network")
-    parser.add_argument("--start", type=Path, help="weights to begin with, by enhance.export", metavar="SAFETENSORS")
+    sizes = "dimensions of the network (default: those of the model that --start names, else small)"
+    parser.add_argument("--size", choices=SIZES, help=sizes)
+    start = "weights to begin with: the name of a model, or a .safetensors file by enhance.export"
+    parser.add_argument("--start", help=start, metavar="MODEL")
     parser.add_argument("--eager", action="store_true", help="do not capture steps as CUDA graphs on a GPU")
     add_launch_arguments(parser, required)
     return parser
@@ -55,6 +57,11 @@ def options_of(arguments: Sequence[str]) -> list[str]:
     """Return arguments of this command without folders and devices, which may differ from machine to machine."""
     parsed = get_parser().parse_args(["--out", "", *arguments])
     return [f"--precision {parsed.precision}", f"--simulated-rooms {parsed.simulated_rooms}", *parsed.set]
+
+
+def size_of(arguments: argparse.Namespace) -> str:
+    """Return the name of the dimensions: --size, or the model that --start names."""
+    return arguments.size or (arguments.start if arguments.start in SIZES else "small")
 
 
 def settings(
@@ -113,13 +120,14 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
     """
     dimensions, loss, objective, mix, config = configs
     last = arguments.out / LAST
-    start = arguments.start.name if arguments.start else ""
+    weights = find_weights(arguments.start) if arguments.start else None
+    start = weights.name if weights else ""
     if over := finished(last, describe(dimensions, loss, objective, mix, start), config):
         go_on = "to go on from its weights, export them and name them by --start with another --out"
         print(f"{nothing_left(last, *over)}; {go_on}")
         return
-    if arguments.start:
-        load_weights(Enhancer(dimensions), arguments.start)  # a wrong file is refused before recordings are decoded
+    if weights:
+        load_weights(Enhancer(dimensions), weights)  # a wrong file is refused before recordings are decoded
     fabric.launch()
     if mix.reuse > 1 and config.batch % (SUBGROUP * fabric.world_size):
         each = f" in each of {fabric.world_size} processes" if fabric.world_size > 1 else ""
@@ -140,8 +148,8 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
         valid = Mixer(caches["valid_speech"], caches["valid_noise"], rooms, held_out, 1, fabric.device)
     torch.manual_seed(config.seed)
     network = Enhancer(dimensions)
-    if arguments.start:
-        load_weights(network, arguments.start)
+    if weights:
+        load_weights(network, weights)
     fast = in_bfloat16(arguments.precision, fabric.device)
     capture = fabric.device.type == "cuda" and fabric.world_size == 1 and not arguments.eager
     distances = [extra.make(mixer.device) for extra in find_extras(objective.extra)]
@@ -155,7 +163,7 @@ def train(arguments: argparse.Namespace, fabric: "Fabric", configs: Sequence[Any
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     return run_command(
-        "enhance.train", get_parser, lambda arguments: settings(arguments.size, arguments.set), train, argv
+        "enhance.train", get_parser, lambda arguments: settings(size_of(arguments), arguments.set), train, argv
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from enhance.runtime.registry import find_model
+from enhance.training.task import find_weights
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class FineTuning(AblationSettings):
     @property
     def file(self) -> Path:
         """Weights that the runs begin with."""
-        return find_model(self.start).with_suffix(".safetensors")
+        return find_weights(self.start)
 
     @property
     def digest(self) -> str:

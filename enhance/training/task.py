@@ -15,6 +15,7 @@ from enhance.dsp.rate import SAMPLE_RATE
 from enhance.model.config import NetworkConfig
 from enhance.model.network import Enhancer
 from enhance.model.warm_start import from_causal
+from enhance.runtime.registry import checkpoints_folder, list_models
 from enhance.training.cuda_graphs import CapturedSteps
 from enhance.training.loss import LossConfig
 from enhance.training.objective import Objective, ObjectiveConfig, Terms
@@ -117,6 +118,29 @@ def describe(
         "mix": plain(mix),
         "start": start,
     }
+
+
+def find_weights(name_or_path: str, folder: Path | None = None) -> Path:
+    """Return the file of weights to begin with: a path as it is, or of a model that comes with mpeace.
+
+    Args:
+        name_or_path: path of a file with a suffix, or name of a model.
+        folder: where the models are; `checkpoints_folder()` when None.
+
+    Raises:
+        ModelError: there is no registry of models.
+        ValueError: there is no such model, or it came without the weights that trainings begin with.
+    """
+    if Path(name_or_path).suffix:
+        return Path(name_or_path)
+    folder = checkpoints_folder() if folder is None else folder
+    files = {entry.name: folder / entry.file for entry in list_models(folder)}
+    if name_or_path not in files:
+        raise ValueError(f"no model {name_or_path!r}: the models are {', '.join(files)}; or name a .safetensors file")
+    path = files[name_or_path].with_suffix(".safetensors")
+    if not path.is_file():
+        raise ValueError(f"{path.name} is not in the installed package; name the one in a checkout of mpeace")
+    return path
 
 
 def load_weights(network: Enhancer, path: Path) -> None:

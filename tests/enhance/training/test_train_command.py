@@ -17,8 +17,11 @@ from recordings import write_folders
 
 from enhance.data import room_responses
 from enhance.model.checkpoint import load_checkpoint
+from enhance.runtime.registry import checkpoints_folder
 from enhance.train import get_parser, main, open_caches, settings
 from enhance.training.loop import LAST
+from enhance.training.task import find_weights
+from enhance.utils.atomic import write_text
 
 TINY_RUN = (
     "stem_channels=8", "channels=8", "head_channels=4", "segment_seconds=0.25", "synthetic_count=2",
@@ -241,6 +244,19 @@ def test_weights_to_begin_with_that_cannot_be_read_are_refused_before_rooms_are_
     options = ("--out", str(tmp_path / "out"), "--simulated-rooms", "1", "--start", str(tmp_path / "w.safetensors"))
     assert main(command(tmp_path, *options)) == 1
     assert "w.safetensors' cannot be read as safetensors" in capsys.readouterr().err
+
+
+def test_a_model_to_go_on_from_brings_its_dimensions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, channels in (["--start", "tiny"], 32), (["--start", "tiny", "--size", "micro"], 16), ([], 80):
+        assert main(["--list", *options]) == 0
+        assert re.search(rf"^channels={channels} ", capsys.readouterr().out, re.M)
+    assert find_weights("tiny").name == "tiny.safetensors"
+    assert find_weights("tiny.safetensors") == Path("tiny.safetensors")
+    write_text(tmp_path / "registry.json", (checkpoints_folder() / "registry.json").read_text())
+    with pytest.raises(ValueError, match=r"^no model 'tinny': the models are small, .*; or name a \.safetensors file$"):
+        find_weights("tinny", tmp_path)
+    with pytest.raises(ValueError, match=r"^tiny\.safetensors is not in the installed package; name the one in"):
+        find_weights("tiny", tmp_path)
 
 
 def test_folders_without_recordings_are_refused_before_rooms_are_simulated(
