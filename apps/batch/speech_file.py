@@ -46,8 +46,10 @@ class SpeechFile:
                 f"{OPTION} {path}: it was made with --speech-threshold {others[0]:g}, not {threshold:g}; "
                 "name another file, or --if-exists overwrite"
             )
-        self._others = {key: entry["threshold"] for key, entry in known.items() if entry["threshold"] != threshold}
-        self._known = {key: entry for key, entry in known.items() if entry.pop("threshold") == threshold}
+        self._others = {key: entry for key, entry in known.items() if entry["threshold"] != threshold}
+        self._known = {key: {**entry} for key, entry in known.items() if key not in self._others}
+        for entry in self._known.values():
+            del entry["threshold"]  # it stands above them all
 
     def check(self, tasks: Iterable[Task]) -> None:
         """Check that all that was found with another threshold is found anew.
@@ -59,11 +61,11 @@ class SpeechFile:
             UsageError: something would be lost.
         """
         anew = {names for task in tasks for names in _both_names(task.source, task.target)}
-        for (source, target), threshold in self._others.items():
+        for (source, target), entry in self._others.items():
             if (source, target) not in anew:
                 raise UsageError(
-                    f"{OPTION} {self._path}: what it says of {source} was made with --speech-threshold {threshold:g}, "
-                    f"not {self._threshold:g}; name another file"
+                    f"{OPTION} {self._path}: what it says of {source} was made with --speech-threshold "
+                    f"{entry['threshold']:g}, not {self._threshold:g}; name another file"
                 )
 
     def add(self, outcome: Outcome) -> None:
@@ -84,6 +86,8 @@ class SpeechFile:
     def close(self, outcomes: list[Outcome]) -> None:
         """Write the segments of all files that were done or skipped, and what is known of others, in one step.
 
+        What was to be found anew and was not, since its file failed or the run was stopped, stays with its threshold.
+
         Args:
             outcomes: of all inputs to which the run came.
 
@@ -101,7 +105,7 @@ class SpeechFile:
             "pad_seconds": PAD,
             "files": [
                 *(self._entry(outcome) for outcome in settled),
-                *(entry for names, entry in self._known.items() if names not in told),
+                *(entry for names, entry in (self._known | self._others).items() if names not in told),
             ],
         }
         write_json(self._path, content, OPTION)

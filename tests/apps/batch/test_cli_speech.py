@@ -119,6 +119,29 @@ def test_a_run_over_other_files_keeps_what_the_file_says_of_the_former(tmp_path:
         SpeechFile(listed, 0.7, goes_on=False).check(tasks[1:])
 
 
+def test_a_file_that_fails_with_another_threshold_keeps_what_was_found_with_the_former(tmp_path: Path) -> None:
+    """So does one to which a run that is stopped does not come, until it is found anew."""
+    first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
+    second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech={1: []})
+    tasks = [Task(f"{name}.wav", f"out/{name}.wav", "") for name in "abc"]
+    listed = tmp_path / "speech.json"
+    SpeechFile(listed, 0.5, goes_on=True).close([first, second])
+    for outcomes in ([Outcome("a.wav", "out/a.wav", "failed"), second], [second]):
+        again = SpeechFile(listed, 0.7, goes_on=False)
+        again.check(tasks)
+        again.close(outcomes)
+        content = json.loads(listed.read_text())
+        assert content["threshold"] == 0.7
+        found, kept = content["files"]
+        assert (found["input"], "threshold" in found) == ("b.wav", False)
+        assert (kept["input"], kept["threshold"], kept["segments"]) == ("a.wav", 0.5, [{"start": 0.5, "end": 1.5}])
+    with pytest.raises(UsageError, match=r"made with --speech-threshold 0\.5, not 0\.7"):
+        SpeechFile(listed, 0.7, goes_on=True)
+    SpeechFile(listed, 0.7, goes_on=False).close([first, second])
+    assert all("threshold" not in entry for entry in json.loads(listed.read_text())["files"])
+    SpeechFile(listed, 0.7, goes_on=True)
+
+
 def test_a_batch_that_was_killed_or_stopped_loses_no_segments(tmp_path: Path) -> None:
     first = Outcome("a.wav", "out/a.wav", "done", seconds=2.0, speech={1: [SpeechSegment(0.5, 1.5)]})
     second = Outcome("b.wav", "out/b.wav", "done", seconds=2.0, speech={1: []})
