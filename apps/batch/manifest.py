@@ -9,8 +9,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from enhance.io.formats import CONTAINERS
 from enhance.io.options import Clip, DenoiseOptions, checked_rate, parse_channels
 from enhance.io.remote.address import file_name, is_url, shown
+from enhance.io.task import check_name
 from enhance.runtime.link import Link
 from enhance.utils.errors import FileError, UsageError, one_line
 
@@ -101,6 +103,7 @@ def _checked(
 def _csv(content: bytes) -> Iterator[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     try:
+        _check_once(reader.fieldnames or ())
         for number, row in enumerate(reader, 1):
             if None in row or None in row.values():
                 raise UsageError(f"row {number} has not as many cells as the line of names has columns")
@@ -114,7 +117,9 @@ def _jsonl(content: bytes) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object)
+        except UsageError as error:
+            raise UsageError(f"line {number}: {error}") from None
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
@@ -129,21 +134,36 @@ def _parquet(content: bytes) -> Iterator[dict[str, Any]]:
     except ImportError:
         raise UsageError("Parquet needs PyArrow: pip install 'mpeace[cloud]'") from None
     try:
-        for batch in parquet.ParquetFile(arrow.BufferReader(content)).iter_batches():
+        file = parquet.ParquetFile(arrow.BufferReader(content))
+        _check_once(file.schema_arrow.names)
+        for batch in file.iter_batches():
             yield from batch.to_pylist()
     except (arrow.ArrowException, OSError):
         raise UsageError("it is no Parquet file, or a damaged one") from None
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_once([name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _check_once(names: Sequence[str]) -> None:
+    """Refuse columns of one name, of which only the last would count."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"there are two columns {name!r}; keep one of them")
+
+
 def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    return value is None or value in ("", []) or (isinstance(value, float) and math.isnan(value))
 
 
 def _path(value: Any, name: str, place: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{place}: no {name}; expected a path or a URL in the column {name!r}")
-    if value == "-" or "\0" in value:
+    if value == "-":
         raise UsageError(f"{place}: {name} {value!r} is neither a path nor a URL")
+    check_name(value, f"{place}: {name}", UsageError)
     return value
 
 
@@ -164,7 +184,7 @@ def _options(given: dict[str, Any], options: DenoiseOptions, place: str) -> Deno
 
 
 def _flag(value: Any) -> bool:
-    text = str(value).strip().lower()
+    text = _text(value).strip().lower().removesuffix(".0")
     if text not in _TRUE + _FALSE:
         raise ValueError(text)
     return text in _TRUE
@@ -179,7 +199,15 @@ def _whole(value: Any) -> int:
 
 def _text(value: Any) -> str:
     """Return what a cell says as on the command line, whole numbers without a point."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float | Decimal) and value == int(value) else str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """Return what a cell with one value or a list of them says."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str | int | float | Decimal) for each in values):
+        raise ValueError(value)
+    return tuple(_text(each) for each in values)
 
 
 def _container(value: Any) -> str:
@@ -208,7 +236,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # as the options of t
     "sample_rate": ("sample_rate", lambda value: checked_rate(_whole(value))),
     "clip": ("clip", _word(Clip)),
     "salvage": ("salvage", _flag),
-    "channels": ("channels", lambda value: parse_channels(_text(value).removesuffix(".0"))),
+    "channels": ("channels", lambda value: parse_channels(",".join(_texts(value)).removesuffix(".0"))),
     "link": ("link", _word(Link)),
-    "track": ("tracks", lambda value: (_text(value),)),
+    "track": ("tracks", _texts),
 }

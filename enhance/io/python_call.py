@@ -15,7 +15,7 @@ from enhance.io.formats import CONTAINERS, MUXERS, READ_ONLY, container_between,
 from enhance.io.options import Clip, DenoiseOptions, checked_channels, checked_tracks
 from enhance.io.remote.address import is_url, is_web, shown, without_file_scheme
 from enhance.io.remote.copies import download, local_name, upload
-from enhance.io.task import OnProgress, Outcome, Task, check_target, file_path, partial_of
+from enhance.io.task import OnProgress, Outcome, Task, check_name, check_target, file_path, partial_of
 from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.link import Link
 from enhance.runtime.registry import model_for_files
@@ -151,6 +151,8 @@ def denoise_file(
     if isinstance(target, str) and is_web(target):
         reason = f"{shown(target)}: web servers are read and not written to; name another target"
         raise FileError(f"{_name_of(source)}: {reason}")
+    if _is_local(source):
+        check_name(fspath(source), "the source")
     if isinstance(target, str | PathLike):
         try:
             check_target(without_file_scheme(fspath(target)))

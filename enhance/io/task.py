@@ -59,6 +59,25 @@ def partial_of(target: Path | str) -> str:
     return os.path.join(folder, f".{secrets.token_hex(6)}{PARTIAL}")  # noqa: PTH118
 
 
+def check_name(path: str, what: str, kind: type[FileError] = FileError) -> None:
+    """Check that a text can be the path of a file on this machine.
+
+    Args:
+        path: as it was given.
+        what: it is of, for the message.
+        kind: of the error.
+
+    Raises:
+        FileError: it cannot.
+    """
+    try:
+        reason = "there is a NUL in it" if b"\0" in os.fsencode(path) else ""
+    except UnicodeEncodeError:
+        reason = "there is half a character in it (a lone surrogate)"
+    if reason:
+        raise kind(f"{what} {path!r} is no name of a file: {reason}")
+
+
 def check_target(target: str, kind: type[FileError] = FileError) -> None:
     """Check that an output is a file, or nothing yet: what takes the name of a folder, device or pipe destroys it.
 
@@ -73,14 +92,13 @@ def check_target(target: str, kind: type[FileError] = FileError) -> None:
         raise kind(f"the output {shown(target)} is a folder; name a file")
     if is_url(target):
         return
+    check_name(target, "the output", kind)
     try:
         is_file = stat.S_ISREG(os.stat(target).st_mode)  # noqa: PTH116 - quick, for many files
     except (FileNotFoundError, NotADirectoryError):
         is_file = not os.path.lexists(target)  # a link that leads nowhere is there
     except OSError as error:
         raise kind(f"the output {target} cannot be reached: {one_line(error)}") from None
-    except ValueError:
-        raise kind(f"the output {target!r} is no name of a file: there is a NUL in it") from None
     if not is_file:
         raise kind(f"the output {target} is there and is no file")
 

@@ -1,6 +1,7 @@
 """`--manifest`: inputs, outputs and settings row by row."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tiny_model import tiny_result
 
 from apps.batch import manifest
 from enhance.io.options import DenoiseOptions
+from enhance.utils.errors import UsageError
 
 AUDIO = speech_like(0.2, 48_000)
 ONE_STEP_OF_16_BITS = 2.0**-15
@@ -123,6 +125,23 @@ def test_two_rows_with_one_output_fail_both_and_the_others_are_done(
         ),
         ("m.jsonl", "[" * 100_000 + "\n", "line 1 is no JSON object"),
         ("m.jsonl", "[1]\n", "line 1 is no JSON object"),
+        ("m.csv", "input,output,mix,output\na.wav,b.wav,1,c.wav\n", "there are two columns 'output'; keep one of them"),
+        ("m.jsonl", '{"input": "a", "output": "b", "mix": 0, "mix": 1}\n', "line 1: there are two columns 'mix'"),
+        (
+            "m.jsonl",
+            '{"input": "a\\u0000", "output": "b"}\n',
+            "row 1: input 'a\\x00' is no name of a file: there is a NUL",
+        ),
+        (
+            "m.jsonl",
+            '{"input": "a", "output": "\\ud800"}\n',
+            "row 1: output '\\ud800' is no name of a file: there is half",
+        ),
+        (
+            "m.jsonl",
+            '{"input": "a", "output": "b", "track": [null]}\n',
+            "row 1: track [None] is no value of that column",
+        ),
         ("m.parquet", "PAR1", "it is no Parquet file"),
         ("m.txt", "", "expected a .csv, .jsonl or .parquet file"),
     ],
@@ -158,6 +177,47 @@ def test_a_track_by_number_may_have_a_point_and_a_title_keeps_its_own(tmp_path: 
     lines = [{"input": "a.mp4", "output": "b.mp4", "track": track} for track in (2.0, 3, "2.0", "eng")]
     rows = manifest.read_manifest(str(write_rows(tmp_path / "m.jsonl", lines)), DenoiseOptions())
     assert [row.options.tracks for row in rows] == [("2",), ("3",), ("2.0",), ("eng",)]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_channels_and_track_may_be_lists(tmp_path: Path, suffix: str) -> None:
+    rows: list[dict[str, object]] = [
+        {"input": "a.mp4", "output": "b.mp4", "track": ["eng", "2"], "channels": [1, 2]},
+        {"input": "c.mp4", "output": "d.mp4", "track": [], "channels": None},
+    ]
+    first, second = manifest.read_manifest(str(write_rows(tmp_path / f"m{suffix}", rows)), DenoiseOptions())
+    assert (first.options.tracks, first.options.channels) == (("eng", "2"), (1, 2))
+    assert (second.options.tracks, second.options.channels) == ((), ())
+
+
+def test_a_column_of_numbers_says_yes_and_no_with_a_point_too(tmp_path: Path) -> None:
+    """As pandas and Parquet write 1, 0 and an empty cell."""
+    (tmp_path / "m.csv").write_text("input,output,salvage\na.wav,b.wav,1.0\nc.wav,d.wav,0.0\ne.wav,f.wav,\n")
+    rows = manifest.read_manifest(str(tmp_path / "m.csv"), DenoiseOptions())
+    lines = [{"input": "a.wav", "output": "b.wav", "salvage": given} for given in (1.0, 0.0, None)]
+    rows += manifest.read_manifest(str(write_rows(tmp_path / "m.jsonl", lines)), DenoiseOptions())
+    assert [row.options.salvage for row in rows] == 2 * [True, False, False]
+
+
+def test_numbers_of_databases_are_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    row: dict[str, object] = {
+        "input": "a",
+        "output": "b",
+        "track": Decimal("2.00"),
+        "channels": Decimal(1),
+        "mix": Decimal("0.5"),
+    }
+    (read_back,) = manifest.read_manifest(str(write_rows(tmp_path / "m.parquet", [row])), DenoiseOptions())
+    assert (read_back.options.tracks, read_back.options.channels, read_back.options.mix) == (("2",), (1,), 0.5)
+
+
+def test_two_columns_of_one_name_in_parquet(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.table([["a.wav"], ["b.wav"], ["c.wav"]], names=["input", "output", "output"])
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(UsageError, match="there are two columns 'output'"):
+        manifest.read_manifest(str(tmp_path / "m.parquet"), DenoiseOptions())
 
 
 def test_inputs_come_from_one_place(tmp_path: Path, sound: Path) -> None:

@@ -247,6 +247,16 @@ def test_a_target_that_takes_no_bytes_is_refused_before_the_work(tmp_path: Path)
                 denoise_file("missing.wav", target)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a\0.wav", "there is a NUL in it"), ("\ud800.wav", "there is half a char")]
+)
+def test_a_text_that_names_no_file_is_said_to(name: str, reason: str) -> None:
+    for source, target, what in ((name, "b.wav", "source"), (Path(name), "b.wav", "source"), ("a.wav", name, "output")):
+        with pytest.raises(FileError) as error:
+            denoise_file(source, target)
+        assert f"the {what} {name!r} is no name of a file: {reason}" in str(error.value)
+
+
 def test_a_file_is_not_written_over_itself(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     source = write(tmp_path / "a.wav", np.ones(10))
     before = source.read_bytes()
