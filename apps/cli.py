@@ -19,7 +19,7 @@ from apps.shared_options import AttenuationLimit, Mix, Model
 from enhance.io.options import Clip, DenoiseOptions, checked_rate, parse_channels
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
-from enhance.utils.errors import MpeaceError, UsageError, hold_closed_streams, one_line, say
+from enhance.utils.errors import ModelError, MpeaceError, UsageError, hold_closed_streams, one_line, say
 from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="mpeace")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except UsageError as problem:
+    except (ModelError, UsageError) as problem:
         return _fail(problem, 2)
     except MpeaceError as problem:
         return _fail(problem, 1)

@@ -1,8 +1,8 @@
 """Errors with a message for a person: one clear line that says what came, what was expected and what to do.
 
 All of them are a `MpeaceError`. `one_line` turns any exception, also those of the operating system, into such a line. A
-`UsageError` stops the command before any file is touched (exit status 2); every other `FileError` belongs to one file,
-and the rest of the batch goes on (exit status 1).
+`UsageError` stops the command before any file is touched, a `ModelError` before any is denoised (exit status 2); every
+other `FileError` belongs to one file, and the rest of the batch goes on (exit status 1).
 """
 
 import os

@@ -110,12 +110,12 @@ def test_a_damaged_model(tmp_path: Path, tiny_model: Path, damage: str) -> None:
     if damage == "text":
         model.write_text("not a network")
     ended = mpeace("denoise", source, "--model", model)
-    assert ended.status == 1
+    assert ended.status == 2
     assert len(ended.stderr.splitlines()) == 1
     assert str(model) in ended.stderr
     assert [path for path in tmp_path.iterdir() if path.suffix == ".wav"] == [source]
     info = mpeace("info", model)
-    assert info.status == 1
+    assert info.status == 2
     assert len(info.stderr.splitlines()) == 1
 
 

@@ -130,7 +130,7 @@ def test_a_model_that_cannot_run_live_is_not_installed(
 ) -> None:
     """Systemd would start it every five seconds for ever."""
     ended = mpeace("live", "--install-service", "--model", model)
-    assert (ended.status, ended.stdout) == (1, "")
+    assert (ended.status, ended.stdout) == (2, "")
     assert len(ended.problems) == 1
     assert problem in ended.stderr
     assert not (tmp_path / "config").exists()
