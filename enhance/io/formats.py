@@ -18,6 +18,7 @@ SAMPLE_BITS = {**PCM_BITS, "FLOAT": 32, "DOUBLE": 64, "ULAW": 8, "ALAW": 8}  # o
 
 # Not kept, though lossless: libsndfile's encoder writes other sound where more than 16 bits cannot be compressed.
 _AS_PLAIN = {"ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+_FINE = {"DWVW_24": "PCM_24"}  # the same of a subtype that is kept, in containers that lack it
 
 BYTES = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})  # a sample each: an odd number of them is padded
 IN_BLOCKS = frozenset({"IMA_ADPCM", "MS_ADPCM", "GSM610"})  # of which the last is filled up
@@ -188,6 +189,8 @@ def choose_encoding(source: Encoding | None, container: Container | None, subtyp
         usual = "MPEG_LAYER_III" if source.major == "MP3" else "PCM_16"
         container = Container(source.major.lower(), source.major, (), source.subtype if keeps else usual)
     else:
+        if source is not None and source.subtype in _FINE:
+            source = Encoding(source.major, _FINE[source.subtype], source.endian)
         keeps = source is not None and not container.coded and source.subtype in _PLAIN
     endian = source.endian if source is not None and source.major == container.major else "FILE"
     if subtype is None and keeps and source is not None:

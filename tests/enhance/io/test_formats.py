@@ -64,6 +64,14 @@ def test_alac_in_caf_becomes_samples_of_as_many_bits(
         assert ended.problems == ([note] if name == "b.caf" else [])
 
 
+def test_dwvw_of_24_bits_becomes_samples_of_as_many(tmp_path: Path, tiny_model: Path) -> None:
+    source = tmp_path / "a.aiff"
+    soundfile.write(source, 0.1 * np.sin(np.arange(9600) / 10), 48_000, format="AIFF", subtype="DWVW_24")
+    for name, subtype in (("b.wav", "PCM_24"), ("b.flac", "PCM_24"), ("b.aiff", "DWVW_24")):
+        assert mpeace("denoise", source, "-o", tmp_path / name, "--mix", 0, "--model", tiny_model).status == 0
+        assert soundfile.info(tmp_path / name).subtype == subtype
+
+
 def test_the_recording_of_the_readme_can_be_denoised(tmp_path: Path, tiny_model: Path) -> None:
     source = Path(__file__).parents[2] / "data" / "noisy.flac"
     assert mpeace("denoise", source, "-o", tmp_path / "cleaned.flac", "--model", tiny_model).status == 0
