@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from enhance.io.codec_limits import check_input
+from enhance.io.media.container_damage import is_damaged
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
 from enhance.io.media.mp4_speakers import named_speakers
@@ -41,6 +42,7 @@ class TrackDecoder:
 
     Args:
         stream: of the opened file.
+        path: of that file.
         salvage: leave out packets that cannot be decoded, instead of refusing the file.
         movie: movie header of an MP4 file that was opened with `open_untrimmed`, None for other files.
 
@@ -54,9 +56,9 @@ class TrackDecoder:
         FileError: when there is no decoder for it.
     """
 
-    def __init__(self, stream: "AudioStream", salvage: bool = False, movie: Box | None = None) -> None:
+    def __init__(self, stream: "AudioStream", path: Path, salvage: bool = False, movie: Box | None = None) -> None:
         self.stream = stream
-        self._salvage = salvage
+        self._path, self._salvage = path, salvage
         try:
             self._context = stream.codec_context
             self.sample_rate = self._context.sample_rate
@@ -121,20 +123,33 @@ class TrackDecoder:
             if self._waiting:
                 yield self._gathered()
 
-    def check_length(self) -> None:
-        """Compare with the length that the file gives the track.
+    def check_whole(self) -> None:
+        """Compare with the length that the file gives the track, and look why sound is missing in it.
 
         Raises:
-            FileError: when the track ended early.
+            FileError: when the track ended early, or the file is damaged where sound is missing.
+            OSError: when the file cannot be read again.
         """
+        lacks = [each for each in (self._missing_within(), self._missing_at_the_end()) if each]
+        if lacks and not self._salvage:
+            raise FileError(f"cut off or damaged: {' and '.join(lacks)} (--salvage denoises what is there)")
+        self.notes += [f"salvaged: {each}" for each in lacks]
+
+    def _missing_at_the_end(self) -> str:
         declared = self._declared_seconds()
         seconds = self.samples / self.sample_rate
         if declared is None or seconds >= declared - _CUT_OFF:
-            return
-        lacks = f"its sound lasts {seconds:.2f} s, its header promises {declared:.2f} s"
-        if not self._salvage:
-            raise FileError(f"cut off or damaged: {lacks} (--salvage denoises what is there)")
-        self.notes.append(f"salvaged: {lacks}")
+            return ""
+        return f"its sound lasts {seconds:.2f} s, its header promises {declared:.2f} s"
+
+    def _missing_within(self) -> str:
+        """Return what is missing where FFmpeg stepped over damage; holes that a recorder left are none."""
+        holes = self._clock.holes
+        if not holes or not is_damaged(self._path, self.stream.container.format.name, self.stream.id):
+            return ""
+        first, seconds = max(0.0, holes[0][0] - self._earliest), sum(length for _, length in holes)
+        where = f"at {first:.2f} s" if len(holes) == 1 else f"in {len(holes)} places, the first at {first:.2f} s"
+        return f"{seconds:.2f} s of sound are missing {where}"
 
     def _decode(self, packet: "Packet") -> "list[AudioFrame]":
         try:
@@ -248,7 +263,7 @@ class TrackReader:
             audio = list(self._container.streams.audio)
             self._stream = choose_tracks(audio, tracks)[0]
             self.number = audio.index(self._stream) + 1
-            self._decoder, self._salvage = TrackDecoder(self._stream, salvage, movie), salvage
+            self._decoder, self._salvage = TrackDecoder(self._stream, path, salvage, movie), salvage
         except FileError:
             self._container.close()
             raise
@@ -285,7 +300,7 @@ class TrackReader:
         for packet in packets_of(self._container, self._stream, salvage=self._salvage, notes=self.notes):
             for block in self._decoder.push(packet):
                 yield block[list(self.speakers.order)] if self.speakers.order else block
-        self._decoder.check_length()
+        self._decoder.check_whole()
 
     def close(self) -> None:
         """Close the file."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-_SEGMENT, _TRACKS, _CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
+SEGMENT, _TRACKS, CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
 _ENTRY, _KIND, _VIDEO, _VOID, _CRC = 0xAE, 0x83, 0xE0, 0xEC, 0xBF
 _LANGUAGE, _LANGUAGE_IETF = 0x22B59C, 0x22B59D
 _SHAPE = (0x54B0, 0x54BA, 0x54B2, 0x54B3, 0x54AA, 0x54BB, 0x54CC, 0x54DD)  # display size, unit and kind, crop
@@ -144,29 +144,29 @@ def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
     while place < end:
         file.seek(place)
         head = file.read(12)
-        kind, size, length = _head(head, 0)
-        if length == 0 or kind == _CLUSTER:
+        kind, size, length = head_of(head, 0)
+        if length == 0 or kind == CLUSTER:
             return None
         if kind == _TRACKS:
             file.seek(place + length)
             return (place + length, size) if size is not None and size < min(_LARGEST, end) else None
-        if kind != _SEGMENT and size is None:
+        if kind != SEGMENT and size is None:
             return None
-        place += length + (0 if kind == _SEGMENT else size or 0)
+        place += length + (0 if kind == SEGMENT else size or 0)
     return None
 
 
 def _elements(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Walk over elements that follow each other: kind, begin and end of what is in them."""
     while begin < end:
-        kind, size, length = _head(data, begin)
+        kind, size, length = head_of(data, begin)
         if length == 0 or size is None or begin + length + size > end:
             return
         yield kind, begin + length, begin + length + size
         begin += length + size
 
 
-def _head(data: bytes, place: int) -> tuple[int, int | None, int]:
+def head_of(data: bytes, place: int) -> tuple[int, int | None, int]:
     """Return the kind, size (None: unknown) and length of the head of an element; length 0 when there is none."""
     first = data[place] if place < len(data) else 0
     width = 9 - first.bit_length()

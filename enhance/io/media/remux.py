@@ -66,7 +66,7 @@ def clean_tracks(
         look = look_at(path)
         source, movie = open_untrimmed(path)
     with source:
-        work = _Remux(source, movie, muxer, look, settings)
+        work = _Remux(path, source, movie, muxer, look, settings)
         options = {"movie_timescale": str(work.sound[0].codec_context.sample_rate)} if muxer in _BOXES else {}
         try:
             with create_media(partial, muxer, **options) as out:
@@ -114,9 +114,15 @@ class _Remux:
     """
 
     def __init__(
-        self, source: "InputContainer", movie: Box | None, muxer: str, look: FirstLook, settings: DenoiseOptions
+        self,
+        path: Path,
+        source: "InputContainer",
+        movie: Box | None,
+        muxer: str,
+        look: FirstLook,
+        settings: DenoiseOptions,
     ) -> None:
-        self._source, self._movie, self._muxer, self._look = source, movie, muxer, look
+        self._path, self._source, self._movie, self._muxer, self._look = path, source, movie, muxer, look
         audio = list(source.streams.audio)
         self._numbers = [stream.index for stream in audio]
         self.sound = choose_tracks(audio, settings.tracks)
@@ -140,7 +146,7 @@ class _Remux:
         chosen = {stream.index for stream in self.sound}
         for stream in self._source.streams:
             if stream.index in chosen:
-                decoder = TrackDecoder(stream, settings.salvage, self._movie)  # type: ignore[arg-type]
+                decoder = TrackDecoder(stream, self._path, settings.salvage, self._movie)  # type: ignore[arg-type]
                 bits = self._look.bits.get(stream.index, 0.0)
                 track = SoundTrack(decoder, out, self._muxer, denoiser, settings, outcome.gain, bits)
                 self.tracks[stream.index] = track

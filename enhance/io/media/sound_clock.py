@@ -43,6 +43,7 @@ class SoundClock:
         start: time of the first sample in seconds; None before it is known.
         drifts: whether the sound is being resampled to follow the clock.
         restarts: how often the clock began again.
+        holes: where sound is missing: seconds on the clock of the file, and how many.
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
@@ -58,6 +59,8 @@ class SoundClock:
         self._last = 0.0
         self._before_restart = 0.0  # seconds on the clock of what was joined before
         self.restarts = 0
+        self.holes: list[tuple[float, float]] = []
+        self._placed = 0  # samples, with those of holes
         self._warp: _Warp | None = None
         self._past = np.zeros((channels, _HALF - 1), np.float32)  # the last samples that came out
         self.start: Fraction | None = None
@@ -105,6 +108,8 @@ class SoundClock:
             self._shift += step / self._rate
             self._before.clear()
             if step > 0:
+                self.holes.append((float(self.start or 0) + self._placed / self._rate, step / self._rate))
+                self._placed += step
                 if self._warp is not None:
                     self._warp.stretch = 1.0  # a hole is as long as the clock says
                 for zeros in silence(self._channels, step, self._rate):
@@ -113,6 +118,7 @@ class SoundClock:
                 self._debt -= step
         left_out = min(self._debt, samples.shape[1])
         self._debt -= left_out
+        self._placed += samples.shape[1] - left_out
         self._before.append(late - self._shift)
         if len(self._before) > max(1, round(_NEIGHBOURS * self._rate / max(samples.shape[1], 1))):
             self._before.popleft()

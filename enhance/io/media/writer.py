@@ -108,7 +108,7 @@ class SoundTrack:
             if self._delay and not self.stream.codec_context.codec.delay:
                 self._encode(np.zeros((self.decoder.channels, self._delay - self._lead), np.float32))
             self._mux(self.stream.encode(None))
-            self.decoder.check_length()
+            self.decoder.check_whole()
 
     def new_sound(self) -> NewSound:
         """Return facts of the sound that was written, for the movie header of an MP4."""
