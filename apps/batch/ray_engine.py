@@ -26,6 +26,7 @@ from enhance.io.options import DenoiseOptions
 from enhance.io.remote.address import is_in_memory, is_url
 from enhance.io.remote.copies import discard, new_spool
 from enhance.io.task import PARTIAL, PIPE, Outcome, Task, partial_of
+from enhance.runtime.registry import is_model_file
 from enhance.utils.environment import own_version
 from enhance.utils.errors import ModelError, UsageError
 from enhance.utils.interrupt import Stopped, Stopper
@@ -68,6 +69,9 @@ def run_on_ray(
     with connected(address):
         work = ray.remote(num_cpus=1, max_retries=_AGAIN)(_denoise)
         queue = sorted(tasks, key=lambda task: task.size)
+        chosen = settings.model
+        if chosen is not None and is_model_file(chosen):
+            chosen = _whole(chosen)
         running: dict[Any, Task] = {}
         stopped: Counter[str] = Counter()  # times that a node that ends, and not the person, stopped a file
         try:
@@ -76,7 +80,7 @@ def run_on_ray(
                 room = jobs or _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
                 while queue and len(running) < room:
                     task = queue.pop()
-                    options = replace(task.options or settings, model=settings.model)
+                    options = replace(task.options or settings, model=chosen)
                     running[work.remote(_anywhere(task), options)] = task
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
                 for reference in ready:
@@ -103,12 +107,14 @@ def _check(tasks: list[Task]) -> None:
 
 
 def _anywhere(task: Task) -> Task:
-    """Return the task with whole paths: a process of Ray works in a folder of its own.
-
-    What `..` means is left to the system, since a link may stand before it.
-    """
-    source, target = (path if is_url(path) else os.path.join(os.getcwd(), path) for path in (task.source, task.target))  # noqa: PTH109, PTH118
+    """Return the task with whole paths: a process of Ray works in a folder of its own."""
+    source, target = (path if is_url(path) else _whole(path) for path in (task.source, task.target))
     return replace(task, source=source, target=target, options=None)
+
+
+def _whole(path: str) -> str:
+    """Return a path from the root on. What `..` means is left to the system, since a link may stand before it."""
+    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
 
 
 def _outcome(reference: Any, task: Task, model: dict[str, str]) -> Outcome | None:

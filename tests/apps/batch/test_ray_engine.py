@@ -97,6 +97,17 @@ def test_a_row_of_a_manifest_is_cleaned_by_the_model_of_the_batch(
     assert loaded == ["m"]
 
 
+def test_a_model_of_ones_own_is_named_by_its_whole_path(cluster: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of Ray works in another folder."""
+    loaded: list[str | None] = []
+    monkeypatch.setattr(ray_engine, "_denoise", lambda _, options: loaded.append(options.model))
+    monkeypatch.setattr(ray_engine, "_outcome", lambda *_: Outcome("a.wav", "b.wav", "done"))
+    for model in ("mine.onnx", "/there/mine.onnx", "small"):
+        tasks = [Task("a.wav", "b.wav", "")]
+        ray_engine.run_on_ray(tasks, None, 1, DenoiseOptions(model=model), Stopper(), lambda *_: None, {})
+    assert loaded == [str(Path.cwd() / "mine.onnx"), "/there/mine.onnx", "small"]
+
+
 def test_a_cluster_that_runs_here_is_joined_with_its_own_number_of_cores(cluster: Ray) -> None:
     """Ray refuses `num_cpus` where `ray start --head` was called before."""
     with connected(None):
