@@ -60,7 +60,7 @@ def find_here(text: str, leave_out: str | None, settled: list[Outcome], passed_o
         elif stat.S_ISREG(status.st_mode):
             items = [_found(path, "", False, status)]
         else:
-            reason = "not a file"
+            reason = _not_a_file(status.st_mode)
     except OSError as error:
         reason = one_line(error)
     except ValueError as error:  # ** that is only part of a name, before Python 3.13
@@ -68,6 +68,12 @@ def find_here(text: str, leave_out: str | None, settled: list[Outcome], passed_o
     if not items:
         settled.append(Outcome(text, None, "failed", reason))
     return items
+
+
+def _not_a_file(mode: int) -> str:
+    """Return what is wrong with an input of this type (`st_mode`)."""
+    advice = "a pipe, not a file; WAV from a program is read so: PROGRAM | mpeace denoise -"
+    return advice if stat.S_ISFIFO(mode) else "not a file"
 
 
 def _found(path: str, below: str, searched: bool, status: os.stat_result) -> Found:

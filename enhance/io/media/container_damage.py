@@ -40,6 +40,31 @@ def is_damaged(path: Path, container: str, track: int) -> bool:
         return container == "flv" and _flv_is_damaged(file, size)
 
 
+def bytes_cut_off(path: Path, container: str) -> int:
+    """Return how many bytes of an AVI are not there, by its headers; 0 for other containers, which FFmpeg or their own
+    lengths tell, and for one whose recorder wrote no sizes.
+
+    Args:
+        path: of the file.
+        container: name of FFmpeg's demuxer.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    if container != "avi":
+        return 0
+    with path.open("rb") as file:
+        size, end = file.seek(0, 2), 0
+        while end < size:  # a long one is of several parts
+            file.seek(end)
+            head = file.read(8)
+            length = int.from_bytes(head[4:], "little")
+            if head[:4] != b"RIFF" or length in (0, 2**32 - 1):
+                return 0
+            end += 8 + length + length % 2
+    return end - size if end > size + 8 else 0  # some writers count the head, too
+
+
 def _matroska_is_damaged(file: BinaryIO, size: int) -> bool:
     place, segment, ends = 0, 0, [size]  # ends of the elements that are open, the innermost last
     while place < size:

@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from enhance.io.codec_limits import check_input
-from enhance.io.media.container_damage import is_damaged
+from enhance.io.media.container_damage import bytes_cut_off, is_damaged
 from enhance.io.media.edit_list import EditedLine, Piece, pieces_of
 from enhance.io.media.mp4_boxes import Box, read_movie
 from enhance.io.media.mp4_speakers import named_speakers
@@ -136,6 +136,8 @@ class TrackDecoder:
         self.notes += [f"salvaged: {each}" for each in lacks]
 
     def _missing_at_the_end(self) -> str:
+        if count := bytes_cut_off(self._path, self.stream.container.format.name):
+            return f"{count} bytes that its header promises are not there"
         declared = self._declared_seconds()
         seconds = self.samples / self.sample_rate
         if declared is None or seconds >= declared - _CUT_OFF:

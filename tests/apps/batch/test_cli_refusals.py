@@ -173,6 +173,14 @@ def test_a_rate_that_the_container_lacks(tmp_path: Path, tiny_model: Path) -> No
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_with_a_name_is_no_file_and_the_line_says_what_is_read(tmp_path: Path) -> None:
+    """As /dev/stdin, and <(PROGRAM) of the shell."""
+    os.mkfifo(tmp_path / "pipe")
+    advice = "a pipe, not a file; WAV from a program is read so: PROGRAM | mpeace denoise -"
+    failed(mpeace("denoise", tmp_path / "pipe", "-o", tmp_path / "out.wav"), (tmp_path / "pipe", advice))
+
+
 def test_a_report_takes_the_place_of_no_other_file(tmp_path: Path, tiny_model: Path) -> None:
     """Not of somebody's JSON, nor of what another option wrote; of a former report it does."""
     source = write(tmp_path / "a.wav", speech_like(0.1, 48_000))

@@ -9,7 +9,7 @@ from command import mpeace
 from helpers import speech_like
 from media import make
 
-from enhance.io.media.container_damage import is_damaged
+from enhance.io.media.container_damage import bytes_cut_off, is_damaged
 
 KINDS = [("a.mkv", "matroska", "aac"), ("a.ts", "mpegts", "aac"), ("a.m2ts", "mpegts", "ac3"), ("a.flv", "flv", "aac")]
 PICTURE = {"flv": "flv"}
@@ -89,3 +89,18 @@ def test_packets_of_sound_that_a_receiver_lost_are_missed(tmp_path: Path) -> Non
     twice = ours[20]
     source.write_bytes(b"".join(packets[: twice + 1] + packets[twice:]))
     assert not is_damaged(source, "mpegts", track)
+
+
+def test_an_avi_that_is_cut_off_is_no_success(tmp_path: Path, tiny_model: Path) -> None:
+    source = make(tmp_path / "a.avi", "avi", "libmp3lame", "mpeg4", 48_000, [speech_like(4, 48_000)])
+    whole, out = source.read_bytes(), tmp_path / "out.avi"
+    assert bytes_cut_off(source, "avi") == 0
+    source.write_bytes(whole[:4] + bytes(4) + whole[8:-20_000])  # by a recorder that died
+    assert bytes_cut_off(source, "avi") == 0
+    source.write_bytes(whole[:-20_000])
+    lacks = "20000 bytes that its header promises are not there"
+    ended = mpeace("denoise", source, "-o", out, "--model", tiny_model)
+    assert ended.status == 1
+    assert f"cut off or damaged: {lacks} (--salvage" in ended.problems[0]
+    ended = mpeace("denoise", source, "-o", out, "--model", tiny_model, "--salvage")
+    assert (ended.status, ended.problems) == (0, [f"mpeace: {source}: note: salvaged: {lacks}"])
