@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
+from enhance.dsp.underflow import may_vanish
 from enhance.io.bitrate import compression_like, usual_compression
 from enhance.io.formats import BYTES, CONTAINERS, FLOATING, IN_BLOCKS, SAMPLE_BITS, Encoding, choose_encoding, fit_size
 from enhance.io.open_source import encoding_for_file, keeps_media, note_on_name, notes_on, open_source
@@ -99,7 +100,8 @@ def perform(
         outcome.notes = []
         stopper.unfinished = None if task.target == PIPE else Path(task.partial)
         try:
-            _attempt(denoiser, task, settings, stopper, on_progress, outcome)
+            with may_vanish():
+                _attempt(denoiser, task, settings, stopper, on_progress, outcome)
             outcome.notes += _notes_on_silence(outcome)
             outcome.status = "done"
         except _Again as again:

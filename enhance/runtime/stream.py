@@ -26,6 +26,7 @@ from enhance.dsp.audio_fifo import AudioFifo
 from enhance.dsp.polyphase import Polyphase
 from enhance.dsp.rate import check_sample_rate
 from enhance.dsp.resampling import Resampler, held_back_seconds
+from enhance.dsp.underflow import may_vanish
 from enhance.runtime.block_runner import BlockRunner, Model
 from enhance.runtime.link import Link
 from enhance.runtime.linked_channels import LinkedChannels
@@ -200,7 +201,8 @@ class Stream:
         if self.live_block is not None and samples % self.live_block:
             raise ValueError(f"block of {samples} samples: expected a multiple of live_block = {self.live_block}")
         self._ended = "was broken off in the middle of a block"  # until it is through: its queues are out of step
-        result = self._processed(block)
+        with may_vanish():
+            result = self._processed(block)
         self._ended = ""
         return result
 
@@ -232,15 +234,16 @@ class Stream:
             return self._take(0)
         # Silence pushes the last samples out of the model and of the resampler behind it, which may round down.
         padding = self._denoiser.info.latency + self._denoiser.info.hop
-        self._run(self._input.flush(padding))
-        for noisy, estimate in self._runner.finish():
-            self._denoised(noisy, estimate)
-        if self._linked is not None:
-            silence = np.zeros((self.channels, self._linked.latency + padding), np.float32)
-            self._give(self._linked.process(silence, silence))
-        if self._from_model is not None:
-            self._wet.push(self._from_model.flush())
-        return self._take(len(self._dry))
+        with may_vanish():
+            self._run(self._input.flush(padding))
+            for noisy, estimate in self._runner.finish():
+                self._denoised(noisy, estimate)
+            if self._linked is not None:
+                silence = np.zeros((self.channels, self._linked.latency + padding), np.float32)
+                self._give(self._linked.process(silence, silence))
+            if self._from_model is not None:
+                self._wet.push(self._from_model.flush())
+            return self._take(len(self._dry))
 
     def reset(self) -> None:
         """Forget everything but the strength, which is at its target: the next block begins a new signal."""
@@ -340,4 +343,5 @@ def float_samples(audio: np.ndarray) -> np.ndarray:
         if broken:
             raise ValueError(f"{broken} of {audio.size} samples are NaN or infinite: expected finite samples")
         raise ValueError(f"a sample is {np.abs(audio).max():.3g}: expected audio with full scale 1.0")
-    return audio.astype(np.float32, copy=False)
+    with may_vanish():
+        return audio.astype(np.float32, copy=False)

@@ -150,6 +150,14 @@ def test_a_file_called_as_a_pipe_is_a_file(
     assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "-").read_bytes()
 
 
+def test_a_program_that_wants_to_hear_of_underflow_gets_its_file(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
+    fading = 0.1 * speech_like(1.0, 44_100, seed=3).astype(np.float64) * np.geomspace(1, 1e-45, 44_100)
+    soundfile.write(tmp_path / "in.wav", fading.T, 44_100, subtype="DOUBLE")
+    with np.errstate(all="raise"):
+        result = denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", model=tiny_denoiser, link="on")
+    assert result.samples == 44_100
+
+
 def test_silence_has_no_level_and_no_sound_has_no_length(tmp_path: Path, tiny_denoiser: Denoiser) -> None:
     silence = write(tmp_path / "silence.wav", np.zeros(4800))
     result = denoise_file(silence, tmp_path / "a.wav", model=tiny_denoiser)

@@ -100,6 +100,18 @@ def test_step_refuses_other_shapes(tiny_denoiser: Denoiser, block: tuple[int, ..
         tiny_denoiser.step(np.zeros(block, np.float32), np.zeros(state, np.float32))
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_program_that_wants_to_hear_of_underflow_hears_of_its_own_alone(tiny_denoiser: Denoiser, rate: int) -> None:
+    """Sound that fades out becomes too small for float32, and is squared."""
+    fading = 0.1 * speech_like(1.0, rate, seed=3).astype(np.float64) * np.geomspace(1, 1e-45, rate)
+    with np.errstate(all="ignore"):
+        expected = tiny_denoiser.denoise(fading, rate, attenuation_limit_db=12)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(tiny_denoiser.denoise(fading, rate, attenuation_limit_db=12), expected)
+        with pytest.raises(FloatingPointError):
+            np.square(np.float32(1e-30))
+
+
 def test_a_single_signal_is_denoised_as_by_a_denoiser(tiny_denoiser: Denoiser) -> None:
     audio, settings = speech_like(0.2, 16_000, 2), {"attenuation_limit_db": 20, "mix": 0.5, "link": "on"}
     alone = denoise(audio, 16_000, tiny_denoiser.path, **settings)  # type: ignore[arg-type]
