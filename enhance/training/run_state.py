@@ -56,6 +56,23 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def unknown(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names in groups of settings that the same groups of now lack.
+
+    Example:
+        >>> unknown({"mix": {"room": 0.3, "fog": 0.1}, "start": ""}, {"mix": {"room": 0.5}})
+        ['fog']
+    """
+    both = [(group, now.get(name)) for name, group in before.items()]
+    return [
+        name
+        for one, other in both
+        if isinstance(one, Mapping) and isinstance(other, Mapping)
+        for name in one
+        if name not in other
+    ]
+
+
 class Task(Protocol):
     """A network with its data and its loss."""
 
@@ -123,12 +140,14 @@ class RunState:
             The number of steps that are done, and the seconds that they took; zeros without a checkpoint.
 
         Raises:
-            ValueError: the checkpoint is damaged, or of another network or schedule. Only `steps`
+            ValueError: the checkpoint is damaged, an average, or of another network or schedule. Only `steps`
                 and `minutes` may change, before the rates fall.
         """
         if not path.is_file():
             return 0, 0.0
         checkpoint = load_checkpoint(path)
+        if "optimizers" not in checkpoint:
+            raise ValueError(f"'{path}' is of enhance.average: export it, and go on from its weights by --start")
         step: int = checkpoint["step"]
         self._check(checkpoint, path)
         now, before = self._task.recordings(), checkpoint.get("recordings", {})
@@ -145,6 +164,12 @@ class RunState:
 
     def _check(self, checkpoint: dict[str, Any], path: Path) -> None:
         ours, step, seconds = self._task.describe(), checkpoint["step"], checkpoint.get("seconds", 0.0)
+        theirs, schedule = checkpoint["task"], ({"": checkpoint["config"]}, {"": asdict(self._config)})
+        if others := [*unknown(theirs, ours), *unknown(ours, theirs), *unknown(*schedule)]:
+            raise ValueError(
+                f"'{path}' is of another version of mpeace, whose settings differ ({', '.join(others)}); go on with "
+                "that version, or choose another folder"
+            )
         if checkpoint["task"] != ours:
             made = ", ".join(differing(checkpoint["task"], ours))
             raise ValueError(f"'{path}' was made with {made}; name the same, or choose another folder")

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
+from enhance.average import main as average_main
 from enhance.data.mixing import Mixer
 from enhance.model.checkpoint import load_checkpoint, save_atomically
 from enhance.model.config import NetworkConfig
@@ -239,6 +240,34 @@ def test_a_checkpoint_of_another_network_or_data_is_refused(data: Data, finished
     with pytest.raises(ValueError, match="choose another folder"):
         train(make_task((other, data[1])), replace(CONFIG, steps=1), finished)
     train(make_task(data), replace(CONFIG, steps=1, log_every=7, validate_every=9, save_minutes=1.0), finished)
+
+
+@pytest.mark.parametrize("group", ["config", "mix", "dimensions"])
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_checkpoint_of_another_version_says_so(
+    data: Data, finished: Path, tmp_path: Path, group: str, newer: bool
+) -> None:
+    checkpoint = load_checkpoint(finished / LAST)
+    settings = checkpoint["config"] if group == "config" else checkpoint["task"][group]
+    if newer:
+        settings["fog"] = 0.5
+    else:
+        del settings[{"config": "decay", "mix": "room", "dimensions": "taps"}[group]]
+    save_atomically(checkpoint, tmp_path / LAST)
+    if group == "config" and not newer:  # what a schedule lacks is as it was before it could be set
+        train(make_task(data), replace(CONFIG, steps=1, decay=TrainConfig.decay), tmp_path)
+        return
+    with pytest.raises(
+        ValueError, match=r"is of another version of mpeace, whose settings differ \((fog|room|taps)\);"
+    ):
+        train(make_task(data), replace(CONFIG, steps=1), tmp_path)
+
+
+def test_an_average_cannot_be_trained_on_and_says_so(data: Data, finished: Path, tmp_path: Path) -> None:
+    files = [str(finished / LAST), str(finished / LAST)]
+    assert average_main([*files, "--out", str(tmp_path / LAST)]) == 0
+    with pytest.raises(ValueError, match=r"is of enhance\.average: export it, and go on from its weights by --start"):
+        train(make_task(data), replace(CONFIG, steps=2), tmp_path)
 
 
 def test_a_damaged_or_foreign_checkpoint_is_an_error_with_its_name(data: Data, finished: Path, tmp_path: Path) -> None:
