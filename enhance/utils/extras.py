@@ -1,5 +1,6 @@
-"""What to install where a package is missing that only an extra of mpeace brings."""
+"""What to install where a package is missing that only an extra of mpeace brings; how a command ends while it loads."""
 
+import os
 import sys
 from types import TracebackType
 
@@ -25,13 +26,20 @@ def missing(error: ModuleNotFoundError) -> str | None:
 
 
 def end_commands_in_one_line() -> None:
-    """Let the commands here say in one line which extra is missing; all else goes to the `sys.excepthook` there was."""
+    """Let the commands here say in one line which extra is missing, or that Ctrl-C came before they were loaded.
+
+    All else goes to the `sys.excepthook` that there was.
+    """
     former = sys.excepthook
 
     def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         command = getattr(sys.modules["__main__"].__spec__, "name", "").removesuffix(".__main__")
+        ours = command.startswith(("enhance.", "emulator."))
         advice = missing(error) if isinstance(error, ModuleNotFoundError) else None
-        if advice and command.startswith(("enhance.", "emulator.")):
+        if ours and isinstance(error, KeyboardInterrupt):
+            print(f"{command}: stopped", file=sys.stderr, flush=True)
+            os._exit(130)  # Python's own status would be 1
+        if ours and advice:
             print(f"{command}: {advice}", file=sys.stderr)
         else:
             former(kind, error, trace)

@@ -1,6 +1,7 @@
 """A package that only an extra brings, and is not there, is said in one line with what to install."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -24,6 +25,19 @@ def test_a_command_ends_in_one_line(command: str, package: str, extra: str, tmp_
     done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
     assert done.returncode == 1
     assert done.stderr == f"{command}: needs the package {package}: pip install 'mpeace[{extra}]'\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C as a terminal of Unix sends it")
+@pytest.mark.parametrize("command", ["enhance.widen", "emulator.card"])
+def test_ctrl_c_while_a_command_loads_is_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", command, "--help"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}, cwd=tmp_path, timeout=60,
+        capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # not as in a background job
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{command}: stopped\n")
 
 
 def test_a_public_name_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
