@@ -1,7 +1,7 @@
 """`python -m emulator.card NAME|FILE --fidelity FILE.csv --data FILE.md --out FILE.md`: write an emulator's card.
 
 Everything in it is read: dimensions and training from the checkpoint's own metadata, the description from the registry
-that `emulator.export` wrote beside it, figures of a preset from what `python -m emulator.evidence.fidelity` wrote,
+that `emulator.export` wrote beside it, figures from what `python -m emulator.evidence.fidelity` wrote,
 sources with licences from the tables of `--data`. The form follows Mitchell et al., "Model Cards for Model Reporting"
 (doi:10.1145/3287560.3287596).
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from emulator.evidence.fidelity import PAPER_BESIDE, table
-from emulator.model.presets import EMULATORS, PAPER, collection_of, describe
+from emulator.model.presets import PAPER, collection_of, describe, name_of
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
-from enhance.runtime.registry import find_model, is_model_file, list_models
+from enhance.runtime.registry import find_model, list_models
 from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.errors import ModelError, fail
@@ -69,18 +69,23 @@ def card(name: str, description: str, about: Mapping[str, Any], fidelity: str, d
 
 
 def fidelity_rows(path: Path, preset: str) -> list[dict[str, Any]]:
-    """Return rows of a preset from what `emulator.evidence.fidelity` wrote; for the paper's U-Net those it stands in.
+    """Return rows of a network from what `emulator.evidence.fidelity` wrote; for the paper's U-Net those it stands in.
 
     Raises:
-        ValueError: if the file is no such CSV.
+        ValueError: if the file is no such CSV, or has no rows of this network.
     """
     measured, text = PAPER_BESIDE if preset == PAPER else preset, ("preset", "kind", "system")
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["preset"] == measured]
-        return [{key: value if key in text else float(value) for key, value in row.items()} for row in rows]
+            every = list(csv.DictReader(file))
+        rows = [row for row in every if row["preset"] == measured]
+        found = [{key: value if key in text else float(value) for key, value in row.items()} for row in rows]
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected the CSV of emulator.evidence.fidelity ({error})") from error
+    if not found:
+        there = ", ".join(dict.fromkeys(row["preset"] for row in every))
+        raise ValueError(f"{path}: no rows of '{measured}', only of {there}")
+    return found
 
 
 def description_of(network: str) -> str:
@@ -105,10 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         prepare(arguments.out)
-        about, own = describe(arguments.network), is_model_file(arguments.network, EMULATORS)
-        if own and arguments.fidelity:
-            raise ValueError("--fidelity has the figures of registered emulators, not those of a file; leave it out")
-        name = Path(arguments.network).stem if own else arguments.network
+        about = describe(arguments.network)
+        name = name_of(arguments.network)
         rows = fidelity_rows(arguments.fidelity, name) if arguments.fidelity else []
         data = licence_tables(arguments.data.read_text(encoding="utf-8"))
         text = card(name, description_of(arguments.network), about, table(rows) if rows else "", data)

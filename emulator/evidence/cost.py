@@ -23,7 +23,7 @@ from emulator.losses.codec_loss import CodecLoss
 from emulator.losses.codec_terms import Reference
 from emulator.losses.distances import BASELINE, plain_distances
 from emulator.model.config import PRESETS
-from emulator.model.presets import load_emulator
+from emulator.model.presets import load_emulators
 from enhance.evaluation.speed import speech_like
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
@@ -82,7 +82,7 @@ def signals(sample_rate: int, device: str) -> tuple[Tensor, Tensor]:
 
 def contenders(emulators: Sequence[str | Path], device: str) -> list[Contender]:
     """Return the yardsticks at each sample rate, then each emulator's configurations, target cached and not."""
-    networks = {Path(name).stem: load_emulator(name) for name in emulators}
+    networks = load_emulators(emulators)
     found = []
     for rate in sorted({network.config.sample_rate for network in networks.values()} or {16_000}):
         _, target = signals(rate, device)

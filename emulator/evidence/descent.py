@@ -31,12 +31,13 @@ from emulator.losses.balancer import Balancer
 from emulator.losses.distances import Distance, all_distances
 from emulator.losses.terms import compress, output_distance
 from emulator.model.config import PRESETS
-from emulator.model.presets import load_emulator
+from emulator.model.presets import load_emulators
 from emulator.model.spectrum import stft, unit_window
 from enhance.evaluation.metrics import pesq_wb, si_sdr
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
 from enhance.utils.command import run
+from enhance.utils.file_names import native_name
 
 SAMPLE_RATE = 16_000  # Hz, that of PESQ
 SNRS_DB = (0.0, 5.0, 10.0)
@@ -82,7 +83,7 @@ def excerpts(folder: Path, count: int, seconds: float) -> list[tuple[str, np.nda
 
 
 def _read(path: Path) -> np.ndarray:
-    audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    audio, rate = soundfile.read(native_name(path), dtype="float64", always_2d=True)
     return soxr.resample(audio[:, 0], rate, SAMPLE_RATE)
 
 
@@ -215,7 +216,13 @@ def make(arguments: argparse.Namespace) -> Report:
     quick = arguments.quick
     steps = QUICK_STEPS if quick else STEPS
     count, seconds = (QUICK_EXCERPTS, QUICK_SECONDS) if quick else (EXCERPTS, SECONDS)
-    emulators = [name for name in arguments.emulators if load_emulator(name).config.sample_rate == SAMPLE_RATE]
+    rates = {name: emulator.config.sample_rate for name, emulator in load_emulators(arguments.emulators).items()}
+    for name, rate in rates.items():
+        if rate != SAMPLE_RATE:
+            print(f"{name} is left out: it is of {rate} Hz, and the descent of {SAMPLE_RATE}", file=sys.stderr)
+    emulators = [
+        network for network, rate in zip(arguments.emulators, rates.values(), strict=True) if rate == SAMPLE_RATE
+    ]
     losses = [distance for distance in all_distances(SAMPLE_RATE, emulators) if is_tried(distance)]
     rows = measure(losses, excerpts(arguments.eval, count, seconds), steps)
     settings = {

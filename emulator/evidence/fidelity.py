@@ -20,13 +20,14 @@ Measures, on an STFT of 1024 samples with hop 256:
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy.signal import firwin
+from scipy.signal import firwin, welch
 from torch import Tensor
 
 from emulator.lame import Setting, round_trip
@@ -35,7 +36,7 @@ from emulator.losses.terms import critical_bands, smooth
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import POWER_FLOOR, Emulator
 from emulator.model.paper_unet import PaperUNet
-from emulator.model.presets import PAPER, load_emulator, load_network
+from emulator.model.presets import DEFAULT, PAPER, load_emulators, load_network
 from emulator.model.spectrum import log_spectral_distance, power
 from emulator.training.corpus import CorpusConfig, PieceMaker, Sources
 from emulator.training.sources import add_source_arguments, open_sources
@@ -47,7 +48,10 @@ from enhance.utils.command import run
 KINDS = ("speech", "music", "noisy")
 REMOVED_DB = 12.0  # a cell that the codec lowers by more counts as removed
 RANGE_DB = 50.0  # cells softer than the mean power by more do not count
-LOW_PASS_HZ = {"cbr16": 5500.0, "v9": 7250.0, "v6": 16_400.0}  # of LAME at the presets' sample rates
+LOW_PASS_HZ = {("cbr16", 16_000): 5500.0, ("v9", 16_000): 7250.0, ("v6", 48_000): 16_400.0}  # of LAME, for the presets
+LOW_PASS_DB = 10.0  # by which LAME lowers white noise less up to its low-pass: how that of other settings is found
+LOW_PASS_SECONDS = 4.0
+WIDEST = 0.99  # of half the sample rate: the highest edge of a filter
 PASS_BAND = 0.9  # share of the low-pass's edge up to which F1 counts
 PAPER_BESIDE = "mp3-cbr16-16k"  # the preset in whose table the paper's U-Net stands: it imitates the same setting
 OTHER_PHASE = 200  # samples by which the codec's grid is moved
@@ -63,10 +67,23 @@ class Guess:
     noise: Tensor | None  # [1, bins, frames]: power of coded minus input
 
 
+@cache
+def low_pass_hz(config: EmulatorConfig) -> float:
+    """Return the edge of LAME's low-pass; for settings of no preset it is measured with white noise."""
+    if (known := LOW_PASS_HZ.get((config.setting, config.sample_rate))) is not None:
+        return known
+    rng, rate = np.random.default_rng(SEED), config.sample_rate
+    noise = np.clip(0.1 * rng.standard_normal(round(LOW_PASS_SECONDS * rate)), -1, 1)
+    coded = round_trip(noise, rate, Setting.parse(config.setting))
+    (hertz, before), (_, after) = (welch(audio, rate, nperseg=config.window) for audio in (noise, coded))
+    kept = hertz[after > before * 10 ** (-LOW_PASS_DB / 10)]
+    return min(float(kept.max()), WIDEST * rate / 2)
+
+
 def scores(guess: Guess, original: Tensor, coded: Tensor, config: EmulatorConfig) -> dict[str, float]:
     """Return the measures of the module, from spectra ``[1, bins, frames]``."""
     original_power, coded_power, ours = power(original), power(coded), power(guess.spectrum)
-    bins = round(PASS_BAND * LOW_PASS_HZ[config.setting] / config.sample_rate * config.window)
+    bins = round(PASS_BAND * low_pass_hz(config) / config.sample_rate * config.window)
     floor = original_power.mean() * 10 ** (-RANGE_DB / 10)
     counted = (original_power > floor)[:, :bins]
     factor = 10 ** (-REMOVED_DB / 10)
@@ -99,12 +116,11 @@ def piece_maker(sources: Sources, config: EmulatorConfig, seconds: float) -> Pie
     return PieceMaker(sources, config.sample_rate, corpus)
 
 
-def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[str, Callable[[np.ndarray], Guess]]:
+def systems(name: str, emulator: Emulator, paper: PaperUNet | None) -> dict[str, Callable[[np.ndarray], Guess]]:
     """Return systems that are compared: each makes a guess from the original ``[time]``."""
-    config = PRESETS[preset]
+    config = emulator.config
     setting = Setting.parse(config.setting)
-    edge = LOW_PASS_HZ[config.setting]
-    low_pass = np.asarray(firwin(255, edge, fs=config.sample_rate), dtype=np.float64)
+    low_pass = np.asarray(firwin(255, low_pass_hz(config), fs=config.sample_rate), dtype=np.float64)
 
     def spectrum(audio: np.ndarray) -> Tensor:
         return emulator.spectrum(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None])
@@ -131,7 +147,7 @@ def systems(preset: str, emulator: Emulator, paper: PaperUNet | None) -> dict[st
             return Guess(original * emulation.magnitude / (power(original) + POWER_FLOOR).sqrt(), None)
 
         chosen["the paper's U-Net"] = paper_guess
-    return {**chosen, f"{preset}": ours}
+    return {**chosen, name: ours}
 
 
 @torch.no_grad()
@@ -139,7 +155,7 @@ def measure(
     preset: str, emulator: Emulator, paper: PaperUNet | None, sources: Sources, count: int, seconds: float
 ) -> list[dict[str, Any]]:
     """Return a row for each system, kind of sound and held-out piece."""
-    config = PRESETS[preset]
+    config = emulator.config
     maker = piece_maker(sources, config, seconds)
     rows = []
     for kind in KINDS:
@@ -186,7 +202,7 @@ def mean(rows: Sequence[dict[str, Any]], preset: str, system: str, kind: str, na
 
 def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -> Figure:
     """Return spectrograms of noisy speech before and after the codec, as the emulator makes it, and of both noises."""
-    config = PRESETS[preset]
+    config = emulator.config
     maker = PieceMaker(
         sources, config.sample_rate, CorpusConfig(0, 0, 0, 1, 0, 0, piece_seconds=seconds, corpus_seed=SEED)
     )
@@ -217,28 +233,30 @@ def picture(preset: str, emulator: Emulator, sources: Sources, seconds: float) -
 
 
 def make(arguments: argparse.Namespace) -> Report:
-    """Measure all presets that were asked for.
+    """Measure all emulators that were asked for.
 
     Raises:
-        ValueError: there is no held-out sound.
+        ValueError: there is no held-out sound, or two emulators have one name.
+        ModelError: there is no such emulator.
     """
     count, seconds = QUICK if arguments.quick else FULL
+    emulators = load_emulators(arguments.presets)  # a wrong name is refused before recordings are decoded
     _, sources = open_sources(arguments, 0)
     if sources is None:
         raise ValueError("fidelity is measured on held-out sound: name --valid-speech, --valid-noise and music")
     rows = []
-    for preset in arguments.presets:
-        paper = load_network(PAPER) if preset == PAPER_BESIDE else None
+    for name, emulator in emulators.items():
+        paper = load_network(PAPER) if name == PAPER_BESIDE else None
         assert paper is None or isinstance(paper, PaperUNet)
-        rows += measure(preset, load_emulator(preset), paper, sources, count, seconds)
-    shown = "mp3-v9-16k" if "mp3-v9-16k" in arguments.presets else arguments.presets[0]
+        rows += measure(name, emulator, paper, sources, count, seconds)
+    shown = DEFAULT if DEFAULT in emulators else next(iter(emulators))
     settings = {
-        "presets": arguments.presets,
+        "presets": list(emulators),
         "pieces": count,
         "seconds": seconds,
         "seed": SEED,
     }
-    return Report("fidelity", rows, table(rows), settings, picture(shown, load_emulator(shown), sources, 4.0))
+    return Report("fidelity", rows, table(rows), settings, picture(shown, emulators[shown], sources, 4.0))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -249,7 +267,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_source_arguments(parser)
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio", metavar="DIR")
     parser.add_argument(
-        "--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="presets to measure (default all)"
+        "--presets",
+        nargs="+",
+        default=list(PRESETS),
+        metavar="NAME|FILE",
+        help="presets to measure, or files by emulator.export (default: all presets)",
     )
     add_report_arguments(parser)
     return run_report("emulator.evidence.fidelity", make, parser.parse_args(argv))

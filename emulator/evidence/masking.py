@@ -12,7 +12,7 @@ band above its masker: a probe close to its masker shares bins with it, which fl
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,13 +33,13 @@ from emulator.evidence.masking_trials import (
 )  # fmt: skip
 from emulator.lame import Setting, round_trip
 from emulator.losses.distances import Distance, all_distances
-from emulator.model.config import PRESETS
-from emulator.model.presets import load_emulator
+from emulator.model.config import PRESETS, EmulatorConfig
+from emulator.model.presets import load_emulators
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, add_report_arguments, run_report
 from enhance.utils.command import run
 
-SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate
+SETTINGS = {16_000: ("cbr16", "cbr32", "v9", "v6"), 48_000: ("v6",)}  # of LAME, by sample rate; others are added
 BLOCK, QUICK_BLOCK = 4, 1  # draws that are measured at once; the spread between blocks gives the standard error
 BLOCKS, QUICK_BLOCKS = 4, 1  # of a distance
 CODEC_BLOCKS, QUICK_CODEC_BLOCKS = 16, 3  # of the codec, whose change is erratic where that of a network is smooth
@@ -167,7 +167,7 @@ def measure(
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], emulators: Mapping[str, EmulatorConfig]) -> str:
     """Return systems by experiments, a table for each sample rate, and how far each term is from its codec."""
     parts = []
     columns = [(experiment.name, level) for experiment in EXPERIMENTS for level in experiment.levels_db]
@@ -192,7 +192,7 @@ def table(rows: Sequence[Row]) -> str:
     )
     if any(np.isinf(row.selectivity_db) for row in rows):
         note += " inf: in no draw does the masked probe change anything; -: nor does the audible one."
-    return "\n\n".join([*parts, note, *verdicts(rows)]) + "\n"
+    return "\n\n".join([*parts, note, *verdicts(rows, emulators)]) + "\n"
 
 
 def is_codec(system: str) -> bool:
@@ -200,8 +200,8 @@ def is_codec(system: str) -> bool:
     return system.startswith("LAME")
 
 
-def verdicts(rows: Sequence[Row]) -> list[str]:
-    """Return the terms' mean selectivity on the spread probe minus the codec's, for presets with a codec."""
+def verdicts(rows: Sequence[Row], emulators: Mapping[str, EmulatorConfig]) -> list[str]:
+    """Return the terms' mean selectivity on the spread probe minus the codec's, for each emulator."""
 
     def mean(system: str, rate: int) -> float:
         chosen = [
@@ -210,13 +210,14 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         return float(np.nanmean(chosen))
 
     sentences = []
-    for preset, config in PRESETS.items():
+    for name, config in emulators.items():
         rate = config.sample_rate
-        systems = [s for s in dict.fromkeys(r.system for r in rows if r.sample_rate == rate) if s.startswith(preset)]
+        measured = dict.fromkeys(row.system for row in rows if row.sample_rate == rate)
+        systems = [system for system in measured if system.startswith(f"{name} ")]
         if systems:
             real = mean(f"LAME {config.setting}", rate)
-            far = ", ".join(f"{s.removeprefix(preset).strip()} {mean(s, rate) - real:+.1f}" for s in systems)
-            sentences.append(f"{preset} minus LAME {config.setting} ({real:.1f} dB) on the spread probe: {far} dB.")
+            far = ", ".join(f"{s.removeprefix(name).strip()} {mean(s, rate) - real:+.1f}" for s in systems)
+            sentences.append(f"{name} minus LAME {config.setting} ({real:.1f} dB) on the spread probe: {far} dB.")
     return sentences
 
 
@@ -248,17 +249,26 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 def make(arguments: argparse.Namespace) -> Report:
     """Measure the codec, then every distance."""
-    rates = {emulator: load_emulator(emulator).config.sample_rate for emulator in arguments.emulators}
+    emulators = {name: emulator.config for name, emulator in load_emulators(arguments.emulators).items()}
+    codecs = {rate: list(settings) for rate, settings in SETTINGS.items()}
+    for config in emulators.values():
+        if config.setting not in codecs.setdefault(config.sample_rate, []):
+            codecs[config.sample_rate].append(config.setting)
     experiments = (*EXPERIMENTS, *DISTANCES)
     rows: list[Row] = []
     quick = arguments.quick
     blocks, codec_blocks, size = (
         (QUICK_BLOCKS, QUICK_CODEC_BLOCKS, QUICK_BLOCK) if quick else (BLOCKS, CODEC_BLOCKS, BLOCK)
     )
-    for rate, settings in SETTINGS.items():
+    for rate, settings in codecs.items():
         for setting in settings:
             rows += measure(f"LAME {setting}", codec_change(setting, rate), 2, experiments, rate, codec_blocks, size)
-        for distance in all_distances(rate, [name for name, own in rates.items() if own == rate]):
+        at_rate = [
+            network
+            for network, config in zip(arguments.emulators, emulators.values(), strict=True)
+            if config.sample_rate == rate
+        ]
+        for distance in all_distances(rate, at_rate):
             rows += measure(distance.name, distance_change(distance), distance.degree, experiments, rate, blocks, size)
             print(f"{rate} Hz, {distance.name}: done", file=sys.stderr, flush=True)
     settings = {
@@ -268,7 +278,7 @@ def make(arguments: argparse.Namespace) -> Report:
         "draws_of_the_codec": codec_blocks * size,
         "first_seed": 0,
     }
-    return Report("masking", [asdict(row) for row in rows], table(rows), settings, draw(rows))
+    return Report("masking", [asdict(row) for row in rows], table(rows, emulators), settings, draw(rows))
 
 
 def get_parser() -> argparse.ArgumentParser:

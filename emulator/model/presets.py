@@ -1,7 +1,7 @@
 """Trained emulators on disk: safetensors files that describe themselves, listed in a registry with their sha256."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from safetensors.torch import save
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import Emulator
 from emulator.model.paper_unet import PaperUNet
-from enhance.runtime.registry import Collection, find_model
+from enhance.runtime.registry import Collection, find_model, is_model_file
 from enhance.utils.atomic import write_bytes
 from enhance.utils.errors import ModelError
 
@@ -30,6 +30,16 @@ ARCHITECTURES: dict[str, type[Emulator] | type[PaperUNet]] = {"Emulator": Emulat
 def collection_of(name_or_path: str | Path) -> Collection:
     """Return the registry that a network is listed in."""
     return REFERENCES if name_or_path == PAPER else EMULATORS
+
+
+def name_of(name_or_path: str | Path) -> str:
+    """Return the name that stands for a network in results: the registered one, or that of its file.
+
+    Example:
+        >>> name_of("mp3-v9-16k"), name_of("runs/mine.safetensors")
+        ('mp3-v9-16k', 'mine')
+    """
+    return Path(name_or_path).stem if is_model_file(name_or_path, EMULATORS) else str(name_or_path)
 
 
 def save_emulator(emulator: Emulator | PaperUNet, path: Path, about: dict[str, Any]) -> None:
@@ -71,6 +81,21 @@ def load_emulator(name_or_path: str | Path = DEFAULT) -> Emulator:
     if not isinstance(network, Emulator):
         raise ModelError(f"{name_or_path} holds a {type(network).__name__}; expected an Emulator, one of the presets")
     return network
+
+
+def load_emulators(names_or_paths: Iterable[str | Path]) -> dict[str, Emulator]:
+    """Return trained emulators by the names that stand for them in results.
+
+    Raises:
+        ModelError: as `load_emulator`.
+        ValueError: two have the same name.
+    """
+    found: dict[str, Emulator] = {}
+    for each in names_or_paths:
+        if (name := name_of(each)) in found:
+            raise ValueError(f"two emulators are called '{name}'; name each once, and give files names of their own")
+        found[name] = load_emulator(each)
+    return found
 
 
 def load_network(name_or_path: str | Path) -> Emulator | PaperUNet:

@@ -14,7 +14,7 @@ from emulator.lame import Setting, round_trip
 from emulator.model.config import PRESETS, EmulatorConfig
 from emulator.model.network import MASK_LIMIT, Emulator, fold, unfold
 from emulator.model.paper_unet import PaperUNet
-from emulator.model.presets import load_emulator, load_network, random_emulator, save_emulator
+from emulator.model.presets import load_emulator, load_emulators, load_network, random_emulator, save_emulator
 from emulator.model.spectrum import log_spectral_distance
 from emulator.training.corpus import (
     KINDS,
@@ -259,6 +259,17 @@ def test_a_saved_emulator_comes_back_frozen(emulator: Emulator, tmp_path: Path) 
     assert not any(p.requires_grad for p in loaded.parameters())
     audio = torch.randn(1, 3000)
     assert torch.equal(loaded(audio).mask, emulator(audio).mask)
+
+
+def test_emulators_have_names_of_their_own(emulator: Emulator, tmp_path: Path) -> None:
+    """Two files of one name would be one row, or one curve, of the evidence."""
+    paths = [tmp_path / folder / "mine.safetensors" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        save_emulator(emulator, path, {})
+    assert list(load_emulators(["mp3-v9-16k", paths[0]])) == ["mp3-v9-16k", "mine"]
+    with pytest.raises(ValueError, match="two emulators are called 'mine'"):
+        load_emulators(paths)
 
 
 def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_file_before_it(

@@ -76,7 +76,10 @@ def test_a_card_of_ones_own_network_has_what_its_export_says_of_it(
     assert text.startswith("# mine\n\nLAME as we use it. An emulator of mpeace; how it works")
     assert "## Fidelity\n\nNot measured.\n" in text
     assert card_main([*command, "--fidelity", str(tmp_path / "fidelity.csv")]) == 1
-    assert "--fidelity has the figures of registered emulators" in capfd.readouterr().err
+    assert "fidelity.csv: no rows of 'mine', only of mp3-v9-16k, other" in capfd.readouterr().err
+    (tmp_path / "fidelity.csv").write_text(FIDELITY.replace("other,", "mine,").replace("noisy,0", "speech,0"))
+    assert card_main([*command, "--fidelity", str(tmp_path / "fidelity.csv")]) == 0
+    assert "| mine | SNR, dB" in (tmp_path / "card.md").read_text()
 
 
 def test_the_contents_page_links_each_table_and_says_how_it_was_made(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from recordings import white, write, write_folders
 
 from emulator.evidence import fidelity
 from emulator.export import main as export_main
-from emulator.model.presets import EMULATORS, describe, load_emulator, load_network
+from emulator.model.config import PRESETS, EmulatorConfig
+from emulator.model.network import Emulator
+from emulator.model.presets import EMULATORS, describe, load_emulator, load_network, save_emulator
 from emulator.model.presets import random_emulator as untrained
 from emulator.train import get_parser, main
 from emulator.training.sources import open_sources
@@ -167,23 +169,41 @@ def test_settings_are_listed(folder: Path, capfd: pytest.CaptureFixture[str]) ->
 def test_fidelity_has_a_row_for_each_system_and_kind_of_sound(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fidelity, "load_emulator", lambda name: untrained(name, 0))
+    own = tmp_path / "mine.safetensors"
+    dimensions = EmulatorConfig("abr32", 24_000, window=256, hop=64, channels=(4, 6), middle=1)
+    save_emulator(Emulator(dimensions).eval(), own, {})
     monkeypatch.setattr(fidelity, "QUICK", (1, 1.0))
     command = [c for c in arguments(folder, tmp_path) if c not in ("--preset", "mp3-v9-16k", "--accelerator", "cpu")]
-    command = [*command[: command.index("--set")], "--presets", "mp3-v9-16k", "--quick"]
+    command = [*command[: command.index("--set")], "--presets", "mp3-v9-16k", str(own), "--quick"]
     assert fidelity.main(command) == 0
     with (tmp_path / "fidelity.csv").open() as file:
         rows = list(csv.DictReader(file))
-    systems = ["identity", "low-pass only", "LAME, other grid phase", "mp3-v9-16k"]
-    assert [(row["kind"], row["system"]) for row in rows] == [(k, s) for k in fidelity.KINDS for s in systems]
+    controls = ["identity", "low-pass only", "LAME, other grid phase"]
+    assert [(row["preset"], row["kind"], row["system"]) for row in rows] == [
+        (name, kind, system)
+        for name in ("mp3-v9-16k", "mine")
+        for kind in fidelity.KINDS
+        for system in (*controls, name)
+    ]
     assert all(float(row["f1"]) == 0 for row in rows if row["system"] == "identity")
     assert json.loads((tmp_path / "fidelity.json").read_text())["settings"]["quick"] is True
     assert (tmp_path / "fidelity.png").is_file()
 
 
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda config: config.setting)
+def test_the_low_pass_of_other_settings_is_found_as_that_of_the_presets(
+    preset: EmulatorConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = fidelity.LOW_PASS_HZ[preset.setting, preset.sample_rate]
+    monkeypatch.setattr(fidelity, "LOW_PASS_HZ", {})
+    monkeypatch.setattr(fidelity, "LOW_PASS_SECONDS", 2.0)
+    assert fidelity.low_pass_hz.__wrapped__(preset) == pytest.approx(known, rel=0.03)
+    assert fidelity.low_pass_hz.__wrapped__(EmulatorConfig("v0", 48_000)) < 24_000  # it has none
+
+
 def test_the_codec_agrees_with_itself_at_the_same_phase(folder: Path) -> None:
     """Scores of the truth: no distance, every removed cell found, the noise level right."""
-    config = fidelity.PRESETS["mp3-v9-16k"]
+    config = PRESETS["mp3-v9-16k"]
     emulator = untrained("mp3-v9-16k", 0)
     torch.manual_seed(0)
     before = emulator.spectrum(0.05 * torch.randn(1, 16_000))
@@ -202,7 +222,7 @@ def test_the_shipped_presets_know_the_low_pass_and_the_noise_of_their_codec(pres
     config = emulator.config
     torch.manual_seed(0)
     emulation = emulator(10 ** (-25 / 20) * torch.randn(1, config.sample_rate))
-    edge = fidelity.LOW_PASS_HZ[config.setting] / config.sample_rate * config.window
+    edge = fidelity.low_pass_hz(config) / config.sample_rate * config.window
     above, below = round(1.06 * edge), round(0.5 * edge)
     assert float(emulation.mask[:, above:-1].mean()) < 0.02
     assert float(emulation.mask[:, 20:below].mean()) > 0.5

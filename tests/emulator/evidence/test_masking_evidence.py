@@ -9,6 +9,9 @@ import pytest
 from emulator.evidence import masking
 from emulator.evidence.masking_trials import EXPERIMENTS, MASKER_DB, SPREAD, Experiment, trial
 from emulator.losses.distances import TERMS, codec_distances, plain_distances
+from emulator.model.config import EmulatorConfig
+from emulator.model.network import Emulator
+from emulator.model.presets import save_emulator
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, save_report
 
@@ -86,21 +89,27 @@ def test_decibels_follow_the_degree():
 
 
 def test_the_table_has_a_row_for_each_codec_and_distance(tmp_path, monkeypatch, capsys):
+    def some(rate, emulators):
+        ours = [codec_distances(emulator, rate)[0] for emulator in emulators]
+        return plain_distances(rate)[:2] + codec_distances(PRESET, RATE, False)[:1] + ours
+
+    own, small = tmp_path / "mine.safetensors", {"window": 256, "hop": 64, "channels": (4, 6), "middle": 1}
+    save_emulator(Emulator(EmulatorConfig("abr32", 24_000, **small)).eval(), own, {})
     monkeypatch.setattr(masking, "QUICK_CODEC_BLOCKS", 1)
-    monkeypatch.setattr(
-        masking, "all_distances", lambda rate, _: plain_distances(rate)[:2] + codec_distances(PRESET, RATE, False)[:1]
-    )
-    assert masking.main(["--quick", "--emulators", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(masking, "all_distances", some)
+    assert masking.main(["--quick", "--emulators", str(own), "--out", str(tmp_path)]) == 0
     text = (tmp_path / "masking.md").read_text()
     assert text in capsys.readouterr().out
     with (tmp_path / "masking.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     expected = {
         (rate, name)
-        for rate, settings in (("16000", ("cbr16", "cbr32", "v9", "v6")), ("48000", ("v6",)))
+        for rate, settings in (("16000", ("cbr16", "cbr32", "v9", "v6")), ("48000", ("v6",)), ("24000", ("abr32",)))
         for name in (*(f"LAME {s}" for s in settings), "l1", "l2", f"{PRESET} {next(iter(TERMS))}, random weights")
     }
+    expected |= {("24000", f"mine {next(iter(TERMS))}")}
     assert {(row["sample_rate"], row["system"]) for row in rows} == expected
+    assert "mine minus LAME abr32 (" in text
     for _, system in expected:
         assert f"| {system} |" in text
     levels = {(row["experiment"], row["level_db"]) for row in rows}
