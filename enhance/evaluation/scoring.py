@@ -1,8 +1,6 @@
 """Scores of a model on a set of pairs: every metric of every file, and probes with clean speech and noise alone."""
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache, partial
@@ -27,6 +25,7 @@ from enhance.evaluation.results import (
 from enhance.runtime.denoiser import Denoiser
 from enhance.utils.environment import machine, versions
 from enhance.utils.file_names import native_name
+from enhance.utils.interruptible_pool import InterruptiblePool
 
 Denoise = Callable[[Audio, int], Audio]
 Pair = tuple[Path, Path]
@@ -149,7 +148,7 @@ def of_each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, de
     if jobs == 1:
         return list(progress(map(work, items)))
     try:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        with InterruptiblePool(jobs) as pool:
             return list(progress(pool.map(work, items)))
     except BrokenProcessPool:
         killed = "one of the processes was killed, perhaps for want of memory; try again with fewer --jobs"

@@ -17,10 +17,10 @@ if __name__ == "__main__":
     restart_with_kept_heap()
 
 import argparse
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from enhance.evaluation.bootstrap import RESAMPLES
 from enhance.reporting.report import Report, add_report_arguments, run_report
 from enhance.utils.command import run
 from enhance.utils.errors import ModelError
+from enhance.utils.interruptible_pool import InterruptiblePool
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -67,15 +68,10 @@ def perform_all(groups: dict[tuple[str, str], list[Run]], settings: AutoencoderS
         for (domain, loss), runs in groups.items():
             work(domain, loss, runs, settings, out)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+    with InterruptiblePool(jobs, partial(torch.set_num_threads, 1)) as pool:
         tasks = [pool.submit(work, domain, loss, runs, settings, out) for (domain, loss), runs in groups.items()]
-        try:
-            for task in as_completed(tasks):
-                task.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for task in as_completed(tasks):
+            task.result()
 
 
 def settings_for(arguments: argparse.Namespace) -> AutoencoderSettings:

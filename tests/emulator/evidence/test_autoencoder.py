@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("autoencoder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(autoencoder, "QUICK", TINY)
-        patch.setattr(autoencoder, "ProcessPoolExecutor", lambda *_, **__: AtOnce())
+        patch.setattr(autoencoder, "InterruptiblePool", lambda *_, **__: AtOnce())
         assert autoencoder.main([*arguments(out), "--jobs", "2"]) == 0
     return out
 
