@@ -18,12 +18,11 @@ Outputs of the first seed on the first set are kept for a blind listening test i
 import argparse
 import json
 import math
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache, partial
@@ -37,7 +36,7 @@ from emulator.evidence.listening_files import ListeningEntry, write_manifest, wr
 from emulator.evidence.perceptual_scores import Judge
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.decomposition import decompose
-from enhance.evaluation.pairs import Audio, find_pairs, read_pair
+from enhance.evaluation.pairs import Audio, check_same_files, find_pairs, names_of, read_pair
 from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
 from enhance.model.onnx_export import export
@@ -60,6 +59,7 @@ from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.environment import machine
 from enhance.utils.errors import DatasetError, ModelError, fail
+from enhance.utils.interruptible_pool import InterruptiblePool
 
 NAME = "ablation"
 HEARD_SEED = 0  # whose outputs are kept for listening
@@ -116,16 +116,17 @@ def perform(
     """
     model, noted = trained(run, settings, work, arguments)
     begin, rows, denoiser = time.monotonic(), [], Denoiser(model)
-    for pairs in sets:
-        for clean, noisy in find_pairs(pairs):
+    for folder in sets:
+        pairs = find_pairs(folder)
+        for name, (clean, noisy) in zip(names_of(pairs), pairs, strict=True):
             target, mixture, sample_rate = read_pair(clean, noisy)
             estimate = denoiser.denoise(mixture, sample_rate)
             scores = score(estimate, target, mixture, sample_rate) | judge(sample_rate)(estimate, target)
             scores |= split(estimate, target, mixture, sample_rate)
-            about = {"set": pairs.resolve().name, "file": clean.stem, "minutes": noted["minutes"]}
-            rows.append(asdict(run) | about | {name: scores[name] for name in (*SCORES, *SPLIT)})
-            if run.seed == HEARD_SEED and pairs == sets[0]:
-                write_outputs(run.size, run.loss, {clean.stem: target}, {clean.stem: estimate}, sample_rate, work)
+            about = {"set": folder.resolve().name, "file": name, "minutes": noted["minutes"]}
+            rows.append(asdict(run) | about | {key: scores[key] for key in (*SCORES, *SPLIT)})
+            if run.seed == HEARD_SEED and folder == sets[0]:
+                write_outputs(run.size, run.loss, {name: target}, {name: estimate}, sample_rate, work)
     pesq = np.nanmean([row["pesq"] for row in rows])
     spent = f"trained {noted['minutes']} min, scored {(time.monotonic() - begin) / 60:.1f} min"
     print(f"{run.name}: {spent}, PESQ {pesq:.3f}", file=sys.stderr, flush=True)
@@ -191,26 +192,30 @@ def ablate(arguments: argparse.Namespace) -> None:
         raise ValueError("--sets: name the folders to score on")
     settings = chosen_settings(arguments)
     out, work, sets = arguments.out, arguments.work, arguments.sets
-    for folder in sets:
-        find_pairs(folder)  # before hours of training, not after them
+    names = [folder.resolve().name for folder in sets]
+    if again := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"--sets: two sets are called '{again}', and rows tell sets apart by their names; rename one")
+    found = {name: find_pairs(folder) for name, folder in zip(names, sets, strict=True)}  # before hours of training
     out.mkdir(parents=True, exist_ok=True)
     options = ["--cache", str(arguments.cache), *arguments.arguments]
     rows, common = read_rows(out / f"{NAME}.csv"), common_settings(settings, sets, options)
     if rows:
         check_settings(common, out, NAME)
+        for name, pairs in found.items():
+            check_same_files({row["file"] for row in rows if row["set"] == name}, pairs, out)
     sizes = arguments.sizes or ([arguments.start] if arguments.start else ["tiny", "small"])
     losses = arguments.losses or (FINE_GRID if arguments.start else SMALL_GRID)
     missing = [run for run in plan(sizes, losses, arguments.seeds) if run not in finished(rows)]
     if arguments.jobs > 1:
         os.environ.update(ONE_THREAD)
     failures = list[str]()
-    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+    with InterruptiblePool(arguments.jobs) as pool:
         work_of = partial(trained_only if arguments.train_only else perform, settings, sets, work, options)
         try:
             tasks = {pool.submit(work_of, run): run for run in missing}
             for task in as_completed(tasks):
                 error = task.exception()
-                if isinstance(error, BrokenProcessPool):
+                if isinstance(error, BrokenProcessPool | KeyboardInterrupt):
                     raise error
                 if error:
                     failures.append(f"{tasks[task].name}: {error}")
@@ -222,9 +227,6 @@ def ablate(arguments: argparse.Namespace) -> None:
         except BrokenProcessPool:  # with it fail all runs that are left
             killed = "the process of a run was killed, perhaps for want of memory"
             raise RuntimeError(f"{killed}; finished runs are kept, the same command goes on with the rest") from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
     if failures:
         raise RuntimeError(f"{len(failures)} of {len(missing)} runs failed, the others are kept; {'; '.join(failures)}")
     if not arguments.train_only:

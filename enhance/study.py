@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from enhance.evaluation.pairs import find_pairs, read_pair
+from enhance.evaluation.pairs import check_same_files, find_pairs, names_of, read_pair
 from enhance.evaluation.results import METRICS, bootstrap
 from enhance.evaluation.scoring import score
 from enhance.model.config import SIZES
@@ -100,10 +100,10 @@ def measure(variant: str, model: Path, minutes: float, pairs: Sequence[tuple[Pat
     """
     denoiser, rows = Denoiser(model), []
     about = {"variant": variant} | asdict(cost(denoiser, minutes))
-    for clean, noisy in pairs:
+    for name, (clean, noisy) in zip(names_of(pairs), pairs, strict=True):
         target, mixture, sample_rate = read_pair(clean, noisy)
         scores = score(denoiser.denoise(mixture, sample_rate), target, mixture, sample_rate)
-        rows.append(about | {"file": clean.stem} | {name: scores[name] for name in SCORES})
+        rows.append(about | {"file": name} | {key: scores[key] for key in SCORES})
     return rows
 
 
@@ -181,6 +181,7 @@ def study(arguments: argparse.Namespace) -> str:
     rows = read_rows(out / f"{NAME}.csv")
     if rows:
         check_settings(described, out, NAME)
+        check_same_files({row["file"] for row in rows}, pairs, out)
     finished = {row["variant"] for row in rows}
     for variant in (name for name in chosen if name not in finished):
         folder = out / f"run-{list(known).index(variant)}"

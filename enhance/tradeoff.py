@@ -24,7 +24,7 @@ from scipy.signal import istft, stft
 
 from enhance.evaluation.bootstrap import RESAMPLES, percentiles
 from enhance.evaluation.decomposition import BANDS_HZ, decompose
-from enhance.evaluation.pairs import find_pairs, read_pair
+from enhance.evaluation.pairs import find_pairs, names_of, read_pair
 from enhance.evaluation.results import SEED
 from enhance.reporting.markdown import markdown_table
 from enhance.reporting.report import Report, load_rows, save_report
@@ -76,7 +76,7 @@ def measure(model: Path | str, pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         ModelError, DatasetError: the network or a pair cannot be used.
     """
     denoiser, rows = Denoiser(model), []
-    for clean, noisy in pairs:
+    for name, (clean, noisy) in zip(names_of(pairs), pairs, strict=True):
         target, mixture, sample_rate = read_pair(clean, noisy)
         estimate = denoiser.denoise(mixture, sample_rate)
         made = {("limit", limit): mixture + Strength(limit).weight * (estimate - mixture) for limit in LIMITS_DB}
@@ -84,7 +84,7 @@ def measure(model: Path | str, pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         for (series, value), audio in made.items():
             parts = decompose(audio, target, mixture, sample_rate)
             left = {f"noise_left_{band}": level for band, level in enumerate(parts.noise_left)}
-            rows.append({"series": series, "value": value, "file": clean.stem, "distortion": parts.distortion} | left)
+            rows.append({"series": series, "value": value, "file": name, "distortion": parts.distortion} | left)
     return rows
 
 
@@ -235,7 +235,7 @@ def tradeoff(arguments: argparse.Namespace) -> str:
         losses = [row for row in every if row["set"] == arguments.set.resolve().name]
         if len({row["size"] for row in losses}) != 1:
             raise ValueError(f"--losses: expected rows of one size on '{arguments.set.resolve().name}'")
-        if other := {row["file"] for row in losses} ^ {clean.stem for clean, _ in pairs}:
+        if other := {row["file"] for row in losses} ^ {*names_of(pairs)}:
             raise ValueError(f"--losses: expected rows of the files in --set; '{min(other)}' is in one of them alone")
         measured = {row["loss"] for row in losses if np.isfinite(row.get("distortion", math.nan))}
         if without := {row["loss"] for row in losses} - measured:

@@ -1,5 +1,6 @@
 """Sets of clean and noisy pairs: a folder with `clean/` and `noisy/` that hold mono files of the same names."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,37 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     for pair in pairs:  # before hours of work, not in the middle of them
         check_headers(*pair)
     return pairs
+
+
+def names_of(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Return the names of pairs in rows: without suffixes, unless two would have the same, as `a.wav` and `a.flac`.
+
+    Example:
+        >>> names_of([(Path("clean/a.wav"), Path("noisy/a.wav")), (Path("clean/b.wav"), Path("noisy/b.wav"))])
+        ['a', 'b']
+        >>> names_of([(Path("clean/a.wav"), Path("noisy/a.wav")), (Path("clean/a.flac"), Path("noisy/a.flac"))])
+        ['a.wav', 'a.flac']
+    """
+    stems = [clean.stem for clean, _ in pairs]
+    return stems if len(set(stems)) == len(stems) else [clean.name for clean, _ in pairs]
+
+
+def check_same_files(finished: Collection[str], pairs: Sequence[tuple[Path, Path]], where: Path) -> None:
+    """Check that a set still has the files that finished rows are of: rows of others cannot be compared with them.
+
+    Args:
+        finished: names of files in the rows, as `names_of` gives them; none where nothing is finished.
+        pairs: of the set.
+        where: the folder of the rows.
+
+    Raises:
+        ValueError: there are others.
+    """
+    if finished and (others := {*finished} ^ {*names_of(pairs)}):
+        raise ValueError(
+            f"the runs in {where} were scored on other files than the set has now ('{min(others)}' is in one of them "
+            "alone); name another folder by --out"
+        )
 
 
 def check_estimates(folder: Path, pairs: list[tuple[Path, Path]]) -> None:

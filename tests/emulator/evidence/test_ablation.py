@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import os
+import shutil
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -14,6 +16,7 @@ import soundfile
 from helpers import AtOnce, speech_like
 from recordings import white, write, write_folders
 
+from emulator.evidence.listening_files import ListeningEntry, write_manifest, write_outputs
 from enhance import ablate
 from enhance.ablate import main, read_rows
 from enhance.model import onnx_export
@@ -45,7 +48,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are done in this process."""
-    monkeypatch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
+    monkeypatch.setattr(ablate, "InterruptiblePool", lambda *_: AtOnce())
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(path / "pairs" / "clean" / f"{number}.flac", clean, subtype="PCM_16")
         write(path / "pairs" / "noisy" / f"{number}.flac", clean + 0.1 * white(SECONDS), subtype="PCM_16")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ablate, "ProcessPoolExecutor", lambda *_: AtOnce())
+        patch.setattr(ablate, "InterruptiblePool", lambda *_: AtOnce())
         patch.setattr(training_process, "wait_out", train)
         patch.setattr(onnx_export, "to_onnx", lambda *_: onnx.load(tiny_model))
         patch.setattr(onnx_export, "parity", lambda *_: 0.0)
@@ -110,6 +113,35 @@ def test_what_is_finished_is_not_trained_again(folder: Path, capsys: pytest.Capt
     assert main(arguments(folder)) == 0
     assert read(folder) == before
     assert "trained" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_outputs_of_a_file_whose_name_is_not_utf_8_are_kept(tmp_path: Path) -> None:
+    name, audio = os.fsdecode(b"caf\xe9"), white(0.1)
+    write_outputs("tiny", "bark", {name: audio}, {name: audio}, 48_000, tmp_path)
+    manifest = write_manifest([ListeningEntry("tiny", {}, "bark", "Bark")], 48_000, tmp_path)
+    assert json.loads(manifest.read_text())["sets"]["tiny"]["items"] == [name]
+
+
+def test_two_sets_of_one_name_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their rows would be taken for those of one set."""
+    command = arguments(folder)
+    command[command.index("--sets") + 1 : command.index("--sizes")] = [str(folder / "pairs"), str(tmp_path / "pairs")]
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith("enhance.ablate: --sets: two sets are called 'pairs'")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_set_that_has_other_files_now_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "pairs", tmp_path / "pairs")
+    for part in ("clean", "noisy"):
+        (tmp_path / "pairs" / part / "1.flac").unlink()
+    command = arguments(folder)
+    command[command.index("--sets") + 1] = str(tmp_path / "pairs")
+    assert main(command) == 1
+    assert "other files than the set has now ('1' is in one of them alone)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")

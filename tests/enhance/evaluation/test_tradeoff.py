@@ -79,6 +79,20 @@ def test_curve_and_losses_are_tabled_and_drawn(
         assert len(list(csv.DictReader(file))) == 2 * (len(LIMITS_DB) + len(POWERS))
 
 
+def test_two_files_that_differ_in_their_suffix_are_two(pairs: Path, tiny_model: Path) -> None:
+    for part in ("clean", "noisy"):
+        audio = speech_like(1.0, RATE, seed=30)[0]
+        write(pairs / "pairs" / part / "0.wav", audio + 0.1 * white(1.0) * (part == "noisy"), subtype="PCM_16")
+    text = (pairs / "ablation.csv").read_text()
+    rows = [line for line in text.splitlines() if ",pairs,0," in line]
+    text = text.replace(",pairs,0,", ",pairs,0.flac,").replace(",pairs,1,", ",pairs,1.flac,")
+    text += "\n".join(rows).replace(",pairs,0,", ",pairs,0.wav,") + "\n"
+    (pairs / "ablation.csv").write_text(text)
+    assert main(command(pairs, tiny_model)) == 0
+    with (pairs / "out" / "tradeoff.csv").open(newline="") as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {"0.flac", "0.wav", "1.flac"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

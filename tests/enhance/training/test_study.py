@@ -70,6 +70,25 @@ def test_each_variant_has_a_row_for_each_file_and_finished_ones_are_kept(
     assert f"| {SECOND} |" in shown.split(f"Difference from '{FIRST}'")[1]
 
 
+def test_two_files_that_differ_in_their_suffix_are_two(tmp_path: Path, trained: list[list[str]]) -> None:
+    for part in ("clean", "noisy"):
+        write(tmp_path / "pairs" / part / "0.wav", white(SECONDS), subtype="PCM_16")
+    assert main(command(tmp_path, "--variants", FIRST)) == 0
+    rows = read_rows(tmp_path / "out" / "study.csv")
+    assert [row["file"] for row in rows] == ["0.flac", "0.wav", "1.flac"]
+
+
+def test_a_set_that_has_other_files_now_is_one_line_before_any_training(
+    tmp_path: Path, trained: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path, "--variants", FIRST)) == 0
+    for part in ("clean", "noisy"):
+        write(tmp_path / "pairs" / part / "2.flac", white(SECONDS), subtype="PCM_16")
+    assert main(command(tmp_path)) == 1
+    assert "were scored on other files than the set has now ('2' is in one of them alone)" in capsys.readouterr().err
+    assert len(trained) == 1
+
+
 def test_rows_of_other_settings_or_weights_are_not_mixed(
     tmp_path: Path, trained: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
