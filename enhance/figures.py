@@ -19,6 +19,7 @@ from enhance.evaluation.results import METRICS, Evaluation, load
 from enhance.evaluation.speed import HOP_BY_HOP, WHOLE_FILE, Speed, load_speeds
 from enhance.utils.command import run
 from enhance.utils.errors import fail
+from enhance.utils.file_names import native_name
 
 WINDOW, HOP = 2048, 512  # samples
 RANGE_DB = 80.0  # shown below the loudest point of both pictures
@@ -42,7 +43,7 @@ def spectrogram(noisy: Path, estimate: Path, out: Path) -> None:
     Raises:
         ValueError: if their rates or lengths differ.
     """
-    (before, rate), (after, other) = (soundfile.read(path, always_2d=True) for path in (noisy, estimate))
+    (before, rate), (after, other) = (soundfile.read(native_name(path), always_2d=True) for path in (noisy, estimate))
     if rate != other or len(before) != len(after):
         raise ValueError(
             f"expected two recordings of one rate and length, got {len(before)} samples at {rate} Hz "

@@ -25,7 +25,7 @@ from enhance.data.recordings import require_recordings
 from enhance.dsp.int16 import LARGEST
 from enhance.dsp.rate import SAMPLE_RATE
 from enhance.evaluation.recognition import WORDS
-from enhance.utils.atomic import write_text
+from enhance.utils.atomic import write_bytes
 from enhance.utils.command import run
 from enhance.utils.errors import fail
 from enhance.utils.file_names import native_name
@@ -156,7 +156,7 @@ def write_sentences(folder: Path, noise_folder: Path, out: Path, seed: int) -> N
         draw, sentence = np.random.default_rng((seed, number, order)), read(said[number], "speech")
         write_pair(out, file, *mix(sentence, noise(noise_file, draw, sentence.size), snr_db))
     lines = (f"{file}\t{words[number]}\n" for file, (number, *_) in planned.items())
-    write_text(out / WORDS, "".join(lines))
+    write_bytes(out / WORDS, "".join(lines).encode("utf-8", "surrogateescape"))  # a name may be in another code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

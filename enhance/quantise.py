@@ -35,6 +35,7 @@ from enhance.utils.atomic import write_text
 from enhance.utils.command import run
 from enhance.utils.environment import machine, versions
 from enhance.utils.errors import DatasetError, ModelError, fail
+from enhance.utils.file_names import native_name
 
 LARGEST_LOSS = 0.02  # of PESQ
 LEAST_GAIN = 0.05  # of the time; less is within the noise of a measurement
@@ -67,7 +68,7 @@ class Blocks(CalibrationDataReader):
     def _run(denoiser: Denoiser, files: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
         size, longest = CALIBRATION_HOPS * denoiser.info.hop, 0
         for path in files:
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            audio, rate = soundfile.read(native_name(path), dtype="float32", always_2d=True)
             if rate != SAMPLE_RATE:
                 raise ValueError(f"'{path}' is at {rate} Hz; calibrate with recordings at {SAMPLE_RATE} Hz")
             longest = max(longest, len(audio))

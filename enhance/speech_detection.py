@@ -25,6 +25,7 @@ from enhance.runtime.denoiser import Denoiser
 from enhance.runtime.speech import OFFSET, SLOPE
 from enhance.utils.command import run
 from enhance.utils.errors import MpeaceError, fail
+from enhance.utils.file_names import native_name
 
 RATE, HOP = 48_000, 480
 SECONDS = 12  # of each recording
@@ -56,7 +57,7 @@ def speech_hops(clean: np.ndarray) -> np.ndarray:
 
 def recording(path: Path) -> np.ndarray:
     """Return the beginning of a recording, its first channel, [time] at 48 kHz."""
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(native_name(path)) as file:
         audio = file.read(SECONDS * file.samplerate, dtype="float32", always_2d=True)[:, 0]
         return audio if file.samplerate == RATE else resample(audio[None], file.samplerate, RATE)[0]
 

@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 
 from enhance.utils.atomic import replacing, write_text
+from enhance.utils.file_names import native_name
 
 AUDIO, MANIFEST, REFERENCE = "audio", "manifest.json", "reference"
 
@@ -72,4 +73,4 @@ def write_manifest(heard: Iterable[ListeningEntry], sample_rate: int, out: Path)
 def _write(path: Path, audio: np.ndarray, sample_rate: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:  # several processes may write a reference at once
-        soundfile.write(partial, np.clip(audio, -1.0, 1.0), sample_rate, subtype="PCM_24", format="FLAC")
+        soundfile.write(native_name(partial), np.clip(audio, -1.0, 1.0), sample_rate, subtype="PCM_24", format="FLAC")

@@ -19,6 +19,7 @@ from enhance.data.formant_shift import HOP, WINDOW, log_envelope
 from enhance.data.levels import active_power
 from enhance.data.room_responses import simulate_room
 from enhance.dsp.rate import SAMPLE_RATE
+from enhance.utils.file_names import native_name, printable
 
 Audio = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:
         ValueError: the file holds no samples, or some that are not finite.
     """
     path = files[int(draw.integers(len(files)))]
-    audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    audio, rate = soundfile.read(native_name(path), dtype="float64", always_2d=True)
     mono = audio.mean(axis=1)
     mono = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
     if not mono.size or not np.isfinite(mono).all():
@@ -89,7 +90,7 @@ def crop(files: Sequence[Path], draw: Draw) -> tuple[str, Audio]:
     mono = np.tile(mono, -(-length // mono.size))
     starts = draw.integers(0, mono.size - length + 1, 8)
     pieces = [mono[start : start + length] for start in starts]
-    return path.stem, max(pieces, key=lambda piece: float(piece @ piece))
+    return printable(path.stem), max(pieces, key=lambda piece: float(piece @ piece))
 
 
 def at_level(speech: Audio, level_db: float = SPEECH_DB) -> Audio:

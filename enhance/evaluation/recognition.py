@@ -51,7 +51,7 @@ def read_words(folder: Path, names: Sequence[str]) -> dict[str, str]:
     path = folder / WORDS
     if not path.is_file():
         raise DatasetError(f"{path}: expected lines of a file's name, a tab, and the words said in it")
-    lines = [line.partition("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.partition("\t") for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()]
     said = {name: plain_words(words) for name, _, words in lines}
     missing = [name for name in names if not said.get(name)]
     if missing:

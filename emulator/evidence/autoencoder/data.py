@@ -18,6 +18,7 @@ from torch import Tensor
 
 from emulator.training.corpus import split_music
 from enhance.data.recordings import find_recordings
+from enhance.utils.file_names import native_name
 
 SAMPLE_RATE = 16_000  # Hz
 CROP = 63 * 256  # samples of a training crop: 64 frames of the emulator, the most for its three halvings
@@ -105,7 +106,7 @@ def load_domain(domain: str, data: Path, *, batches: int, crops: int, items: int
 def _crop(files: Sequence[Path], length: int, rng: np.random.Generator) -> tuple[Audio, float]:
     """Return a piece of `length` samples that is not silent, and its level in dB."""
     for _ in range(100):
-        with soundfile.SoundFile(files[int(rng.integers(len(files)))]) as file:
+        with soundfile.SoundFile(native_name(files[int(rng.integers(len(files)))])) as file:
             wanted = -(-length * file.samplerate // SAMPLE_RATE)
             file.seek(int(rng.integers(max(file.frames - wanted, 0) + 1)))
             audio = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +158,25 @@ def test_the_command_tables_every_case_and_names_the_worst_file(
     assert [row["case"] for row in rows] == list(CASES)
     assert all(row["name"] in printed for row in rows)
     assert json.loads((out / f"{name}.json").read_text())["settings"]["pairs"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_recordings_whose_names_are_not_utf_8_are_tabled(
+    folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(conditions, "CASES", ["clean input"])
+    monkeypatch.setattr(conditions, "scores", lambda audio, target: dict.fromkeys(conditions.SHOWN, 1.0))
+    for name in ("speech", "noise", "music"):
+        (tmp_path / name).mkdir()
+        source = next((folder / name).iterdir())
+        shutil.copy(source, tmp_path / name / os.fsdecode(b"caf\xe9.flac"))
+    named = [part for name in ("speech", "noise", "music") for part in (f"--{name}", str(tmp_path / name))]
+    named += ["--trained", str(tmp_path / "speech"), "--out", str(tmp_path / "out"), "--pairs", "1"]
+    assert main(["--model", str(tiny_model), *named]) == 0
+    printed = capsys.readouterr().out
+    assert "| caf\\xe9: PESQ 1.00 to 1.00 |" in printed
+    table = tmp_path / "out" / f"{tiny_model.stem}_conditions.md"
+    assert printed.strip() == table.read_text(encoding="utf-8").strip()
 
 
 @pytest.mark.long

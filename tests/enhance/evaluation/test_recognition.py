@@ -1,5 +1,6 @@
 """Word error rates: counting, the words of a set, the table. The recogniser itself is tried where it is installed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_sentences_of_one_name_in_several_folders_are_all_kept(tmp_path: Path) -
     assert held_out([str(argument) for argument in arguments]) == 0
     names = sorted(path.name for path in (tmp_path / "set" / "clean").iterdir())
     assert sorted(read_words(tmp_path / "set", names).values()) == 4 * ["i am ann"] + 4 * ["i am bob"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_sentences_whose_names_are_not_utf_8_keep_their_words(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    write(tmp_path / "said.wav", speech_like(0.5, 16_000), 16_000)
+    (tmp_path / "said").mkdir()
+    (tmp_path / "said.wav").rename(tmp_path / "said" / f"{name}.wav")
+    (tmp_path / "said" / f"{name}.txt").write_text("a word")
+    write(tmp_path / "noise" / "hiss.wav", 0.1 * speech_like(1.5, 48_000, seed=5))
+    arguments = ["--sentences", tmp_path / "said", "--noise", tmp_path / "noise", "--out", tmp_path / "set"]
+    assert held_out([str(argument) for argument in arguments]) == 0
+    names = [path.name for path in (tmp_path / "set" / "clean").iterdir()]
+    assert all(name in one for one in names)
+    assert read_words(tmp_path / "set", names) == dict.fromkeys(names, "a word")
 
 
 def test_a_file_without_words_is_named(sentences: Path) -> None:
