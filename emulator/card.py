@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.evidence.fidelity import PAPER_BESIDE, table
+from emulator.model.config import PRESETS
 from emulator.model.presets import PAPER, collection_of, describe, name_of
 from enhance.reporting.cards import flatten, licence_tables, two_columns
 from enhance.reporting.documents import prepare
@@ -112,6 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare(arguments.out)
         about = describe(arguments.network)
         name = name_of(arguments.network)
+        if arguments.fidelity and name in PRESETS and name != arguments.network:
+            raise ValueError(f"--fidelity has the figures of the preset '{name}' by that name; give the file another")
         rows = fidelity_rows(arguments.fidelity, name) if arguments.fidelity else []
         data = licence_tables(arguments.data.read_text(encoding="utf-8"))
         text = card(name, description_of(arguments.network), about, table(rows) if rows else "", data)

@@ -178,7 +178,7 @@ class CodecLoss(nn.Module):
         if not audio.is_floating_point():
             raise ValueError(f"the {name} must be a floating-point waveform, full scale 1.0; got {audio.dtype}")
         if audio.dim() == 0 or audio.numel() == 0:
-            raise ValueError(f"the {name} must have samples on its last axis; got the shape {tuple(audio.shape)}")
+            raise ValueError(f"the {name} must hold samples, [..., time]; got the shape {tuple(audio.shape)}")
         if audio.device != self.bands.device:
             raise ValueError(f"the {name} is on {audio.device}, but the loss on {self.bands.device}; move one of them")
         length = audio.shape[-1]

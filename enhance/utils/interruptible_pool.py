@@ -2,8 +2,7 @@
 
 A terminal sends Ctrl-C to each process of a command. Of `ProcessPoolExecutor` a process that starts or waits prints a
 traceback for it, and one that works goes on with the tasks that it was handed in advance; and what
-`shutdown(cancel_futures=True)` cancels inside a `with` block, the end of that block takes up again (CPython 3.11 to
-3.14).
+`shutdown(cancel_futures=True)` would cancel inside a `with` block, the end of that block may take up again.
 """
 
 import multiprocessing

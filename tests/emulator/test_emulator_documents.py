@@ -77,9 +77,12 @@ def test_a_card_of_ones_own_network_has_what_its_export_says_of_it(
     assert "## Fidelity\n\nNot measured.\n" in text
     assert card_main([*command, "--fidelity", str(tmp_path / "fidelity.csv")]) == 1
     assert "fidelity.csv: no rows of 'mine', only of mp3-v9-16k, other" in capfd.readouterr().err
-    (tmp_path / "fidelity.csv").write_text(FIDELITY.replace("other,", "mine,").replace("noisy,0", "speech,0"))
+    (tmp_path / "fidelity.csv").write_text(FIDELITY.replace("mp3-v9-16k", "mine"))
     assert card_main([*command, "--fidelity", str(tmp_path / "fidelity.csv")]) == 0
     assert "| mine | SNR, dB" in (tmp_path / "card.md").read_text()
+    alike = path.rename(tmp_path / "mp3-v9-16k.safetensors")  # its rows would be those of the preset
+    assert card_main([str(alike), *command[1:], "--fidelity", str(tmp_path / "fidelity.csv")]) == 1
+    assert "--fidelity has the figures of the preset 'mp3-v9-16k' by that name" in capfd.readouterr().err
 
 
 def test_the_contents_page_links_each_table_and_says_how_it_was_made(tmp_path: Path) -> None:
