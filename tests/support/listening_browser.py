@@ -71,7 +71,7 @@ def hear_all(page: Page) -> None:
 
 def go_on(page: Page) -> None:
     """Press the button below, and wait for what comes."""
-    before = page.locator("main h2").element_handle()
+    before = page.locator("main h1").element_handle()
     page.locator(".next").click()
     page.wait_for_function("old => !old.isConnected", arg=before)
     page.wait_for_function(

@@ -4,7 +4,8 @@ Written beside the TOML file, or into another folder:
 
 - `NAME-results.csv`: the figures (`apps.listen.analysis.paired`, `.mushra`, `.opinion`);
 - `NAME-answers.csv`: every answer, one line each (for MUSHRA one a grade), by the names of the systems;
-- `NAME-listeners.csv`: what each listener did, who failed traps, and for MUSHRA what the post-screening says;
+- `NAME-listeners.csv`: what each listener did, also who only answered the questions before, who failed traps, and for
+  MUSHRA what the post-screening says;
 - `NAME-comparisons.csv`: MUSHRA, ACR, DCR and P.835: system against system;
 - `NAME-results.png`.
 """
@@ -74,12 +75,13 @@ def analyse(
         if exempt:
             notes.append(f"items without a say on the mid-range anchor (over 25 % grade it above 90): {len(exempt)}")
         results, compared = summary(plan, marks), comparisons(plan, marks)
-    listeners = _listeners(plan, everything, playback, screened)
+    forms = forms or {}
+    listeners = _listeners(plan, everything, playback, screened, forms)
     for row in listeners:
         row |= found.columns(row["listener"]) if plan.settings.traps else {}
-        row |= _filled_in(plan, forms or {}, row["listener"])
+        row |= _filled_in(plan, forms, row["listener"])
         if plan.settings.completion_code:
-            filled_in = plan.settings.after is None or (row["listener"], "after") in (forms or {})
+            filled_in = plan.settings.after is None or (row["listener"], "after") in forms
             done = row["answered"] == row["of"] and filled_in
             row["completion_code"] = completion_code(plan.settings, sounds, row["listener"]) if done else ""
     return Analysis(plan, results, _flat(plan, answers, screened), listeners, compared, marks, notes)
@@ -135,14 +137,14 @@ def analyse_files(path: Path, out: Path | None = None) -> tuple[Analysis, list[P
 
 
 def _listeners(
-    plan: Plan, answers: Sequence[Answer], playback: dict[str, str], screened: dict[str, Screened]
+    plan: Plan, answers: Sequence[Answer], playback: dict[str, str], screened: dict[str, Screened], forms: Forms
 ) -> list[Row]:
+    """Return a row for each listener who answered a page, then for each who answered questions alone."""
     rows = []
-    for listener in dict.fromkeys(answer.listener for answer in answers):
+    for listener in dict.fromkeys([*(answer.listener for answer in answers), *(listener for listener, _ in forms)]):
         own = sum(answer.listener == listener for answer in answers)
         row = {"listener": listener, "playback": playback.get(listener, ""), "answered": own, "of": plan.pages}
-        if screened:
-            found = screened[listener]
+        if (found := screened.get(listener)) is not None:
             row |= {"reference_below_90": found.reference_below, "anchor_above_90": found.anchor_above}
             row |= {"excluded": found.excluded, "reason": found.reason}
         rows.append(row)

@@ -20,7 +20,7 @@ function show(name) {
   main.dataset.phase = name;
   say("");
   window.scrollTo(0, 0);
-  const heading = main.querySelector("h1, h2");
+  const heading = main.querySelector("h1");
   heading.tabIndex = -1;
   heading.focus();
   return main;

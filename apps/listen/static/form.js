@@ -7,7 +7,7 @@ import { text } from "./texts.js";
 /** Show the questions of a state; advance(state) goes on to what comes next. */
 export function showForm(root, state, advance) {
   const { title, paragraphs, questions } = state.form;
-  root.querySelector("h2").textContent = title || text(`form.${state.phase}`);
+  root.querySelector("h1").textContent = title || text(`form.${state.phase}`);
   const place = root.querySelector(".instructions");
   for (const paragraph of paragraphs) place.append(Object.assign(document.createElement("p"), { textContent: paragraph }));
   const form = root.querySelector("form");

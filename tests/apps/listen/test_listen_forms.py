@@ -126,6 +126,25 @@ def test_answers_of_a_test_from_before_there_were_questions_are_read(make) -> No
     assert open_session(plan.settings.path)[0].state("anna")["position"] == 2
 
 
+@pytest.mark.parametrize("method", ["acr", "mushra"])
+def test_who_answers_the_questions_before_and_no_more_is_in_the_table_of_listeners(
+    make, tmp_path: Path, method: str
+) -> None:
+    toml = make(FORMS.partition("[after]")[0], method=method, completion_code="C1", anchors_hz=[3500])
+    session, plan, _ = open_session(toml)
+    session.fill_in("bert", "before", {"consent": True, "hearing": "not so well"})
+    session.fill_in("anna", "before", {"consent": True, "hearing": "well"})
+    state = take_set_up(session, "anna")
+    while state["phase"] == "page":
+        session.answer("anna", full_answer(state))
+        state = session.state("anna")
+    assert mpeace("listen", toml, "--analyse").status == 0
+    anna, bert = listeners(tmp_path)
+    assert (anna["listener"], anna["answered"], anna["before_hearing"]) == ("anna", str(plan.pages), "well")
+    assert (bert["listener"], bert["answered"], bert["before_hearing"]) == ("bert", "0", "not so well")
+    assert (anna["completion_code"], bert["completion_code"], bert["playback"]) == ("C1", "", "")
+
+
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
@@ -208,6 +227,13 @@ def test_the_english_texts_are_written_to_be_translated_and_work_as_they_are(mak
     assert mpeace("listen", tmp_path, "--texts").status == 0
     assert mpeace("listen", toml, "--texts").status == 2, "nothing is overwritten"
     assert read_texts(make_plan(make(texts="texts.toml")).settings.texts) == read_texts()
+
+
+def test_each_page_has_one_heading_of_the_first_level() -> None:
+    html = (STATIC / "index.html").read_text()
+    for name, content in re.findall(r'<template id="(\w+)">(.*?)</template>', html, re.DOTALL):
+        wanted = [] if name in ("timeline", "stimulus") else ["h1"]
+        assert re.findall(r"<(h\d)", content) == wanted, name
 
 
 def test_the_page_asks_for_texts_that_are_there_and_has_none_of_its_own() -> None:
