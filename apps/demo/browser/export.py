@@ -4,6 +4,7 @@ Beside the page lies `mpeace.js`, by which pages of others denoise a microphone 
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from apps.demo.browser.files import browser_files
@@ -25,7 +26,7 @@ const props = {props};
 
 
 def export_page(folder: Path, runtime: str, model: str | None) -> None:
-    """Write the page. A folder that holds one already gets the new one.
+    """Write the page. A folder that holds one already gets the new one, and keeps nothing of the models of the old.
 
     Args:
         folder: to make; or empty, or a former page.
@@ -50,6 +51,7 @@ def export_page(folder: Path, runtime: str, model: str | None) -> None:
     page = static_text("export/index.html").replace("<!-- live.html -->", static_text("live.html"))
     with problem_on_oserror(f"--export {folder}", UsageError):
         (folder / ENGINE).mkdir(parents=True, exist_ok=True)
+        _remove_others(folder / ENGINE, files.paths)
         for name, path in files.paths.items():
             write_bytes(folder / ENGINE / name, path.read_bytes())
         write_text(folder / "live.css", static_text("live.css"))
@@ -59,3 +61,14 @@ def export_page(folder: Path, runtime: str, model: str | None) -> None:
         write_text(folder / "mpeace.js", f"const ENGINE = {engine};\n{browser_module()}")
         write_text(folder / "page.js", script)
         write_text(folder / "index.html", page)
+
+
+def _remove_others(folder: Path, names: Collection[str]) -> None:
+    """Remove the scripts, runtimes and networks of a former page that are none of the names.
+
+    Before the new ones are written: where upper and lower case are the same file, it could be one of them.
+    """
+    kinds = {Path(name).suffix for name in names}
+    for path in folder.iterdir():
+        if path.suffix in kinds and path.name not in names:
+            path.unlink()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -124,6 +125,20 @@ def test_a_browser_fetches_a_file_once_and_again_when_it_is_another(tmp_path: Pa
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     path.write_bytes(b"another version")
     assert browser.get(f"{PREFIX}{path.name}", headers={"If-None-Match": tags}).content == b"another version"
+
+
+def test_a_page_that_is_exported_again_keeps_no_model_of_the_former_one(
+    package: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    mine = shutil.copyfile(tiny_model, tmp_path / "mine.onnx")
+    export = ("demo", "--export", tmp_path / "page", "--onnxruntime-web", package)
+    assert mpeace(*export, "--model", mine).status == 0
+    engine = tmp_path / "page" / "in_browser"
+    assert (engine / "mine.onnx").is_file()
+    (engine / ".htaccess").write_text("AddType application/wasm .wasm")
+    assert mpeace(*export).status == 0
+    names = {path.name for path in engine.iterdir()}
+    assert names == {*source.FILES, "worker.js", "denoising_stream.js", "tiny.onnx", "small.onnx", ".htaccess"}
 
 
 def test_an_exported_page_is_whole_and_can_be_written_again(
