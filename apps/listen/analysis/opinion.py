@@ -25,8 +25,8 @@ Votes = dict[str, dict[tuple[str, str], list[float]]]  # listener: set and item:
 def opinions(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
     """Return the mean of each set, system and scale over all items, then one for each item.
 
-    For CCR a row is a pair: how much better `b` was than `a`, in whichever order they came, its p by turning signs, and
-    the p after Holm over the pairs.
+    For CCR a row is a pair: how much better `b` was than `a`, in whichever order they came, the p of that mean by
+    turning the signs of all grades of a listener together, and the p after Holm over the pairs.
     """
     rng = np.random.default_rng(plan.settings.seed)
     rows = []
@@ -38,7 +38,7 @@ def opinions(plan: Plan, answers: Sequence[Answer]) -> list[Row]:
                     table = _table(votes, item)
                     if table.size:
                         where = {"set": name, "item": row_name(item), **_named(plan, stimuli), "measure": scale.measure}
-                        p = {"p": sign_flip_p(np.nanmean(table, axis=1), rng)} if plan.method is Method.CCR else {}
+                        p = {"p": sign_flip_p(np.nansum(table, axis=1), rng)} if plan.method is Method.CCR else {}
                         rows.append({**where, **_described(table, rng), **p})
     return with_holm(rows, "set", "item") if plan.method is Method.CCR else rows
 

@@ -55,10 +55,10 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def grade_all(session: Session, plan: Plan, listener: str, grade) -> None:
-    """Answer all pages; grade(stimuli as they are shown) gives the scores."""
+def grade_all(session: Session, plan: Plan, listener: str, grade, most: int = 1000) -> None:
+    """Answer all pages, or the first ones; grade(stimuli as they are shown) gives the scores."""
     state = take_set_up(session, listener)
-    while state["phase"] == "page":
+    while state["phase"] == "page" and state["position"] <= most:
         page = pages(plan, listener)[state["position"] - 1]
         shown = [slot.stimulus for slot in slots(plan, listener, page) if slot.role == "choice"]
         session.answer(listener, {**full_answer(state), "scores": grade(*shown)})
@@ -201,6 +201,18 @@ def test_cmos_has_one_sign_whichever_sound_came_first(make, tmp_path: Path) -> N
     assert [float(found[name]) for name in ("mean", "mean_low", "mean_high", "p", "p_holm")] == [2, 2, 2, 0.25, 0.25]
     assert len({row["first"] for row in rows(tmp_path / "listen-answers.csv")}) == 2
     assert (tmp_path / "listen-results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_p_of_cmos_is_that_of_the_mean_beside_it_where_somebody_left_early(make, tmp_path: Path) -> None:
+    """Their grades add to 3, 3 and -1: of the eight ways to turn them, four reach the 5 that was found."""
+    toml = make("ccr", pairs=[["loud", "soft"]])
+    session, plan, _ = open_session(toml)
+    for listener, grade, most in (("anna", 1, 3), ("ben", 1, 3), ("cleo", -1, 1)):
+        sides = {"soft": grade, "loud": -grade}
+        grade_all(session, plan, listener, lambda _, second, sides=sides: {"comparison": sides[second]}, most)
+    assert mpeace("listen", toml, "--analyse").status == 0
+    found = next(row for row in rows(tmp_path / "listen-results.csv") if row["item"] == "all")
+    assert (found["grades"], float(found["mean"]), float(found["p"])) == ("7", pytest.approx(5 / 7, abs=1e-5), 0.5)
 
 
 def test_p835_has_three_means_for_each_system(make, tmp_path: Path) -> None:
