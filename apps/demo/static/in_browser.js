@@ -1,5 +1,7 @@
 // The network runs in a worker of this page: nothing that the microphone hears leaves the machine.
-class CannotKeepUp extends Error {}
+class CannotKeepUp extends Error {
+  slow = null; // model that is too slow here; another one may be fast enough. Without one, none would do
+}
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
@@ -7,6 +9,7 @@ const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 // Throws CannotKeepUp when the browser is too slow or cannot load it.
 async function inBrowser({ base, models }, hooks) {
   const address = new URL(base, document.baseURI);
+  const name = hooks.strength().model;
   let share = 0; // of real time
   let worker = null;
 
@@ -14,13 +17,13 @@ async function inBrowser({ base, models }, hooks) {
     worker?.terminate();
     worker = null;
   }
-  const slow = (found) => new CannotKeepUp(`computing takes ${percent(found)} of real time here`);
+  const slow = (found) => Object.assign(new CannotKeepUp(`computing takes ${percent(found)} of real time here`), { slow: name });
   try {
     worker = new Worker(new URL("worker.js", address), { type: "module" });
     share = await new Promise((resolve, reject) => {
       worker.onerror = (event) => reject(new CannotKeepUp(event.message || "its files could not be loaded"));
       worker.onmessage = ({ data }) => (data.ready === undefined ? reject(data.slow ? slow(data.slow) : new CannotKeepUp(data.problem)) : resolve(data.ready));
-      worker.postMessage({ model: models[hooks.strength().model] });
+      worker.postMessage({ model: models[name] });
     });
   } catch (error) {
     close();
@@ -33,7 +36,7 @@ async function inBrowser({ base, models }, hooks) {
     hooks.given(data.given);
     hooks.cleaned(data.cleaned);
   };
-  const { sample_rate, hop, latency } = models[hooks.strength().model];
+  const { sample_rate, hop, latency } = models[name];
   return {
     seconds: hop / sample_rate,
     margin: hop / sample_rate,

@@ -1,10 +1,11 @@
 // The live tab: the microphone is denoised in the browser where it can do that, else on the server, and is played.
+const SMALLEST = "tiny"; // of the models
 const find = (name) => element.querySelector(name);
 const note = find(".live-note");
 let microphone = null;
 let denoising = null; // where: `inBrowser` or `onServer`
 let model = null; // that it runs
-let barred = null; // why the browser cannot, once it was tried
+const barred = new Map(); // model: why the browser cannot run it, once it was tried
 let left = ""; // why nobody wants what starts at the moment
 let mode = "cleaned";
 let loudest = 0;
@@ -16,9 +17,11 @@ const strength = () => {
   return { attenuation_limit, model, mix: mode === "noisy" ? 0 : mix, muted: mode === "mute" };
 };
 
+const isHere = (name) => props.engine?.models[name] && !barred.has(name);
+
 // Said before the microphone opens, since it is about what the microphone hears.
 function tellWhere() {
-  const here = denoising ? denoising.here : props.engine?.models[strength().model] && !barred;
+  const here = denoising ? denoising.here : isHere(strength().model);
   find(".live-where").textContent = here ? "It is denoised in this browser: nothing leaves this machine." : "The sound goes to the server of this page and back.";
   const { model } = strength();
   const chosen = props.value?.model;
@@ -74,8 +77,9 @@ function onState({ late, gaps }) {
 function instead(error) {
   if (!(error instanceof CannotKeepUp)) throw error;
   const problem = `This browser cannot denoise by itself (${error.message})`;
-  if (!server) throw new Refused(`${problem}: try the model tiny, or another browser.`);
-  barred = `${problem}: the sound of the microphone goes to the server of this page and back.`;
+  if (!server) throw new Refused(`${problem}: try ${error.slow && error.slow !== SMALLEST ? `the model ${SMALLEST}, or ` : ""}another browser.`);
+  const why = `${problem}: the sound of the microphone goes to the server of this page and back.`;
+  for (const name of error.slow ? [error.slow] : props.models) barred.set(name, why);
 }
 
 async function openIn(place) {
@@ -94,10 +98,9 @@ async function start() {
   loudest = heard = 0;
   model = strength().model;
   try {
-    const can = props.engine?.models[model] && !barred;
-    if (can) await inBrowser(props.engine, hooks).then(openIn).catch(async (error) => (await release(), instead(error)));
+    if (isHere(model)) await inBrowser(props.engine, hooks).then(openIn).catch(async (error) => (await release(), instead(error)));
     if (!microphone) await openIn(onServer(hooks));
-    note.textContent = barred ?? "";
+    note.textContent = barred.get(model) ?? "";
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", true);
     adjust(); // what was chosen meanwhile

@@ -189,6 +189,29 @@ def test_a_browser_that_is_too_slow_sends_the_sound_to_the_server_and_says_so(pa
     page.get_by_role("button", name="Stop").click()
 
 
+def said_too_slow(page: Any, *files: str) -> None:
+    """Let a worker without a network call this browser too slow for some models, and fast enough for the others."""
+    answer = f"{list(files)}.includes(data.model.file) ? {{ slow: 1.2 }} : {{ ready: 0.1 }}"
+    body = f"onmessage = ({{ data }}) => data.model && postMessage({answer});"
+    page.context.route("**/worker.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
+
+
+def test_a_model_that_is_too_slow_in_the_browser_leaves_it_to_a_smaller_one(live_page: Any) -> None:
+    page = live_page
+    said_too_slow(page, "small.onnx")
+    page.get_by_role("button", name="Start the microphone").click()
+    on_server = page.get_by_text(re.compile("cannot denoise by itself .*120 % of real time.*goes to the server"))
+    on_server.wait_for()
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="tiny").click()
+    page.get_by_text("It is denoised in this browser: nothing leaves this machine.").wait_for()
+    on_server.wait_for(state="detached")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="small").click()
+    page.get_by_text("The sound goes to the server of this page and back.", exact=True).wait_for()
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the README's command has written its page."""
@@ -234,6 +257,20 @@ def test_the_exported_page_denoises_from_any_web_server(browser: Any, exported: 
         assert any(url.endswith("tiny.onnx") for url in asked)
         assert all(url.startswith((address, "blob:", "data:")) for url in asked)
         assert not faults
+        page.context.close()
+
+
+def test_the_exported_page_names_what_else_may_be_fast_enough(browser: Any, exported: Path) -> None:
+    with served_folder(exported) as server:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        said_too_slow(page, "small.onnx", "tiny.onnx")
+        page.goto(f"{server}page/")
+        page.get_by_role("button", name="Start the microphone").click()
+        page.get_by_text(re.compile(r"real time here\): try the model tiny, or another browser\.")).wait_for()
+        page.get_by_label("Model").select_option("tiny")
+        page.get_by_role("button", name="Start the microphone").click()
+        page.get_by_text(re.compile(r"real time here\): try another browser\.")).wait_for()
         page.context.close()
 
 
