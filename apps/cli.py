@@ -19,7 +19,7 @@ from apps.shared_options import AttenuationLimit, Mix, Model
 from enhance.io.options import Clip, DenoiseOptions, checked_rate, parse_channels
 from enhance.io.pipes.raw_format import RawFormat
 from enhance.runtime.link import Link
-from enhance.utils.errors import ModelError, MpeaceError, UsageError, hold_closed_streams, one_line, say
+from enhance.utils.errors import ModelError, MpeaceError, UsageError, one_line, prepare_streams, say
 from enhance.utils.interrupt import Stopped
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a file failed, 2 what was asked for cannot be started, 128 + n stopped by signal n.
     """
-    hold_closed_streams()
+    prepare_streams()
     try:
         app(args=argv, prog_name="mpeace")
     except SystemExit as end:

@@ -12,9 +12,9 @@ _WITHOUT_FILES = {"-", "--raw", "--help", "ray"}  # of `mpeace denoise`: no proc
 def run() -> None:
     """Run the command line and end the process with its status."""
     from apps.batch.worker_process import begin_early, end_early
-    from enhance.utils.errors import hold_closed_streams
+    from enhance.utils.errors import prepare_streams
 
-    hold_closed_streams()
+    prepare_streams()
     if sys.argv[1:2] == ["denoise"] and len(sys.argv) > 2 and _WITHOUT_FILES.isdisjoint(sys.argv):
         begin_early()
     try:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from enhance.utils.errors import fail, hold_closed_streams, one_line, say, silence
+from enhance.utils.errors import fail, one_line, prepare_streams, say, silence
 
 
 def run(program: str, main: Callable[[], int]) -> NoReturn:
@@ -15,7 +15,7 @@ def run(program: str, main: Callable[[], int]) -> NoReturn:
         program: what the line of an error begins with.
         main: the command; it returns its exit status.
     """
-    hold_closed_streams()
+    prepare_streams()
     try:
         status = _status_of(main)
         _flush()  # what fails at the end of Python is no one line

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 
@@ -75,7 +76,18 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def hold_closed_streams() -> None:
+def prepare_streams() -> None:
+    """Let a program print whatever comes: names of files in other scripts, and with streams that are closed.
+
+    Letters that the encoding of standard output lacks, as where Windows writes into a file, or that are none, as in
+    names of files, are escaped there as on standard error.
+    """
+    _hold_closed_streams()
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _hold_closed_streams() -> None:
     """Let standard streams that are closed, as by `2>&-`, lead nowhere; `sys.stdin` and `sys.stdout` stay None.
 
     Else words for standard error would go to standard output, and the next file would get the number 2, and with it

@@ -60,6 +60,21 @@ def test_closed_and_full_streams_and_ctrl_c_end_a_command_in_order(
     assert (*process.communicate(timeout=60), process.returncode) == (output, errors, status)
 
 
+@pytest.mark.parametrize(
+    "start", ["", "from apps import cli; cli.app = lambda **_: print(words); sys.exit(cli.main([]))"]
+)
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("cp1252", b"\xfc \\u2192 \\udce9"), ("utf-8", b"\xc3\xbc \xe2\x86\x92 \\udce9")]
+)
+def test_letters_that_standard_output_cannot_show_are_escaped(start: str, encoding: str, shown: bytes) -> None:
+    """As of a file of Windows, and of names that are no UTF-8; they ended a command in a traceback."""
+    script = f"import sys\nwords = '\\xfc \\u2192 \\udce9'\n{start}\n"
+    script += "from enhance.utils.command import run\nrun('enhance.x', lambda: print(words))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, shown, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C as a terminal of Unix sends it")
 def test_a_command_that_runs_another_one_lets_it_end_after_ctrl_c(tmp_path: Path) -> None:
     """A training writes its checkpoint then, which may take longer than Python waits of its own accord."""
