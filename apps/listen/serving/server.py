@@ -23,6 +23,8 @@ site is allowed.
 import asyncio
 import hashlib
 import json
+import mimetypes
+import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +37,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from apps.listen.serving.session import Gone, NotYours, Session
 from apps.origins import own_pages_only
@@ -64,6 +67,8 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
     Raises:
         UsageError: when one of those is no name.
     """
+
+    mimetypes.add_type("text/javascript", ".js")  # Windows may know another, with which no browser runs a module
 
     async def page(_: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers=_HEADERS)
@@ -130,7 +135,7 @@ def make_app(session: Session, host: str = "127.0.0.1", allow_hosts: Sequence[st
         Route("/api/form/{listener}", admitted(call(fill_in)), methods=["POST"]),
         Route("/api/draft/{listener}", admitted(call(session.draft)), methods=["POST"]),
         Route("/api/answer/{listener}", admitted(call(session.answer)), methods=["POST"]),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", _PageFiles(directory=STATIC)),
     ]
     return Starlette(routes=routes, middleware=[own_pages_only(host, allow_hosts)])
 
@@ -162,6 +167,17 @@ def serve(
     with listening:
         ready(f"http://{shown}:{listening.getsockname()[1]}/")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+class _PageFiles(StaticFiles):
+    """What the page is made of. A browser keeps it, but asks: another version of mpeace may serve next."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 async def _reply(answer: Callable[[str], dict[str, Any]], request: Request) -> Response:

@@ -1,6 +1,7 @@
 """The rules of a listening test: blind, nothing skipped, nothing lost, nothing twice; by calls and over HTTP."""
 
 import json
+import mimetypes
 import sqlite3
 import threading
 from contextlib import closing
@@ -245,6 +246,19 @@ def test_calls_that_are_wrong_are_refused_in_one_line(make) -> None:
         assert "default-src 'self'" in page.headers["content-security-policy"]
         assert "http" not in page.text.replace("http-equiv", ""), "nothing is fetched from elsewhere"
         assert browser.get("/static/player.js").headers["content-type"].startswith("text/javascript")
+
+
+def test_scripts_are_run_on_any_system_and_are_those_of_the_server(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry of Windows may call them plain text, and a browser would keep those of a former mpeace for days."""
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())
+    mimetypes.add_type("text/plain", ".js")
+    session, _, _ = open_session(make("abx"))
+    with TestClient(make_app(session), base_url="http://127.0.0.1") as browser:
+        script = browser.get("/static/app.js")
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert script.headers["cache-control"] == "no-cache"
+        again = browser.get("/static/app.js", headers={"If-None-Match": script.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
 
 
 @pytest.mark.parametrize("method", METHODS)
