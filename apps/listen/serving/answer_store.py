@@ -254,10 +254,28 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise UsageError(f"no answers yet: {path} is written when the first listener comes")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as base:
+        with closing(_reader(path)) as base:
             yield base
     except sqlite3.Error as error:
         raise UsageError(f"{path} holds no answers of a listening test: {error}") from None
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """Connect to a file that is only read.
+
+    SQLite wants to make two files beside it. Where it may not, the answers are read as they are: all of them are in the
+    file itself if no server that runs, or was killed, has left a log beside it.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    base = sqlite3.connect(address, uri=True, timeout=10)
+    try:
+        base.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        base.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        base = sqlite3.connect(f"{address}&immutable=1", uri=True)
+    return base
 
 
 def _now() -> str:

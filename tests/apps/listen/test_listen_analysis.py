@@ -2,16 +2,19 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command import mpeace
+from command import as_nobody, mpeace
 from listening import full_answer, open_session, take_set_up, write_sounds, write_toml
 from matplotlib.axes import Axes
 
 from apps.listen.design.page_order import pages, slots
 from apps.listen.design.plan import Plan
+from apps.listen.serving.answer_store import read_answers, read_design, read_forms
+from enhance.utils.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -261,3 +264,30 @@ def test_before_the_first_answer(sounds: Path, tmp_path: Path) -> None:
     ended = mpeace("listen", toml, "--analyse")
     assert ended.status == 2
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of this system are of another kind")
+def test_answers_are_read_where_nothing_may_be_written(sounds: Path, tmp_path: Path) -> None:
+    """As on a share of somebody else; those that lie in the log of a server that was killed are not left out."""
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    toml = write_toml(folder, method="acr", folder=str(sounds), training=0)
+    session, plan, _ = open_session(toml)
+    session.answer("anna", full_answer(take_set_up(session, "anna")))
+    session._store.close()
+    answers = plan.settings.answers
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.owner() == tmp_path.owner() and any("pytest-" in part for part in parent.parts):
+            parent.chmod(0o755)  # pytest makes its folders for their owner only
+    answers.chmod(0o444)
+    folder.chmod(0o555)
+    with as_nobody():
+        (answer,), playback = read_answers(answers)
+        assert (answer.listener, playback, read_forms(answers)) == ("anna", {"anna": "headphones"}, {})
+        assert read_design(answers)["method"] == "acr"
+    folder.chmod(0o755)
+    answers.with_name(f"{answers.name}-wal").write_bytes(b"not looked into")
+    folder.chmod(0o555)
+    with as_nobody(), pytest.raises(UsageError, match="holds no answers"):
+        read_answers(answers)
+    folder.chmod(0o755)
