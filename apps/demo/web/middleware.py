@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
@@ -61,22 +61,27 @@ class Guard:
     Args:
         app: what is guarded.
         limits: size of an upload, and how many are held.
+        root_path: path or address under which a reverse proxy serves the page; it may leave the path in the request.
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limits: Limits) -> None:
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limits: Limits, root_path: str = ""
+    ) -> None:
         self._app = app
         self._limits = limits
+        self._root_path = urlsplit(root_path).path.rstrip("/")
         self._coming = 0  # bytes that the uploads on their way may have
         self._coming_of: dict[str, int] = {}  # of them, those of each visitor
         self._held: list[tuple[float, int, str]] = []  # uploads that came: until when they are held, bytes, of whom
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         VISITOR.set(visitor_of(scope))
+        path = scope.get("path", "").removeprefix(self._root_path)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif is_refused(scope["path"]):
+        elif is_refused(path):
             await PlainTextResponse("not part of the demo", 404)(scope, receive, send)
-        elif scope["path"] == UPLOAD and scope["method"] == "POST":
+        elif path == UPLOAD and scope["method"] == "POST":
             await self._take(scope, receive, send)
         else:
             await self._app(scope, _Body(receive, LARGEST_CALL), send)

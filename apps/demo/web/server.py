@@ -153,7 +153,7 @@ def _build(
         results.sweep()
         remove_old(folder, age, keep=("sessions", "results", KEPT))
 
-    middleware = [Middleware(SlowLogin), Middleware(Guard, limits=limits)]
+    middleware = [Middleware(SlowLogin), Middleware(Guard, limits=limits, root_path=root_path)]
     engine = None
     if runtime is not None:
         files = browser_files(runtime, shipped(streams))

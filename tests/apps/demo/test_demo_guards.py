@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import write
@@ -104,3 +105,23 @@ def test_a_password_guards_everything_and_ctrl_c_ends_it(tmp_path: Path) -> None
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=60) == 0
         assert time.perf_counter() - begun < 15 * busy()
+
+
+@pytest.mark.parametrize("root_path", ["/denoise", "/denoise/", "https://sound.example.org/denoise"])
+def test_uploads_have_their_limit_also_where_a_proxy_leaves_its_path_in_the_request(root_path: str) -> None:
+    """They were taken for other calls, of which none has more than 4 MB."""
+    testclient = pytest.importorskip("starlette.testclient", reason="needs Gradio: the extra 'demo'")
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+
+    from apps.demo.limits import Limits
+    from apps.demo.web.middleware import LARGEST_CALL, UPLOAD, Guard
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse(str(len(await Request(scope, receive).body())))(scope, receive, send)
+
+    browser = testclient.TestClient(Guard(app, Limits(), root_path))
+    size = LARGEST_CALL + 1
+    for place in ("", "/denoise"):
+        assert browser.post(f"{place}{UPLOAD}", content=bytes(size)).text == str(size)
+        assert browser.get(f"{place}/monitoring").status_code == 404
