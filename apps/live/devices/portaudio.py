@@ -1,14 +1,17 @@
 """PortAudio through sounddevice: found or explained, quiet on standard error, and asked anew for its devices."""
 
+import atexit
 import contextlib
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from enhance.utils.errors import UsageError
+from enhance.utils.errors import MpeaceError, UsageError
 
 _INSTALL = {  # by ID or ID_LIKE of /etc/os-release
     "debian": "sudo apt install libportaudio2",
@@ -19,6 +22,11 @@ _INSTALL = {  # by ID or ID_LIKE of /etc/os-release
     "suse": "sudo zypper install libportaudio2",
     "alpine": "sudo apk add portaudio",
 }
+_PATIENCE = 5.0  # seconds that a stream may take to close
+
+
+class StuckError(MpeaceError):
+    """The sound system does not let go of a stream: only a new process will have sound. The message is one line."""
 
 
 def load() -> ModuleType:
@@ -86,6 +94,32 @@ def rescan() -> bool:
         except sounddevice.PortAudioError:
             return False
     return True
+
+
+def close(*streams: Any) -> None:
+    """Stop streams at once and close them. Their callbacks are not called any more when this returns.
+
+    On Linux another thread does it: when PulseAudio dies while it is recorded from, its library may wait for ever.
+
+    Raises:
+        StuckError: when they are not closed after some seconds. PortAudio is not asked for anything more then.
+    """
+
+    def work() -> None:
+        for stream in streams:
+            stream.abort()
+            stream.close()
+
+    with quiet():
+        if sys.platform != "linux":
+            work()
+            return
+        thread = threading.Thread(target=work, name="close", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE)
+    if thread.is_alive():
+        atexit.unregister(load()._exit_handler)  # which would wait as well
+        raise StuckError("the sound system does not let go of its devices, as when its server has died; start anew")
 
 
 def reason(error: Exception) -> str:

@@ -109,9 +109,7 @@ class DriftCompensatedOutput:
 
     def close(self) -> None:
         """Stop at once."""
-        with portaudio.quiet():
-            self.stream.abort()
-            self.stream.close()
+        portaudio.close(self.stream)
 
     def _play(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
         if not self._hurried:

@@ -77,12 +77,13 @@ class Link:
         return perf_counter() - self.called
 
     def close(self) -> None:
-        """Stop at once. The callbacks are not called any more when this returns."""
-        with portaudio.quiet():
-            for stream in self._streams:
-                stream.abort()
-                stream.close()
-        self._streams.clear()
+        """Stop at once. The callbacks are not called any more when this returns.
+
+        Raises:
+            StuckError: when the system does not let go of a stream.
+        """
+        streams, self._streams = self._streams, []
+        portaudio.close(*streams)
 
     def _open(self, latency: str | float, source: Endpoint | None, target: Endpoint | None) -> None:
         """Open a stream and start it."""

@@ -44,10 +44,7 @@ def input_awake(source: Endpoint, sample_rate: int, block: int, latency: str | f
     def let_go() -> bool:
         if not held:
             return False
-        held.pop()
-        with portaudio.quiet():
-            stream.abort()
-            stream.close()
+        portaudio.close(held.pop())
         return True
 
     try:

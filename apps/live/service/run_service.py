@@ -27,6 +27,7 @@ def run_service(settings: LiveSettings) -> int:
     Raises:
         UsageError: when PortAudio is missing.
         ModelError: when the model cannot be used.
+        StuckError: when the sound system hangs; a service manager then starts it anew.
     """
     portaudio.load()
     state, status = StateFile(), 0

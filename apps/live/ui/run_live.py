@@ -28,6 +28,7 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         UsageError: when it cannot start.
         ModelError: when the model cannot be used.
         FileError: when it shall record from the start, and cannot.
+        StuckError: when the sound system hangs; recordings are finished then, too.
     """
     portaudio.load()
     state, status = StateFile(), 0
@@ -47,9 +48,8 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
             status = stopped.exit_status
         finally:
             state.remove()
-            messages = session.close()
-        for message in messages:
-            say(f"mpeace: {message}")
+            for message in session.close():
+                say(f"mpeace: {message}")
         end = session.status()
         lost = (
             f"{end.xruns} xruns, {end.lost_in:.1f} s lost on the way in, {end.lost_out:.1f} s of silence on the way out"

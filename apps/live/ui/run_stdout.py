@@ -104,8 +104,8 @@ class Pipe:
             _write(self._queue, path.channels)
         if link is not None and (problem := self._watch.lost(link)):
             self._former = self._troubles()
-            link.close()
             self._link = None
+            link.close()
             _say(f"{name} {problem}; waiting for it to come back")
         if self._link is None and (found := self._watch.find()):
             with suppress(DeviceProblem):
@@ -175,6 +175,7 @@ def run_stdout(settings: LiveSettings) -> int:
     Raises:
         UsageError: when it cannot start.
         ModelError: when the model cannot be used.
+        StuckError: when the sound system hangs.
     """
     _check(settings)
     portaudio.load()
