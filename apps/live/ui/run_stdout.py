@@ -5,7 +5,6 @@ them. All words go to standard error.
 """
 
 import os
-import select
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +26,7 @@ from apps.live.session.device_watch import Watch
 from apps.live.session.meters import Meters, Processor
 from apps.live.session.session import LiveSettings, be_quick, warmed_up
 from apps.live.session.status import Status
+from apps.live.ui.reader import PIECE, has_room
 from enhance.io.pipes.raw_pcm import to_bytes
 from enhance.utils.errors import UsageError, say
 from enhance.utils.interrupt import Stopped, Stopper
@@ -35,7 +35,6 @@ _RATE = 48_000  # Hz, when none is asked for
 _ALLOWANCE = 0.1  # seconds that a slow model may fall behind; nothing has to be played in time here
 _TICK = 0.003  # seconds between two looks at the queue
 _KEPT = 5.0  # seconds that a reader may lag behind before sound is lost
-_PIECE = 4096  # bytes that a pipe takes at once when it has room (PIPE_BUF)
 _SAY_AGAIN = 10.0  # seconds between two words on sound that a reader loses
 
 
@@ -218,14 +217,11 @@ def _write(queue: Ring, channels: int) -> None:
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    frames = np.empty((max(1, _PIECE // (2 * channels)), channels), np.float32)
-    while len(queue):
-        descriptor = sys.stdout.fileno()
-        if sys.platform != "win32" and not select.select([], [descriptor], [], 0)[1]:
-            return
+    frames = np.empty((max(1, PIECE // (2 * channels)), channels), np.float32)
+    while len(queue) and has_room():
         data = to_bytes(frames[: queue.read(frames)], "PCM_16")
         while data:
-            data = data[os.write(descriptor, data) :]
+            data = data[os.write(sys.stdout.fileno(), data) :]
 
 
 def _say(message: str) -> None:

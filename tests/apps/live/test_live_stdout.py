@@ -1,6 +1,7 @@
 """`mpeace live --stdout` on a real virtual microphone: another program reads the clean voice as samples."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -217,16 +218,52 @@ def test_a_closed_output_is_no_reader_and_no_log(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_log_that_was_held_up_goes_on_at_one_line_a_second(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As by a stopped process, or a reader who pauses: what it has missed does not come all at once."""
+    """As by a stopped process: what it has missed does not come all at once."""
     now = [0.0]
     monkeypatch.setattr("apps.live.ui.json_log.time.monotonic", lambda: now[0])
     log = a_log()
     for moment in (0.0, 0.5, 1.0, 61.3, 61.4, 61.5, 62.0, 62.1):
         now[0] = moment
         assert log.update()
-    assert capsys.readouterr().out.count("\n") == 4
+    assert capfd.readouterr().out.count("\n") == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows cannot be asked whether they have room")
+def test_a_reader_of_the_log_who_pauses_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `mpeace live --no-ui | less`: recordings lost what came meanwhile, and signals were not obeyed."""
+    now, words = [0.0], ["first"]
+    monkeypatch.setattr("apps.live.ui.json_log.time.monotonic", lambda: now[0])
+
+    def status() -> SimpleNamespace:
+        told = {"messages": words.copy(), "recording": "\udce9", "filling": "Ü" * 3000}
+        words.clear()
+        return SimpleNamespace(as_dict=lambda: told)
+
+    log = Log(SimpleNamespace(status=status))  # type: ignore[arg-type]
+
+    def run() -> None:
+        for _ in range(60):
+            now[0] += 1
+            assert log.update()
+        through.set()
+
+    through = threading.Event()
+    ours, theirs = os.pipe()
+    with os.fdopen(theirs, "w", encoding="latin-1") as pipe, os.fdopen(ours, "rb") as reader:
+        monkeypatch.setattr("sys.stdout", pipe)
+        threading.Thread(target=run, daemon=True).start()
+        assert through.wait(5)
+        words.append("meanwhile")
+        read = b""
+        while b"meanwhile" not in read or not read.endswith(b"\n"):
+            read += reader.read1(65536)
+            now[0] += 1
+            assert log.update()
+    lines = [json.loads(line) for line in read.splitlines()]
+    assert [message for line in lines for message in line["messages"]] == ["first", "meanwhile"]
+    assert {(line["recording"], line["filling"]) for line in lines} == {("\udce9", "Ü" * 3000)}
 
 
 def test_a_reader_of_the_log_who_goes_away_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
