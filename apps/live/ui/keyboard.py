@@ -18,6 +18,7 @@ class Keys:
     def __init__(self) -> None:
         self._restore: Callable[[], object] | None = None
         self._read: Callable[[], str] = str
+        self._begun = ""  # sequence of a key whose rest may come at the next look
 
     def __enter__(self) -> Self:
         if sys.stdin is None or not sys.stdin.isatty():
@@ -43,17 +44,19 @@ class Keys:
 
     def pressed(self) -> list[str]:
         """Return the keys since the last call: letters as they are, arrows as "up", "down", "left" and "right"."""
-        return split_keys(self._read())
+        came = self._read()
+        keys, self._begun = split_keys(self._begun + came) if came else ([], "")
+        return keys
 
 
-def split_keys(text: str) -> list[str]:
-    """Cut what a terminal sends into keys; sequences that are not known are dropped.
+def split_keys(text: str) -> tuple[list[str], str]:
+    """Cut what a terminal sends into keys, and the begin of an arrow; sequences that are not known are dropped.
 
     Example:
-        >>> split_keys("b\\x1b[Aq")
-        ['b', 'up', 'q']
+        >>> split_keys("b\\x1b[Aq\\x1b[")
+        (['b', 'up', 'q'], '\\x1b[')
     """
-    keys = []
+    keys: list[str] = []
     while text:
         for sequence, name in _ARROWS.items():
             if text.startswith(sequence):
@@ -61,11 +64,13 @@ def split_keys(text: str) -> list[str]:
                 text = text[len(sequence) :]
                 break
         else:
+            if any(sequence.startswith(text) for sequence in _ARROWS):
+                return keys, text
             if text[0] == "\x1b":
                 break
             keys.append(text[0])
             text = text[1:]
-    return keys
+    return keys, ""
 
 
 def _read_unix(descriptor: int) -> str:

@@ -6,7 +6,7 @@ from apps.live.devices import portaudio
 from apps.live.service.state import StateFile
 from apps.live.session.session import LiveSettings, Session
 from apps.live.ui.json_log import Log
-from apps.live.ui.screen import Screen, clock
+from apps.live.ui.screen import Screen, can_draw, clock
 from enhance.utils.errors import FileError, say
 from enhance.utils.interrupt import Stopped, Stopper
 
@@ -18,7 +18,7 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
 
     Args:
         settings: what was asked for.
-        show_screen: draw a screen; else a line of JSON a second.
+        show_screen: draw a screen, if the terminal can; else a line of JSON a second.
 
     Returns:
         The exit status: 0 after the quit key, or when whoever reads the log has ended, 128 + n after signal n.
@@ -37,7 +37,7 @@ def run_live(settings: LiveSettings, show_screen: bool) -> int:
         try:
             if settings.record and not session.recording:
                 raise FileError(session.status().messages[-1])
-            with Screen(session) if show_screen else Log(session) as front:
+            with Screen(session) if show_screen and can_draw() else Log(session) as front:
                 while front.update():
                     stopper.check()
                     session.poll()

@@ -1,5 +1,8 @@
 """The screen of a live session, drawn by rich: levels, suppression, delay, load, and the keys that change it."""
 
+import os
+import signal
+import threading
 import time
 from itertools import groupby
 from typing import Any, Self
@@ -47,8 +50,13 @@ class Screen:
         self._messages: list[tuple[float, str]] = []  # when it came, and what
         self._drawn = 0.0
         self._live = Live(console=console or Console(), screen=True, auto_refresh=False)
+        self._watches = hasattr(signal, "SIGTSTP") and threading.current_thread() is threading.main_thread()
+        self._former: Any = None  # handler of Ctrl-Z
+        self._stopping = False  # Ctrl-Z was pressed
 
     def __enter__(self) -> Self:
+        if self._watches and signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+            self._former = signal.signal(signal.SIGTSTP, self._note_stop)
         self._keys.__enter__()
         self._live.__enter__()
         return self
@@ -56,9 +64,14 @@ class Screen:
     def __exit__(self, *error: Any) -> None:
         self._live.__exit__(*error)
         self._keys.__exit__(*error)
+        if self._former is not None:
+            signal.signal(signal.SIGTSTP, self._former)
+            self._former = None
 
     def update(self) -> bool:
         """Obey the keys, draw when it is time. Returns False when the person wants to quit."""
+        if self._stopping:
+            self._stop()
         for key in self._keys.pressed():
             if key.lower() == "q":
                 return False
@@ -73,6 +86,17 @@ class Screen:
             self._live.update(draw(status, shown, self._live.console.width), refresh=True)
         return True
 
+    def _note_stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _stop(self) -> None:
+        """Give the terminal back while this program is stopped, and take it again when it goes on (`fg`)."""
+        self._stopping = False
+        self.__exit__(None, None, None)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        self.__enter__()
+        self._drawn = 0.0
+
     def _obey(self, key: str) -> None:
         session = self._session
         actions = {"b": session.bypass, "m": session.mute, "l": session.monitor, "r": session.record}
@@ -84,6 +108,12 @@ class Screen:
             session.mix(1 if key == "right" else -1)
         elif key.lower() in actions:
             actions[key.lower()]()
+
+
+def can_draw() -> bool:
+    """Return whether this terminal can show a screen; one that cannot, as in an editor, is called dumb."""
+    console = Console()
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def draw(status: Status, messages: list[str], width: int) -> RenderableType:

@@ -1,14 +1,22 @@
 """What the screen of `mpeace live` draws, at any width; and which messages stay on it."""
 
+import io
+import os
+import signal
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from apps.live.session.session import LiveSettings
 from apps.live.session.silence_hint import advice
 from apps.live.session.status import Status
-from apps.live.ui import screen
+from apps.live.ui import keyboard, screen
+from apps.live.ui import run_live as run_live_module
+from apps.live.ui.keyboard import Keys
 from apps.live.ui.screen import Screen, draw
 
 LATENCY = {"algorithm": 20.0, "buffer": 4.0, "device": 129.0, "total": 153.0, "measured": 153.0}
@@ -92,3 +100,76 @@ def test_messages_leave_the_screen_and_silence_is_shown_while_it_lasts(monkeypat
     console = Console(width=100, record=True, color_system=None)
     console.print(draw(status(silence=silent), [], 100))
     assert "mic gives exact silence" in console.export_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Ctrl-Z that stops a program")
+def test_ctrl_z_gives_the_terminal_back_and_the_keys_work_when_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty
+    import termios
+
+    monkeypatch.setattr(screen, "draw", lambda *_: "")
+    former = signal.signal(signal.SIGTSTP, lambda *_: None)  # or a program that does not hear it would stop the tests
+    ours, theirs = pty.openpty()
+    drawn = io.StringIO()
+    seen: list[object] = []
+
+    def lines() -> bool:
+        return bool(termios.tcgetattr(theirs)[3] & termios.ICANON)
+
+    def kill(process: int, number: int) -> None:
+        seen.extend((process, number, lines(), drawn.getvalue().endswith("\x1b[?1049l")))
+
+    with monkeypatch.context() as patch, os.fdopen(theirs, "r", closefd=False) as keyboard_of_it:
+        patch.setattr(sys, "stdin", keyboard_of_it)
+        patch.setattr("os.kill", kill)
+        session: Any = SimpleNamespace(status=status)
+        with Screen(session, Console(file=drawn, force_terminal=True)) as front:
+            assert front.update()
+            assert not lines()
+            signal.raise_signal(signal.SIGTSTP)
+            assert front.update()
+            assert seen == [os.getpid(), signal.SIGTSTP, True, True]
+            assert not lines()
+            assert drawn.getvalue().count("\x1b[?1049h") == 2
+        assert lines()
+    signal.signal(signal.SIGTSTP, former)
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_an_arrow_that_comes_in_two_pieces_is_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As through a slow connection: the end of the arrow down was taken for the key of the bypass."""
+    pieces = iter(["\x1b", "[B", "q\x1b[", "A", "\x1b", "", "b"])
+    keys = Keys()
+    monkeypatch.setattr(keys, "_read", lambda: next(pieces))
+    assert [keys.pressed() for _ in range(7)] == [[], ["down"], ["q"], ["up"], [], [], ["b"]]
+    assert keyboard.split_keys("\x1b[5~b") == ([], "")
+
+
+@pytest.mark.parametrize(("kind", "front"), [("dumb", "Log"), ("xterm-256color", "Screen")])
+def test_a_terminal_that_cannot_show_a_screen_gets_the_log(
+    kind: str, front: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It showed nothing at all."""
+    chosen = []
+
+    class Front:
+        def __init__(self, name: str) -> None:
+            chosen.append(name)
+
+        def __enter__(self) -> Any:
+            return SimpleNamespace(update=lambda: False)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    session = SimpleNamespace(close=list, status=status)
+    monkeypatch.setattr(run_live_module, "Session", lambda _: session)
+    monkeypatch.setattr(run_live_module.portaudio, "load", lambda: None)
+    for name in ("Log", "Screen"):
+        monkeypatch.setattr(run_live_module, name, lambda _, name=name: Front(name))
+    assert run_live_module.run_live(LiveSettings(), show_screen=True) == 0
+    assert chosen == [front]
