@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 
 from apps.live.devices import pulseaudio as pulse
+from apps.live.devices.alsa_plugin import server_behind
 from apps.live.devices.devices import Device
+from enhance.utils.errors import UsageError
 
 SINK, SOURCE = "mpeace", "mpeace_microphone"  # names for the sound server
 SINK_TITLE, SOURCE_TITLE = "mpeace-output", "mpeace-microphone"  # names for people; the server wants no spaces
@@ -80,6 +82,30 @@ def make_cable() -> tuple[Cable, bool]:
             pulse.load_module(*module.split(" ", 1))
             new = True
     return Cable(SINK, SOURCE), new
+
+
+def check_hears_others(source: Device, target: Device, devices: list[Device]) -> None:
+    """Refuse a microphone that is the virtual one, for sound that goes to it: mpeace would hear nothing but itself.
+
+    So it is by default, where a person has made the virtual microphone the usual one for other programs.
+
+    Args:
+        source, target: that were chosen; a device that leads to the sound server stands for the default there.
+        devices: all of them.
+
+    Raises:
+        UsageError: names the microphones that there are.
+    """
+    sources = [device for device in devices if device.server_name and device.inputs]
+    name = source.server_name
+    if name is None and (source.name in pulse.BRIDGES or (source.default_input and server_behind(source.name))):
+        name = next((device.server_name for device in sources if device.default_input), None)
+    own = (SOURCE, f"{SINK}.monitor")
+    if target.server_name != SINK or name not in own:
+        return
+    names = [str(device.server_name) for device in sources if device.server_name not in own]
+    others = "; ".join(name for name in names if not name.endswith(".monitor")) or "none"
+    raise UsageError(f"the microphone {source.name} is what mpeace itself plays; name yours with --input: {others}")
 
 
 def keep_advice() -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from apps.live.devices import devices
+from apps.live.devices import virtual_microphone as virtual
 from apps.live.devices.devices import INPUT, OUTPUT
 from apps.live.devices.endpoints import DeviceProblem, Endpoint, common_rate, start_stream
 from apps.live.engine.block_processor import BlockProcessor, Controls
@@ -76,6 +77,7 @@ class Session:
         found = devices.list_devices()
         self._source = devices.choose(settings.source, INPUT, found)
         self._target = devices.choose(settings.target, OUTPUT, found)
+        virtual.check_hears_others(self._source, self._target, found)
         self._watch = Watch((self._source, INPUT), (self._target, OUTPUT))
         self._listener_watch = Watch()
         source, target = sides(self._source, self._target, settings.channels)
@@ -94,7 +96,11 @@ class Session:
         be_quick()
         _keep_garbage()
         self.link: Link | None = None
-        self._begin(source, target)
+        try:
+            self._begin(source, target)
+        except BaseException:
+            _release_garbage()
+            raise
         if settings.target is None:
             self._say(_LOUDSPEAKERS.format(self._target.name))
         if settings.record:
@@ -196,8 +202,7 @@ class Session:
         self._drain()
         if self._recorder is not None:
             self.record()
-        gc.unfreeze()
-        gc.enable()
+        _release_garbage()
         return self._messages
 
     def _begin(self, source: Endpoint, target: Endpoint) -> None:
@@ -220,12 +225,14 @@ class Session:
         source, target, delay = *self._sides, link.latency().total
         closed = time.monotonic()
         self._end()
-        with suppress(DeviceProblem):  # then they are waited for, as when they vanish
+        instead = "waiting for the devices"  # as when they vanish
+        with suppress(DeviceProblem):
             self._begin(source, target)
+            instead = "the devices were opened anew"
         xruns, lost_in, lost_out = self._former
         silence = time.monotonic() - closed
         self._former = (xruns, lost_in + delay, lost_out + silence)
-        self._say(f"the delay had grown to {delay:.1f} s while the computer was busy; the devices were opened anew")
+        self._say(f"the delay had grown to {delay:.1f} s while the computer was busy; {instead}")
         self._listen()
 
     def _troubles(self) -> tuple[int, float, float]:
@@ -341,3 +348,9 @@ def _keep_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def _release_garbage() -> None:
+    """Let Python collect it again."""
+    gc.unfreeze()
+    gc.enable()

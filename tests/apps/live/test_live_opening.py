@@ -229,3 +229,14 @@ def test_devices_whose_delay_has_grown_are_opened_anew(session: Session) -> None
     assert session._messages == [
         "the delay had grown to 1.5 s while the computer was busy; the devices were opened anew"
     ]
+
+
+def test_devices_that_cannot_be_opened_anew_are_waited_for(session: Session) -> None:
+    def begin(*_: Endpoint) -> None:
+        raise DeviceProblem("the device does not start")
+
+    session._begin = begin  # type: ignore[method-assign]
+    session._sides = side(INPUT), side(OUTPUT)
+    session._open_again(broken_link(delay=1.5))
+    assert session.link is None
+    assert session._messages == ["the delay had grown to 1.5 s while the computer was busy; waiting for the devices"]

@@ -1,6 +1,7 @@
 """Promises of `mpeace live` that need no device: what its callbacks do, and what is counted and told."""
 
 import ast
+import gc
 import inspect
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from helpers import speech_like
 from livepath import BLOCK, RATE, make_path
 
 from apps.live.devices.devices import INPUT, OUTPUT, Device
-from apps.live.devices.endpoints import Endpoint
+from apps.live.devices.endpoints import DeviceProblem, Endpoint
 from apps.live.engine import playback as feed
 from apps.live.engine import streams as links
 from apps.live.engine.block_processor import BlockProcessor
@@ -121,6 +122,30 @@ def test_promise_20_the_model_has_run_before_a_stream_opens(
     monkeypatch.setattr(sessions.devices, "choose", lambda *_: DEVICE)
     with pytest.raises(InterruptedError, match=r"^0 blocks, 1\d\d steps"):  # 50 alone, 100 on the whole path
         Session(LiveSettings(model=str(tiny_model)))
+
+
+def test_devices_that_cannot_be_opened_leave_the_collection_of_garbage_on(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service tries again every two seconds, and each time with models of its own."""
+
+    def refused(*_: object) -> None:
+        raise DeviceProblem("the device does not start")
+
+    monkeypatch.setattr(sessions, "make_link", refused)
+    monkeypatch.setattr(sessions, "common_rate", lambda *_: RATE)
+    monkeypatch.setattr(sessions, "be_quick", lambda: None)
+    monkeypatch.setattr(sessions.devices, "list_devices", lambda: [DEVICE])
+    monkeypatch.setattr(sessions.devices, "choose", lambda *_: DEVICE)
+    frozen = gc.get_freeze_count()
+    try:
+        with pytest.raises(DeviceProblem):
+            Session(LiveSettings(model=str(tiny_model)))
+        assert gc.isenabled()
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()
+        gc.enable()
 
 
 @pytest.mark.parametrize("pair", [False, True], ids=["one device", "two devices"])
