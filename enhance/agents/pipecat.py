@@ -71,18 +71,20 @@ class MpeaceFilter(SoundState, BaseAudioFilter):
 
     async def start(self, sample_rate: int) -> None:
         """Begin, at the rate of the transport."""
-        self._sound.reset()
+        await self._in_turn(self._sound.reset)
         self._rate, self._rest = sample_rate, b""
         if self._in_thread and self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="mpeace")
 
     async def stop(self) -> None:
         """End, with the transport; it may start again."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
-            self._thread = None
-        self._sound.reset()
-        self._rest = b""
+        try:
+            await self._in_turn(self._sound.reset)  # behind sound whose task was cancelled, and which goes on
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(wait=False)
+                self._thread = None
+            self._rest = b""
 
     async def process_frame(self, frame: FilterControlFrame) -> None:
         """Switch or adjust. A setting that makes no sense is said in the log, and all stays as it was."""

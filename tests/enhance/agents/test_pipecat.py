@@ -227,6 +227,38 @@ def test_a_switch_takes_its_turn_behind_the_sound_in_the_thread(
     asyncio.run(session())
 
 
+def test_nothing_of_a_cancelled_session_is_left_in_the_thread(
+    tiny_denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pipecat cancels the task of the sound; its last chunk is still denoised, and came into the next session."""
+    sound_filter, busy, done = MpeaceFilter(tiny_denoiser, in_thread=True), threading.Event(), threading.Event()
+    process, ended = AgentSound.process, threading.Event()
+
+    def slow(self: AgentSound, *arguments: Any) -> bytes:
+        busy.set()
+        done.wait(60)
+        try:
+            return process(self, *arguments)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(AgentSound, "process", slow)
+
+    async def session() -> None:
+        await sound_filter.start(16_000)
+        sound = asyncio.create_task(sound_filter.filter(bytes(320)))
+        await asyncio.to_thread(busy.wait, 60)
+        sound.cancel()
+        stopping = asyncio.create_task(sound_filter.stop())
+        await asyncio.sleep(0.1)
+        done.set()
+        await stopping
+        await asyncio.to_thread(ended.wait, 60)
+        assert sound_filter.delay_seconds is None
+
+    asyncio.run(session())
+
+
 def test_the_example_of_the_readme_sets_the_filter_of_a_transport() -> None:
     (example,) = [block for block in readme_blocks() if "pipecat" in block]
     names: dict[str, Any] = {}
