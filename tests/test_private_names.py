@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {"_asdict", "_replace", "_fields", "_exit"}  # documented by Python, of named tuples and `os`
-WITHOUT_A_PUBLIC_WAY = {"_strip_protocol", "_initialize", "_terminate"}  # of fsspec and sounddevice
+WITHOUT_A_PUBLIC_WAY = {"_strip_protocol", "_initialize", "_terminate", "_exit_handler"}  # of fsspec and sounddevice
 
 
 def trees() -> Iterator[ast.AST]:
