@@ -72,7 +72,7 @@ def call_all(calls: list[Callable[..., None]], link: Link, status: Any = None) -
 def test_promise_20_callbacks_wait_for_nothing_and_print_nothing(
     shipped_denoiser: Denoiser, calls: list[Callable[..., None]], pair: bool
 ) -> None:
-    """All that is called in them is watched: nothing of Python's that locks, sleeps or writes, and no `with`."""
+    """All that is called in them is watched: nothing of Python's that locks, sleeps or writes, and no `with` of a lock."""
     link = open_link(make_path(shipped_denoiser), pair)
     for _ in range(30):
         call_all(calls, link)
@@ -98,7 +98,8 @@ def test_promise_20_callbacks_wait_for_nothing_and_print_nothing(
     assert not WAITING_MODULES & modules
     for code in ours:
         tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
-        assert not any(isinstance(node, ast.With) for node in ast.walk(tree)), code.co_name
+        held = {ast.unparse(node.items[0]) for node in ast.walk(tree) if isinstance(node, ast.With)}
+        assert held <= {"may_vanish()"}, code.co_name  # which sets how NumPy takes small numbers, and waits for nothing
 
 
 def test_promise_20_the_model_has_run_before_a_stream_opens(
