@@ -72,7 +72,7 @@ def call_all(calls: list[Callable[..., None]], link: Link, status: Any = None) -
 def test_promise_20_callbacks_wait_for_nothing_and_print_nothing(
     shipped_denoiser: Denoiser, calls: list[Callable[..., None]], pair: bool
 ) -> None:
-    """All that is called in them is watched: nothing of Python's that locks, sleeps or writes, and no `with` of a lock."""
+    """All that is called in them is watched: nothing of Python's that locks, sleeps or writes, no `with` of a lock."""
     link = open_link(make_path(shipped_denoiser), pair)
     for _ in range(30):
         call_all(calls, link)
