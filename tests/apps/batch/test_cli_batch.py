@@ -150,7 +150,7 @@ def test_a_model_that_several_processes_cannot_load_is_named_once(tmp_path: Path
     (tmp_path / "model.onnx").write_text("not a network")
     process = start("denoise", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "model.onnx", "-j", 2)
     _, stderr = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert len(stderr.decode().splitlines()) == 1
     assert "model.onnx" in stderr.decode()
     assert not (tmp_path / "out").exists()
