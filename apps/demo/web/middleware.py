@@ -76,12 +76,13 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         VISITOR.set(visitor_of(scope))
-        path = scope.get("path", "").removeprefix(self._root_path)
+        path = scope.get("path", "")
+        paths = {path, path.removeprefix(self._root_path)}  # nobody says whether the proxy has left its own in it
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif is_refused(path):
+        elif any(map(is_refused, paths)):
             await PlainTextResponse("not part of the demo", 404)(scope, receive, send)
-        elif path == UPLOAD and scope["method"] == "POST":
+        elif UPLOAD in paths and scope["method"] == "POST":
             await self._take(scope, receive, send)
         else:
             await self._app(scope, _Body(receive, LARGEST_CALL), send)
